@@ -1,0 +1,254 @@
+"""The bytes of a photo become the pixels that the network sees: the only preprocessing there is.
+
+Decoding is Pillow's. What is added here: the format is found from the bytes and only that format's
+reader runs, the limits, what counts as broken, and depth, alpha and orientation done right.
+Colour profiles are never looked at. Everything here is safe to call from several threads.
+"""
+
+import hashlib
+import json
+import re
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageFile
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.Image import Transpose
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from catdog.architecture import INPUT_PIXELS
+from catdog.errors import BrokenImage, TooManyPixels, UnsupportedImage
+
+LIMIT_PIXELS = 25_000_000
+LIMIT_SIDE_PIXELS = 16_384
+LIMIT_RUN_LENGTH_PIXELS = 2_000_000  # Pillow unpacks a run-length BMP in Python, at some 7 megapixels a second
+LIMIT_SCANS = 50  # of a JPEG, where 10 are usual: 42 bytes make one more pass over every pixel
+# Shortcuts may take a photo down to this many times the target, and no further: docs/decisions/0003.
+REDUCED_RATIO = 3
+
+_READERS: dict[str, type[ImageFile.ImageFile]] = {
+    "JPEG": JpegImageFile,
+    "PNG": PngImageFile,
+    "WebP": WebPImageFile,
+    "GIF": GifImageFile,
+    "BMP": BmpImageFile,
+    "AVIF": AvifImageFile,
+}
+with suppress(ImportError):
+    from pillow_heif import HeifImageFile
+
+    _READERS["HEIC"] = HeifImageFile
+FORMATS = tuple(_READERS)  # that are taken
+
+# What a file starts with. AVIF comes before HEIC, whose general brands (mif1, msf1) an AVIF may carry too.
+_SIGNATURES = {
+    "JPEG": rb"\xff\xd8\xff",
+    "PNG": rb"\x89PNG\r\n\x1a\n",
+    "WebP": rb"RIFF.{4}WEBP",
+    "GIF": rb"GIF8[79]a",
+    "BMP": rb"BM.{13}\0\0\0",
+    "AVIF": rb".{4}ftyp(?:.{4}){0,15}?avi[fs]",
+    "HEIC": rb".{4}ftyp(?:hei[cmsx]|hev[cmsx]|m[is]f1)",
+    "TIFF": rb"II[*+]\0|MM\0[*+]",
+    "JPEG 2000": rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51",
+    "JPEG XL": rb"\0\0\0\x0cJXL |\xff\x0a",
+    "ICO": rb"\0\0\x01\0",
+    "PSD": rb"8BPS",
+    "PDF": rb"%PDF-",
+}
+
+# What Pillow's readers raise over corrupt bytes; caught around calls to them alone.
+_CORRUPT = (
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,  # an exception where Python was told so
+    AssertionError,
+    EOFError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+_UPRIGHT: dict[object, Transpose] = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
+
+_STEPS = {
+    "frame": "first",
+    "orientation": "exif",
+    "alpha": "over white",
+    "depth": "high byte",
+    "colour profile": "ignored",
+    "fit": "squash",
+    "size": [INPUT_PIXELS, INPUT_PIXELS, 3],
+    "filter": "bicubic, antialiased",
+    "reduced ratio": REDUCED_RATIO,
+    "channels": "RGB",
+}
+# Whoever changes what the pixels become changes `_STEPS`: versions trained on other pixels then refuse to load.
+FINGERPRINT = hashlib.sha256(json.dumps(_STEPS, sort_keys=True).encode()).hexdigest()
+
+# Pillow's own limit is twice this; it must let the largest WebP pass, for which ours can then name the size.
+Image.MAX_IMAGE_PIXELS = 16_383**2 // 2
+# Pillow warns of broken metadata in texts without end, and Python would keep each one to show it only once.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+def decode(data: bytes, pixels: int = INPUT_PIXELS) -> NDArray[np.uint8]:
+    """The whole photo, squashed: uint8 RGB (pixels, pixels, 3), 0-255.
+
+    Raises UnsupportedImage, BrokenImage or TooManyPixels.
+    """
+    name = identify(data)
+    with _reading(name):
+        image = _open(data, name)
+        box = _load(image, data, pixels)
+        flat = _flatten(image)
+    squashed = flat.resize((pixels, pixels), Image.Resampling.BICUBIC, box, reducing_gap=REDUCED_RATIO)
+    # Turned last: the target is square, so the order doesn't matter and this one moves the fewest pixels.
+    upright = _UPRIGHT.get(_orientation(image))
+    if upright is not None:
+        squashed = squashed.transpose(upright)
+    return np.array(squashed.convert("RGB"))
+
+
+def identify(data: bytes) -> str:
+    """The format by the bytes themselves, one of FORMATS; raises UnsupportedImage."""
+    names = (name for name, signature in _SIGNATURES.items() if re.match(signature, data, re.DOTALL))
+    name = next(names, None)
+    if name not in FORMATS:
+        raise UnsupportedImage(FORMATS, name)
+    return name
+
+
+@contextmanager
+def _reading(format: str) -> Iterator[None]:
+    try:
+        yield
+    except _CORRUPT as error:
+        raise BrokenImage(format, str(error) or type(error).__name__) from error
+
+
+def _open(data: bytes, format: str) -> ImageFile.ImageFile:
+    """Reads the header and checks the limits; no pixel is decoded."""
+    if format == "AVIF":  # whose orientation stands elsewhere, and which libavif refuses for a broken EXIF block
+        data = data.replace(b"\0\0Exif", b"\0\0skip")
+    if format == "GIF":  # for which Pillow makes an empty frame before the size can be asked
+        _check_limits(*struct.unpack_from("<HH", data, 6))
+    image = _READERS[format](BytesIO(data))
+    _check_limits(*image.size)
+    match image:
+        case PngImageFile():
+            image.verify()  # checksums, which loading skips; it uses the image up
+            image = PngImageFile(BytesIO(data))
+            _scale_transparent_colour(image)
+        case BmpImageFile() if image.tile[0].codec_name == "bmp_rle":
+            _check_limits(*image.size, LIMIT_RUN_LENGTH_PIXELS)
+        case JpegImageFile() if data.count(b"\xff\xda\0") > LIMIT_SCANS:
+            raise OSError(f"more than {LIMIT_SCANS} scans")
+    return image
+
+
+def _check_limits(width: int, height: int, limit_pixels: int = LIMIT_PIXELS) -> None:
+    if width * height > limit_pixels or max(width, height) > LIMIT_SIDE_PIXELS:
+        raise TooManyPixels(width, height, limit_pixels, LIMIT_SIDE_PIXELS)
+
+
+def _load(image: ImageFile.ImageFile, data: bytes, pixels: int) -> Box | None:
+    """Decodes the pixels; returns the box that the photo fills, None for all of it."""
+    if not isinstance(image, JpegImageFile):
+        image.load()
+        return None
+    box = _load_jpeg(image, pixels)
+    if _ends_in_grey(image):
+        _check_end(image, data, pixels)
+    return box
+
+
+def _load_jpeg(image: JpegImageFile, pixels: int) -> Box | None:
+    """Decodes at a half, quarter or eighth where that is large enough; the photo may then end inside the last pixel."""
+    at_least = REDUCED_RATIO * pixels
+    drafted = image.draft(None, (at_least, at_least))
+    image.load()
+    return drafted[1] if drafted else None
+
+
+def _ends_in_grey(image: Image.Image) -> bool:
+    corner = image.crop((max(0, image.width - 8), max(0, image.height - 8), *image.size))
+    return set(np.asarray(corner).flat) == {128}
+
+
+def _check_end(image: JpegImageFile, data: bytes, pixels: int) -> None:
+    """Raises OSError if an end marker stands where pixels are missing, which libjpeg silently fills up with grey.
+
+    Bytes put in front of the marker are ignored if the picture was complete, and become pixels if it wasn't.
+    """
+    end = data.rfind(b"\xff\xd9")
+    longer = JpegImageFile(BytesIO(data[:end] + b"\x5a" * 64 + data[end:]))
+    _load_jpeg(longer, pixels)
+    if longer.tobytes() != image.tobytes():
+        raise OSError("image file is truncated before its end marker")
+
+
+def _scale_transparent_colour(image: PngImageFile) -> None:
+    """Does to the transparent colour what Pillow does to the pixels of these depths, but not to it."""
+    colour = image.info.get("transparency")
+    match image.tile[0].args:
+        case "L;2" if colour is not None:
+            image.info["transparency"] = colour * 0x55
+        case "L;4" if colour is not None:
+            image.info["transparency"] = colour * 0x11
+        case "RGB;16B" if colour is not None:
+            image.info["transparency"] = tuple(channel >> 8 for channel in colour)
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    """The same picture in 8 bits, mode RGB or L, over white where it's transparent."""
+    if image.mode == "I;16":
+        return _flatten_16_bit(image)
+    if image.has_transparency_data:
+        transparent = image.convert("RGBA")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(transparent, mask=transparent)
+        return white
+    return image if image.mode in ("L", "RGB") else image.convert("RGB")
+
+
+def _flatten_16_bit(image: Image.Image) -> Image.Image:
+    # Pillow's own conversion cuts off at 255; the high byte is what it takes of 16-bit colour.
+    values = np.array(image)
+    values[values == image.info.get("transparency", -1)] = 0xFFFF
+    return Image.fromarray((values >> 8).astype(np.uint8))
+
+
+def _orientation(image: Image.Image) -> object:
+    """EXIF's orientation, 1 to 8 if it is sound; a broken EXIF block is no fault of the picture and counts as none."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except _CORRUPT:
+        return 1

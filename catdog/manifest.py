@@ -1,0 +1,153 @@
+"""What one model version says of itself: its weights, its classes, how good it is and where it comes from."""
+
+from datetime import UTC, datetime
+from hashlib import file_digest
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from catdog.architecture import Architecture, Head
+from catdog.weights import StoredType
+
+SCHEMA_VERSION: Final = 1  # raise it when a manifest gets a field that older code would misread
+
+
+def _sorted_classes(classes: tuple[str, ...]) -> tuple[str, ...]:
+    if len(classes) < 2 or not all(classes) or list(classes) != sorted(set(classes)):
+        raise ValueError(f"must be two or more names, each once, in alphabetical order, not {list(classes)}")
+    return classes
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Classes = Annotated[tuple[str, ...], AfterValidator(_sorted_classes)]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class _Schema(BaseModel):
+    """What is read first, so that the fields of a newer manifest aren't called surplus."""
+
+    schema_version: int
+
+
+class WeightsFile(_Record):
+    """Which .h5 file the manifest speaks of; `dtype` is that of the stored arrays."""
+
+    sha256: Sha256
+    bytes: NonNegativeInt
+    dtype: StoredType
+
+    @classmethod
+    def of(cls, path: Path, dtype: StoredType) -> Self:
+        """Describe the file at `path`; OSError where it can't be read."""
+        with path.open("rb") as file:
+            return cls(sha256=file_digest(file, "sha256").hexdigest(), bytes=file.tell(), dtype=dtype)
+
+
+class Metrics(_Record):
+    """How good the version is on the photos of one split."""
+
+    photos: PositiveInt
+    accuracy: Fraction
+    accuracy_low: Fraction  # of the 95% interval (Wilson)
+    accuracy_high: Fraction
+    log_loss: NonNegativeFloat  # nats a photo
+    calibration_error: Fraction
+    precision: dict[str, Fraction]  # by class
+    recall: dict[str, Fraction]  # by class
+    data: str  # which photos these were
+
+
+class Dataset(_Record):
+    """The photos that a version was trained on."""
+
+    fingerprint: Sha256
+    photos: dict[str, dict[str, NonNegativeInt]]  # by split, then by class
+
+
+class Lineage(_Record):
+    """How the version came about, so that it can be made again."""
+
+    command: str
+    recipe: str | None
+    strategy: Literal["head", "finetune", "full"]
+    backbone: str
+    parent: PositiveInt | None  # the version whose weights it started from
+    dataset: Dataset
+    seed: int
+    seconds: NonNegativeFloat
+    hardware: str
+    libraries: dict[str, str]  # versions by name
+    notes: str
+
+
+class Manifest(_Record):
+    """The description that stands beside the weights of one version."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    version: PositiveInt
+    created: Moment
+    classes: Classes  # in the order of the logits
+    width: float
+    head: Head
+    preprocessing: Sha256  # catdog.images.FINGERPRINT when the version was trained
+    weights: WeightsFile
+    temperature: PositiveFloat
+    metrics: dict[str, Metrics]  # by split
+    lineage: Lineage
+
+    @model_validator(mode="after")
+    def _describe_a_network(self) -> Self:
+        _ = self.architecture
+        return self
+
+    @property
+    def architecture(self) -> Architecture:
+        """The network that the weights belong to."""
+        return Architecture(len(self.classes), self.width, self.head)
+
+    def to_json(self) -> str:
+        """The same text for the same manifest, one field a line."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """The manifest in `text`; ValueError in one line where there is none."""
+        try:
+            schema = _Schema.model_validate_json(text).schema_version
+            if schema > SCHEMA_VERSION:
+                raise ValueError(f"made by a newer catdog (schema {schema}, not {SCHEMA_VERSION}); update catdog")
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise ValueError(_in_one_line(error)) from error
+
+
+def _in_one_line(error: ValidationError) -> str:
+    """Each fault as "place: what is wrong with it"."""
+    faults = []
+    for fault in error.errors(include_url=False):
+        place = ".".join(map(str, fault["loc"]))
+        message = fault["msg"].removeprefix("Value error, ")
+        faults.append(f"{place}: {message}" if place else message)
+    return "; ".join(faults)

@@ -1,0 +1,202 @@
+"""The model store: every version in a directory of its own, and one small file that says which is in service.
+
+    models/
+      champion               the number in service; below it those before it, newest first. Replaced, never edited
+      1/                     a version; no file in it ever changes
+        model.weights.h5
+        manifest.json
+        report/
+      .last                  the highest number given so far, so that a deleted version's is not given again
+      .lock                  held while anything here changes
+      .draft-3f9c.../        a version in the making, locked by the process that makes it
+
+A step interrupted at any point leaves whole versions and the old champion or the new one; what else it
+left behind is hidden, and removed by the next step of its kind. Reading takes no lock and writes nothing.
+"""
+
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from catdog import durable
+from catdog.errors import NoChampion, NoEarlierChampion, StoreError, VersionInService, VersionNotFound
+from catdog.manifest import Manifest
+from catdog.version import MANIFEST, WEIGHTS, Version
+
+__all__ = ["Draft", "Store", "Version"]
+
+SHIPPED = 1  # the version in the repository: in service until another is promoted, and never pruned
+CHAMPIONS_REMEMBERED = 20  # the one in service and those before it
+
+_NUMBER = re.compile("[1-9][0-9]{0,17}")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A version in the making: write the weights and the report into `path`, then publish it."""
+
+    path: Path
+    _store: "Store"
+
+    @property
+    def weights_path(self) -> Path:
+        return self.path / WEIGHTS
+
+    def publish(self, describe: Callable[[int], Manifest]) -> Version:
+        """Make the draft a version, whole or not at all.
+
+        `describe` is given the number that the store chose and returns the manifest; should it raise, nothing is
+        published. No other process can publish meanwhile, so it must not take long. BrokenVersion where the
+        manifest doesn't fit the files, OSError where the disk is full.
+        """
+        return self._store._publish(self.path, describe)
+
+
+class Store:
+    """The versions below one directory. Any number of processes may use it at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def versions(self) -> tuple[int, ...]:
+        """The numbers of all versions, oldest first."""
+        if not self.root.is_dir():
+            return ()
+        return tuple(sorted(int(path.name) for path in self.root.iterdir() if _NUMBER.fullmatch(path.name)))
+
+    def champion(self) -> int:
+        """The number of the version in service, else NoChampion."""
+        champions = self._champions()
+        if not champions:
+            raise NoChampion
+        return champions[0]
+
+    def open(self, version: int) -> Version:
+        """The version with its manifest read; its weights are not looked at yet."""
+        if version not in (versions := self.versions()):
+            raise VersionNotFound(version, versions)
+        return Version.read(version, self._path(version))
+
+    @contextmanager
+    def draft(self) -> Iterator[Draft]:
+        """A directory to make a version in, removed at the end unless published."""
+        with ExitStack() as stack:
+            with self._changing():
+                self._sweep()
+                hidden = self.root / f".draft-{secrets.token_hex(8)}"
+                path = hidden / "version"
+                path.mkdir(parents=True)
+                stack.enter_context(durable.locked(hidden / ".lock"))
+                stack.callback(shutil.rmtree, hidden, ignore_errors=True)
+            yield Draft(path, self)
+
+    def promote(self, version: int) -> None:
+        """Put a version into service, after verifying it."""
+        with self._changing():
+            self.open(version).verify()
+            champions = self._champions()
+            if version not in champions[:1]:
+                self._put_into_service((version, *champions))
+
+    def roll_back(self) -> int:
+        """Put the champion before this one back into service and return its number, else NoEarlierChampion.
+
+        Those that were deleted or broken since are passed over; the shipped version is the last resort.
+        """
+        with self._changing():
+            champion = self.champion()
+            earlier = self._champions()[1:]
+            for place, version in enumerate((*earlier, SHIPPED)):
+                if self._can_follow(champion, version):
+                    self._put_into_service(earlier[place:] or (SHIPPED,))
+                    return version
+            raise NoEarlierChampion(champion)
+
+    def delete(self, version: int) -> None:
+        """Remove a version that is not in service."""
+        with self._changing():
+            self._delete(version)
+
+    def prune(self, keep: int) -> tuple[int, ...]:
+        """Delete all but the newest `keep`, the champion and the shipped version; return the numbers deleted."""
+        with self._changing():
+            old = self.versions()[::-1][keep:]
+            deleted = tuple(version for version in old if version not in (SHIPPED, *self._champions()[:1]))
+            for version in deleted:
+                self._delete(version)
+            return deleted
+
+    def _path(self, version: int) -> Path:
+        return self.root / str(version)
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Change the store alone among all processes."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with durable.locked(self.root / ".lock"):
+            yield
+
+    def _champions(self) -> tuple[int, ...]:
+        """The version in service, then those before it, newest first; empty where there is none."""
+        return _read_numbers(self.root / "champion") or ((SHIPPED,) if SHIPPED in self.versions() else ())
+
+    def _put_into_service(self, champions: tuple[int, ...]) -> None:
+        lines = (f"{number}\n" for number in champions[:CHAMPIONS_REMEMBERED])
+        durable.replace_text(self.root / "champion", "".join(lines))
+
+    def _can_follow(self, champion: int, version: int) -> bool:
+        try:
+            self.open(version).verify()
+        except StoreError:
+            return False
+        return version != champion
+
+    def _publish(self, path: Path, describe: Callable[[int], Manifest]) -> Version:
+        durable.sync_tree(path)  # the slow part, while others may still change the store
+        with self._changing():
+            number = 1 + max((*_read_numbers(self.root / ".last"), *self.versions()), default=0)
+            manifest = describe(number)
+            Version(number, path, manifest).verify()
+            durable.replace_text(path / MANIFEST, manifest.to_json())
+            durable.replace_text(self.root / ".last", f"{number}\n")
+            path.rename(self._path(number))
+            durable.sync(self.root)
+        return Version(number, self._path(number), manifest)
+
+    def _delete(self, version: int) -> None:
+        if version not in (versions := self.versions()):
+            raise VersionNotFound(version, versions)
+        if version in self._champions()[:1]:
+            raise VersionInService(version)
+        self._path(version).rename(self.root / f".deleted-{version}")
+        durable.sync(self.root)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove deleted versions, and drafts whose process is gone."""
+        for deleted in self.root.glob(".deleted-*"):
+            shutil.rmtree(deleted, ignore_errors=True)
+        for draft in self.root.glob(".draft-*"):
+            with suppress(OSError), durable.locked(draft / ".lock", wait=False):
+                shutil.rmtree(draft, ignore_errors=True)
+
+
+def _read_numbers(path: Path) -> tuple[int, ...]:
+    """The version numbers in a file, one a line; empty where there is no file."""
+    try:
+        lines = path.read_text("ascii").splitlines()
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError) as error:
+        raise _not_numbers(path) from error
+    if not lines or not all(_NUMBER.fullmatch(line) for line in lines):
+        raise _not_numbers(path)
+    return tuple(map(int, lines))
+
+
+def _not_numbers(path: Path) -> StoreError:
+    return StoreError(f"the file {path.name} should hold version numbers, one a line; write one into it or remove it")

@@ -1,0 +1,63 @@
+"""One version of the model on disk: its files, and whether they may be trusted."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catdog import weights
+from catdog.errors import BrokenVersion, WeightsError
+from catdog.images import FINGERPRINT
+from catdog.manifest import Manifest, WeightsFile
+
+WEIGHTS = "model.weights.h5"
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A directory that never changes once it is published."""
+
+    number: int
+    path: Path
+    manifest: Manifest
+
+    def __post_init__(self) -> None:
+        if self.manifest.version != self.number:
+            raise BrokenVersion(self.number, f"{MANIFEST} is that of version {self.manifest.version}")
+
+    @classmethod
+    def read(cls, number: int, path: Path) -> Self:
+        """The version in a directory, by its manifest alone; BrokenVersion where that can't be used."""
+        try:
+            manifest = Manifest.from_json((path / MANIFEST).read_bytes())
+        except OSError as error:
+            raise BrokenVersion(number, f"{MANIFEST} is missing or can't be read") from error
+        except ValueError as error:
+            raise BrokenVersion(number, f"{MANIFEST}: {error}") from error
+        return cls(number, path, manifest)
+
+    @property
+    def weights_path(self) -> Path:
+        return self.path / WEIGHTS
+
+    def verify(self) -> None:
+        """Raise BrokenVersion unless the weights are the manifest's and the preprocessing is this code's."""
+        if self.manifest.preprocessing != FINGERPRINT:
+            raise BrokenVersion(self.number, "it was trained on photos prepared differently; train it again")
+        try:
+            found = WeightsFile.of(self.weights_path, self.manifest.weights.dtype)
+        except OSError as error:
+            raise BrokenVersion(self.number, f"{WEIGHTS} is missing or can't be read") from error
+        if found != self.manifest.weights:
+            raise BrokenVersion(self.number, f"{WEIGHTS} is not the file that {MANIFEST} describes")
+
+    def load(self) -> dict[str, NDArray[np.float32]]:
+        """Every array of the network by its name in `Architecture.shapes`, after `verify`; else BrokenVersion."""
+        self.verify()
+        try:
+            return weights.read(self.weights_path, self.manifest.architecture)
+        except WeightsError as error:
+            raise BrokenVersion(self.number, str(error)) from error

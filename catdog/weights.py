@@ -1,0 +1,138 @@
+"""A network's arrays, in and out of `.h5` files: exactly those of its architecture, finite, and nothing executed.
+
+Keras 3 (`model.save_weights("*.weights.h5")`) names arrays by the class and order of their layers:
+`layers/conv2d_3/vars/0`. Keras 2 named them by layer: `block2_conv2/block2_conv2/kernel:0`.
+"""
+
+import os
+import re
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Literal
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from catdog.architecture import Architecture, Layer
+from catdog.engines import Arrays
+from catdog.errors import WeightsError
+from catdog.hdf5 import StoredArray, stored_arrays
+
+StoredType = Literal["float32", "float16"]
+
+# A whole network that was made a layer of another one keeps its own numbering.
+KERAS_3_PREFIXES = ("layers/functional/", "")
+
+# The file published with Keras says `block1_conv1/block1_conv1_W_1:0`; later ones `block1_conv1/block1_conv1/kernel:0`,
+# after `model_weights/` if the whole model was saved, and after the name of the network if that was a layer.
+# An optimiser's moments may bear the same names.
+KERAS_2_PATH = re.compile(
+    r"(?!optimizer_weights/)(?:.*/)?(?P<layer>block\d+_conv\d+)(?:_\d+)?[/_](?P<array>kernel|bias|W|b)(?:_\d+)?(?::0)?"
+)
+KERAS_2_ARRAYS = {"kernel": "kernel", "bias": "bias", "W": "kernel", "b": "bias"}
+
+
+def read(path: Path, architecture: Architecture) -> dict[str, NDArray[np.float32]]:
+    """Read a Keras 3 file that holds this network and nothing else.
+
+    Returns the arrays named and ordered as in `architecture.shapes`. Raises WeightsError.
+    """
+    with stored_arrays(path) as arrays:
+        return _read_all(path.name, arrays, _keras_3_paths(architecture.layers), architecture)
+
+
+def read_backbone(path: Path, architecture: Architecture) -> dict[str, NDArray[np.float32]]:
+    """Read the convolutions from a Keras 3 or Keras 2 file, whatever its head.
+
+    Returns the backbone's arrays named and ordered as in `architecture.shapes`. Raises WeightsError.
+    """
+    paths = _keras_3_paths(architecture.backbone_layers)
+    with stored_arrays(path) as arrays:
+        if convolutions := _keras_3_convolutions(arrays):
+            return _read_all(path.name, convolutions, paths, architecture)
+        if convolutions := _keras_2_convolutions(path.name, arrays):
+            return _read_all(path.name, convolutions, {name: name for name in paths}, architecture)
+    raise WeightsError(path.name, "holds no VGG16 in the layout of Keras 2 or Keras 3")
+
+
+def write(path: Path, architecture: Architecture, arrays: Arrays, dtype: StoredType = "float32") -> None:
+    """Write a Keras 3 file, and return once it is on the disk.
+
+    Raises WeightsError, before anything is written, where `arrays` aren't this network's or don't fit `dtype`.
+    """
+    _refuse_other_names(path.name, arrays, architecture.shapes)
+    stored = {name: _packed(path.name, name, arrays[name], shape, dtype) for name, shape in architecture.shapes.items()}
+    with h5py.File(path, "w") as file:
+        for name, place in _keras_3_paths(architecture.layers).items():
+            file[place] = stored[name]
+            file[place].parent.attrs["name"] = name.partition("/")[0]
+    with path.open("rb+") as written:
+        os.fsync(written.fileno())
+
+
+def _read_all(
+    file: str, arrays: Mapping[str, StoredArray], paths: Mapping[str, str], architecture: Architecture
+) -> dict[str, NDArray[np.float32]]:
+    """Read the arrays at `paths`, by name. Every header is checked before the first value is read."""
+    _refuse_other_names(file, arrays, paths.values())
+    for name, path in paths.items():
+        arrays[path].check(architecture.shapes[name])
+    return {name: arrays[path].read() for name, path in paths.items()}
+
+
+def _refuse_other_names(file: str, found: Iterable[str], needed: Collection[str]) -> None:
+    found = set(found)
+    for item in needed:
+        if item not in found:
+            raise WeightsError(file, "is missing", item)
+    for item in sorted(found.difference(needed)):
+        raise WeightsError(file, "is surplus; the network has no such array", item)
+
+
+def _packed(
+    file: str, name: str, values: NDArray[np.float32], shape: tuple[int, ...], dtype: StoredType
+) -> NDArray[np.floating]:
+    """The values as they are stored."""
+    if values.shape != shape:
+        raise WeightsError(file, f"has the shape {values.shape}, but the network needs {shape}", name)
+    with np.errstate(over="ignore"):
+        packed = values.astype(dtype)
+    if not np.isfinite(packed).all():
+        raise WeightsError(file, f"holds NaN, infinity or values beyond {dtype}", name)
+    return packed
+
+
+def _keras_3_paths(layers: Iterable[Layer]) -> dict[str, str]:
+    """Where Keras 3 stores each array, by its name in `Architecture.shapes`."""
+    paths: dict[str, str] = {}
+    counts = {"conv2d": 0, "dense": 0}
+    for layer in layers:
+        kind = "conv2d" if len(layer.kernel_shape) == 4 else "dense"
+        group = f"layers/{kind}_{counts[kind]}" if counts[kind] else f"layers/{kind}"
+        counts[kind] += 1
+        paths[f"{layer.name}/kernel"] = f"{group}/vars/0"
+        paths[f"{layer.name}/bias"] = f"{group}/vars/1"
+    return paths
+
+
+def _keras_3_convolutions(arrays: Mapping[str, StoredArray]) -> dict[str, StoredArray]:
+    for prefix in KERAS_3_PREFIXES:
+        start = f"{prefix}layers/conv2d"
+        if convolutions := {
+            path.removeprefix(prefix): array for path, array in arrays.items() if path.startswith(start)
+        }:
+            return convolutions
+    return {}
+
+
+def _keras_2_convolutions(file: str, arrays: Mapping[str, StoredArray]) -> dict[str, StoredArray]:
+    """The arrays of layers that are named like VGG's, by their names in `Architecture.shapes`."""
+    convolutions: dict[str, StoredArray] = {}
+    for path, array in arrays.items():
+        if match := KERAS_2_PATH.fullmatch(path):
+            name = f"{match['layer']}/{KERAS_2_ARRAYS[match['array']]}"
+            if name in convolutions:
+                raise WeightsError(file, f"is a second {name}, beside {convolutions[name].item}", path)
+            convolutions[name] = array
+    return convolutions

@@ -1,0 +1,90 @@
+"""What the tests of `catdog` share."""
+
+import os
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from catdog.images import FINGERPRINT
+from catdog.manifest import Dataset, Lineage, Manifest, Metrics, WeightsFile
+from catdog.store import Store, Version
+
+
+@pytest.fixture(scope="session")
+def manifest() -> Manifest:
+    """A manifest with every field filled in."""
+    return Manifest(
+        version=1,
+        created=datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC),
+        classes=("cat", "dog"),
+        width=1 / 32,
+        head="pooled",
+        preprocessing=FINGERPRINT,
+        weights=WeightsFile(sha256="a" * 64, bytes=1234, dtype="float16"),
+        temperature=1.3,
+        metrics={
+            "validation": Metrics(
+                photos=1000,
+                accuracy=0.981,
+                accuracy_low=0.9705,
+                accuracy_high=0.9878,
+                log_loss=0.061,
+                calibration_error=0.009,
+                precision={"cat": 0.978, "dog": 0.984},
+                recall={"cat": 0.984, "dog": 0.978},
+                data="the validation split of 3,000 photos",
+            )
+        },
+        lineage=Lineage(
+            command="python -m training train --data photos",
+            recipe=None,
+            strategy="head",
+            backbone="champion",
+            parent=1,
+            dataset=Dataset(fingerprint="b" * 64, photos={"train": {"cat": 1000, "dog": 1000}}),
+            seed=0,
+            seconds=12.5,
+            hardware="2 cores",
+            libraries={"numpy": "2.4.0"},
+            notes="Größe egal",
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def publish(manifest: Manifest) -> Callable[[Store], Version]:
+    """Publish a version whose files only look like a training's: the store doesn't look into them."""
+
+    def publish(store: Store) -> Version:
+        with store.draft() as draft:
+            draft.weights_path.write_bytes(os.urandom(1000))
+            (draft.path / "report").mkdir()
+            (draft.path / "report" / "history.csv").write_text("epoch,loss\n")
+            file = WeightsFile.of(draft.weights_path, "float32")
+            return draft.publish(lambda number: manifest.model_copy(update={"version": number, "weights": file}))
+
+    return publish
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store that doesn't exist yet."""
+    return Store(tmp_path / "models")
+
+
+@pytest.fixture(scope="session")
+def four_versions(tmp_path_factory: pytest.TempPathFactory, publish: Callable[[Store], Version]) -> Path:
+    root = tmp_path_factory.mktemp("models")
+    for _ in range(4):
+        publish(Store(root))
+    return root
+
+
+@pytest.fixture
+def filled(store: Store, four_versions: Path) -> Store:
+    """A store that holds the versions 1 to 4; 1 is the champion, as it is when shipped."""
+    shutil.copytree(four_versions, store.root)
+    return store

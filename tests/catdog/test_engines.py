@@ -1,0 +1,112 @@
+"""The engines against each other, and the reference against Keras's own VGG16."""
+
+import keras
+import numpy as np
+import pytest
+
+from catdog.architecture import Architecture, Head
+from catdog.engines import keras as reference
+from catdog.engines.openvino import OpenVINOEngine
+from tests.networks import random_arrays, random_pixels
+
+PIXELS = random_pixels(3)
+HEADS: tuple[Head, ...] = ("pooled", "classic")
+
+
+def close(found: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
+    """Equal up to `tolerance` of the largest expected value: activations of raw pixels are in the hundreds."""
+    return bool(np.abs(found - expected).max() <= tolerance * max(1.0, np.abs(expected).max()))
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_openvino_in_float32_says_what_keras_says(head: Head) -> None:
+    network = Architecture(3, width=1 / 16, head=head)
+    arrays = random_arrays(network)
+
+    expected = reference.KerasEngine(network, arrays).infer(PIXELS)
+    found = OpenVINOEngine(network, arrays, "f32").infer(PIXELS)
+
+    assert np.abs(found.logits - expected.logits).max() < 1e-3
+    assert np.abs(found.features - expected.features).max() < 1e-3
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_outputs_have_a_row_a_photo(head: Head) -> None:
+    network = Architecture(5, width=1 / 32, head=head)
+
+    logits, features = OpenVINOEngine(network, random_arrays(network)).infer(PIXELS)
+
+    assert logits.shape == (3, 5)
+    assert features.shape == (3, 16)
+    assert logits.dtype == features.dtype == np.float32
+
+
+def test_a_photos_answer_does_not_depend_on_its_neighbours() -> None:
+    network = Architecture(2, width=1 / 32)
+    engine = OpenVINOEngine(network, random_arrays(network))
+
+    together = engine.infer(PIXELS)
+    alone = [engine.infer(photo[None]) for photo in PIXELS]
+
+    assert close(np.concatenate([output.logits for output in alone]), together.logits, 1e-6)
+
+
+def test_an_output_stays_what_it_was_after_the_next_call() -> None:
+    network = Architecture(2, width=1 / 32)
+    engine = OpenVINOEngine(network, random_arrays(network))
+
+    first = engine.infer(PIXELS[:1])
+    before = first.features.copy()
+    engine.infer(PIXELS[1:2])
+
+    assert np.array_equal(first.features, before)
+
+
+def test_bfloat16_stays_near_float32() -> None:
+    network = Architecture(2, width=1 / 16)
+    arrays = random_arrays(network)
+
+    exact = OpenVINOEngine(network, arrays, "f32").infer(PIXELS)
+    rounded = OpenVINOEngine(network, arrays, "bf16").infer(PIXELS)
+
+    assert close(rounded.features, exact.features, 0.03)
+
+
+def test_the_backbone_is_that_of_keras_applications() -> None:
+    theirs = keras.applications.VGG16(weights=None, include_top=False, input_shape=(224, 224, 3))
+    ours = reference.build(Architecture(2))
+    for layer in theirs.layers:
+        if layer.weights:
+            ours.get_layer(layer.name).set_weights(layer.get_weights())
+
+    expected = theirs(keras.applications.vgg16.preprocess_input(PIXELS[:1].astype(np.float32)))
+    _, features = ours(PIXELS[:1])
+
+    assert np.abs(np.asarray(features) - np.asarray(expected).mean(axis=(1, 2))).max() < 1e-4
+
+
+def test_the_classic_network_is_that_of_keras_applications() -> None:
+    """Names and shapes of all layers, and the outputs; four classes make no difference to the layers before."""
+    theirs = keras.applications.VGG16(weights=None, classes=4, classifier_activation=None)
+    ours = reference.build(Architecture(4, head="classic"))
+
+    named = {layer.name: [w.shape for w in layer.weights] for layer in theirs.layers if layer.weights}
+    assert {layer.name: [w.shape for w in layer.weights] for layer in ours.layers if layer.weights} == named
+    for name in named:
+        ours.get_layer(name).set_weights(theirs.get_layer(name).get_weights())
+    expected = theirs(keras.applications.vgg16.preprocess_input(PIXELS[:1].astype(np.float32)))
+    logits, _ = ours(PIXELS[:1])
+
+    assert np.abs(np.asarray(logits) - np.asarray(expected)).max() < 1e-4
+
+
+def test_arrays_put_into_keras_come_out_again() -> None:
+    network = Architecture(2, width=1 / 32)
+    arrays = random_arrays(network)
+    model = reference.build(network)
+
+    reference.assign(model, arrays)
+    found = reference.arrays(model, network)
+
+    assert list(found) == list(network.shapes)
+    assert all(np.array_equal(found[name], arrays[name]) for name in arrays)

@@ -1,0 +1,127 @@
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from catdog.architecture import Architecture
+from catdog.manifest import Manifest, WeightsFile
+
+
+def changed(manifest: Manifest, place: str, value: Any) -> str:
+    """The manifest's JSON with another value at a place such as "lineage.seed"."""
+    fields = json.loads(manifest.to_json())
+    *parents, name = place.split(".")
+    record = fields
+    for parent in parents:
+        record = record[parent]
+    record[name] = value
+    return json.dumps(fields)
+
+
+def test_a_manifest_survives_json(manifest: Manifest) -> None:
+    text = manifest.to_json()
+
+    assert Manifest.from_json(text) == manifest
+    assert Manifest.from_json(text).to_json() == text
+
+
+def test_the_json_is_for_people_too(manifest: Manifest) -> None:
+    lines = manifest.to_json().splitlines()
+
+    assert lines[:4] == [
+        "{",
+        '  "schema_version": 1,',
+        '  "version": 1,',
+        '  "created": "2026-03-01T12:30:15.250000Z",',
+    ]
+    assert '    "notes": "Größe egal"' in lines
+    assert manifest.to_json().endswith("}\n")
+
+
+def test_the_manifest_names_the_network(manifest: Manifest) -> None:
+    assert manifest.architecture == Architecture(classes=2, width=1 / 32, head="pooled")
+
+
+def test_a_manifest_never_changes(manifest: Manifest) -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        manifest.temperature = 2.0
+
+
+def test_a_moment_is_kept_in_utc(manifest: Manifest) -> None:
+    fields = dict(manifest)
+    fields["created"] = datetime(2026, 3, 1, 14, tzinfo=timezone(timedelta(hours=2)))
+
+    created = Manifest(**fields).created
+
+    assert created == datetime(2026, 3, 1, 12, tzinfo=UTC)
+    assert created.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "reason"),
+    [
+        ("surplus", 1, "surplus: Extra inputs are not permitted"),
+        ("lineage.surplus", 1, "lineage.surplus: Extra inputs are not permitted"),
+        ("version", 0, "version: "),
+        ("version", "1", "version: "),
+        ("created", "2026-03-01T12:30:15", "created: Input should have timezone info"),
+        ("classes", ["cat"], r"classes: must be two or more names, each once, in alphabetical order, not \['cat'\]"),
+        ("classes", ["dog", "cat"], "classes: must be two or more names"),
+        ("classes", ["cat", "cat"], "classes: must be two or more names"),
+        ("classes", ["", "cat"], "classes: must be two or more names"),
+        ("width", 1.5, r"width must be in \(0, 1\], not 1.5"),
+        ("head", "other", "head: Input should be 'pooled' or 'classic'"),
+        ("preprocessing", "no hash", "preprocessing: "),
+        ("weights.sha256", "A" * 64, "weights.sha256: "),
+        ("weights.dtype", "int8", "weights.dtype: Input should be 'float32' or 'float16'"),
+        ("temperature", 0, "temperature: Input should be greater than 0"),
+        ("temperature", float("nan"), "temperature: Input should be a finite number"),
+        ("metrics.validation.log_loss", float("inf"), "metrics.validation.log_loss: Input should be a finite number"),
+        ("metrics.validation.accuracy", 1.1, "metrics.validation.accuracy: "),
+        ("metrics.validation.recall", {"cat": -0.1}, "metrics.validation.recall.cat: "),
+        ("lineage.dataset.photos", {"train": {"cat": -1}}, "lineage.dataset.photos.train.cat: "),
+    ],
+)
+def test_a_wrong_field_is_refused_by_name(manifest: Manifest, place: str, value: Any, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"^{reason}"):
+        Manifest.from_json(changed(manifest, place, value))
+
+
+def test_a_missing_field_is_refused_by_name(manifest: Manifest) -> None:
+    fields = json.loads(manifest.to_json())
+    del fields["lineage"]["seed"]
+
+    with pytest.raises(ValueError, match=r"^lineage\.seed: Field required$"):
+        Manifest.from_json(json.dumps(fields))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "\0", b"\xff"])
+def test_what_is_no_manifest_is_refused_in_one_line(text: str | bytes) -> None:
+    with pytest.raises(ValueError, match=r"^[^\n]+$"):
+        Manifest.from_json(text)
+
+
+def test_a_newer_schema_asks_for_a_newer_catdog(manifest: Manifest) -> None:
+    fields = json.loads(manifest.to_json()) | {"schema_version": 2, "a_field_of_the_future": 1}
+
+    with pytest.raises(ValueError, match=r"^made by a newer catdog \(schema 2, not 1\); update catdog$"):
+        Manifest.from_json(json.dumps(fields))
+
+
+def test_an_older_schema_is_refused(manifest: Manifest) -> None:
+    with pytest.raises(ValueError, match=r"^schema_version: Input should be 1"):
+        Manifest.from_json(changed(manifest, "schema_version", 0))
+
+
+def test_weights_are_described_by_their_content(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 5000
+    file = tmp_path / "model.weights.h5"
+    file.write_bytes(content)
+
+    assert WeightsFile.of(file, "float32") == WeightsFile(
+        sha256=sha256(content).hexdigest(), bytes=1_280_000, dtype="float32"
+    )
