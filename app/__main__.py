@@ -1,0 +1,37 @@
+"""`python -m app` serves, with the settings of the environment."""
+
+import logging
+import signal
+import sys
+from types import FrameType
+
+from app.main import create_app
+from app.server import listen, server
+from app.settings import SettingsError, read_settings
+
+WRONG_SETTINGS = 2  # exit status
+
+
+def main() -> None:
+    """Serve until SIGTERM or Ctrl-C; accepted requests still finish, and the exit status is 0."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for noisy in ("python_multipart", "PIL"):  # what a client did wrong is in its answer
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    for number in (signal.SIGTERM, signal.SIGINT):  # the server drains first, then raises the signal again
+        signal.signal(number, _leave)
+    try:
+        listener, settings = listen(read_settings())
+    except SettingsError as error:
+        sys.stderr.write(f"catdog can't start: {error}\n")
+        sys.exit(WRONG_SETTINGS)
+    except OSError as error:
+        sys.exit(f"catdog can't listen there: {error}")
+    server(create_app(settings), settings).run(sockets=[listener])
+
+
+def _leave(signal_number: int, frame: FrameType | None) -> None:
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

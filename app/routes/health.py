@@ -1,0 +1,22 @@
+"""Whether the service is alive, and whether it can answer."""
+
+from fastapi import APIRouter
+
+from app.errors import NotReady
+from app.problems import documented
+from app.routes import TheChampion
+from app.schemas import Live, Ready
+
+router = APIRouter(prefix="/health", tags=["health"])
+
+
+@router.get("/live")
+async def live() -> Live:
+    """The process answers."""
+    return Live()
+
+
+@router.get("/ready", responses=documented(NotReady))
+async def ready(champion: TheChampion) -> Ready:
+    """A model is loaded and has answered once; until then 503, with the reason."""
+    return Ready(model_version=champion.manifest.version)

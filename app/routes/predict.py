@@ -1,0 +1,56 @@
+"""Photos in, probabilities out."""
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+
+from app import uploads
+from app.errors import MalformedUpload, NoFile, NotReady, TooLarge, TooManyFiles, UnsupportedContentType
+from app.problems import describe, documented
+from app.routes import ThePredictor, TheSettings, champion
+from app.schemas import BatchItem, BatchPrediction, Prediction
+from catdog.errors import BrokenImage, TooManyPixels, UnsupportedImage
+
+UPLOAD_ERRORS = (TooLarge, UnsupportedContentType, MalformedUpload, NoFile, TooManyFiles, NotReady)
+IMAGE_ERRORS = (UnsupportedImage, BrokenImage, TooManyPixels)
+
+BYTES = {"type": "string", "format": "binary"}
+
+
+def _form(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"schema": {"type": "object", "required": ["file"], "properties": {"file": schema}}}
+
+
+ONE_PHOTO = {uploads.FORM: _form(BYTES), "image/*": {"schema": BYTES}, uploads.OCTETS: {"schema": BYTES}}
+PHOTOS = {uploads.FORM: _form({"type": "array", "items": BYTES})}
+
+# Before a body is read: what can't be answered need not be sent.
+router = APIRouter(prefix="/predict", tags=["predict"], dependencies=[Depends(champion)])
+
+
+@router.post(
+    "",
+    responses=documented(*UPLOAD_ERRORS, *IMAGE_ERRORS),
+    openapi_extra={"requestBody": {"required": True, "content": ONE_PHOTO}},
+)
+async def predict(request: Request, predictor: ThePredictor, settings: TheSettings) -> Prediction:
+    """What is in one photo: a form with the field `file`, or the photo itself as the body."""
+    return await predictor.predict(await uploads.read_photo(request, settings))
+
+
+@router.post(
+    "/batch",
+    responses=documented(*UPLOAD_ERRORS),
+    response_model_exclude_none=True,
+    openapi_extra={"requestBody": {"required": True, "content": PHOTOS}},
+)
+async def predict_batch(request: Request, predictor: ThePredictor, settings: TheSettings) -> BatchPrediction:
+    """What is in each photo: a form with several fields `file`. One that is wrong doesn't touch the others."""
+    answers = await predictor.predict_each(await uploads.read_photos(request, settings))
+    return BatchPrediction(results=[_item(answer, request) for answer in answers])
+
+
+def _item(answer: Prediction | Exception, request: Request) -> BatchItem:
+    if isinstance(answer, Prediction):
+        return BatchItem(prediction=answer)
+    return BatchItem(problem=describe(answer, request))

@@ -1,0 +1,31 @@
+"""The HTTP server around the app."""
+
+import socket
+
+import uvicorn
+from fastapi import FastAPI
+
+from app.settings import Settings
+
+
+def listen(settings: Settings) -> tuple[socket.socket, Settings]:
+    """An open socket, and the settings with the port that it really got; OSError where the address can't be had."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.create_server((settings.host, settings.port), family=family)
+    return listener, settings.model_copy(update={"port": listener.getsockname()[1]})
+
+
+def server(app: FastAPI, settings: Settings) -> uvicorn.Server:
+    """One worker: another would hold the network a second time, and the first already uses every core."""
+    config = uvicorn.Config(
+        app,
+        lifespan="on",
+        http="httptools",
+        ws="none",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=settings.drain_seconds,
+    )
+    return uvicorn.Server(config)

@@ -1,0 +1,103 @@
+"""Every setting of the service, from the environment or a `.env` file."""
+
+import os
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal
+
+from dotenv import dotenv_values
+from pydantic import AliasChoices, Field, PositiveInt, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from catdog.engines import Precision
+
+PREFIX = "CATDOG_"
+ENV_FILE = ".env"
+MIB = 2**20
+
+
+class SettingsError(Exception):
+    """Settings that the service can't start with; its text names each one and what is wrong with it."""
+
+
+class Settings(BaseSettings):
+    """How the service runs: the field `port` is the variable CATDOG_PORT, and so on."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=ENV_FILE,
+        env_ignore_empty=True,
+        extra="ignore",  # a `.env` may serve others too; `read_settings` refuses what begins with our prefix
+        frozen=True,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+    )
+
+    host: str = Field(default="127.0.0.1", validation_alias=AliasChoices("CATDOG_HOST", "HOST"))
+    """Address to listen on, HOST works too; 127.0.0.1 by default, so that only this machine gets in."""
+
+    port: int = Field(default=8000, ge=0, le=65535, validation_alias=AliasChoices("CATDOG_PORT", "PORT"))
+    """Port to listen on, PORT works too; 8000 by default, 0 takes any free one."""
+
+    models_dir: Path = Path("models")
+    """Folder of the model store; `models` by default."""
+
+    data_dir: Path = Path("data")
+    """Folder of what is worth keeping between trainings; `data` by default. The trainer's alone, so far."""
+
+    precision: Literal["auto"] | Precision = "auto"
+    """What the network computes in; `auto` by default: bf16 where the processor has it, else f32."""
+
+    threads: PositiveInt | None = None
+    """Threads of one inference; by default every core that the process may use."""
+
+    max_upload_bytes: PositiveInt = 10 * MIB
+    """Largest photo in bytes; 10 MiB by default."""
+
+    max_batch_bytes: PositiveInt = 64 * MIB
+    """Largest body of one batch in bytes; 64 MiB by default."""
+
+    max_batch_files: PositiveInt = 64
+    """Most photos in one batch; 64 by default."""
+
+    drain_seconds: PositiveInt = 10
+    """Seconds that accepted requests get to finish on shutdown; 10 by default."""
+
+    @property
+    def address(self) -> str:
+        """Where the service is found."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+def read_settings() -> Settings:
+    """Settings from the environment and `.env`; raises SettingsError, which names every wrong one."""
+    problems = [_unknown(name) for name in _given() if name not in variables()]
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        problems += [f"{_variable(item['loc'][0])}={item['input']}: {item['msg']}" for item in error.errors()]
+    if problems:
+        raise SettingsError("\n  ".join(["the settings are wrong:", *problems]))
+    return settings
+
+
+def variables() -> tuple[str, ...]:
+    """Name of every setting's variable, in the order of the fields."""
+    return tuple(_variable(name) for name in Settings.model_fields)
+
+
+def _variable(place: str | int) -> str:
+    """The variable of a field, or of the alias that pydantic names instead of it."""
+    name = str(place)
+    return f"{PREFIX}{name.upper()}" if name in Settings.model_fields else name
+
+
+def _given() -> list[str]:
+    names = {name.upper() for name in (*os.environ, *dotenv_values(ENV_FILE))}
+    return sorted(name for name in names if name.startswith(PREFIX))
+
+
+def _unknown(name: str) -> str:
+    close = get_close_matches(name, variables(), n=1)
+    return f"{name}: there is no such setting" + (f"; is {close[0]} meant?" if close else "")

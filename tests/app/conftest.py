@@ -1,0 +1,34 @@
+"""What the tests of `app` share."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.app.service import Service, encoded, publish, serving
+from tests.waiting import until
+
+
+@pytest.fixture(scope="session")
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with one version."""
+    path = tmp_path_factory.mktemp("models")
+    publish(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def service(models_dir: Path) -> Iterator[Service]:
+    """A service that is ready. Whoever puts another champion into it puts the first one back."""
+    with serving(models_dir) as service:
+        until(lambda: service.client.get("/health/ready").is_success)
+        yield service
+
+
+@pytest.fixture(scope="session")
+def jpeg() -> bytes:
+    """A small photo with something to see in it."""
+    noise = np.random.default_rng(3).integers(0, 256, (12, 16, 3), np.uint8)
+    return encoded(Image.fromarray(noise).resize((320, 240)), "JPEG")

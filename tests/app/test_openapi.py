@@ -1,0 +1,66 @@
+import re
+from typing import Any
+
+import pytest
+
+from app.problems import KINDS, UNEXPECTED
+from tests.app.service import Service
+
+PROBLEM = "application/problem+json"
+
+
+@pytest.fixture(scope="module")
+def document(service: Service) -> dict[str, Any]:
+    described: dict[str, Any] = service.client.get("/openapi.json").json()
+    return described
+
+
+def test_the_documentation_opens(service: Service) -> None:
+    assert "/openapi.json" in service.client.get("/docs").text
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    references = set(re.findall(r"'#/components/schemas/(\w+)'", str(document)))
+
+    assert references <= set(document["components"]["schemas"])
+    assert "Problem" in references
+
+
+@pytest.mark.parametrize(
+    ("path", "content_types"),
+    [
+        ("/predict", {"multipart/form-data", "image/*", "application/octet-stream"}),
+        ("/predict/batch", {"multipart/form-data"}),
+    ],
+)
+def test_the_ways_to_send_a_photo_are_described(document: dict[str, Any], path: str, content_types: set[str]) -> None:
+    assert set(document["paths"][path]["post"]["requestBody"]["content"]) == content_types
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "statuses"),
+    [
+        ("/predict", "post", {"200", "413", "415", "422", "500", "503"}),
+        ("/predict/batch", "post", {"200", "413", "415", "422", "500", "503"}),
+        ("/model", "get", {"200", "500", "503"}),
+        ("/health/ready", "get", {"200", "500", "503"}),
+        ("/health/live", "get", {"200"}),
+    ],
+)
+def test_every_answer_is_described(document: dict[str, Any], path: str, method: str, statuses: set[str]) -> None:
+    responses = document["paths"][path][method]["responses"]
+
+    assert set(responses) == statuses
+    assert all(set(responses[status]["content"]) == {PROBLEM} for status in statuses - {"200"})
+
+
+def test_every_kind_of_problem_of_a_photo_has_an_example(document: dict[str, Any]) -> None:
+    responses = document["paths"]["/predict"]["post"]["responses"]
+    examples = {
+        example["value"]["type"]
+        for status, response in responses.items()
+        if status != "200"
+        for example in response["content"][PROBLEM]["examples"].values()
+    }
+
+    assert examples == {kind.type for kind in (*KINDS.values(), UNEXPECTED)} - {"urn:catdog:problem:invalid-request"}

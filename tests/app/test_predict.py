@@ -1,0 +1,202 @@
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from app.predictor import Champion
+from app.settings import Settings
+from catdog import calibration, images
+from catdog.engines.openvino import OpenVINOEngine
+from catdog.store import Store
+from tests.app.service import HeldEngine, Service
+from tests.waiting import PATIENCE_SECONDS
+
+MIB = 2**20
+LIMIT = Settings.model_fields["max_upload_bytes"].default
+RAW = {"Content-Type": "image/jpeg"}
+
+
+def ask(service: Service, photo: bytes) -> dict[str, Any]:
+    response = service.client.post("/predict", files={"file": photo})
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def test_an_answer_names_the_class_its_probability_and_the_version(service: Service, jpeg: bytes) -> None:
+    answer = ask(service, jpeg)
+
+    assert list(answer) == ["label", "probability", "probabilities", "model_version"]
+    assert list(answer["probabilities"]) == ["cat", "dog"]
+    assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-9)
+    assert answer["probability"] == max(answer["probabilities"].values()) == answer["probabilities"][answer["label"]]
+    assert answer["model_version"] == 1
+
+
+@pytest.mark.parametrize("content_type", ["image/jpeg", "image/png", "image/*", "application/octet-stream", None])
+def test_raw_bytes_are_answered_like_a_form_whatever_their_type_says(
+    service: Service, jpeg: bytes, content_type: str | None
+) -> None:
+    headers = {"Content-Type": content_type} if content_type else {}
+
+    response = service.client.post("/predict", content=jpeg, headers=headers)
+
+    assert response.json() == ask(service, jpeg)
+
+
+def test_http_gives_the_probabilities_of_the_engine(service: Service, models_dir: Path, jpeg: bytes) -> None:
+    version = Store(models_dir).open(1)
+    engine = OpenVINOEngine(version.manifest.architecture, version.load())
+    logits = engine.infer(images.decode(jpeg)[np.newaxis]).logits
+    expected = calibration.probabilities(logits, version.manifest.temperature)[0]
+
+    answer = ask(service, jpeg)
+
+    assert 0.01 < expected.min() < 0.49, "probabilities that tell something"
+    assert list(answer["probabilities"].values()) == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+@pytest.mark.data
+def test_real_photos_get_the_same_probabilities_over_http(
+    service: Service, models_dir: Path, shared_data: Path
+) -> None:
+    version = Store(models_dir).open(1)
+    engine = OpenVINOEngine(version.manifest.architecture, version.load())
+    for path in sorted((shared_data / "originals" / "cat").iterdir())[:5]:
+        logits = engine.infer(images.decode(path.read_bytes())[np.newaxis]).logits
+        expected = calibration.probabilities(logits, version.manifest.temperature)[0]
+        answer = ask(service, path.read_bytes())
+        assert list(answer["probabilities"].values()) == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+def test_a_photo_of_exactly_the_limit_is_answered(service: Service, jpeg: bytes) -> None:
+    largest = jpeg.ljust(LIMIT, b"\0")
+
+    assert LIMIT == 10 * MIB
+    assert ask(service, largest) == ask(service, jpeg)
+    assert service.client.post("/predict", content=largest, headers=RAW).json() == ask(service, jpeg)
+    assert service.client.post("/predict", files={"file": largest + b"\0"}).status_code == 413
+    assert service.client.post("/predict", content=largest + b"\0", headers=RAW).status_code == 413
+
+
+def test_a_batch_answers_each_photo_in_order(service: Service, jpeg: bytes) -> None:
+    photos = [("file", jpeg), ("file", b"no photo"), ("files", jpeg), ("file", b""), ("file", jpeg[:2000])]
+
+    response = service.client.post("/predict/batch", files=photos)
+
+    assert response.status_code == 200
+    results = response.json()["results"]
+    assert [list(result) for result in results] == [
+        ["prediction"],
+        ["problem"],
+        ["prediction"],
+        ["problem"],
+        ["problem"],
+    ]
+    assert results[0]["prediction"] == results[2]["prediction"] == ask(service, jpeg)
+    problems = [result["problem"]["type"].rpartition(":")[2] for result in results if "problem" in result]
+    assert problems == ["unsupported-image", "no-file", "broken-image"]
+
+
+def test_a_photo_too_large_in_a_batch_leaves_the_others_alone(service: Service, jpeg: bytes) -> None:
+    photos = [("file", jpeg.ljust(LIMIT + 1, b"\0")), ("file", jpeg)]
+
+    first, second = service.client.post("/predict/batch", files=photos).json()["results"]
+
+    assert first["problem"]["status"] == 413
+    assert second["prediction"] == ask(service, jpeg)
+
+
+def test_an_unexpected_error_in_a_batch_leaves_the_others_alone(
+    service: Service, jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode = images.decode
+
+    def stumble(photo: bytes) -> NDArray[np.uint8]:
+        if photo == b"trap":
+            raise RuntimeError("secret")
+        return decode(photo)
+
+    expected = ask(service, jpeg)
+    monkeypatch.setattr(images, "decode", stumble)
+
+    response = service.client.post("/predict/batch", files=[("file", b"trap"), ("file", jpeg)])
+
+    first, second = response.json()["results"]
+    assert first["problem"]["status"] == 500
+    assert "secret" not in response.text
+    assert second["prediction"] == expected
+
+
+def test_a_batch_of_the_most_photos_is_answered(service: Service, jpeg: bytes) -> None:
+    most = Settings.model_fields["max_batch_files"].default
+
+    response = service.client.post("/predict/batch", files=[("file", jpeg)] * most)
+
+    assert [result["prediction"] for result in response.json()["results"]] == [ask(service, jpeg)] * most
+
+
+def test_the_service_answers_while_an_inference_runs(service: Service, jpeg: bytes) -> None:
+    engine = HeldEngine(service.predictor.champion.engine)
+    with service.with_engine(lambda _: engine), ThreadPoolExecutor(1) as elsewhere:
+        answer = elsewhere.submit(ask, service, jpeg)
+        assert engine.held.wait(PATIENCE_SECONDS)
+
+        assert service.client.get("/health/live").json() == {"live": True}
+        assert not answer.done()
+
+        engine.let_go.set()
+        assert answer.result()["model_version"] == 1
+
+
+def test_the_service_answers_while_a_photo_is_decoded(
+    service: Service, jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode, held, let_go = images.decode, threading.Event(), threading.Event()
+
+    def slowly(photo: bytes) -> NDArray[np.uint8]:
+        held.set()
+        assert let_go.wait(PATIENCE_SECONDS)
+        return decode(photo)
+
+    monkeypatch.setattr(images, "decode", slowly)
+    with ThreadPoolExecutor(1) as elsewhere:
+        answer = elsewhere.submit(ask, service, jpeg)
+        assert held.wait(PATIENCE_SECONDS)
+
+        assert service.client.get("/health/live").json() == {"live": True}
+
+        let_go.set()
+        assert answer.result()["model_version"] == 1
+
+
+def _one(client: httpx.Client, jpeg: bytes) -> list[int]:
+    return [client.post("/predict", files={"file": jpeg}).json()["model_version"]]
+
+
+def _batch(client: httpx.Client, jpeg: bytes) -> list[int]:
+    results = client.post("/predict/batch", files=[("file", jpeg)] * 8).json()["results"]
+    return [result["prediction"]["model_version"] for result in results]
+
+
+@pytest.mark.parametrize("ask_for_versions", [_one, _batch])
+def test_an_answer_is_of_the_version_that_it_began_with(
+    service: Service, jpeg: bytes, ask_for_versions: Callable[[httpx.Client, bytes], list[int]]
+) -> None:
+    old = service.predictor.champion
+    engine = HeldEngine(old.engine)
+    with service.with_engine(lambda _: engine), ThreadPoolExecutor(1) as elsewhere:
+        versions = elsewhere.submit(ask_for_versions, service.client, jpeg)
+        assert engine.held.wait(PATIENCE_SECONDS)
+
+        service.predictor.swap(Champion(old.manifest.model_copy(update={"version": 2}), old.engine))
+        engine.let_go.set()
+
+        assert set(versions.result()) == {1}
+        assert ask(service, jpeg)["model_version"] == 2

@@ -1,0 +1,244 @@
+"""The service as its users run it: `python -m app` in a process of its own."""
+
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.waiting import PATIENCE_SECONDS, until
+
+ROOT = Path(__file__).parents[2]
+MIB = 2**20
+HEAVY = ("tensorflow", "keras", "sklearn", "matplotlib", "torch", "jax", "scipy", "pandas")
+
+
+@dataclass
+class Process:
+    """A service, its way in, and its log."""
+
+    popen: subprocess.Popen[str]
+    address: tuple[str, int]
+    line: str  # that it is ready
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address[0]}:{self.address[1]}"
+
+    def is_ready(self) -> bool:
+        return httpx.get(f"{self.url}/health/ready").is_success
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(self.address, timeout=PATIENCE_SECONDS)
+
+    def takes_connections(self) -> bool:
+        try:
+            self.connect().close()
+        except ConnectionError:
+            return False
+        return True
+
+    def stop(self, with_signal: int = signal.SIGTERM) -> tuple[int, str]:
+        """The exit status, and what was logged since the service was ready."""
+        self.popen.send_signal(with_signal)
+        _, log = self.popen.communicate(timeout=PATIENCE_SECONDS)
+        return self.popen.returncode, log
+
+
+def start(**settings: str) -> subprocess.Popen[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CATDOG_")}
+    command = [sys.executable, "-m", "app"]
+    return subprocess.Popen(
+        command, cwd=ROOT, env={**environment, **settings}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+
+
+@contextmanager
+def running(models_dir: Path, **settings: str) -> Iterator[Process]:
+    popen = start(HOST="127.0.0.1", PORT="0", CATDOG_MODELS_DIR=str(models_dir), **settings)
+    assert popen.stderr is not None
+    try:
+        line = popen.stderr.readline()
+        port = re.search(r"http://127\.0\.0\.1:(\d+) ", line)
+        assert port, line
+        yield Process(popen, ("127.0.0.1", int(port[1])), line)
+    finally:
+        popen.kill()
+        popen.wait()
+        popen.stderr.close()
+
+
+@pytest.fixture(scope="module")
+def process(models_dir: Path) -> Iterator[Process]:
+    """A service that several tests share."""
+    with running(models_dir) as process:
+        yield process
+        assert process.stop() == (0, ""), "nothing that a client does is worth a line in the log"
+
+
+def begin_upload(connection: socket.socket, photo: bytes) -> None:
+    """Send a request's head and half of its photo, once the service has said that it listens."""
+    head = f"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\nContent-Length: {len(photo)}\r\n"
+    connection.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+    assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    connection.sendall(photo[: len(photo) // 2])
+
+
+def test_a_service_says_in_one_line_where_it_is_and_what_it_serves(process: Process) -> None:
+    pattern = rf".* INFO {process.url} serves version 1 \(cat, dog; (f32|bf16)\), loaded in \d+\.\d s\n"
+
+    assert re.fullmatch(pattern, process.line)
+    assert process.is_ready()
+
+
+def test_a_form_sent_by_curl_is_answered(process: Process, jpeg: bytes, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(jpeg)
+
+    answer = subprocess.check_output(["curl", "-sS", "-F", f"file=@{photo}", f"{process.url}/predict"], text=True)
+
+    assert answer.startswith('{"label":')
+
+
+@pytest.mark.parametrize("options", [["-H", "Expect:"], [], ["-H", "Transfer-Encoding: chunked", "-H", "Expect:"]])
+def test_curl_sees_why_a_large_file_is_refused(process: Process, tmp_path: Path, options: list[str]) -> None:
+    large = tmp_path / "large.jpg"
+    large.write_bytes(bytes(20 * MIB))
+    command = ["curl", "-sS", "-w", " %{http_code}", *options, "-F", f"file=@{large}", f"{process.url}/predict"]
+
+    answer = subprocess.check_output(command, text=True)
+
+    assert "urn:catdog:problem:too-large" in answer
+    assert answer.endswith(" 413")
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 20971520", "Transfer-Encoding: chunked"])
+def test_a_client_that_sends_everything_before_it_reads_sees_why_it_is_refused(process: Process, head: str) -> None:
+    chunk = bytes(MIB) if "Length" in head else b"100000\r\n" + bytes(MIB) + b"\r\n"
+    with process.connect() as connection:
+        connection.sendall(f"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\n{head}\r\n\r\n".encode())
+        for _ in range(20):
+            connection.sendall(chunk)
+        answer = connection.makefile("rb").readline()
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_client_that_never_stops_sending_is_cut_off(process: Process) -> None:
+    sent = 0
+    with process.connect() as connection:
+        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with suppress(ConnectionError):
+            while sent < 1000 * MIB:
+                connection.sendall(b"100000\r\n" + bytes(MIB) + b"\r\n")
+                sent += MIB
+
+    assert 10 * MIB < sent < 100 * MIB
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_client_that_leaves_in_the_middle_of_its_upload_leaves_no_trace(
+    process: Process, jpeg: bytes, reset: bool
+) -> None:
+    with process.connect() as connection:
+        begin_upload(connection, jpeg)
+        if reset:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    assert process.is_ready()
+
+
+def test_serving_takes_little_memory(process: Process, jpeg: bytes) -> None:
+    status = Path(f"/proc/{process.popen.pid}/status")
+    if not status.exists():
+        pytest.skip("needs /proc")
+    for _ in range(3):
+        httpx.post(f"{process.url}/predict", files={"file": jpeg})
+
+    resident = re.search(r"VmRSS:\s+(\d+) kB", status.read_text())
+
+    assert resident
+    assert int(resident[1]) * 1024 < 400 * 10**6
+
+
+def test_serving_imports_nothing_of_training() -> None:
+    script = "import sys, app.__main__, catdog.engines.openvino; print(*{name.split('.')[0] for name in sys.modules})"
+
+    imported = subprocess.check_output([sys.executable, "-c", script], cwd=ROOT, text=True).split()
+
+    assert not set(HEAVY) & set(imported)
+    assert {"app", "openvino"} <= set(imported)
+
+
+@pytest.mark.parametrize("with_signal", [signal.SIGTERM, signal.SIGINT])
+def test_on_shutdown_an_accepted_request_finishes_and_no_other_is_taken(
+    models_dir: Path, jpeg: bytes, with_signal: signal.Signals
+) -> None:
+    with running(models_dir) as process, process.connect() as connection:
+        begin_upload(connection, jpeg)
+        process.popen.send_signal(with_signal)
+        until(lambda: not process.takes_connections())
+
+        connection.sendall(jpeg[len(jpeg) // 2 :])
+        answer = connection.makefile("rb").read()
+        _, log = process.popen.communicate(timeout=PATIENCE_SECONDS)
+
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b'"model_version":1' in answer
+    assert (process.popen.returncode, log) == (0, "")
+
+
+def test_a_request_that_does_not_finish_holds_the_shutdown_only_for_so_long(models_dir: Path, jpeg: bytes) -> None:
+    with running(models_dir, CATDOG_DRAIN_SECONDS="1") as process, process.connect() as connection:
+        begin_upload(connection, jpeg)
+        process.popen.send_signal(signal.SIGTERM)
+        answer = connection.makefile("rb").read()
+        _, log = process.popen.communicate(timeout=PATIENCE_SECONDS)
+
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"the service is shutting down" in answer
+    assert process.popen.returncode == 0
+    assert "Traceback" not in log
+
+
+def test_a_service_can_be_stopped_while_it_loads(models_dir: Path) -> None:
+    popen = start(PORT="0", CATDOG_MODELS_DIR=str(models_dir))
+    try:
+        popen.send_signal(signal.SIGTERM)
+        popen.communicate(timeout=PATIENCE_SECONDS)
+    finally:
+        popen.kill()
+
+    assert popen.returncode in {0, -signal.SIGTERM}  # the latter before Python runs a line of ours
+
+
+def test_wrong_settings_end_the_service_with_one_message() -> None:
+    popen = start(CATDOG_PROT="8000", CATDOG_THREADS="none")
+
+    _, log = popen.communicate(timeout=PATIENCE_SECONDS)
+
+    assert popen.returncode == 2
+    assert log.splitlines()[0] == "catdog can't start: the settings are wrong:"
+    assert "is CATDOG_PORT meant?" in log
+    assert "CATDOG_THREADS=none: " in log
+    assert "Traceback" not in log
+    assert "pydantic" not in log
+
+
+def test_an_address_that_is_taken_ends_the_service_with_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        popen = start(HOST="127.0.0.1", PORT=str(taken.getsockname()[1]))
+        _, log = popen.communicate(timeout=PATIENCE_SECONDS)
+
+    assert popen.returncode == 1
+    assert log.startswith("catdog can't listen there: ")
+    assert log.count("\n") == 1

@@ -1,0 +1,101 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings, SettingsError, read_settings, variables
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An environment and a folder without settings."""
+    for name in [name for name in os.environ if name.upper().startswith("CATDOG_") or name in {"HOST", "PORT"}]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_without_settings_only_this_machine_gets_in() -> None:
+    assert read_settings().address == "http://127.0.0.1:8000"
+
+
+def test_each_setting_has_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CATDOG_MODELS_DIR", "/elsewhere")
+    monkeypatch.setenv("CATDOG_PRECISION", "f32")
+    monkeypatch.setenv("CATDOG_THREADS", "3")
+
+    settings = read_settings()
+
+    assert settings.models_dir == Path("/elsewhere")
+    assert settings.precision == "f32"
+    assert settings.threads == 3
+
+
+def test_host_and_port_work_bare_and_the_longer_names_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOST", "::1")
+    monkeypatch.setenv("PORT", "9000")
+    assert read_settings().address == "http://[::1]:9000"
+
+    monkeypatch.setenv("CATDOG_PORT", "9001")
+    assert read_settings().port == 9001
+
+
+def test_a_file_beside_the_service_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("CATDOG_THREADS=2\nPORT=9000\nOF_SOMEONE_ELSE=1\n")
+    assert (read_settings().threads, read_settings().port) == (2, 9000)
+
+    monkeypatch.setenv("CATDOG_THREADS", "4")
+    assert read_settings().threads == 4
+
+
+def test_an_empty_variable_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CATDOG_THREADS", "")
+
+    assert read_settings().threads is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CATDOG_PORT", "eighty"),
+        ("PORT", "65536"),
+        ("CATDOG_PRECISION", "f64"),
+        ("CATDOG_THREADS", "0"),
+        ("CATDOG_MAX_UPLOAD_BYTES", "-1"),
+        ("CATDOG_DRAIN_SECONDS", "soon"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_variable(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(SettingsError, match=f"{variable}={value}: "):
+        read_settings()
+
+
+def test_every_wrong_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("CATDOG_PROT=1\n")
+    monkeypatch.setenv("CATDOG_THREADS", "many")
+
+    with pytest.raises(SettingsError) as caught:
+        read_settings()
+
+    assert "CATDOG_PROT: there is no such setting; is CATDOG_PORT meant?" in str(caught.value)
+    assert "CATDOG_THREADS=many: " in str(caught.value)
+
+
+def test_settings_never_change() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings().port = 1
+
+
+def test_every_setting_tells_its_default() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert "default" in field.description, name
+
+
+def test_the_readme_explains_every_setting() -> None:
+    explained = README.read_text()
+
+    assert [variable for variable in variables() if variable not in explained] == []

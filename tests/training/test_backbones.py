@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from catdog import weights
+from catdog.architecture import Architecture
+from catdog.errors import DownloadError, NoChampion, WeightsError
+from catdog.store import Store
+from tests.networks import random_arrays
+from training import backbones
+from training.config import Config
+
+SLIM = 1 / 32
+
+
+def load(backbone: str, folder: Path, width: float = SLIM) -> backbones.Backbone:
+    return backbones.load(Config(backbone=backbone, width=width), Store(folder / "models"), folder / "downloads")
+
+
+def test_a_random_backbone_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
+    first, again = (load("random", tmp_path).arrays for _ in range(2))
+
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    assert not np.array_equal(first["block1_conv1/kernel"], backbones.random(SLIM, seed=1)["block1_conv1/kernel"])
+
+
+def test_a_random_backbone_has_every_convolution_and_no_head(tmp_path: Path) -> None:
+    convolutions = {layer.name for layer in Architecture(2, SLIM).backbone_layers}
+
+    assert {name.split("/")[0] for name in load("random", tmp_path).arrays} == convolutions
+
+
+def test_a_file_gives_its_convolutions_whatever_its_head(tmp_path: Path) -> None:
+    network = Architecture(7, SLIM)
+    arrays = random_arrays(network)
+    weights.write(tmp_path / "theirs.weights.h5", network, arrays)
+
+    found = load(str(tmp_path / "theirs.weights.h5"), tmp_path)
+
+    assert found.parent is None
+    assert np.array_equal(found.arrays["block5_conv3/kernel"], arrays["block5_conv3/kernel"])
+    assert "predictions/kernel" not in found.arrays
+
+
+def test_a_file_of_another_width_is_refused(tmp_path: Path) -> None:
+    network = Architecture(2, SLIM)
+    weights.write(tmp_path / "theirs.weights.h5", network, random_arrays(network))
+
+    with pytest.raises(WeightsError, match="shape"):
+        load(str(tmp_path / "theirs.weights.h5"), tmp_path, width=1 / 16)
+
+
+def test_without_a_version_there_is_no_champion_to_start_from(tmp_path: Path) -> None:
+    with pytest.raises(NoChampion):
+        load("champion", tmp_path)
+
+
+def test_without_imagenets_weights_the_error_says_what_to_pass_instead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real loading code, against a port where nobody listens."""
+    monkeypatch.setattr(backbones, "IMAGENET_URL", f"http://127.0.0.1:9/{backbones.IMAGENET_FILE}")
+
+    with pytest.raises(DownloadError, match="--backbone PATH/vgg16_weights"):
+        load("imagenet", tmp_path)

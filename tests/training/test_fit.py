@@ -1,0 +1,126 @@
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from catdog.architecture import Architecture
+from training import network
+from training.config import Config, Stage
+from training.dataset import Labelled
+from training.fit import MONITOR, Fit
+
+TWO_STAGES = Config(
+    strategy="full",
+    stages=(Stage(32, 2, 16), Stage(48, 2, 16)),
+    learning_rate=2e-2,
+    warmup_steps=2,
+    dropout=0.0,
+    patience=None,
+    policy="float32",
+)
+
+
+def red_and_green(photos: int, seed: int) -> Labelled:
+    """Noisy pictures whose class is their colour."""
+    labels = np.arange(photos) % 2
+    pixels = np.random.default_rng(seed).integers(0, 120, (photos, 48, 48, 3), np.uint8)
+    pixels[labels == 0, ..., 0] += 120
+    pixels[labels == 1, ..., 1] += 120
+    return Labelled(pixels, labels)
+
+
+def model() -> keras.Model:
+    return network.build(Architecture(2, width=1 / 32), dropout=0.0, policy="float32", seed=1)
+
+
+def fit(folder: Path, config: Config = TWO_STAGES, trained: keras.Model | None = None) -> Fit:
+    return Fit(trained or model(), red_and_green(64, 0), red_and_green(16, 1), 2, config, folder)
+
+
+class Interrupted(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """Ctrl-C at the first step of an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__()
+        self._epoch = epoch
+
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        self._now = epoch
+
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+        if self._now == self._epoch:
+            raise KeyboardInterrupt
+
+
+def test_a_training_learns_and_gives_a_row_an_epoch(tmp_path: Path) -> None:
+    history = fit(tmp_path).run()
+
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4]
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert history[-1]["val_accuracy"] > 0.9
+
+
+def test_the_model_ends_with_the_weights_of_the_last_stages_best_epoch(tmp_path: Path) -> None:
+    """A rate that rises far too high at the end makes the last epoch worse than an earlier one."""
+    trained = model()
+    wild = Config(**{**vars(TWO_STAGES), "stages": (Stage(32, 6, 16),), "learning_rate": 3.0, "warmup_steps": 1000})
+
+    history = fit(tmp_path, wild, trained).run()
+
+    validation = red_and_green(16, 1)
+    pixels, labels = validation.at(32), np.eye(2)[validation.labels]
+    found = trained.evaluate(pixels, labels, verbose=0, return_dict=True)["log_loss"]
+    assert found <= min(row[MONITOR] for row in history) + 1e-4
+
+
+def test_patience_ends_a_training_that_gets_no_better(tmp_path: Path) -> None:
+    stuck = Config(**{**vars(TWO_STAGES), "stages": (Stage(32, 20, 16),), "learning_rate": 0.0, "patience": 2})
+
+    assert len(fit(tmp_path, stuck).run()) == 2 + 1
+
+
+def test_an_interrupted_training_goes_on_as_if_nothing_had_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = fit(tmp_path / "whole").run()
+    with monkeypatch.context() as patched:
+        # Ctrl-C arrives in the middle of the third epoch, which is the first of the second stage.
+        patched.setattr("training.fit.Progress", lambda *_: Interrupted(epoch=2))
+        with pytest.raises(KeyboardInterrupt):
+            fit(tmp_path / "cut").run()
+
+    resumed = fit(tmp_path / "cut").run(resume=True)
+
+    assert [row["epoch"] for row in resumed] == [1, 2, 3, 4]
+    for before, after in zip(whole, resumed, strict=True):
+        assert after["val_log_loss"] == pytest.approx(before["val_log_loss"], abs=1e-3)
+
+
+def test_a_finished_training_is_resumed_at_its_end(tmp_path: Path) -> None:
+    first, second = model(), model()
+    history = fit(tmp_path, trained=first).run()
+
+    assert fit(tmp_path, trained=second).run(resume=True) == history
+    pixels = red_and_green(4, 2).at(48)
+    assert np.allclose(second.predict_on_batch(pixels), first.predict_on_batch(pixels))
+
+
+def test_what_it_takes_to_resume_is_whole_at_any_moment(tmp_path: Path) -> None:
+    fit(tmp_path).run()
+
+    state = json.loads((tmp_path / "state.json").read_text())
+    assert (tmp_path / state["weights"]).is_file()
+    assert len(list(tmp_path.glob("epoch-*.weights.h5"))) == 1
+
+
+def test_progress_says_epoch_speed_losses_and_time_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fit(tmp_path).run()
+
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert "epoch 1/4  32 px  100%" in first
+    assert "photos/s" in first
+    assert "left  loss 0." in first
+    assert "validation log-loss" in last
+    assert "0:00:00 left" in last

@@ -1,0 +1,73 @@
+"""Where the convolutions of a training start from: a version of ours, chance, ImageNet, or a file."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catdog import weights
+from catdog.architecture import Architecture
+from catdog.errors import DownloadError
+from catdog.store import Store
+from training.config import Config
+
+# As Keras publishes them: converted from the authors' own, without the head.
+IMAGENET_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+IMAGENET_URL = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg16/{IMAGENET_FILE}"
+IMAGENET_MD5 = "6d6bbae143d832006294945121d1f1fc"
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """Arrays of the convolutions at a width; `parent` is the version that they are from, if one."""
+
+    width: float
+    arrays: dict[str, NDArray[np.float32]]
+    parent: int | None = None
+
+
+def load(config: Config, store: Store, folder: Path) -> Backbone:
+    """The backbone that `config` names; what has to be downloaded for it is kept in `folder`."""
+    if config.backbone == "random":
+        return Backbone(config.width, random(config.width, config.seed))
+    if re.fullmatch(r"champion|\d+", config.backbone):
+        return _of_version(store, config.backbone)
+    file = _download_imagenet(folder) if config.backbone == "imagenet" else Path(config.backbone)
+    width = 1.0 if config.backbone == "imagenet" else config.width
+    return Backbone(width, weights.read_backbone(file, Architecture(2, width)))
+
+
+def random(width: float, seed: int) -> dict[str, NDArray[np.float32]]:
+    """Normal by the fan-out, biases zero: He et al., "Delving Deep into Rectifiers" (2015)."""
+    chance = np.random.default_rng(seed)
+    arrays = {}
+    for layer in Architecture(2, width).backbone_layers:
+        height, across, _, out = layer.kernel_shape
+        deviation = np.sqrt(2 / (height * across * out))
+        arrays[f"{layer.name}/kernel"] = chance.normal(0, deviation, layer.kernel_shape).astype(np.float32)
+        arrays[f"{layer.name}/bias"] = np.zeros(layer.bias_shape, np.float32)
+    return arrays
+
+
+def _of_version(store: Store, name: str) -> Backbone:
+    version = store.open(store.champion() if name == "champion" else int(name))
+    convolutions = {layer.name for layer in version.manifest.architecture.backbone_layers}
+    arrays = {name: array for name, array in version.load().items() if name.split("/")[0] in convolutions}
+    return Backbone(version.manifest.width, arrays, version.number)
+
+
+def _download_imagenet(folder: Path) -> Path:
+    import keras
+
+    try:
+        file = keras.utils.get_file(
+            IMAGENET_FILE, IMAGENET_URL, file_hash=IMAGENET_MD5, cache_dir=folder, cache_subdir=""
+        )
+    except Exception as error:  # Keras raises nothing narrower
+        raise DownloadError(
+            f"ImageNet's weights can't be had from {IMAGENET_URL} ({error});"
+            f" fetch them elsewhere and pass the file: --backbone PATH/{IMAGENET_FILE}"
+        ) from error
+    return Path(file)

@@ -1,0 +1,58 @@
+"""Augmented batches of photos, in the form that Keras's `fit` takes."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from training.augmentation import Augmentation
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types
+    """Batches for `fit`: shuffled and augmented anew in every epoch, the same ones for the same seed.
+
+    `photos` are uint8 RGB (n, height, width, 3), `labels` integers (n,). A batch is uint8 RGB (b, pixels, pixels, 3)
+    with float32 one-hot labels (b, classes). The last batch is dropped where it is short: batch normalisation needs
+    a full one. `epoch` is the first to be given out.
+    """
+
+    def __init__(
+        self,
+        photos: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+        *,
+        classes: int,
+        pixels: int,
+        batch_size: int,
+        augmentation: Augmentation,
+        seed: int,
+        epoch: int = 0,
+        workers: int = 2,
+    ) -> None:
+        super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=8)
+        self._photos = photos
+        self._labels = np.eye(classes, dtype=np.float32)[labels]
+        self._pixels = pixels
+        self._batch_size = min(batch_size, len(photos))
+        self._augmentation = augmentation
+        self._seed = seed
+        self._epoch = epoch
+        self._order = self._shuffled()
+
+    def __len__(self) -> int:
+        return len(self._photos) // self._batch_size
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        start = index * self._batch_size
+        rows = self._order[start : start + self._batch_size]
+        random = np.random.default_rng((self._seed, self._epoch, index))
+        batch = [self._augmentation.apply(self._photos[row], self._pixels, random) for row in rows]
+        return np.stack(batch), self._labels[rows]
+
+    def on_epoch_end(self) -> None:
+        self._epoch += 1
+        self._order = self._shuffled()
+
+    def _shuffled(self) -> NDArray[Any]:
+        return np.random.default_rng((self._seed, self._epoch)).permutation(len(self._photos))

@@ -1,0 +1,101 @@
+"""The commands of `python -m training`: each takes the parsed arguments and prints what it did.
+
+Each imports what it needs when it runs, because some libraries take seconds.
+"""
+
+import shlex
+import sys
+from argparse import Namespace
+
+from catdog.errors import ImageError, StoreError
+from catdog.store import Store, Version
+from training.dataset import Photo
+
+
+def download(arguments: Namespace) -> None:
+    from training.download import download
+
+    print(f"train on them with: python -m training train --data {download(arguments.folder, sha256=arguments.sha256)}")
+
+
+def train(arguments: Namespace) -> None:
+    from training.evaluate import table
+    from training.options import config_from
+    from training.train import Request, train
+
+    request = Request(
+        config_from(arguments),
+        arguments.data,
+        command=shlex.join(["python", "-m", "training", *sys.argv[1:]]),
+        recipe=arguments.recipe,
+        notes=arguments.notes,
+        resume=arguments.resume,
+    )
+    store = Store(arguments.models)
+    version = train(request, store, arguments.data_dir, _report_broken)
+    for metrics in version.manifest.metrics.values():
+        print(table(metrics), end="\n\n")
+    print(f"version {version.number} is published, with a report in {version.path / 'report'}")
+    if arguments.promote == "always":
+        store.promote(version.number)
+        print(f"version {version.number} is in service")
+
+
+def evaluate(arguments: Namespace) -> None:
+    from catdog import calibration
+    from training import dataset, features
+    from training.evaluate import measure, table
+
+    version = _version(arguments)
+    manifest = version.manifest
+    photos = dataset.read_split(arguments.data, manifest.classes, arguments.split)
+    readable, output = features.outputs(
+        photos, manifest.architecture, version.load(), arguments.data_dir / "features", _report_broken
+    )
+    probabilities = calibration.probabilities(output.logits, manifest.temperature)
+    metrics = measure(dataset.labels(readable), probabilities, manifest.classes, str(arguments.data))
+    print(metrics.model_dump_json(indent=2) if arguments.json else table(metrics))
+
+
+def summary(arguments: Namespace) -> None:
+    from training.summary import summary
+
+    print(summary(_version(arguments).manifest.architecture))
+
+
+def promote(arguments: Namespace) -> None:
+    Store(arguments.models).promote(arguments.version)
+    print(f"version {arguments.version} is in service")
+
+
+def rollback(arguments: Namespace) -> None:
+    print(f"version {Store(arguments.models).roll_back()} is in service again")
+
+
+def versions(arguments: Namespace) -> None:
+    store = Store(arguments.models)
+    champion = store.champion()
+    for number in store.versions():
+        try:
+            described = _describe(store.open(number))
+        except StoreError as error:
+            described = str(error)
+        print(f"{'*' if number == champion else ' '} {number:>4}  {described}")
+    print("* in service")
+
+
+def _describe(version: Version) -> str:
+    manifest = version.manifest
+    measured = (f"{metrics.accuracy:.2%} of {metrics.photos:,} {split}" for split, metrics in manifest.metrics.items())
+    made = f"{manifest.created:%Y-%m-%d %H:%M}  {manifest.lineage.strategy:<8}  width {manifest.width:g}"
+    return f"{made}  {', '.join(manifest.classes)}  {'; '.join(measured)}"
+
+
+def _version(arguments: Namespace) -> Version:
+    """The version that was asked for, else the champion."""
+    store = Store(arguments.models)
+    return store.open(store.champion() if arguments.version is None else arguments.version)
+
+
+def _report_broken(photo: Photo, error: ImageError) -> None:
+    print(f"skipped {photo.path}: {error}", file=sys.stderr)

@@ -1,0 +1,142 @@
+"""The training loop over stages of growing picture size: resumable, and keeping the best epoch."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from time import monotonic
+
+import keras
+import numpy as np
+from keras.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from numpy.typing import NDArray
+
+from training.batches import Batches
+from training.config import Config, Stage
+from training.dataset import Labelled
+from training.progress import Progress
+
+MONITOR = "val_log_loss"
+Row = Mapping[str, float]
+Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
+
+
+class Checkpoint(Callback):  # type: ignore[misc]  # Keras ships no types
+    """Keeps in `folder` all that is needed to go on after the last whole epoch: weights, optimizer, history."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        self._state = folder / "state.json"
+        self.history: list[Row] = []
+
+    def restore(self, model: keras.Model) -> None:
+        """Bring the compiled `model` to where it stood; a folder without a whole epoch leaves it as it is."""
+        if self._state.exists():
+            state = json.loads(self._state.read_text())
+            model.optimizer.build(model.trainable_variables)
+            model.load_weights(self._folder / state["weights"])
+            self.history = state["history"]
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        self._began = monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        self.history.append({"epoch": epoch + 1, "seconds": round(monotonic() - self._began, 1), **(logs or {})})
+        weights = self._folder / f"epoch-{epoch + 1}.weights.h5"
+        self.model.save_weights(weights)
+        written = self._state.with_suffix(".new")
+        written.write_text(json.dumps({"weights": weights.name, "history": self.history}))
+        written.replace(self._state)
+        for older in set(self._folder.glob("epoch-*.weights.h5")) - {weights}:
+            older.unlink()
+
+
+class Fit:
+    """Trains `model`, RGB in and logits out, on `train`; everything it writes is in `folder`."""
+
+    def __init__(
+        self, model: keras.Model, train: Labelled, validation: Labelled, classes: int, config: Config, folder: Path
+    ) -> None:
+        self._model = model
+        self._train = train
+        self._validation = validation
+        self._one_hot = np.eye(classes, dtype=np.float32)
+        self._config = config
+        self._best = folder / "best.weights.h5"
+        self._checkpoint = Checkpoint(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def run(self, resume: bool = False) -> list[Row]:
+        """Train to the end; the model has the last stage's best weights then. Returns a row an epoch.
+
+        With `resume` it goes on after the last whole epoch that `folder` knows of.
+        """
+        self._compile()
+        if resume:
+            self._checkpoint.restore(self._model)
+        progress = Progress(self._config.stages, len(self._train.labels))
+        first = 0  # epoch of the stage
+        for stage in self._config.stages:
+            begin = max(first, len(self._checkpoint.history))
+            end = first + stage.epochs
+            if begin < end:
+                self._fit(stage, first, begin, progress)
+            first = end
+        self._model.load_weights(self._best)
+        return self._checkpoint.history
+
+    def _compile(self) -> None:
+        config = self._config
+        steps = sum(stage.epochs * max(1, len(self._train.labels) // stage.batch_size) for stage in config.stages)
+        warmup = min(config.warmup_steps, steps // 4)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0, steps - warmup, warmup_target=config.learning_rate, warmup_steps=warmup
+        )
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        self._model.compile(
+            optimizer,
+            keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing),
+            metrics=["accuracy", keras.metrics.CategoricalCrossentropy("log_loss", from_logits=True)],
+            jit_compile="auto" if keras.backend.backend() == "jax" else False,
+        )
+
+    def _keepers(self, stage: Stage, first: int, validation: Batch) -> list[Callback]:
+        """What watches the last stage: earlier pictures are too small for their losses to compare.
+
+        The weights that the stage starts from count as its epoch 0.
+        """
+        if stage is not self._config.stages[-1]:
+            return []
+        losses = [row[MONITOR] for row in self._checkpoint.history[first:]]
+        if not losses:
+            losses = [self._model.evaluate(*validation, stage.batch_size, verbose=0, return_dict=True)["log_loss"]]
+            self._model.save_weights(self._best)
+        best = ModelCheckpoint(
+            self._best, MONITOR, save_best_only=True, save_weights_only=True, initial_value_threshold=min(losses)
+        )
+        patience = self._config.patience
+        return [best] if patience is None else [best, EarlyStopping(MONITOR, patience=patience)]
+
+    def _fit(self, stage: Stage, first: int, begin: int, progress: Progress) -> None:
+        batches = Batches(
+            self._train.photos,
+            self._train.labels,
+            classes=len(self._one_hot),
+            pixels=stage.pixels,
+            batch_size=stage.batch_size,
+            augmentation=self._config.augmentation,
+            seed=self._config.seed,
+            epoch=begin,
+        )
+        validation = self._validation.at(stage.pixels), self._one_hot[self._validation.labels]
+        self._model.fit(
+            batches,
+            validation_data=validation,
+            validation_batch_size=stage.batch_size,
+            initial_epoch=begin,
+            epochs=first + stage.epochs,
+            callbacks=[progress, *self._keepers(stage, first, validation), self._checkpoint],
+            shuffle=False,  # of whole batches, by a chance that no seed governs
+            verbose=0,
+        )

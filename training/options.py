@@ -1,0 +1,105 @@
+"""The options of `python -m training train`, and the training that they describe."""
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import get_args
+
+from catdog.architecture import BLOCKS, INPUT_PIXELS, Head
+from catdog.errors import RecipeError
+from training.config import Config, Stage, Strategy
+from training.recipes import RECIPES
+
+
+def add_to(parser: ArgumentParser) -> None:
+    """Every choice of a training; what isn't given comes from the recipe, or else suits the strategy."""
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="photos: DIR/<class>/* or DIR/{train,validation[,test]}/<class>/*",
+    )
+    parser.add_argument("--recipe", choices=sorted(RECIPES), help="a training with a name; other options change it")
+    parser.add_argument(
+        "--strategy",
+        choices=get_args(Strategy),
+        help="head: a new head in seconds (default); finetune: the last blocks too; full: every layer",
+    )
+    parser.add_argument(
+        "--backbone",
+        metavar="NAME|FILE",
+        help="champion (default; random for full), a version's number, random, imagenet, or an .h5 file",
+    )
+    parser.add_argument("--head", choices=get_args(Head), help="pooled (default), or classic: the paper's own")
+    parser.add_argument(
+        "--unfreeze",
+        type=int,
+        choices=range(1, len(BLOCKS) + 1),
+        metavar="BLOCKS",
+        help="blocks that finetune trains, from the last (default 1)",
+    )
+    parser.add_argument("--width", type=_width, help="of a random backbone or a file: 1.0 (default) is VGG16")
+    parser.add_argument("--epochs", type=_count, metavar="N", help="in all, shared among the stages as the recipe does")
+    parser.add_argument(
+        "--patience", type=_count, metavar="N", help="epochs without a better validation log-loss before it ends"
+    )
+    parser.add_argument("--batch-size", type=_count, metavar="N", help="photos a step")
+    parser.add_argument("--seed", type=int, metavar="N", help="of everything random (default 0)")
+    parser.add_argument("--resume", action="store_true", help="go on where the same training was stopped")
+    parser.add_argument(
+        "--promote",
+        choices=("always", "never"),
+        default="always",
+        help="put the version into service (default), or only publish it",
+    )
+    parser.add_argument("--notes", default="", help="kept in the manifest")
+
+
+def config_from(arguments: Namespace) -> Config:
+    """The training that the options describe; RecipeError where they contradict each other."""
+    base = _base(arguments.recipe, arguments.strategy)
+    names = {field.name for field in fields(Config)}
+    given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
+    config = replace(base, **given)
+    if arguments.width is not None and config.backbone in ("champion", "imagenet"):
+        raise RecipeError(f"--backbone {config.backbone} brings its own width; leave out --width")
+    stages = config.stages if arguments.epochs is None else share_out(arguments.epochs, config.stages)
+    if arguments.batch_size is not None:
+        stages = tuple(replace(stage, batch_size=arguments.batch_size) for stage in stages)
+    if config.head == "classic":  # its first layer has one weight for each place of the picture
+        stages = tuple(replace(stage, pixels=INPUT_PIXELS) for stage in stages)
+    return replace(config, stages=stages)
+
+
+def _base(recipe: str | None, strategy: Strategy | None) -> Config:
+    if recipe is not None:
+        return RECIPES[recipe]()
+    if strategy == "full":
+        return replace(RECIPES["slim"](), width=1.0)
+    return Config()
+
+
+def share_out(epochs: int, stages: Sequence[Stage]) -> tuple[Stage, ...]:
+    """`epochs` divided among the stages as they are now; with too few the first stages go without."""
+    total = sum(stage.epochs for stage in stages)
+    shared, given = [], 0
+    for done, stage in enumerate(stages, start=1):
+        share = epochs * sum(s.epochs for s in stages[:done]) // total - given
+        given += share
+        if share:
+            shared.append(replace(stage, epochs=share))
+    return tuple(shared)
+
+
+def _count(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise ArgumentTypeError("it takes a number of 1 or more")
+    return number
+
+
+def _width(text: str) -> float:
+    if not 0 < (width := float(text)) <= 1:
+        raise ArgumentTypeError("it takes a number above 0, up to 1")
+    return width

@@ -1,0 +1,110 @@
+"""The three ways to train: what each makes of a backbone and a data set.
+
+Keras is imported where it is used: it brings TensorFlow, which takes seconds that a head alone doesn't.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catdog.architecture import BLOCKS, Architecture
+from catdog.errors import RecipeError
+from training import features, head
+from training.backbones import Backbone
+from training.config import Config, Strategy
+from training.dataset import Dataset, Labelled, Report, decode, labels
+
+HEAD_ARRAYS = ("predictions/kernel", "predictions/bias")  # of the pooled head
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training to do. Features are kept in `cache`, what it takes to resume in `folder`."""
+
+    config: Config
+    dataset: Dataset
+    backbone: Backbone
+    cache: Path
+    folder: Path
+    resume: bool
+    report: Report
+
+    @property
+    def architecture(self) -> Architecture:
+        return Architecture(len(self.dataset.classes), self.backbone.width, self.config.head)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The arrays of a whole network, the photos that could be read, and a row an epoch, if it took epochs."""
+
+    arrays: dict[str, NDArray[np.float32]]
+    dataset: Dataset
+    history: Sequence[Mapping[str, float]] = ()
+
+
+def head_only(job: Job) -> Trained:
+    """A linear head on the frozen backbone, by `training.head`."""
+    if job.config.head != "pooled":
+        raise RecipeError(
+            "only the pooled head is fitted on a frozen backbone; the classic one takes --strategy finetune"
+        )
+    blank = {name: np.zeros(job.architecture.shapes[name], np.float32) for name in HEAD_ARRAYS}
+    network = job.backbone.arrays | blank
+    train, seen = features.outputs(job.dataset.splits["train"], job.architecture, network, job.cache, job.report)
+    validation, unseen = features.outputs(
+        job.dataset.splits["validation"], job.architecture, network, job.cache, job.report
+    )
+    usable = job.dataset.with_only({"train": train, "validation": validation})
+    fitted = head.fit((seen.features, labels(train)), (unseen.features, labels(validation)), len(usable.classes))
+    return Trained(job.backbone.arrays | fitted, usable)
+
+
+def finetune(job: Job) -> Trained:
+    """A head first, then the last blocks with it, at a low rate; the head alone where that stays better."""
+    import keras
+
+    from catdog.engines import keras as reference
+    from training.fit import Fit
+
+    config = job.config
+    start = head_only(job) if config.head == "pooled" else Trained(job.backbone.arrays, job.dataset)
+    train, validation, usable = _labelled(job, start.dataset)
+    keras.utils.set_random_seed(config.seed)
+    network = reference.build(job.architecture, config.policy)
+    reference.assign(network, start.arrays)
+    frozen = {layer.name for block in job.architecture.blocks[: len(BLOCKS) - config.unfreeze] for layer in block}
+    for layer in network.layers:
+        layer.trainable = layer.name not in frozen
+    model = keras.Model(network.inputs, network.outputs[0])
+    history = Fit(model, train, validation, len(usable.classes), config, job.folder).run(job.resume)
+    return Trained(reference.arrays(network, job.architecture), usable, history)
+
+
+def full(job: Job) -> Trained:
+    """Every layer, with batch normalisation that is folded away at the end."""
+    from training import network
+    from training.fit import Fit
+
+    config = job.config
+    train, validation, usable = _labelled(job, job.dataset)
+    model = network.build(job.architecture, config.dropout, config.policy, config.seed)
+    if config.backbone != "random":
+        network.unfold(model, job.architecture, job.backbone.arrays, train.photos[:: max(1, len(train.photos) // 64)])
+    history = Fit(model, train, validation, len(usable.classes), config, job.folder).run(job.resume)
+    return Trained(network.fold(model, job.architecture), usable, history)
+
+
+STRATEGIES: Mapping[Strategy, Callable[[Job], Trained]] = {"head": head_only, "finetune": finetune, "full": full}
+
+
+def _labelled(job: Job, dataset: Dataset) -> tuple[Labelled, Labelled, Dataset]:
+    """Train and validation decoded into the job's folder, and the data set of what could be decoded."""
+    job.folder.mkdir(parents=True, exist_ok=True)
+    train, train_pixels = decode(dataset.splits["train"], job.report, job.folder / "train.npy")
+    validation, validation_pixels = decode(dataset.splits["validation"], job.report, job.folder / "validation.npy")
+    usable = dataset.with_only({"train": train, "validation": validation})
+    return Labelled(train_pixels, labels(train)), Labelled(validation_pixels, labels(validation)), usable
