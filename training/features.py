@@ -13,7 +13,7 @@ from tqdm import tqdm
 from catdog import head
 from catdog.architecture import Architecture
 from catdog.engines import Arrays, Output
-from catdog.engines.openvino import OpenVINOEngine
+from catdog.engines.openvino import OpenVINOEngine, best_precision
 from catdog.errors import DatasetError
 from catdog.images import FINGERPRINT
 from training.dataset import Photo, Report, decode
@@ -56,13 +56,13 @@ def outputs(
 
     Only photos that the folder `cache` doesn't know are computed. A broken one goes to `report` and is left out.
     """
-    engine = OpenVINOEngine(architecture, arrays)
-    file = FeatureCache(cache / f"{_fingerprint(architecture, arrays, engine.precision)}.sqlite")
+    file = FeatureCache(cache / f"{_fingerprint(architecture, arrays)}.sqlite")
     known = file.read()
     new = [photo for photo in photos if photo.sha256 not in known]
+    engine = OpenVINOEngine(architecture, arrays) if new else None  # compiling it takes a second at full width
     for start in tqdm(range(0, len(new), BATCH), "features of new photos", disable=None, unit_scale=BATCH):
         readable, pixels = decode(new[start : start + BATCH], report)
-        if readable:
+        if readable and engine:
             logits, features = engine.infer(pixels)
             rows = features if architecture.head == "pooled" else np.hstack([logits, features])
             found = {photo.sha256: row for photo, row in zip(readable, rows, strict=True)}
@@ -76,9 +76,9 @@ def outputs(
     return kept, Output(head.logits(features, arrays) if architecture.head == "pooled" else logits, features)
 
 
-def _fingerprint(architecture: Architecture, arrays: Arrays, precision: str) -> str:
+def _fingerprint(architecture: Architecture, arrays: Arrays) -> str:
     """sha256 of all that a row of the cache depends on, other than the photo."""
-    digest = sha256(f"{FINGERPRINT} {precision} {architecture.head}".encode())
+    digest = sha256(f"{FINGERPRINT} {best_precision()} {architecture.head}".encode())
     for layer in architecture.backbone_layers if architecture.head == "pooled" else architecture.layers:
         digest.update(arrays[f"{layer.name}/kernel"].tobytes())
         digest.update(arrays[f"{layer.name}/bias"].tobytes())

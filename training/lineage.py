@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def lineage(
         seed=config.seed,
         seconds=round(seconds, 1),
         hardware=f"{len(os.sched_getaffinity(0))} cores of {processor()}",
-        libraries=_libraries(),
+        libraries=libraries(LIBRARIES),
         notes=notes,
     )
 
@@ -42,10 +43,10 @@ def processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def _libraries() -> dict[str, str]:
-    """Versions of what bears on the result, where installed."""
+def libraries(names: Sequence[str]) -> dict[str, str]:
+    """Versions of those that are installed."""
     found = {}
-    for name in LIBRARIES:
+    for name in names:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

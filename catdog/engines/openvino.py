@@ -68,9 +68,9 @@ def _dense(x: ov.Node, arrays: Arrays, name: str) -> ov.Node:
     return opset.add(product, arrays[f"{name}/bias"].reshape(1, -1))
 
 
-def best_precision(core: ov.Core) -> Precision:
+def best_precision() -> Precision:
     """bfloat16 where the processor computes in it, else float32."""
-    return "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+    return "bf16" if "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
 
 
 class OpenVINOEngine:
@@ -86,15 +86,14 @@ class OpenVINOEngine:
         precision: Literal["auto"] | Precision = "auto",
         threads: int | None = None,
     ) -> None:
-        core = ov.Core()
-        self.precision: Precision = best_precision(core) if precision == "auto" else precision
+        self.precision: Precision = best_precision() if precision == "auto" else precision
         options: dict[str, str | int] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": self.precision,
         }
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = threads
-        compiled = core.compile_model(build(architecture, arrays), "CPU", options)
+        compiled = ov.Core().compile_model(build(architecture, arrays), "CPU", options)
         self._request = compiled.create_infer_request()
         self._lock = Lock()
         self._arrays = arrays

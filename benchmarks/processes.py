@@ -1,0 +1,115 @@
+"""The processes that are measured: started as a user would, and ended by their own ids."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter, sleep
+
+ROOT = Path(__file__).parents[1]
+PATIENCE_SECONDS = 180  # what a start, a request or an end may take
+POLL_SECONDS = 0.02
+LOG = "log.txt"
+LOG_CHARACTERS = 2000  # of its end, shown where a process failed
+
+
+class BenchmarkError(Exception):
+    """Nothing could be measured; the text says why."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A service on a loopback port; `started` is the moment before it was executed."""
+
+    popen: subprocess.Popen[bytes]
+    port: int
+    started: float
+    log: Path
+
+    def seconds_until(self, condition: Callable[[], bool]) -> float:
+        """Wait for the condition and return how long after the start it came true."""
+        while not condition():
+            seconds = perf_counter() - self.started
+            if self.popen.poll() is not None or seconds > PATIENCE_SECONDS:
+                state = "still didn't answer" if self.popen.returncode is None else "ended"
+                raise BenchmarkError(f"a service {state} after {seconds:.0f} s; its log:\n{tail(self.log)}")
+            sleep(POLL_SECONDS)
+        return perf_counter() - self.started
+
+    def memory_bytes(self) -> tuple[int, int] | None:
+        """Resident now, and at its peak; None where the system has no /proc."""
+        try:
+            status = Path(f"/proc/{self.popen.pid}/status").read_text("utf-8")
+        except FileNotFoundError:
+            return None
+        kibibytes = dict(re.findall(r"(VmRSS|VmHWM):\s+(\d+) kB", status))
+        return int(kibibytes["VmRSS"]) * 1024, int(kibibytes["VmHWM"]) * 1024
+
+
+@contextmanager
+def running(command: list[str], settings: Mapping[str, str], folder: Path) -> Iterator[Process]:
+    """A service that takes its port from the variable PORT, in `folder`; it is ended whatever happens."""
+    port = _free_port()
+    log = folder / LOG
+    with log.open("wb") as file:
+        started = perf_counter()
+        variables = environment({**settings, "PORT": str(port)})
+        popen = subprocess.Popen(command, cwd=folder, env=variables, stdout=file, stderr=subprocess.STDOUT)
+        try:
+            yield Process(popen, port, started, log)
+        finally:
+            _end(popen)
+
+
+def run(command: list[str], settings: Mapping[str, str], folder: Path) -> float:
+    """Run a command in `folder` to its end, and return the seconds that it took; it ends when this is interrupted."""
+    log = folder / LOG
+    with log.open("wb") as file:
+        started = perf_counter()
+        done = subprocess.run(
+            command, cwd=folder, env=environment(settings), stdout=file, stderr=subprocess.STDOUT, check=False
+        )
+        seconds = perf_counter() - started
+    if done.returncode:
+        raise BenchmarkError(f"{' '.join(command[1:4])} failed; its log:\n{tail(log)}")
+    return seconds
+
+
+def python(module: str, *arguments: str | Path) -> list[str]:
+    """The command that runs a module of this repository."""
+    return [sys.executable, "-m", module, *map(str, arguments)]
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Ours less the settings of the service, with `settings` instead; this repository can be imported."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("CATDOG_") and name not in ("HOST", "PORT")
+    }
+    return {**kept, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow", **settings}
+
+
+def tail(log: Path) -> str:
+    return log.read_text("utf-8", "replace")[-LOG_CHARACTERS:]
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _end(popen: subprocess.Popen[bytes]) -> None:
+    popen.terminate()
+    try:
+        with suppress(subprocess.TimeoutExpired):
+            popen.wait(PATIENCE_SECONDS)
+    finally:  # also where a second Ctrl-C cuts the waiting short
+        popen.kill()
+        popen.wait()

@@ -1,0 +1,73 @@
+"""The versions that are measured, each in a store of its own, so that nothing is published into yours."""
+
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catdog import weights
+from catdog.architecture import Architecture
+from catdog.images import FINGERPRINT
+from catdog.manifest import Dataset, Lineage, Manifest, WeightsFile
+from catdog.store import SHIPPED, Store
+from catdog.version import Version
+from training import backbones
+
+CLASSES = ("cat", "dog")
+SEED = 0
+TEMPERATURE = 30.0  # the logits of random arrays are large; this brings the probabilities off 0 and 1
+
+
+def shipped(models: Path, folder: Path) -> Version:
+    """A copy of the version that came with the repository; VersionNotFound where the store has none."""
+    version = Store(models).open(SHIPPED)
+    shutil.copytree(version.path, folder / str(SHIPPED))
+    return Store(folder).open(SHIPPED)
+
+
+def random(width: float, folder: Path) -> Version:
+    """VGG16 of random arrays: as fast as a trained one, and always the same."""
+    architecture = Architecture(len(CLASSES), width)
+    with Store(folder).draft() as draft:
+        weights.write(draft.weights_path, architecture, _arrays(architecture))
+        file = WeightsFile.of(draft.weights_path, "float32")
+        return draft.publish(lambda number: _manifest(number, width, file))
+
+
+def _arrays(architecture: Architecture) -> Mapping[str, NDArray[np.float32]]:
+    arrays = backbones.random(architecture.width, SEED)
+    chance = np.random.default_rng(SEED)
+    for layer in architecture.head_layers:
+        arrays[f"{layer.name}/kernel"] = chance.normal(0, 1, layer.kernel_shape).astype(np.float32)
+        arrays[f"{layer.name}/bias"] = np.zeros(layer.bias_shape, np.float32)
+    return arrays
+
+
+def _manifest(number: int, width: float, file: WeightsFile) -> Manifest:
+    return Manifest(
+        version=number,
+        created=datetime.now(UTC),
+        classes=CLASSES,
+        width=width,
+        head="pooled",
+        preprocessing=FINGERPRINT,
+        weights=file,
+        temperature=TEMPERATURE,
+        metrics={},
+        lineage=Lineage(
+            command="python -m benchmarks",
+            recipe=None,
+            strategy="full",
+            backbone="random",
+            parent=None,
+            dataset=Dataset(fingerprint="0" * 64, photos={}),
+            seed=SEED,
+            seconds=0.0,
+            hardware="",
+            libraries={},
+            notes="random arrays, to be measured and not to be believed",
+        ),
+    )

@@ -1,0 +1,142 @@
+"""Every command of the README, run in its order in a copy of this checkout, as a newcomer would type it."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.photos import draw_set
+from tests.waiting import until
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
+ADDRESS = "127.0.0.1:8000"
+
+
+class Newcomer:
+    """Someone at a shell in a fresh checkout, with a photo and a folder of photos."""
+
+    def __init__(self, checkout: Path) -> None:
+        self.checkout = checkout
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        made = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "CATDOG_"))}
+        self.environment = made | {"PORT": str(self.port)}
+        self.service: subprocess.Popen[bytes] | None = None
+
+    def type(self, command: str) -> str:
+        if command == "make serve":
+            return self.serve()
+        mine = command.replace(ADDRESS, f"127.0.0.1:{self.port}")
+        done = subprocess.run(
+            ["bash", "-c", mine], cwd=self.checkout, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def serve(self) -> str:
+        """Start the service anew, and wait until it is ready."""
+        self.stop()
+        self.service = subprocess.Popen(
+            ["make", "serve"], cwd=self.checkout, env=self.environment, start_new_session=True
+        )
+        until(self._is_ready)
+        return ""
+
+    def stop(self) -> None:
+        if self.service is not None:
+            os.killpg(self.service.pid, signal.SIGTERM)
+            self.service.wait(timeout=60)
+
+    def _is_ready(self) -> bool:
+        assert self.service is not None
+        assert self.service.poll() is None, "make serve ended"
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.port}/health/ready").is_success
+        except httpx.TransportError:
+            return False
+
+
+def tracked_files() -> list[str]:
+    """What a clone would hold, and what is about to be added to it."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+@pytest.fixture(scope="module")
+def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
+    checkout = tmp_path_factory.mktemp("checkout")
+    for name in tracked_files():
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, checkout / name)
+    (checkout / ".venv").symlink_to(sys.prefix)
+    draw_set(checkout / "photos", 60)
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    Image.fromarray(noise).save(checkout / "cat.jpg")
+    newcomer = Newcomer(checkout)
+    yield newcomer
+    newcomer.stop()
+
+
+def test_every_command_of_the_readme_works_in_its_order(newcomer: Newcomer) -> None:
+    assert COMMANDS[0] == "make serve"
+    versions = []
+    for command in COMMANDS:
+        printed = newcomer.type(command)
+        if command.startswith("curl"):
+            answer = json.loads(printed)
+            assert answer["label"] in answer["probabilities"]
+            versions.append(answer["model_version"])
+
+    assert versions == [1, 2], "the second answer is of the version that was trained in between"
+
+
+@pytest.mark.data
+def test_the_answer_in_the_readme_is_the_real_one(newcomer: Newcomer, shared_data: Path) -> None:
+    """The shipped model's, for the first of the original cats."""
+    (shown,) = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", README, re.DOTALL))
+    photo = min((shared_data / "originals" / "cat").iterdir())
+    (newcomer.checkout / "models" / "champion").unlink(missing_ok=True)
+    newcomer.serve()
+
+    answer = httpx.post(f"http://127.0.0.1:{newcomer.port}/predict", files={"file": photo.read_bytes()}).json()
+
+    assert answer.keys() == shown.keys()
+    assert (answer["label"], answer["model_version"]) == (shown["label"], shown["model_version"])
+    assert answer["probability"] == pytest.approx(shown["probability"], abs=0.01)  # processors round differently
+
+
+def test_the_download_that_the_readme_names_works_or_says_what_to_do_without_it(newcomer: Newcomer) -> None:
+    (command,) = re.findall(r"`(\S+ -m training download \S+)`", README)
+
+    done = subprocess.run(
+        command.split(), cwd=newcomer.checkout, env=newcomer.environment, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0 or "--data" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_link_into_the_project_leads_somewhere() -> None:
+    links = [link for link in re.findall(r"\]\(([^)#]+)", README) if "://" not in link]
+
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
