@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from catdog.store import SHIPPED, Store
 from tests.photos import draw_set
 from tests.waiting import until
 
@@ -122,6 +123,22 @@ def test_the_answer_in_the_readme_is_the_real_one(newcomer: Newcomer, shared_dat
     assert answer.keys() == shown.keys()
     assert (answer["label"], answer["model_version"]) == (shown["label"], shown["model_version"])
     assert answer["probability"] == pytest.approx(shown["probability"], abs=0.01)  # processors round differently
+
+
+def test_the_accuracy_in_the_readme_is_that_of_the_shipped_version() -> None:
+    metrics = Store(ROOT / "models").open(SHIPPED).manifest.metrics["test"]
+
+    for number in (metrics.accuracy, metrics.accuracy_low, metrics.accuracy_high):
+        assert f"{number:.1%}" in README
+    assert f"{metrics.photos:,} photos" in README
+
+
+def test_the_latency_in_the_readme_is_that_of_the_results_which_it_links_to() -> None:
+    (results,) = re.findall(r"benchmarks/results/\S+(?=\.md)", README)
+    shipped, *_ = json.loads((ROOT / f"{results}.json").read_text("utf-8"))["serving"]
+    seconds = [latency for each in shipped["rounds"]["catdog"] for latency in each["load"]["latencies_seconds"]]
+
+    assert f"{1000 * np.median(seconds):.1f} ms" in README
 
 
 def test_the_download_that_the_readme_names_works_or_says_what_to_do_without_it(newcomer: Newcomer) -> None:

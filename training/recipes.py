@@ -1,4 +1,12 @@
-"""Trainings with a name: `python -m training train --recipe NAME`. Each docstring says what to expect."""
+"""Trainings with a name: `python -m training train --recipe NAME`. Each docstring says what to expect.
+
+The shipped model is `slim`, then `anneal`, on the 23,000 photos of `../shared/data/pool` as `data/shipped/train` and the
+1,000 of `../shared/data/cats_and_dogs/validation` as `data/shipped/test`:
+
+    mkdir -p data/shipped
+    for shard in ../shared/data/pool/*.zip; do unzip -qn "$shard" -d data/shipped/train; done
+    ln -s ../../../shared/data/cats_and_dogs/validation data/shipped/test
+"""
 
 from collections.abc import Callable
 
@@ -7,7 +15,13 @@ from training.config import Config, Stage
 
 
 def slim() -> Config:
-    """The shipped model where there is no GPU: a quarter of VGG16's width, from random weights."""
+    """A quarter of VGG16's width from random weights, where there is no GPU.
+
+        python -m training --models data/first train --recipe slim --data data/shipped
+
+    Accuracy on the test photos at 224 px: 97.1% (95%: 95.9% to 98.0%, n = 1,000, one run). 62 minutes on 2 cores of
+    an Intel Xeon with AMX that had other work.
+    """
     return Config(
         strategy="full",
         backbone="random",
@@ -23,7 +37,13 @@ def slim() -> Config:
 
 
 def anneal() -> Config:
-    """The last epochs of the shipped model: larger pictures, changed less, from the version that `slim` gave."""
+    """The last epochs of the shipped model: larger pictures, changed less, from what `slim` gave.
+
+        python -m training train --recipe anneal --backbone data/first/1/model.weights.h5 --data data/shipped
+
+    Accuracy on the test photos at 224 px: 98.0% (95%: 96.9% to 98.7%, n = 1,000, one run). 26 minutes on 2 cores of
+    an Intel Xeon with AMX.
+    """
     return Config(
         strategy="full",
         width=0.25,
