@@ -1,7 +1,7 @@
 """Trainings with a name: `python -m training train --recipe NAME`. Each docstring says what to expect.
 
-The shipped model is `slim`, then `anneal`, on the 23,000 photos of `../shared/data/pool` as `data/shipped/train` and the
-1,000 of `../shared/data/cats_and_dogs/validation` as `data/shipped/test`:
+The shipped model is `slim`, then `anneal`, trained on the 23,000 photos of `../shared/data/pool` and tested on the
+1,000 of `../shared/data/cats_and_dogs/validation`:
 
     mkdir -p data/shipped
     for shard in ../shared/data/pool/*.zip; do unzip -qn "$shard" -d data/shipped/train; done
