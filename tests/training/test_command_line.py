@@ -21,6 +21,11 @@ RANDOM = ("--backbone", "random", "--width", "0.03125")
 FEW_EPOCHS = ("--epochs", "2", "--batch-size", "8")
 
 
+def hear_ctrl_c() -> None:
+    """As in a terminal: a job that a script put into the background would pass its deafness on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Said(NamedTuple):
     """What a command printed."""
 
@@ -43,6 +48,7 @@ class Shop:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=hear_ctrl_c,
         )
 
     def run(self, *arguments: str | Path, fails: bool = False, **environment: str) -> Said:
