@@ -21,7 +21,7 @@ serve: $(VENV)/.serve
 	$(BIN)/python -m app
 
 train: $(VENV)/.train
-	$(BIN)/python -m training train --data $(DATA) $(OPTIONS)
+	$(BIN)/python -m training train --data "$(DATA)" $(OPTIONS)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest

@@ -1,6 +1,5 @@
 """Where and with what was measured; nothing that names the machine's owner."""
 
-import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -8,7 +7,7 @@ from platform import python_version
 from typing import Self
 
 from catdog.engines.openvino import best_precision
-from training.lineage import libraries, processor
+from training.lineage import cores, libraries, processor
 
 LIBRARIES = ("openvino", "tensorflow-cpu", "tensorflow", "keras", "fastapi", "uvicorn", "pillow", "numpy")
 
@@ -28,7 +27,7 @@ class Machine:
         return cls(
             day=datetime.now(UTC).date(),
             processor=re.sub(r"\((R|TM)\)", "", processor()),
-            cores=len(os.sched_getaffinity(0)),
+            cores=cores(),
             precision=best_precision(),
             versions={"Python": python_version(), **libraries(LIBRARIES)},
         )

@@ -1,4 +1,4 @@
-"""The pooled head: one linear map of the features, the same to the last bit in training and in service."""
+"""The pooled head: one linear map of the features, the same in training and in service."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from catdog.engines import Arrays
 def logits(features: NDArray[np.float32], arrays: Arrays) -> NDArray[np.float32]:
     """Logits (n, classes) of features (n, features), by the "predictions" layer in `arrays`.
 
-    In float64, so that neither the size of a batch nor the engine's precision shows in the result.
+    In float64, so that the size of a batch doesn't show in the result.
     """
     kernel = arrays["predictions/kernel"].astype(np.float64)
     result: NDArray[np.float32] = (features @ kernel + arrays["predictions/bias"]).astype(np.float32)

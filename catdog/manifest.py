@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
@@ -100,6 +101,7 @@ class Lineage(_Record):
     hardware: str
     libraries: dict[str, str]  # versions by name
     notes: str
+    config: dict[str, JsonValue] = {}  # every choice of the training, as `training.config` names them
 
 
 class Manifest(_Record):

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from catdog import calibration
-from catdog.store import Store
+from catdog.store import SHIPPED, Store
+from catdog.version import Version
 from tests.app.service import serving
 from tests.waiting import until
 from training import dataset, features
@@ -13,26 +14,55 @@ from training.config import Config
 from training.dataset import Photo
 from training.train import Request, train
 
+ROOT = Path(__file__).parents[1]
+
 
 def unexpected(photo: Photo, error: Exception) -> None:
     raise error
+
+
+def computed(version: Version, data: Path, folder: Path) -> tuple[tuple[Photo, ...], list[list[float]]]:
+    """The photos of a folder, and their probabilities as training computes them."""
+    manifest = version.manifest
+    photos = dataset.read_split(data, manifest.classes)
+    cache = folder / "data" / "features"
+    photos, output = features.outputs(photos, manifest.architecture, version.load(), cache, unexpected)
+    return photos, calibration.probabilities(output.logits, manifest.temperature).tolist()
+
+
+@pytest.mark.data
+def test_a_real_photo_has_the_same_probabilities_in_training_and_over_http(shared_data: Path, tmp_path: Path) -> None:
+    """The shipped model, which is right about 38 or more of 40 cats and of 40 dogs."""
+    shipped = Store(ROOT / "models").open(SHIPPED)
+    photos, in_training = computed(shipped, shared_data / "originals", tmp_path)
+    right = dict.fromkeys(shipped.manifest.classes, 0)
+
+    with serving(ROOT / "models") as service:
+        until(lambda: service.client.get("/health/ready").is_success)
+        for photo, expected in zip(photos, in_training, strict=True):
+            answer = service.client.post("/predict", files={"file": photo.path.read_bytes()}).json()
+            assert list(answer["probabilities"].values()) == pytest.approx(expected, abs=1e-6)
+            right[answer["label"]] += answer["label"] == shipped.manifest.classes[photo.label]
+
+    assert min(right.values()) >= 38
+
+
+def test_the_shipped_version_is_as_good_as_promised() -> None:
+    measured = Store(ROOT / "models").open(SHIPPED).manifest.metrics["test"]
+
+    assert measured.photos >= 1000
+    assert measured.accuracy >= 0.975
+    assert measured.calibration_error < 0.02
 
 
 def test_a_photo_has_the_same_probabilities_in_training_and_over_http(split_photos: Path, tmp_path: Path) -> None:
     store = Store(tmp_path / "models")
     config = Config(backbone="random", width=1 / 32)
     version = train(Request(config, split_photos, command="test"), store, tmp_path / "data", unexpected)
-    photos, output = features.outputs(
-        dataset.read_split(split_photos, version.manifest.classes),
-        version.manifest.architecture,
-        version.load(),
-        tmp_path / "data" / "features",
-        unexpected,
-    )
-    in_training = calibration.probabilities(output.logits, version.manifest.temperature)
+    photos, in_training = computed(version, split_photos, tmp_path)
 
     with serving(store.root) as service:
         until(lambda: service.client.get("/health/ready").is_success)
         for photo, expected in zip(photos, in_training, strict=True):
             answer = service.client.post("/predict", files={"file": photo.path.read_bytes()}).json()
-            assert list(answer["probabilities"].values()) == pytest.approx(expected.tolist(), abs=1e-6)
+            assert list(answer["probabilities"].values()) == pytest.approx(expected, abs=1e-6)

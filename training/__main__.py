@@ -5,6 +5,8 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
+from dotenv import dotenv_values
+
 from catdog.errors import CatdogError
 from training import commands, options
 
@@ -20,18 +22,22 @@ def main() -> int:
         sys.stderr.write(f"catdog: {error}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("\ncatdog: stopped; with --resume a training goes on after its last whole epoch\n")
-        return STOPPED
+        sys.stderr.write(
+            "\ncatdog: stopped; a training goes on after its last whole epoch if the same command is given --resume\n"
+        )
+        sys.stdout.flush()
+        os._exit(STOPPED)  # at an ordinary exit TensorFlow's threads, still at work, may abort the process
     return 0
 
 
 def _parser() -> ArgumentParser:
+    settings = {**dotenv_values(".env"), **os.environ}  # the same two that the service reads
     parser = ArgumentParser("python -m training", description="Trains, measures and keeps versions of the model.")
     parser.add_argument("--models", type=Path, metavar="DIR", help="the model store (CATDOG_MODELS_DIR, or models)")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="what can be reused (CATDOG_DATA_DIR, or data)")
     parser.set_defaults(
-        models=Path(os.environ.get("CATDOG_MODELS_DIR", "models")),
-        data_dir=Path(os.environ.get("CATDOG_DATA_DIR", "data")),
+        models=Path(settings.get("CATDOG_MODELS_DIR") or "models"),
+        data_dir=Path(settings.get("CATDOG_DATA_DIR") or "data"),
     )
     of = parser.add_subparsers(required=True, metavar="COMMAND")
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,14 @@ class Backbone:
     width: float
     arrays: dict[str, NDArray[np.float32]]
     parent: int | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of the arrays."""
+        digest = sha256()
+        for name in sorted(self.arrays):
+            digest.update(self.arrays[name].tobytes())
+        return digest.hexdigest()
 
 
 def load(config: Config, store: Store, folder: Path) -> Backbone:

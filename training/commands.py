@@ -48,12 +48,12 @@ def evaluate(arguments: Namespace) -> None:
 
     version = _version(arguments)
     manifest = version.manifest
-    photos = dataset.read_split(arguments.data, manifest.classes, arguments.split)
+    photos, described = dataset.read_for(arguments.data, manifest, arguments.split)
     readable, output = features.outputs(
         photos, manifest.architecture, version.load(), arguments.data_dir / "features", _report_broken
     )
     probabilities = calibration.probabilities(output.logits, manifest.temperature)
-    metrics = measure(dataset.labels(readable), probabilities, manifest.classes, str(arguments.data))
+    metrics = measure(dataset.labels(readable), probabilities, manifest.classes, described)
     print(metrics.model_dump_json(indent=2) if arguments.json else table(metrics))
 
 

@@ -5,10 +5,12 @@ DIR/{train,validation[,test]}/<class>/*  as it stands
 DIR/{train[,test]}/<class>/*             a share of train, by content, becomes validation
 """
 
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from PIL import Image
 from catdog import images
 from catdog.architecture import INPUT_PIXELS
 from catdog.errors import DatasetError, ImageError
+from catdog.manifest import Manifest
 
 SPLITS = ("train", "validation", "test")
 
@@ -84,6 +87,8 @@ def read(root: Path, seed: int = 0, share: float = 0.1) -> Dataset:
         splits = _split(_photos(root, classes), SPLITS, seed, share)
         return Dataset(classes, {split: photos for split, photos in splits.items() if photos or split != "test"})
     classes = _classes(root / "train")
+    if unknown := sorted(f.name for f in root.iterdir() if f.is_dir() and f.name not in SPLITS and f.name[0] != "."):
+        raise DatasetError(f"{root / unknown[0]} is no split; beside train only {' and '.join(SPLITS[1:])} are read")
     splits = {split: _photos(root / split, classes) for split in SPLITS if (root / split).is_dir()}
     if "validation" not in splits:
         splits |= _split(splits["train"], ("train", "validation"), seed, share)
@@ -103,6 +108,20 @@ def read_split(root: Path, classes: Sequence[str], split: str | None = None) -> 
     return _photos(root / there[0] if there else root, classes)
 
 
+def read_for(root: Path, manifest: Manifest, split: str | None = None) -> tuple[tuple[Photo, ...], str]:
+    """The photos below `root` to measure a version on, and which they are.
+
+    Of plain class folders that the version was trained on, only the split that was kept from it.
+    """
+    if not any((root / name).is_dir() for name in SPLITS) and root.is_dir():
+        lineage = manifest.lineage
+        same = read(root, lineage.seed, float(str(lineage.config.get("validation_share", 0.1))))
+        if same.fingerprint == lineage.dataset.fingerprint:
+            kept = split or ("test" if "test" in same.splits else "validation")
+            return same.splits[kept], f"the {kept} photos of {root}, split by content"
+    return read_split(root, manifest.classes, split), str(root)
+
+
 def _classes(folder: Path) -> tuple[str, ...]:
     names = sorted(f.name for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
     if len(names) < 2:
@@ -119,7 +138,12 @@ def _photos(folder: Path, classes: Sequence[str]) -> tuple[Photo, ...]:
         raise DatasetError(f"{folder} holds classes that train does not: {', '.join(sorted(surplus))}")
     files = []
     for label, name in enumerate(classes):
-        found = [f for f in sorted((folder / name).glob("**/*")) if f.is_file() and not f.name.startswith(".")]
+        found = [path for path in sorted((folder / name).iterdir()) if not path.name.startswith(".")]
+        if nested := [path for path in found if path.is_dir()]:
+            raise DatasetError(
+                f"{nested[0]} is a folder where photos should be; a class's photos stand in its folder itself,"
+                f" and splits are named {', '.join(SPLITS)}"
+            )
         if not found:
             raise DatasetError(f"{folder / name} holds no photo; add some, or remove the class everywhere")
         files += [(file, label) for file in found]
@@ -164,9 +188,7 @@ def decode(
     in memory.
     """
     shape = (len(photos), INPUT_PIXELS, INPUT_PIXELS, 3)
-    pixels: NDArray[np.uint8] = (
-        np.lib.format.open_memmap(into, "w+", np.uint8, shape) if into else np.empty(shape, np.uint8)
-    )
+    pixels = np.empty(shape, np.uint8) if into is None else _mapped(into, shape)
     kept: list[Photo] = []
     with ThreadPoolExecutor() as pool:
         for photo, result in zip(photos, pool.map(_decode, photos), strict=True):
@@ -176,6 +198,15 @@ def decode(
                 pixels[len(kept)] = result
                 kept.append(photo)
     return tuple(kept), pixels[: len(kept)]
+
+
+def _mapped(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """An array that lives in a .npy file; OSError where the disk has no room for all of it."""
+    needed, free = prod(shape), shutil.disk_usage(file.parent).free
+    if needed > free:  # found out later it would end the process: a mapped page can't fail in any other way
+        raise OSError(f"{file.parent} has {free:,} bytes free, but the decoded photos take {needed:,}; make room")
+    pixels: NDArray[np.uint8] = np.lib.format.open_memmap(file, "w+", np.uint8, shape)
+    return pixels
 
 
 def _decode(photo: Photo) -> NDArray[np.uint8] | ImageError:

@@ -1,12 +1,14 @@
 """What the engine that serves makes of photos. Features are computed once, and kept by photo and backbone."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import openvino as ov
+import PIL
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -18,6 +20,7 @@ from catdog.errors import DatasetError
 from catdog.images import FINGERPRINT
 from training.dataset import Photo, Report, decode
 
+LIBRARIES = (ov.__version__, PIL.__version__)  # whose next version may round otherwise
 BATCH = 32  # photos decoded, computed and stored at a time
 
 
@@ -40,13 +43,21 @@ class FeatureCache:
             return {p: np.frombuffer(row, np.float32) for p, row in database.execute("SELECT photo, row FROM rows")}
 
     def add(self, rows: Mapping[str, NDArray[np.float32]]) -> None:
-        with self._open() as database, database:
+        with self._open() as database:
             database.executemany(
                 "INSERT OR REPLACE INTO rows VALUES (?, ?)", ((p, r.tobytes()) for p, r in rows.items())
             )
 
-    def _open(self) -> closing[sqlite3.Connection]:
-        return closing(sqlite3.connect(self._file, timeout=60))
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """A connection whose changes are kept if nothing fails; OSError where the file can't be used."""
+        try:
+            with closing(sqlite3.connect(self._file, timeout=60)) as database, database:
+                yield database
+        except sqlite3.Error as error:
+            raise OSError(
+                f"the features in {self._file} can't be used ({error}); make room, or remove the file"
+            ) from error
 
 
 def outputs(
@@ -78,7 +89,7 @@ def outputs(
 
 def _fingerprint(architecture: Architecture, arrays: Arrays) -> str:
     """sha256 of all that a row of the cache depends on, other than the photo."""
-    digest = sha256(f"{FINGERPRINT} {best_precision()} {architecture.head}".encode())
+    digest = sha256(" ".join([FINGERPRINT, best_precision(), architecture.head, *LIBRARIES]).encode())
     for layer in architecture.backbone_layers if architecture.head == "pooled" else architecture.layers:
         digest.update(arrays[f"{layer.name}/kernel"].tobytes())
         digest.update(arrays[f"{layer.name}/bias"].tobytes())

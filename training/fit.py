@@ -1,7 +1,7 @@
 """The training loop over stages of growing picture size: resumable, and keeping the best epoch."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 
@@ -27,28 +27,50 @@ class Checkpoint(Callback):  # type: ignore[misc]  # Keras ships no types
         super().__init__()
         self._folder = folder
         self._state = folder / "state.json"
+        self.candidate = folder / "candidate.weights.h5"  # the best epoch, until it is whole
+        self.best = folder / "best.weights.h5"
+        self.start: float | None = None  # MONITOR of the weights that the last stage starts from
         self.history: list[Row] = []
 
     def restore(self, model: keras.Model) -> None:
         """Bring the compiled `model` to where it stood; a folder without a whole epoch leaves it as it is."""
         if self._state.exists():
             state = json.loads(self._state.read_text())
-            model.optimizer.build(model.trainable_variables)
             model.load_weights(self._folder / state["weights"])
-            self.history = state["history"]
+            self.history, self.start = state["history"], state["start"]
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self._began = monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self.history.append({"epoch": epoch + 1, "seconds": round(monotonic() - self._began, 1), **(logs or {})})
+        if self.candidate.exists():
+            self.candidate.replace(self.best)
         weights = self._folder / f"epoch-{epoch + 1}.weights.h5"
         self.model.save_weights(weights)
         written = self._state.with_suffix(".new")
-        written.write_text(json.dumps({"weights": weights.name, "history": self.history}))
+        written.write_text(json.dumps({"weights": weights.name, "start": self.start, "history": self.history}))
         written.replace(self._state)
         for older in set(self._folder.glob("epoch-*.weights.h5")) - {weights}:
             older.unlink()
+
+
+class Patience(EarlyStopping):  # type: ignore[misc]  # Keras ships no types
+    """Early stopping that knows the losses so far, of which Keras's own would know nothing."""
+
+    def __init__(self, patience: int, losses: Sequence[float]) -> None:
+        super().__init__(MONITOR, patience=patience, mode="min")
+        self._least = min(losses)
+        self._waited = len(losses) - 1 - int(np.argmin(losses))
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the training had ended already, and only what comes after was interrupted."""
+        return bool(self._waited >= self.patience)
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        super().on_train_begin(logs)
+        self.best, self.wait = self._least, self._waited
 
 
 class Fit:
@@ -62,7 +84,6 @@ class Fit:
         self._validation = validation
         self._one_hot = np.eye(classes, dtype=np.float32)
         self._config = config
-        self._best = folder / "best.weights.h5"
         self._checkpoint = Checkpoint(folder)
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -82,7 +103,7 @@ class Fit:
             if begin < end:
                 self._fit(stage, first, begin, progress)
             first = end
-        self._model.load_weights(self._best)
+        self._model.load_weights(self._checkpoint.best)
         return self._checkpoint.history
 
     def _compile(self) -> None:
@@ -100,6 +121,7 @@ class Fit:
             metrics=["accuracy", keras.metrics.CategoricalCrossentropy("log_loss", from_logits=True)],
             jit_compile="auto" if keras.backend.backend() == "jax" else False,
         )
+        optimizer.build(self._model.trainable_variables)  # so that every file of weights holds its state
 
     def _keepers(self, stage: Stage, first: int, validation: Batch) -> list[Callback]:
         """What watches the last stage: earlier pictures are too small for their losses to compare.
@@ -108,15 +130,17 @@ class Fit:
         """
         if stage is not self._config.stages[-1]:
             return []
-        losses = [row[MONITOR] for row in self._checkpoint.history[first:]]
-        if not losses:
-            losses = [self._model.evaluate(*validation, stage.batch_size, verbose=0, return_dict=True)["log_loss"]]
-            self._model.save_weights(self._best)
+        keeper = self._checkpoint
+        if keeper.start is None:
+            found = self._model.evaluate(*validation, stage.batch_size, verbose=0, return_dict=True)
+            keeper.start = found["log_loss"]
+            self._model.save_weights(keeper.best)
+        losses = [keeper.start, *(row[MONITOR] for row in keeper.history[first:])]
         best = ModelCheckpoint(
-            self._best, MONITOR, save_best_only=True, save_weights_only=True, initial_value_threshold=min(losses)
+            keeper.candidate, MONITOR, save_best_only=True, save_weights_only=True, initial_value_threshold=min(losses)
         )
         patience = self._config.patience
-        return [best] if patience is None else [best, EarlyStopping(MONITOR, patience=patience)]
+        return [best] if patience is None else [best, Patience(patience, losses)]
 
     def _fit(self, stage: Stage, first: int, begin: int, progress: Progress) -> None:
         batches = Batches(
@@ -130,13 +154,16 @@ class Fit:
             epoch=begin,
         )
         validation = self._validation.at(stage.pixels), self._one_hot[self._validation.labels]
+        keepers = self._keepers(stage, first, validation)
+        if any(isinstance(keeper, Patience) and keeper.is_exhausted for keeper in keepers):
+            return
         self._model.fit(
             batches,
             validation_data=validation,
             validation_batch_size=stage.batch_size,
             initial_epoch=begin,
             epochs=first + stage.epochs,
-            callbacks=[progress, *self._keepers(stage, first, validation), self._checkpoint],
+            callbacks=[progress, *keepers, self._checkpoint],
             shuffle=False,  # of whole batches, by a chance that no seed governs
             verbose=0,
         )

@@ -1,8 +1,11 @@
 """What a manifest says of how its version came about."""
 
+import json
 import os
 import platform
+import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -11,26 +14,47 @@ from catdog.manifest import Lineage
 from training.config import Config
 from training.dataset import Dataset
 
-LIBRARIES = ("keras", "tensorflow-cpu", "tensorflow", "jax", "torch", "openvino", "scikit-learn", "numpy", "pillow")
+LIBRARIES = ("openvino", "scikit-learn", "numpy", "pillow")
+BACKENDS = {"tensorflow": ("tensorflow-cpu", "tensorflow"), "jax": ("jax",), "torch": ("torch",)}  # by package
 
 
 def lineage(
-    config: Config, used: Dataset, *, parent: int | None, command: str, recipe: str | None, notes: str, seconds: float
+    config: Config,
+    fingerprint: str,
+    used: Dataset,
+    *,
+    parent: int | None,
+    command: str,
+    recipe: str | None,
+    notes: str,
+    seconds: float,
 ) -> Lineage:
-    """The record of a training that took `seconds` and could read the photos in `used`."""
+    """The record of a training that took `seconds`, of a data set of which it could read the photos in `used`."""
     return Lineage(
         command=command,
         recipe=recipe,
         strategy=config.strategy,
         backbone=config.backbone,
         parent=parent,
-        dataset=manifest.Dataset(fingerprint=used.fingerprint, photos=used.counts()),
+        dataset=manifest.Dataset(fingerprint=fingerprint, photos=used.counts()),
         seed=config.seed,
         seconds=round(seconds, 1),
-        hardware=f"{len(os.sched_getaffinity(0))} cores of {processor()}",
-        libraries=libraries(LIBRARIES),
+        hardware=f"{cores()} cores of {processor()}",
+        libraries=libraries((*LIBRARIES, *_backend())),
         notes=notes,
+        config=json.loads(json.dumps(asdict(config))),
     )
+
+
+def _backend() -> Sequence[str]:
+    """Keras and what it ran on, where it was used at all: a head alone is fitted without."""
+    keras = sys.modules.get("keras")
+    return () if keras is None else ("keras", *BACKENDS[keras.backend.backend()])
+
+
+def cores() -> int:
+    """Those that this process may use; elsewhere than on Linux all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processor() -> str:

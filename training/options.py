@@ -1,5 +1,6 @@
 """The options of `python -m training train`, and the training that they describe."""
 
+import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -46,13 +47,13 @@ def add_to(parser: ArgumentParser) -> None:
         "--patience", type=_count, metavar="N", help="epochs without a better validation log-loss before it ends"
     )
     parser.add_argument("--batch-size", type=_count, metavar="N", help="photos a step")
-    parser.add_argument("--seed", type=int, metavar="N", help="of everything random (default 0)")
+    parser.add_argument("--seed", type=_seed, metavar="N", help="of everything random (default 0)")
     parser.add_argument("--resume", action="store_true", help="go on where the same training was stopped")
     parser.add_argument(
         "--promote",
         choices=("always", "never"),
         default="always",
-        help="put the version into service (default), or only publish it",
+        help="put the version into service (default), or only publish it; version 1 of a new store serves anyway",
     )
     parser.add_argument("--notes", default="", help="kept in the manifest")
 
@@ -63,7 +64,7 @@ def config_from(arguments: Namespace) -> Config:
     names = {field.name for field in fields(Config)}
     given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
     config = replace(base, **given)
-    if arguments.width is not None and config.backbone in ("champion", "imagenet"):
+    if arguments.width is not None and re.fullmatch(r"champion|imagenet|\d+", config.backbone):
         raise RecipeError(f"--backbone {config.backbone} brings its own width; leave out --width")
     stages = config.stages if arguments.epochs is None else share_out(arguments.epochs, config.stages)
     if arguments.batch_size is not None:
@@ -96,6 +97,12 @@ def share_out(epochs: int, stages: Sequence[Stage]) -> tuple[Stage, ...]:
 def _count(text: str) -> int:
     if (number := int(text)) < 1:
         raise ArgumentTypeError("it takes a number of 1 or more")
+    return number
+
+
+def _seed(text: str) -> int:
+    if (number := int(text)) < 0:
+        raise ArgumentTypeError("it takes a number of 0 or more")
     return number
 
 

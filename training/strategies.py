@@ -4,7 +4,7 @@ Keras is imported where it is used: it brings TensorFlow, which takes seconds th
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,8 @@ from training.backbones import Backbone
 from training.config import Config, Strategy
 from training.dataset import Dataset, Labelled, Report, decode, labels
 
+HEAD_RATE = 1e-3  # at its peak, of a classic head that starts from random weights
+UNFOLDED_ON = 64  # photos whose statistics the normalisation of a given backbone starts from
 HEAD_ARRAYS = ("predictions/kernel", "predictions/bias")  # of the pooled head
 
 
@@ -74,13 +76,19 @@ def finetune(job: Job) -> Trained:
     start = head_only(job) if config.head == "pooled" else Trained(job.backbone.arrays, job.dataset)
     train, validation, usable = _labelled(job, start.dataset)
     keras.utils.set_random_seed(config.seed)
-    network = reference.build(job.architecture, config.policy)
+    network = reference.build(job.architecture, config.policy, config.dropout)
     reference.assign(network, start.arrays)
-    frozen = {layer.name for block in job.architecture.blocks[: len(BLOCKS) - config.unfreeze] for layer in block}
-    for layer in network.layers:
-        layer.trainable = layer.name not in frozen
-    model = keras.Model(network.inputs, network.outputs[0])
-    history = Fit(model, train, validation, len(usable.classes), config, job.folder).run(job.resume)
+
+    def fit(frozen_blocks: int, config: Config, folder: Path) -> Sequence[Mapping[str, float]]:
+        frozen = {layer.name for block in job.architecture.blocks[:frozen_blocks] for layer in block}
+        for layer in network.layers:
+            layer.trainable = layer.name not in frozen
+        model = keras.Model(network.inputs, network.outputs[0])
+        return Fit(model, train, validation, len(usable.classes), config, folder).run(job.resume)
+
+    if config.head == "classic":  # no convex problem, so its first fit takes epochs, too
+        fit(len(BLOCKS), replace(config, learning_rate=HEAD_RATE), job.folder / "head")
+    history = fit(len(BLOCKS) - config.unfreeze, config, job.folder)
     return Trained(reference.arrays(network, job.architecture), usable, history)
 
 
@@ -93,7 +101,8 @@ def full(job: Job) -> Trained:
     train, validation, usable = _labelled(job, job.dataset)
     model = network.build(job.architecture, config.dropout, config.policy, config.seed)
     if config.backbone != "random":
-        network.unfold(model, job.architecture, job.backbone.arrays, train.photos[:: max(1, len(train.photos) // 64)])
+        some = train.photos[:: max(1, len(train.photos) // UNFOLDED_ON)][:UNFOLDED_ON]
+        network.unfold(model, job.architecture, job.backbone.arrays, some)
     history = Fit(model, train, validation, len(usable.classes), config, job.folder).run(job.resume)
     return Trained(network.fold(model, job.architecture), usable, history)
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catdog import calibration, weights
+from catdog.errors import RecipeError
 from catdog.images import FINGERPRINT
 from catdog.manifest import Lineage, Manifest, Metrics, WeightsFile
 from catdog.store import Draft, Store, Version
@@ -52,14 +53,18 @@ def train(request: Request, store: Store, data_dir: Path, report_broken: Report)
     config = request.config
     photos = dataset.read(request.data, config.seed, config.validation_share)
     backbone = backbones.load(config, store, data_dir / "downloads")
-    folder = data_dir / "runs" / f"{config.fingerprint[:16]}-{photos.fingerprint[:16]}"
+    parts = (config.fingerprint, photos.fingerprint, backbone.fingerprint)
+    folder = data_dir / "runs" / "-".join(part[:16] for part in parts)
     if not request.resume:
         shutil.rmtree(folder, ignore_errors=True)
     job = Job(config, photos, backbone, data_dir / "features", folder, request.resume, report_broken)
     trained = STRATEGIES[config.strategy](job)
+    if not all(np.isfinite(array).all() for array in trained.arrays.values()):
+        raise RecipeError("the training diverged: its weights are no numbers any more; train with another --seed")
     temperature, measured = _measure(job, trained)
     origin = lineage(
         config,
+        photos.fingerprint,
         trained.dataset,
         parent=backbone.parent,
         command=request.command,

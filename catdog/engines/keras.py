@@ -20,10 +20,11 @@ class Preprocessing(layers.Layer):  # type: ignore[misc]  # Keras ships no types
         return bgr - ops.cast(ops.convert_to_tensor(MEAN_BGR, dtype="float32"), self.compute_dtype)
 
 
-def build(architecture: Architecture, policy: str = "float32") -> keras.Model:
+def build(architecture: Architecture, policy: str = "float32", dropout: float = 0.0) -> keras.Model:
     """The network: RGB 0-255 (n, 224, 224, 3) in, [logits (n, classes), features (n, features)] out.
 
     `policy` is a Keras dtype policy such as "mixed_bfloat16"; logits are float32 under every one.
+    `dropout` comes before every dense layer: for training, inference knows none.
     """
     pixels = keras.Input((INPUT_PIXELS, INPUT_PIXELS, 3), dtype="uint8", name="pixels")
     x = Preprocessing(dtype=policy, name="preprocessing")(pixels)
@@ -38,7 +39,9 @@ def build(architecture: Architecture, policy: str = "float32") -> keras.Model:
     x = features if architecture.head == "pooled" else layers.Flatten(dtype=policy, name="flatten")(x)
     *hidden, predictions = architecture.head_layers
     for layer in hidden:
+        x = layers.Dropout(dropout, dtype=policy)(x) if dropout else x
         x = layers.Dense(layer.kernel_shape[-1], activation="relu", dtype=policy, name=layer.name)(x)
+    x = layers.Dropout(dropout, dtype=policy)(x) if dropout else x
     logits = layers.Dense(architecture.classes, dtype="float32", name=predictions.name)(x)
     return keras.Model(pixels, [logits, features], name="vgg16")
 

@@ -38,7 +38,7 @@ def test_the_json_is_for_people_too(manifest: Manifest) -> None:
         '  "version": 1,',
         '  "created": "2026-03-01T12:30:15.250000Z",',
     ]
-    assert '    "notes": "Größe egal"' in lines
+    assert '    "notes": "Größe egal",' in lines
     assert manifest.to_json().endswith("}\n")
 
 

@@ -106,6 +106,14 @@ def test_a_second_training_computes_no_feature_again(trained: Shop, split_photos
     assert trained.store.open(3).manifest.lineage.parent == 1
 
 
+def test_the_manifest_holds_every_choice_of_the_training(trained: Shop) -> None:
+    lineage = trained.store.open(1).manifest.lineage
+
+    assert lineage.config["width"] == 1 / 32
+    assert lineage.config["backbone"] == lineage.backbone == "random"
+    assert "keras" not in lineage.libraries, "a head alone is fitted without it"
+
+
 def test_promote_and_rollback_move_the_champion(trained: Shop, split_photos: Path) -> None:
     number = trained.run("train", "--data", split_photos, "--promote", "never").stdout.split("version ")[1].split()[0]
 
@@ -124,6 +132,20 @@ def test_evaluate_says_how_good_the_champion_is(trained: Shop, split_photos: Pat
     assert "100.00%" in readable
     assert machine["photos"] == 32
     assert set(machine["recall"]) == {"cat", "dog"}
+
+
+def test_evaluate_on_the_folder_that_was_trained_on_takes_what_was_kept_from_it(shop: Shop, tmp_path: Path) -> None:
+    photos = draw_set(tmp_path / "photos", 60)
+    shop.run("train", "--data", photos, *RANDOM)
+
+    own = json.loads(shop.run("evaluate", "--data", photos, "--json").stdout)
+    kept = sum(shop.store.open(1).manifest.lineage.dataset.photos["test"].values())
+    draw_set(photos, 61)
+    other = json.loads(shop.run("evaluate", "--data", photos, "--json").stdout)
+
+    assert own["photos"] == kept < 60
+    assert "split by content" in own["data"]
+    assert other["photos"] == 122
 
 
 def test_summary_shows_the_layers_and_counts(trained: Shop) -> None:

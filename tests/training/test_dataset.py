@@ -126,6 +126,22 @@ def test_a_class_that_only_validation_knows_is_an_error(tmp_path: Path) -> None:
         dataset.read(tmp_path)
 
 
+def test_a_folder_within_a_class_is_an_error_and_no_class_of_classes(tmp_path: Path) -> None:
+    draw_set(tmp_path / "training_set", 2)
+    draw_set(tmp_path / "test_set", 2)
+
+    with pytest.raises(DatasetError, match="splits are named train, validation, test"):
+        dataset.read(tmp_path)
+
+
+def test_a_split_under_another_name_is_an_error(tmp_path: Path) -> None:
+    draw_set(tmp_path / "train", 2)
+    draw_set(tmp_path / "val", 2)
+
+    with pytest.raises(DatasetError, match="val is no split"):
+        dataset.read(tmp_path)
+
+
 def test_too_few_photos_to_validate_with_is_an_error(tmp_path: Path) -> None:
     draw_set(tmp_path, 2)
 

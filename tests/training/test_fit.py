@@ -81,7 +81,34 @@ def test_the_model_ends_with_the_weights_of_the_last_stages_best_epoch(tmp_path:
 def test_patience_ends_a_training_that_gets_no_better(tmp_path: Path) -> None:
     stuck = replace(TWO_STAGES, stages=(Stage(32, 20, 16),), learning_rate=0.0, patience=2)
 
-    assert len(fit(tmp_path, stuck).run()) == 2 + 1
+    losses = [row[MONITOR] for row in fit(tmp_path, stuck).run()]
+
+    assert 2 <= len(losses) < 20
+    assert int(np.argmin(losses)) == len(losses) - 3, "the last two epochs were no better than the one before"
+
+
+def test_a_training_that_patience_ended_is_not_trained_on_when_resumed(tmp_path: Path) -> None:
+    stuck = replace(TWO_STAGES, stages=(Stage(32, 20, 16),), learning_rate=0.0, patience=2)
+    history = fit(tmp_path, stuck).run()
+
+    assert fit(tmp_path, stuck).run(resume=True) == history
+
+
+def test_the_start_stays_the_best_where_every_epoch_made_it_worse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the training was stopped in between and the start is long past."""
+    started, wild = model(), replace(TWO_STAGES, stages=(Stage(32, 3, 16),), learning_rate=20.0, warmup_steps=0)
+    before = started.get_weights()[0].copy()
+    with monkeypatch.context() as patched:
+        patched.setattr("training.fit.Progress", lambda *_: Interrupted(epoch=1))
+        with pytest.raises(KeyboardInterrupt):
+            fit(tmp_path, wild, started).run()
+
+    resumed = model()
+    fit(tmp_path, wild, resumed).run(resume=True)
+
+    assert np.array_equal(resumed.get_weights()[0], before)
 
 
 def test_an_interrupted_training_goes_on_as_if_nothing_had_been(

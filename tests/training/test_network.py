@@ -72,7 +72,7 @@ def test_logits_are_float32_in_mixed_precision() -> None:
 
 
 def test_the_fused_normalisation_is_keras_own() -> None:
-    """The same outputs, gradients of the sizes, and moving statistics after a step of training."""
+    """The same outputs, and the same moving statistics after a step of training."""
     inputs = np.random.default_rng(0).normal(3, 2, (8, 5, 5, 6)).astype(np.float32)
     fused, plain = BatchNormalization(momentum=0.9), keras.layers.BatchNormalization(momentum=0.9)
 
