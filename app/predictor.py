@@ -16,7 +16,7 @@ from catdog.engines import Engine
 from catdog.manifest import Manifest
 
 INFERENCES = 1  # at a time: one already runs on every thread of the engine
-DECODERS = min(4, os.cpu_count() or 1)  # photos decoded at a time; each may hold 25 megapixels, 75 MB
+DECODERS = min(2, os.cpu_count() or 1)  # photos decoded at a time; 25 megapixels with alpha were seen to take 480 MB
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from fastapi import FastAPI
 
 from app.settings import Settings
 
+HEAD_BYTES = 64 * 1024  # of one request: its line and headers
+
 
 def listen(settings: Settings) -> tuple[socket.socket, Settings]:
     """An open socket, and the settings with the port that it really got; OSError where the address can't be had."""
@@ -20,10 +22,11 @@ def server(app: FastAPI, settings: Settings) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
         lifespan="on",
-        http="httptools",
+        http="h11",  # httptools takes a request head of any size into memory, and loses the body of an `Upgrade`
+        h11_max_incomplete_event_size=HEAD_BYTES,
         ws="none",
         log_config=None,
-        log_level="warning",
+        log_level="error",  # its warnings are of what single clients did
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=settings.drain_seconds,

@@ -29,6 +29,10 @@ FLOATS = (h5t.IEEE_F32LE, h5t.IEEE_F32BE, h5t.IEEE_F16LE, h5t.IEEE_F16BE)
 CORRUPT = (OSError, RuntimeError, KeyError, ValueError, TypeError, zlib.error)
 
 
+class _Damaged(ValueError):
+    """What we found wrong with stored bytes ourselves."""
+
+
 @contextmanager
 def stored_arrays(path: Path) -> Iterator[dict[str, "StoredArray"]]:
     """Open a file and give its arrays by their paths in it, none of them read yet.
@@ -107,7 +111,7 @@ class StoredArray:
         stored_bytes = self.dataset.get_chunk_info_by_coord(corner).size
         # h5py makes its buffer by one number of the file, and HDF5 fills it by another.
         if stored_bytes > 2 * length_bytes + 64 if gzip else stored_bytes != length_bytes:
-            raise ValueError(f"a chunk of {length_bytes} bytes can't be stored in {stored_bytes}")
+            raise _Damaged(f"a chunk of {length_bytes} bytes can't be stored in {stored_bytes}")
         filters_skipped, data = self.dataset.read_direct_chunk(corner)
         return _inflate(data, length_bytes) if gzip and not filters_skipped else data
 
@@ -117,7 +121,7 @@ def _inflate(data: bytes, length: int) -> bytes:
     inflater = zlib.decompressobj()
     inflated = inflater.decompress(data, length + 1)
     if len(inflated) != length or not inflater.eof:
-        raise ValueError(f"a chunk doesn't unpack to its {length} bytes")
+        raise _Damaged(f"a chunk doesn't unpack to its {length} bytes")
     return inflated
 
 
@@ -138,7 +142,13 @@ def _corruption_refused(file: str, item: str | None = None) -> Iterator[None]:
     try:
         yield
     except CORRUPT as error:
-        raise WeightsError(file, f"is corrupt ({error})", item) from error
+        raise WeightsError(file, f"is corrupt ({_reason(error)})", item) from error
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, in words that can be shown: HDF5's own may hold paths and addresses."""
+    number = getattr(error, "errno", None)
+    return str(error) if isinstance(error, _Damaged) else strerror(number) if number else type(error).__name__
 
 
 def _walk(file: str, group: h5g.GroupID, prefix: str, seen: set[int]) -> Iterator[tuple[str, h5d.DatasetID]]:

@@ -200,7 +200,7 @@ def _load_jpeg(image: JpegImageFile, pixels: int) -> Box | None:
 
 def _ends_in_grey(image: Image.Image) -> bool:
     corner = image.crop((max(0, image.width - 8), max(0, image.height - 8), *image.size))
-    return set(np.asarray(corner).flat) == {128}
+    return set(np.asarray(corner).flat) <= {127, 128}  # 127 where CMYK was stored inverted
 
 
 def _check_end(image: JpegImageFile, data: bytes, pixels: int) -> None:
@@ -232,7 +232,7 @@ def _flatten(image: Image.Image) -> Image.Image:
     if image.mode == "I;16":
         return _flatten_16_bit(image)
     if image.has_transparency_data:
-        transparent = image.convert("RGBA")
+        transparent = image if image.mode == "RGBA" else image.convert("RGBA")
         white = Image.new("RGB", image.size, "white")
         white.paste(transparent, mask=transparent)
         return white

@@ -191,7 +191,9 @@ def _read_numbers(path: Path) -> tuple[int, ...]:
         lines = path.read_text("ascii").splitlines()
     except FileNotFoundError:
         return ()
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise StoreError(f"the file {path.name} can't be read ({error.strerror})") from error
+    except ValueError as error:
         raise _not_numbers(path) from error
     if not lines or not all(_NUMBER.fullmatch(line) for line in lines):
         raise _not_numbers(path)

@@ -100,6 +100,26 @@ def test_a_service_says_in_one_line_where_it_is_and_what_it_serves(process: Proc
     assert process.is_ready()
 
 
+def test_a_photo_arrives_with_an_offer_to_upgrade_the_connection(process: Process, jpeg: bytes) -> None:
+    """As curl --http2 and Java's client send it; nothing is upgraded."""
+    offer = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABkAAQAoAAAAAIAAAAA"}
+
+    answer = httpx.post(f"{process.url}/predict", content=jpeg, headers={"Content-Type": "image/jpeg", **offer})
+
+    assert answer.status_code == 200
+
+
+def test_a_request_head_without_end_is_refused(process: Process) -> None:
+    sent = 0
+    with process.connect() as connection, suppress(ConnectionError):
+        connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: a\r\nX-Long: ")
+        while sent < 100 * MIB:
+            connection.sendall(b"x" * MIB)
+            sent += MIB
+
+    assert sent < 100 * MIB
+
+
 def test_a_form_sent_by_curl_is_answered(process: Process, jpeg: bytes, tmp_path: Path) -> None:
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(jpeg)

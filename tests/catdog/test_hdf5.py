@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from catdog import hdf5
 from catdog.errors import WeightsError
 from catdog.hdf5 import stored_arrays
 
@@ -266,3 +267,11 @@ def test_attributes_are_left_alone(path: Path) -> None:
         file["group"].attrs.create("vlen", [b"a" * 1000], dtype=h5py.string_dtype())
         file.attrs["reference"] = file["group"].ref
     np.testing.assert_array_equal(read(path), VALUES)
+
+
+def test_what_the_library_says_of_a_read_that_failed_is_not_passed_on(tmp_path: Path) -> None:
+    """It names the whole path and addresses in memory."""
+    with pytest.raises(WeightsError) as refused, hdf5._corruption_refused("model.weights.h5", "layers/conv2d/vars/0"):
+        raise OSError(f"Can't read data (filename = '{tmp_path}', buf = 0x55e237dcbb08)")
+
+    assert str(refused.value) == "model.weights.h5: layers/conv2d/vars/0: is corrupt (OSError)"

@@ -45,8 +45,9 @@ def test_a_file_that_is_cut_short_is_broken(name: str, kept: float) -> None:
 
 
 @pytest.mark.parametrize("size", [(500, 375), (2000, 1500)])
-def test_a_cut_off_jpeg_that_was_given_an_end_is_no_photo_with_a_grey_half(size: tuple[int, int]) -> None:
-    data = encode(texture(*size), "JPEG")
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_cut_off_jpeg_that_was_given_an_end_is_no_photo_with_a_grey_half(size: tuple[int, int], mode: str) -> None:
+    data = encode(texture(*size).convert(mode), "JPEG")
     with pytest.raises(BrokenImage, match="truncated before its end marker"):
         images.decode(data[: len(data) // 2] + END_OF_JPEG)
 

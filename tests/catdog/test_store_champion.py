@@ -144,3 +144,10 @@ def test_a_pointer_written_by_hand_is_followed(filled: Store) -> None:
     (filled.root / "champion").write_bytes(b"2\r\n")
 
     assert filled.champion() == 2
+
+
+def test_a_pointer_that_cannot_be_read_is_not_called_wrong(filled: Store) -> None:
+    (filled.root / "champion").mkdir()
+
+    with pytest.raises(StoreError, match="champion can't be read"):
+        filled.champion()
