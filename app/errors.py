@@ -2,6 +2,7 @@
 
     ServiceError
     ├── TooLarge                 more bytes than are taken
+    ├── TooSlow                  an upload that takes too long
     ├── UnsupportedContentType   neither a form nor an image
     ├── MalformedUpload          a form that can't be read
     ├── NoFile                   no photo, or an empty one
@@ -24,6 +25,14 @@ class TooLarge(ServiceError):
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
         super().__init__(f"at most {limit_bytes:,} bytes ({limit_bytes / MIB:.3g} MiB) are taken; send less")
+
+
+class TooSlow(ServiceError):
+    """An upload that takes too long; reading stopped there."""
+
+    def __init__(self, limit_seconds: int) -> None:
+        self.limit_seconds = limit_seconds
+        super().__init__(f"an upload may take {limit_seconds} seconds; send less, or over a faster connection")
 
 
 class UnsupportedContentType(ServiceError):

@@ -38,6 +38,7 @@ class Kind(NamedTuple):
 
 KINDS: dict[type[Exception], Kind] = {
     service.TooLarge: Kind("too-large", 413, "The upload is too large"),
+    service.TooSlow: Kind("too-slow", 408, "The upload takes too long"),
     service.UnsupportedContentType: Kind("unsupported-content-type", 415, "The content type is not one that is taken"),
     domain.UnsupportedImage: Kind("unsupported-image", 415, "The file is not an image that is taken"),
     domain.BrokenImage: Kind("broken-image", 422, "The image is broken"),

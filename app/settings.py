@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     max_batch_files: PositiveInt = 64
     """Most photos in one batch; 64 by default."""
 
+    upload_seconds: PositiveInt = 60
+    """Seconds that an upload may take; 60 by default."""
+
     drain_seconds: PositiveInt = 10
     """Seconds that accepted requests get to finish on shutdown; 10 by default."""
 
@@ -72,7 +75,10 @@ class Settings(BaseSettings):
 
 def read_settings() -> Settings:
     """Settings from the environment and `.env`; raises SettingsError, which names every wrong one."""
-    problems = [_unknown(name) for name in _given() if name not in variables()]
+    try:
+        problems = [_unknown(name) for name in _given() if name not in variables()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the file {ENV_FILE} can't be read: {error}") from error
     try:
         settings = Settings()
     except ValidationError as error:

@@ -1,12 +1,14 @@
 """The photos of a request, read into memory within limits and never onto a disk."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File, FormParser, parse_options_header
 
-from app.errors import MalformedUpload, NoFile, ServiceError, TooLarge, TooManyFiles, UnsupportedContentType
+from app.errors import MalformedUpload, NoFile, ServiceError, TooLarge, TooManyFiles, TooSlow, UnsupportedContentType
 from app.settings import Settings
 
 FORM = "multipart/form-data"
@@ -20,12 +22,13 @@ IN_MEMORY = {"MAX_MEMORY_FILE_SIZE": float("inf")}  # python-multipart would spo
 async def read_photo(request: Request, settings: Settings) -> bytes:
     """The one photo of a request: in a form, or as the whole body."""
     content_type = _content_type(request)
-    if content_type == FORM:
-        photos = await _read_form(request, settings.max_upload_bytes, 1, FORM_BYTES)
-    elif content_type.startswith("image/") or content_type in ("", OCTETS):
-        photos = [b"".join([chunk async for chunk in _body(request, settings.max_upload_bytes)])]
-    else:
-        raise UnsupportedContentType((FORM, "image/*", OCTETS))
+    async with _in_time(settings):
+        if content_type == FORM:
+            photos = await _read_form(request, settings.max_upload_bytes, 1, FORM_BYTES)
+        elif content_type.startswith("image/") or content_type in ("", OCTETS):
+            photos = [b"".join([chunk async for chunk in _body(request, settings.max_upload_bytes)])]
+        else:
+            raise UnsupportedContentType((FORM, "image/*", OCTETS))
     photo = photos[0] if photos else b""
     if fault := _fault(photo, settings):
         raise fault
@@ -36,10 +39,20 @@ async def read_photos(request: Request, settings: Settings) -> list[bytes | Serv
     """Every photo of a form, in its order; one that can't be taken is the reason instead."""
     if _content_type(request) != FORM:
         raise UnsupportedContentType((FORM,))
-    photos = await _read_form(request, settings.max_batch_bytes, settings.max_batch_files)
+    async with _in_time(settings):
+        photos = await _read_form(request, settings.max_batch_bytes, settings.max_batch_files)
     if not photos:
         raise NoFile
     return [_fault(photo, settings) or photo for photo in photos]
+
+
+@asynccontextmanager
+async def _in_time(settings: Settings) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(settings.upload_seconds):
+            yield
+    except TimeoutError as error:
+        raise TooSlow(settings.upload_seconds) from error
 
 
 def _fault(photo: bytes, settings: Settings) -> ServiceError | None:

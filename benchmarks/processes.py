@@ -34,21 +34,26 @@ class Process:
     def seconds_until(self, condition: Callable[[], bool]) -> float:
         """Wait for the condition and return how long after the start it came true."""
         while not condition():
-            seconds = perf_counter() - self.started
-            if self.popen.poll() is not None or seconds > PATIENCE_SECONDS:
-                state = "still didn't answer" if self.popen.returncode is None else "ended"
-                raise BenchmarkError(f"a service {state} after {seconds:.0f} s; its log:\n{tail(self.log)}")
+            if self.popen.poll() is not None or perf_counter() - self.started > PATIENCE_SECONDS:
+                raise self._failure()
             sleep(POLL_SECONDS)
         return perf_counter() - self.started
 
     def memory_bytes(self) -> tuple[int, int] | None:
         """Resident now, and at its peak; None where the system has no /proc."""
+        if self.popen.poll() is not None:
+            raise self._failure()
         try:
             status = Path(f"/proc/{self.popen.pid}/status").read_text("utf-8")
         except FileNotFoundError:
             return None
         kibibytes = dict(re.findall(r"(VmRSS|VmHWM):\s+(\d+) kB", status))
         return int(kibibytes["VmRSS"]) * 1024, int(kibibytes["VmHWM"]) * 1024
+
+    def _failure(self) -> BenchmarkError:
+        state = "still didn't answer" if self.popen.returncode is None else "ended"
+        seconds = perf_counter() - self.started
+        return BenchmarkError(f"a service {state} after {seconds:.0f} s; its log:\n{tail(self.log)}")
 
 
 @contextmanager

@@ -75,7 +75,6 @@ _CORRUPT = (
     EOFError,
     IndexError,
     KeyError,
-    MemoryError,
     OSError,
     OverflowError,
     RuntimeError,
@@ -160,7 +159,10 @@ def _open(data: bytes, format: str) -> ImageFile.ImageFile:
         data = data.replace(b"\0\0Exif", b"\0\0skip")
     if format == "GIF":  # for which Pillow makes an empty frame before the size can be asked
         _check_limits(*struct.unpack_from("<HH", data, 6))
-    image = _READERS[format](BytesIO(data))
+    try:
+        image = _READERS[format](BytesIO(data))
+    except MemoryError as error:  # at what the header asks for; later on the photo may be sound
+        raise OSError("its header asks for more memory than there is") from error
     _check_limits(*image.size)
     match image:
         case PngImageFile():

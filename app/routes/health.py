@@ -10,12 +10,14 @@ from app.schemas import Live, Ready
 router = APIRouter(prefix="/health", tags=["health"])
 
 
+@router.head("/live", include_in_schema=False)
 @router.get("/live")
 async def live() -> Live:
     """The process answers."""
     return Live()
 
 
+@router.head("/ready", include_in_schema=False)
 @router.get("/ready", responses=documented(NotReady))
 async def ready(champion: TheChampion) -> Ready:
     """A model is loaded and has answered once; until then 503, with the reason."""

@@ -5,13 +5,13 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 
 from app import uploads
-from app.errors import MalformedUpload, NoFile, NotReady, TooLarge, TooManyFiles, UnsupportedContentType
+from app.errors import MalformedUpload, NoFile, NotReady, TooLarge, TooManyFiles, TooSlow, UnsupportedContentType
 from app.problems import describe, documented
 from app.routes import ThePredictor, TheSettings, champion
 from app.schemas import BatchItem, BatchPrediction, Prediction
 from catdog.errors import BrokenImage, TooManyPixels, UnsupportedImage
 
-UPLOAD_ERRORS = (TooLarge, UnsupportedContentType, MalformedUpload, NoFile, TooManyFiles, NotReady)
+UPLOAD_ERRORS = (TooLarge, TooSlow, UnsupportedContentType, MalformedUpload, NoFile, TooManyFiles, NotReady)
 IMAGE_ERRORS = (UnsupportedImage, BrokenImage, TooManyPixels)
 
 BYTES = {"type": "string", "format": "binary"}

@@ -138,3 +138,20 @@ def test_any_classes_are_served(tmp_path: Path, jpeg: bytes) -> None:
             "dog",
             "fox",
         ]
+
+
+def test_a_service_without_a_model_takes_the_first_that_is_published(tmp_path: Path) -> None:
+    with serving(tmp_path) as service:
+        until(lambda: "no version is in service" in service.client.get("/health/ready").json()["detail"])
+
+        publish(tmp_path)
+
+        until(lambda: service.client.get("/health/ready").is_success)
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/model"])
+def test_a_monitor_may_ask_for_the_head_alone(service: Service, path: str) -> None:
+    answer = service.client.head(path)
+
+    assert answer.status_code == 200
+    assert answer.content == b""

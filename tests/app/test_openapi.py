@@ -40,8 +40,8 @@ def test_the_ways_to_send_a_photo_are_described(document: dict[str, Any], path: 
 @pytest.mark.parametrize(
     ("path", "method", "statuses"),
     [
-        ("/predict", "post", {"200", "413", "415", "422", "500", "503"}),
-        ("/predict/batch", "post", {"200", "413", "415", "422", "500", "503"}),
+        ("/predict", "post", {"200", "408", "413", "415", "422", "500", "503"}),
+        ("/predict/batch", "post", {"200", "408", "413", "415", "422", "500", "503"}),
         ("/model", "get", {"200", "500", "503"}),
         ("/health/ready", "get", {"200", "500", "503"}),
         ("/health/live", "get", {"200"}),

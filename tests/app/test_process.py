@@ -54,17 +54,19 @@ class Process:
         return self.popen.returncode, log
 
 
-def start(**settings: str) -> subprocess.Popen[str]:
+def start(folder: Path, **settings: str) -> subprocess.Popen[str]:
+    """Started in a folder without a `.env`, so that nothing but `settings` counts."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CATDOG_")}
     command = [sys.executable, "-m", "app"]
+    variables = {**environment, "PYTHONPATH": str(ROOT), **settings}
     return subprocess.Popen(
-        command, cwd=ROOT, env={**environment, **settings}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command, cwd=folder, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
 
 
 @contextmanager
 def running(models_dir: Path, **settings: str) -> Iterator[Process]:
-    popen = start(HOST="127.0.0.1", PORT="0", CATDOG_MODELS_DIR=str(models_dir), **settings)
+    popen = start(models_dir, HOST="127.0.0.1", PORT="0", CATDOG_MODELS_DIR=str(models_dir), **settings)
     assert popen.stderr is not None
     try:
         line = popen.stderr.readline()
@@ -165,6 +167,15 @@ def test_a_client_that_never_stops_sending_is_cut_off(process: Process) -> None:
     assert 10 * MIB < sent < 100 * MIB
 
 
+def test_an_upload_that_takes_too_long_is_refused(models_dir: Path, jpeg: bytes) -> None:
+    with running(models_dir, CATDOG_UPLOAD_SECONDS="1") as process, process.connect() as connection:
+        begin_upload(connection, jpeg)
+        answer = connection.makefile("rb").read()
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"urn:catdog:problem:too-slow" in answer
+
+
 @pytest.mark.parametrize("reset", [False, True])
 def test_a_client_that_leaves_in_the_middle_of_its_upload_leaves_no_trace(
     process: Process, jpeg: bytes, reset: bool
@@ -231,7 +242,7 @@ def test_a_request_that_does_not_finish_holds_the_shutdown_only_for_so_long(mode
 
 
 def test_a_service_can_be_stopped_while_it_loads(models_dir: Path) -> None:
-    popen = start(PORT="0", CATDOG_MODELS_DIR=str(models_dir))
+    popen = start(models_dir, PORT="0", CATDOG_MODELS_DIR=str(models_dir))
     try:
         popen.send_signal(signal.SIGTERM)
         popen.communicate(timeout=PATIENCE_SECONDS)
@@ -241,8 +252,8 @@ def test_a_service_can_be_stopped_while_it_loads(models_dir: Path) -> None:
     assert popen.returncode in {0, -signal.SIGTERM}  # the latter before Python runs a line of ours
 
 
-def test_wrong_settings_end_the_service_with_one_message() -> None:
-    popen = start(CATDOG_PROT="8000", CATDOG_THREADS="none")
+def test_wrong_settings_end_the_service_with_one_message(tmp_path: Path) -> None:
+    popen = start(tmp_path, CATDOG_PROT="8000", CATDOG_THREADS="none")
 
     _, log = popen.communicate(timeout=PATIENCE_SECONDS)
 
@@ -254,9 +265,9 @@ def test_wrong_settings_end_the_service_with_one_message() -> None:
     assert "pydantic" not in log
 
 
-def test_an_address_that_is_taken_ends_the_service_with_one_line() -> None:
+def test_an_address_that_is_taken_ends_the_service_with_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        popen = start(HOST="127.0.0.1", PORT=str(taken.getsockname()[1]))
+        popen = start(tmp_path, HOST="127.0.0.1", PORT=str(taken.getsockname()[1]))
         _, log = popen.communicate(timeout=PATIENCE_SECONDS)
 
     assert popen.returncode == 1

@@ -99,3 +99,10 @@ def test_the_readme_explains_every_setting() -> None:
     explained = README.read_text()
 
     assert [variable for variable in variables() if variable not in explained] == []
+
+
+def test_a_settings_file_that_cannot_be_read_is_one_message() -> None:
+    Path(".env").write_bytes(b"CATDOG_PORT=\xff\xfe")
+
+    with pytest.raises(SettingsError, match=r"the file \.env can't be read"):
+        read_settings()

@@ -33,6 +33,16 @@ def test_a_service_that_ends_by_itself_is_reported_with_its_log(tmp_path: Path) 
         process.seconds_until(lambda: False)
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_a_service_that_died_while_it_was_measured_is_reported_with_its_log(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "raise SystemExit('out of memory')"]
+
+    with running(command, {}, tmp_path) as process:
+        process.popen.wait()
+        with pytest.raises(BenchmarkError, match=r"(?s)a service ended .*out of memory"):
+            process.memory_bytes()
+
+
 def test_a_command_that_fails_is_reported_with_its_log(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match=r"(?s)-m training versions failed.*no version is in service"):
         run(python("training", "versions"), {}, tmp_path)

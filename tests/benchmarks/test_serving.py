@@ -11,6 +11,7 @@ from benchmarks.photos import generated
 from benchmarks.processes import ROOT
 from benchmarks.results import Results
 from benchmarks.serving import OURS, TUTORIAL, Comparison, System
+from benchmarks.targets import targets
 
 FAILURES_COLUMN = 7
 EVERY_OTHER_FAILS = """
@@ -100,3 +101,4 @@ def test_an_answer_of_500_is_counted_as_a_failure(tmp_path: Path) -> None:
     comparison = Comparison("any", {OURS: [measured], TUTORIAL: [measured]}, 0.0, 1)
     page = Results(Machine.this(), [], [comparison]).markdown()
     assert cells(page, "any", OURS)[FAILURES_COLUMN] == f"{load.failures:,}"
+    assert not any(row.reached for row in targets([comparison], None))

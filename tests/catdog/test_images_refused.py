@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from catdog import images
 from catdog.errors import BrokenImage, ImageError, TooManyPixels, UnsupportedImage
@@ -50,6 +51,15 @@ def test_a_cut_off_jpeg_that_was_given_an_end_is_no_photo_with_a_grey_half(size:
     data = encode(texture(*size).convert(mode), "JPEG")
     with pytest.raises(BrokenImage, match="truncated before its end marker"):
         images.decode(data[: len(data) // 2] + END_OF_JPEG)
+
+
+def test_a_sound_photo_is_not_called_broken_because_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(image: JpegImageFile) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(JpegImageFile, "load", fail)
+    with pytest.raises(MemoryError):
+        images.decode(FILES["JPEG"])
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 30}])
