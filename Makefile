@@ -1,4 +1,5 @@
 # make serve    serve the champion at http://127.0.0.1:8000
+# make trainer  install what training needs, so that the service can retrain itself
 # make train    train on your photos: make train DATA=folder [OPTIONS="--strategy finetune"]
 # make test     run the tests;  make check  all that CI checks
 # make bench    measure side by side with the usual way;  make lock  pin the dependencies anew
@@ -15,10 +16,12 @@ LOCK := $(abspath $(BIN))/uv pip compile --quiet ../pyproject.toml --universal -
 DATA ?= data/photos
 OPTIONS ?=
 
-.PHONY: serve train test check bench lock clean
+.PHONY: serve trainer train test check bench lock clean
 
 serve: $(VENV)/.serve
 	$(BIN)/python -m app
+
+trainer: $(VENV)/.train
 
 train: $(VENV)/.train
 	$(BIN)/python -m training train --data "$(DATA)" $(OPTIONS)

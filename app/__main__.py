@@ -21,12 +21,13 @@ def main() -> None:
         signal.signal(number, _leave)
     try:
         listener, settings = listen(read_settings())
+        app = create_app(settings)
     except SettingsError as error:
         sys.stderr.write(f"catdog can't start: {error}\n")
         sys.exit(WRONG_SETTINGS)
     except OSError as error:
         sys.exit(f"catdog can't listen there: {error}")
-    server(create_app(settings), settings).run(sockets=[listener])
+    server(app, settings).run(sockets=[listener])
 
 
 def _leave(signal_number: int, frame: FrameType | None) -> None:

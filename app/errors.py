@@ -7,6 +7,11 @@
     ├── MalformedUpload          a form that can't be read
     ├── NoFile                   no photo, or an empty one
     ├── TooManyFiles             more photos than are taken
+    ├── NoLabel                  pictures without the class that they are of
+    ├── Unauthorized             a key is missing or wrong
+    ├── MisdirectedRequest       sent to a name that isn't this service's
+    ├── CrossOrigin              sent by a page of another site
+    ├── TrainerMissing           jobs can't be run here
     └── NotReady                 no champion can answer yet
 
 As in `catdog.errors`, an error carries the facts, and knows no HTTP.
@@ -64,6 +69,49 @@ class TooManyFiles(ServiceError):
         self.limit = limit
         super().__init__(
             f"at most {limit} at once are taken" if limit > 1 else "one photo is taken; send several as a batch"
+        )
+
+
+class NoLabel(ServiceError):
+    """Pictures without the class that they are of."""
+
+    def __init__(self) -> None:
+        super().__init__("the pictures have no class; send it in the form's field `label`, before or after them")
+
+
+class Unauthorized(ServiceError):
+    """A key is missing or wrong; `key` is the one that is needed."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"this needs the {key} key; send it as `Authorization: Bearer KEY`")
+
+
+class MisdirectedRequest(ServiceError):
+    """Sent to a name that isn't this service's: a page elsewhere may have pointed it here (DNS rebinding)."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        super().__init__(f"{host!r} is no name of this service; add it to CATDOG_ALLOWED_HOSTS if it should be")
+
+
+class CrossOrigin(ServiceError):
+    """Sent by a page of another site."""
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+        super().__init__(
+            f"a page of {origin!r} may not use this service; add its host to CATDOG_ALLOWED_HOSTS if it may"
+        )
+
+
+class TrainerMissing(ServiceError):
+    """Jobs can't be run here."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "what training needs isn't installed beside this service; run `make trainer`, or set CATDOG_WORKER=none"
+            " and run `python -m training worker` where it is"
         )
 
 

@@ -1,63 +1,57 @@
-"""From the model store into service."""
+"""From the model store into memory: one version, warm and checked.
 
-import logging
+Importing this takes a moment, for it brings OpenVINO: `app.succession` does so on a thread, once the port is open.
+"""
+
 from io import BytesIO
-from time import perf_counter
 
-import anyio
-from anyio import to_thread
+import numpy as np
 from PIL import Image
 
-from app.predictor import Champion, Predictor
+from app.predictor import Champion
 from app.settings import Settings
-from catdog import images
-from catdog.errors import StoreError
-from catdog.store import Store
+from catdog import calibration, golden, images, weights
+from catdog.architecture import Head
+from catdog.engines import Arrays
+from catdog.engines.openvino import OpenVINOEngine
+from catdog.errors import BrokenVersion
 from catdog.version import Version
 
-logger = logging.getLogger(__name__)
 
-RETRY_SECONDS = 2.0
+def load(version: Version, settings: Settings, beside: Champion | None = None) -> Champion:
+    """A version that has answered a photo, and the golden pictures as it did when it was published; else StoreError.
 
-
-async def start(predictor: Predictor, settings: Settings) -> None:
-    """Put the store's champion into service; until that succeeds it is tried again, for it may yet be promoted."""
-    while not await _try(predictor, settings):
-        await anyio.sleep(RETRY_SECONDS)
-
-
-async def _try(predictor: Predictor, settings: Settings) -> bool:
-    """Tell the predictor and the log, in one line, why it failed, unless they know."""
-    began = perf_counter()
-    try:
-        champion = await to_thread.run_sync(_load_champion, settings, abandon_on_cancel=True)
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        # A StoreError speaks of versions; what else went wrong may speak of this machine.
-        told = reason if isinstance(error, StoreError) else "the model can't be loaded; the log says why"
-        if told != predictor.reason:
-            logger.error("%s is up but not ready: %s", settings.address, reason)
-        predictor.reason = told
-        return False
-    predictor.swap(champion)
-    logger.info("%s serves %s, loaded in %.1f s", settings.address, champion, perf_counter() - began)
-    return True
-
-
-def load(version: Version, settings: Settings) -> Champion:
-    """One version, warm: it has answered a photo. Takes seconds; raises StoreError."""
-    # Imported here, on the loading thread, so that the port opens without waiting for it.
-    from catdog.engines.openvino import OpenVINOEngine
-
-    engine = OpenVINOEngine(version.manifest.architecture, version.load(), settings.precision, settings.threads)
-    champion = Champion(version.manifest, engine)
+    Where its backbone is that of `beside`, which was loaded with the same settings, both run on one graph.
+    """
+    manifest, arrays = version.manifest, version.load()
+    backbone = weights.backbone_fingerprint(manifest.architecture, arrays)
+    engine = _on_the_graph_of(beside, manifest.head, backbone, arrays)
+    if engine is None:
+        engine = OpenVINOEngine(manifest.architecture, arrays, settings.precision, settings.threads)
+    champion = Champion(manifest, engine, backbone)
     champion.predict(images.decode(_grey_photo()))
+    _check_golden(champion)
     return champion
 
 
-def _load_champion(settings: Settings) -> Champion:
-    store = Store(settings.models_dir)
-    return load(store.open(store.champion()), settings)
+def _on_the_graph_of(beside: Champion | None, head: Head, backbone: str, arrays: Arrays) -> OpenVINOEngine | None:
+    if beside is None or not isinstance(beside.engine, OpenVINOEngine):
+        return None
+    same = beside.backbone == backbone and beside.manifest.head == head == "pooled"
+    return beside.engine.with_head(arrays) if same else None
+
+
+def _check_golden(champion: Champion) -> None:
+    """Raise BrokenVersion unless the golden answers come out, where the version has them."""
+    manifest, engine = champion.manifest, champion.engine
+    if manifest.golden is None:
+        return
+    # One by one: a request waits no longer for the graph than for a photo, and memory for one is enough.
+    logits = np.concatenate([engine.infer(picture[np.newaxis]).logits for picture in golden.pictures()])
+    try:
+        golden.check(calibration.probabilities(logits, manifest.temperature), manifest.golden, engine.precision)
+    except ValueError as error:
+        raise BrokenVersion(manifest.version, str(error)) from error
 
 
 def _grey_photo() -> bytes:

@@ -4,28 +4,49 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
+from anyio import to_thread
 from fastapi import FastAPI
 
-from app import problems
+from app import access, problems
+from app.collecting import Collecting
+from app.kept_uploads import KeptUploads
 from app.last_resort import LastResort
 from app.linger import Linger
-from app.loading import start
 from app.predictor import Predictor
 from app.request_id import RequestId
-from app.routes import health, model, predict
-from app.settings import Settings
+from app.retraining import Retraining
+from app.routes import datasets, feedback, health, model, models, predict, retrain
+from app.runner import LocalProcess
+from app.same_site import SameSite
+from app.settings import Settings, SettingsError
+from app.succession import Succession
+from catdog.database import Database
+from catdog.datasets import Datasets
+from catdog.errors import DatabaseUnavailable
+from catdog.jobs import Jobs
 
 DESCRIPTION = "Tells cats from dogs in photos. Every error is `application/problem+json` (RFC 9457)."
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The service with these settings; it loads its model once it runs."""
+    """The service with these settings; it loads its model once it runs.
+
+    SettingsError where it can't have a key, or nothing can be done with its database's URL.
+    """
     app = FastAPI(title="catdog", summary=DESCRIPTION, lifespan=_lifespan, redirect_slashes=False)
     app.state.settings = settings
-    app.state.predictor = Predictor()
-    for routes in (predict, model, health):
+    app.state.admin_key = access.admin_key(settings)
+    app.state.database = _database(settings)
+    uploads = KeptUploads(settings.data_dir, settings.keep_uploads)
+    app.state.predictor = Predictor(uploads)
+    app.state.succession = Succession(app.state.predictor, settings)
+    app.state.collecting = Collecting(Datasets(app.state.database, settings.data_dir), uploads)
+    runner = LocalProcess(settings) if settings.worker == "process" else None
+    app.state.retraining = Retraining(Jobs(app.state.database), runner)
+    for routes in (predict, model, models, datasets, retrain, feedback, health):
         app.include_router(routes.router)
     problems.install(app)
+    app.add_middleware(SameSite, settings=settings)
     for layer in (Linger, LastResort, RequestId):  # the last one is the outermost
         app.add_middleware(layer)
     return app
@@ -35,6 +56,16 @@ def create_app(settings: Settings) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """The port opens at once, while the model is loaded on a thread."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(start, app.state.predictor, app.state.settings)
+        tasks.start_soon(app.state.succession.follow)
+        tasks.start_soon(app.state.retraining.supervise)
         yield
         tasks.cancel_scope.cancel()
+    await to_thread.run_sync(app.state.retraining.stop)
+    app.state.database.close()
+
+
+def _database(settings: Settings) -> Database:
+    try:
+        return Database.of(settings.data_dir, settings.database_url)
+    except DatabaseUnavailable as error:
+        raise SettingsError(error.reason) from error

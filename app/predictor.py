@@ -10,6 +10,7 @@ from anyio import CapacityLimiter, to_thread
 from numpy.typing import NDArray
 
 from app.errors import NotReady, ServiceError
+from app.kept_uploads import KeptUploads, new_id
 from app.schemas import Prediction
 from catdog import calibration, images
 from catdog.engines import Engine
@@ -18,6 +19,8 @@ from catdog.manifest import Manifest
 INFERENCES = 1  # at a time: one already runs on every thread of the engine
 DECODERS = min(2, os.cpu_count() or 1)  # photos decoded at a time; 25 megapixels with alpha were seen to take 480 MB
 
+KEEPERS = 2  # photos written for feedback at a time
+
 
 @dataclass(frozen=True)
 class Champion:
@@ -25,6 +28,7 @@ class Champion:
 
     manifest: Manifest
     engine: Engine
+    backbone: str  # fingerprint of its arrays
 
     def __str__(self) -> str:
         return f"version {self.manifest.version} ({', '.join(self.manifest.classes)}; {self.engine.precision})"
@@ -40,28 +44,31 @@ class Champion:
             probability=probabilities[label],
             probabilities=probabilities,
             model_version=self.manifest.version,
+            prediction_id=new_id(),
         )
 
 
 class Predictor:
     """Answers with the champion of the moment, on threads, so that the event loop stays free."""
 
-    def __init__(self) -> None:
-        self.reason = "the model is being loaded"  # why there is no champion
-        self._champion: Champion | None = None
+    def __init__(self, uploads: KeptUploads) -> None:
+        self._uploads = uploads
+        self.serving: Champion | None = None
+        self.problem: str | None = None  # why that isn't the store's champion
         self._decoding = CapacityLimiter(DECODERS)
         self._inference = CapacityLimiter(INFERENCES)
+        self._keeping = CapacityLimiter(KEEPERS)
 
     @property
     def champion(self) -> Champion:
         """The version in service; raises NotReady where there is none."""
-        if self._champion is None:
-            raise NotReady(self.reason)
-        return self._champion
+        if self.serving is None:
+            raise NotReady(self.problem or "the model is being loaded")
+        return self.serving
 
     def swap(self, champion: Champion) -> None:
         """Put a loaded, warm version into service; what already runs ends on the one before."""
-        self._champion = champion
+        self.serving = champion
 
     async def predict(self, photo: bytes) -> Prediction:
         """The answer for an encoded photo; raises ImageError, NotReady."""
@@ -92,4 +99,6 @@ class Predictor:
 
     async def _predict(self, champion: Champion, photo: bytes) -> Prediction:
         pixels = await to_thread.run_sync(images.decode, photo, limiter=self._decoding)
-        return await to_thread.run_sync(champion.predict, pixels, limiter=self._inference)
+        prediction = await to_thread.run_sync(champion.predict, pixels, limiter=self._inference)
+        await to_thread.run_sync(self._uploads.add, prediction, photo, limiter=self._keeping)
+        return prediction

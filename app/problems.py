@@ -4,6 +4,7 @@ A type is a URN: a service that anyone runs anywhere has no address of its own t
 relative URI would mean another thing behind every proxy. Clients compare it; there is nothing to open.
 """
 
+import errno
 import logging
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -21,7 +22,13 @@ from catdog import errors as domain
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_SECONDS = 1  # about as long as loading the shipped model takes
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+RETRY_SECONDS: dict[type[Exception], int] = {
+    service.NotReady: 1,  # about as long as loading the shipped model takes
+    domain.NoChampion: 1,
+    domain.QueueFull: 60,
+    domain.DatabaseUnavailable: 5,
+}
 
 
 class Kind(NamedTuple):
@@ -36,9 +43,25 @@ class Kind(NamedTuple):
         return f"urn:catdog:problem:{self.name}"
 
 
+# An error that isn't here is of its parent's kind.
 KINDS: dict[type[Exception], Kind] = {
+    service.Unauthorized: Kind("unauthorized", 401, "A key is needed"),
+    service.CrossOrigin: Kind("cross-origin", 403, "Pages of other sites may not do this"),
+    domain.VersionNotFound: Kind("version-not-found", 404, "There is no such version"),
+    domain.DatasetNotFound: Kind("dataset-not-found", 404, "There is no such data set"),
+    domain.PictureNotFound: Kind("picture-not-found", 404, "There is no such picture"),
+    domain.PredictionNotFound: Kind("prediction-not-found", 404, "The photo of this prediction isn't kept"),
+    domain.JobNotFound: Kind("job-not-found", 404, "There is no such job"),
+    domain.VersionInService: Kind("version-in-service", 409, "The version is in service"),
+    domain.ShippedVersion: Kind("shipped-version", 409, "The shipped version stays"),
+    domain.BrokenVersion: Kind("broken-version", 409, "The version can't be used"),
+    domain.NoEarlierChampion: Kind("no-earlier-champion", 409, "There is nothing to roll back to"),
+    domain.ChampionChanged: Kind("champion-changed", 409, "Another version came into service meanwhile"),
+    domain.StoreError: Kind("model-store", 409, "The model store can't do this"),
+    domain.JobEnded: Kind("job-ended", 409, "The job has ended"),
     service.TooLarge: Kind("too-large", 413, "The upload is too large"),
     service.TooSlow: Kind("too-slow", 408, "The upload takes too long"),
+    service.MisdirectedRequest: Kind("misdirected-request", 421, "The request is for another host"),
     service.UnsupportedContentType: Kind("unsupported-content-type", 415, "The content type is not one that is taken"),
     domain.UnsupportedImage: Kind("unsupported-image", 415, "The file is not an image that is taken"),
     domain.BrokenImage: Kind("broken-image", 422, "The image is broken"),
@@ -46,9 +69,20 @@ KINDS: dict[type[Exception], Kind] = {
     service.MalformedUpload: Kind("malformed-upload", 422, "The form can't be read"),
     service.NoFile: Kind("no-file", 422, "There is no photo in the request"),
     service.TooManyFiles: Kind("too-many-files", 422, "There are too many photos in the request"),
+    service.NoLabel: Kind("no-label", 422, "The pictures have no class"),
+    domain.ArchiveError: Kind("archive-refused", 422, "The archive is refused"),
+    domain.DatasetError: Kind("unusable-dataset", 422, "The data set can't be used for this"),
+    domain.UnknownLabel: Kind("unknown-label", 422, "The model doesn't have this class"),
+    domain.KeyReused: Kind("key-reused", 422, "The idempotency key came with another request before"),
     RequestValidationError: Kind("invalid-request", 422, "The request is not what the service expects"),
+    domain.QueueFull: Kind("queue-full", 429, "Too many jobs wait"),
     service.NotReady: Kind("not-ready", 503, "The service can't answer now"),
+    domain.NoChampion: Kind("no-champion", 503, "No version is in service"),
+    service.TrainerMissing: Kind("trainer-missing", 503, "Training isn't possible here"),
+    domain.DatabaseUnavailable: Kind("database-unavailable", 503, "The database doesn't answer"),
+    OSError: Kind("insufficient-storage", 507, "The disk is full"),  # the others are nothing that anyone foresaw
 }
+EVERYWHERE = (service.CrossOrigin, service.MisdirectedRequest)
 UNEXPECTED = Kind("internal-error", 500, "Something went wrong in the service")
 
 
@@ -64,6 +98,10 @@ def describe(error: Exception, request: Request) -> Problem:
     kind = _kind(error)
     if kind is UNEXPECTED:
         logger.error("request %s: %r failed", request.state.id, request.scope["path"], exc_info=error)
+    elif isinstance(error, OSError):
+        logger.error("request %s: %s", request.state.id, error)
+    elif isinstance(error, domain.DatabaseUnavailable):
+        logger.error("request %s: the database doesn't answer: %s", request.state.id, error.reason)
     return Problem(
         type=kind.type,
         title=kind.title,
@@ -92,7 +130,13 @@ def _kind(error: Exception) -> Kind:
     if isinstance(error, HTTPException):  # of the router: an unknown address or method
         phrase = HTTPStatus(error.status_code).phrase
         return Kind(phrase.lower().replace(" ", "-"), error.status_code, phrase)
-    return KINDS.get(type(error), UNEXPECTED)
+    if isinstance(error, OSError) and error.errno not in DISK_FULL:
+        return UNEXPECTED
+    return _kind_of(type(error))
+
+
+def _kind_of(error: type[Exception]) -> Kind:
+    return next((KINDS[kind] for kind in error.__mro__ if kind in KINDS), UNEXPECTED)
 
 
 def _detail(error: Exception) -> str:
@@ -102,18 +146,22 @@ def _detail(error: Exception) -> str:
         return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
     if _kind(error) is UNEXPECTED:
         return "the service's log tells more, under the id of this request"
+    if isinstance(error, OSError):
+        return "what this needs to keep doesn't fit on the disk any more; make room there"
     return str(error)
 
 
 def _headers(error: Exception) -> dict[str, str]:
-    if isinstance(error, service.NotReady):
-        return {"Retry-After": str(RETRY_SECONDS)}
+    if isinstance(error, service.Unauthorized):
+        return {"WWW-Authenticate": "Bearer"}
+    if seconds := RETRY_SECONDS.get(type(error)):
+        return {"Retry-After": str(seconds)}
     return dict(getattr(error, "headers", None) or {})
 
 
 def documented(*errors: type[Exception]) -> dict[int | str, dict[str, Any]]:
-    """These errors, and the unexpected one, for the OpenAPI document: by status, with an example of each kind."""
-    kinds = [*(KINDS[error] for error in errors), UNEXPECTED]
+    """These errors, and those of every address, for the OpenAPI document: by status, with an example of each kind."""
+    kinds = list(dict.fromkeys([*map(_kind_of, (*errors, *EVERYWHERE)), UNEXPECTED]))
     return {status: _documented([kind for kind in kinds if kind.status == status]) for _, status, _ in kinds}
 
 

@@ -1,13 +1,8 @@
 """What the service answers: its public contract."""
 
-from datetime import datetime
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from catdog.architecture import Head
-from catdog.engines import Precision
-from catdog.manifest import Manifest, Metrics
 
 
 class Answer(BaseModel):
@@ -26,6 +21,7 @@ class Prediction(Answer):
                 "probability": 0.983,
                 "probabilities": {"cat": 0.983, "dog": 0.017},
                 "model_version": 1,
+                "prediction_id": "187f3c5b8a1d2e4f0a1b2c3d4e5f6071",
             }
         }
     )
@@ -41,6 +37,9 @@ class Prediction(Answer):
 
     model_version: int
     """The version that answered."""
+
+    prediction_id: str
+    """Of this answer: feedback names it."""
 
 
 class Problem(Answer):
@@ -87,79 +86,5 @@ class Ready(Answer):
     ready: Literal[True] = True
     model_version: int
 
-
-class Network(Answer):
-    """The network, as the paper counts it."""
-
-    name: Literal["VGG16"] = "VGG16"
-
-    width: float
-    """Multiplier of every layer's channels; 1.0 is the paper's network."""
-
-    head: Head
-    """`pooled`: global average pooling and one dense layer; `classic`: the paper's."""
-
-    parameters: int
-
-
-class Training(Answer):
-    """How the version came about."""
-
-    recipe: str | None
-    """The named recipe, where there is one."""
-
-    strategy: str
-    """`head`, `finetune` or `full`."""
-
-    parent: int | None
-    """The version whose weights it started from."""
-
-    photos: dict[str, dict[str, int]]
-    """How many photos it was made with, by split and class."""
-
-    seconds: float
-    hardware: str
-    notes: str
-
-
-class Model(Answer):
-    """The version in service, as its manifest describes it."""
-
-    version: int
-    created: datetime
-    classes: tuple[str, ...]
-    architecture: Network
-
-    precision: Precision
-    """What the network computes in, on this machine."""
-
-    temperature: float
-    """What the logits are divided by before they become probabilities."""
-
-    metrics: dict[str, Metrics]
-    """How good it is on each split, with the number of photos."""
-
-    training: Training
-
-    @classmethod
-    def of(cls, manifest: Manifest, precision: Precision) -> Self:
-        """What a manifest says that concerns a user; its command and libraries stay inside."""
-        network, lineage = manifest.architecture, manifest.lineage
-        return cls(
-            version=manifest.version,
-            created=manifest.created,
-            classes=manifest.classes,
-            architecture=Network(width=network.width, head=network.head, parameters=network.parameters),
-            precision=precision,
-            temperature=manifest.temperature,
-            metrics=dict(manifest.metrics),
-            training=Training(
-                recipe=lineage.recipe,
-                strategy=lineage.strategy,
-                parent=lineage.parent,
-                photos=lineage.dataset.photos,
-                seconds=lineage.seconds,
-                hardware=lineage.hardware,
-                notes=lineage.notes,
-            ),
-        )
+    problem: str | None
+    """Why that isn't the store's champion, where it isn't: that one can't be loaded."""

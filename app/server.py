@@ -1,10 +1,12 @@
 """The HTTP server around the app."""
 
 import socket
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
+from app.retraining import Retraining
 from app.settings import Settings
 
 HEAD_BYTES = 64 * 1024  # of one request: its line and headers
@@ -15,6 +17,18 @@ def listen(settings: Settings) -> tuple[socket.socket, Settings]:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.create_server((settings.host, settings.port), family=family)
     return listener, settings.model_copy(update={"port": listener.getsockname()[1]})
+
+
+class Server(uvicorn.Server):
+    """Tells those who stream for long that it is about to end, so that they don't hold it up."""
+
+    def __init__(self, config: uvicorn.Config, retraining: Retraining) -> None:
+        super().__init__(config)
+        self._retraining = retraining
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._retraining.is_leaving = True
+        super().handle_exit(sig, frame)
 
 
 def server(app: FastAPI, settings: Settings) -> uvicorn.Server:
@@ -31,4 +45,4 @@ def server(app: FastAPI, settings: Settings) -> uvicorn.Server:
         server_header=False,
         timeout_graceful_shutdown=settings.drain_seconds,
     )
-    return uvicorn.Server(config)
+    return Server(config, app.state.retraining)

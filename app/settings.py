@@ -3,17 +3,18 @@
 import os
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, Field, PositiveInt, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, NonNegativeInt, PositiveInt, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from catdog.engines import Precision
 
 PREFIX = "CATDOG_"
 ENV_FILE = ".env"
 MIB = 2**20
+GIB = 2**30
 
 
 class SettingsError(Exception):
@@ -43,7 +44,20 @@ class Settings(BaseSettings):
     """Folder of the model store; `models` by default."""
 
     data_dir: Path = Path("data")
-    """Folder of what is worth keeping between trainings; `data` by default. The trainer's alone, so far."""
+    """Folder of pictures, jobs and features, and of the admin key; `data` by default."""
+
+    database_url: str | None = None
+    """Database of labels and jobs, as SQLAlchemy writes it; by default SQLite in the data folder."""
+
+    admin_key: SecretStr | None = Field(default=None, min_length=16)
+    """Key for whatever changes something; by default one is made and kept in `admin.key` in the data folder."""
+
+    predict_key: SecretStr | None = Field(default=None, min_length=16)
+    """Key for predictions and for looking; by default none is needed."""
+
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Names that the service is reached by, with commas between; by default addresses, localhost and this machine's
+    name. `*` allows every one."""
 
     precision: Literal["auto"] | Precision = "auto"
     """What the network computes in; `auto` by default: bf16 where the processor has it, else f32."""
@@ -60,11 +74,34 @@ class Settings(BaseSettings):
     max_batch_files: PositiveInt = 64
     """Most photos in one batch; 64 by default."""
 
+    max_archive_bytes: PositiveInt = GIB
+    """Largest ZIP of pictures in bytes; 1 GiB by default."""
+
     upload_seconds: PositiveInt = 60
     """Seconds that an upload may take; 60 by default."""
 
+    archive_seconds: PositiveInt = 600
+    """Seconds that the upload of a ZIP may take; 600 by default."""
+
+    keep_uploads: NonNegativeInt = 1000
+    """How many of the last predicted photos are kept for feedback; 1000 by default, 0 keeps none."""
+
+    keep_versions: PositiveInt = 5
+    """How many of the newest versions are kept, beside the champion and the shipped one; 5 by default."""
+
+    worker: Literal["process", "none"] = "process"
+    """Who runs jobs; by default a `process` that starts when one comes. `none` leaves them to workers elsewhere."""
+
+    train_threads: PositiveInt | None = None
+    """Cores that a training may take; by default half of them."""
+
     drain_seconds: PositiveInt = 10
     """Seconds that accepted requests get to finish on shutdown; 10 by default."""
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split_at_commas(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @property
     def address(self) -> str:

@@ -1,32 +1,51 @@
-"""The photos of a request, read into memory within limits and never onto a disk."""
+"""Bodies of requests, read within limits: photos and JSON into memory, archives onto the disk.
+
+Routes read them here and declare none, because FastAPI reads what is declared before it asks for a key.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import BinaryIO, TypeVar
 
+from anyio import to_thread
 from fastapi import Request
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import Field, File, FormParser, parse_options_header
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
 
-from app.errors import MalformedUpload, NoFile, ServiceError, TooLarge, TooManyFiles, TooSlow, UnsupportedContentType
+from app.errors import NoFile, NoLabel, ServiceError, TooLarge, TooSlow, UnsupportedContentType
+from app.forms import (
+    FORM,
+    FORM_BYTES,
+    ArchiveForm,
+    Form,
+    Upload,
+    boundary,
+    content_type,
+    in_large_chunks,
+    stream,
+    whole,
+)
 from app.settings import Settings
 
-FORM = "multipart/form-data"
 OCTETS = "application/octet-stream"
-FORM_BYTES = 64 * 1024  # what a form may add to its photo: boundaries, headers, other fields
-FIELDS = (b"file", b"files")
+JSON = "application/json"
+JSON_BYTES = 64 * 1024
+ZIPS = ("application/zip", "application/x-zip-compressed")
 
-IN_MEMORY = {"MAX_MEMORY_FILE_SIZE": float("inf")}  # python-multipart would spool to a temporary file
+Model = TypeVar("Model", bound=BaseModel)
 
 
 async def read_photo(request: Request, settings: Settings) -> bytes:
     """The one photo of a request: in a form, or as the whole body."""
-    content_type = _content_type(request)
+    sent_as = content_type(request)
     async with _in_time(settings):
-        if content_type == FORM:
-            photos = await _read_form(request, settings.max_upload_bytes, 1, FORM_BYTES)
-        elif content_type.startswith("image/") or content_type in ("", OCTETS):
-            photos = [b"".join([chunk async for chunk in _body(request, settings.max_upload_bytes)])]
+        if sent_as == FORM:
+            form = await _read_form(request, settings.max_upload_bytes, 1, FORM_BYTES)
+            photos = [file.content for file in form.files]
+        elif sent_as.startswith("image/") or sent_as in ("", OCTETS):
+            photos = [b"".join([chunk async for chunk in stream(request, settings.max_upload_bytes)])]
         else:
             raise UnsupportedContentType((FORM, "image/*", OCTETS))
     photo = photos[0] if photos else b""
@@ -37,22 +56,74 @@ async def read_photo(request: Request, settings: Settings) -> bytes:
 
 async def read_photos(request: Request, settings: Settings) -> list[bytes | ServiceError]:
     """Every photo of a form, in its order; one that can't be taken is the reason instead."""
-    if _content_type(request) != FORM:
+    form = await _read_files(request, settings)
+    return [_fault(file.content, settings) or file.content for file in form.files]
+
+
+async def read_labelled(request: Request, settings: Settings) -> tuple[str, list[Upload | ServiceError]]:
+    """The label of a form, and its pictures in their order; one that can't be taken is the reason instead."""
+    form = await _read_files(request, settings)
+    if form.label is None:
+        raise NoLabel
+    return form.label, [_fault(file.content, settings) or file for file in form.files]
+
+
+async def read_archive(request: Request, settings: Settings, folder: Path) -> Path:
+    """The one file of a form or of a whole body, of any size up to the limit, written into `folder`."""
+    sent_as = content_type(request)
+    if sent_as != FORM and sent_as not in ZIPS:
+        raise UnsupportedContentType((FORM, ZIPS[0]))
+    path = folder / "archive"
+    with path.open("wb") as target:
+        async with _in_time(settings, settings.archive_seconds):
+            await (_write_form if sent_as == FORM else _write_body)(request, settings, target)
+    return path
+
+
+async def read_json(request: Request, model: type[Model]) -> Model:
+    """The body as `model`; raises RequestValidationError where it isn't one."""
+    if content_type(request) not in (JSON, ""):
+        raise UnsupportedContentType((JSON,))
+    async with _in_time(request.app.state.settings):
+        body = b"".join([chunk async for chunk in stream(request, JSON_BYTES)])
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors(include_url=False, include_context=False)) from error
+
+
+async def _read_files(request: Request, settings: Settings) -> Form:
+    if content_type(request) != FORM:
         raise UnsupportedContentType((FORM,))
     async with _in_time(settings):
-        photos = await _read_form(request, settings.max_batch_bytes, settings.max_batch_files)
-    if not photos:
+        form = await _read_form(request, settings.max_batch_bytes, settings.max_batch_files)
+    if not form.files:
         raise NoFile
-    return [_fault(photo, settings) or photo for photo in photos]
+    return form
+
+
+async def _write_form(request: Request, settings: Settings, target: BinaryIO) -> None:
+    form = ArchiveForm(boundary(request), target)
+    with whole(form):
+        async for chunk in in_large_chunks(stream(request, settings.max_archive_bytes, FORM_BYTES)):
+            await to_thread.run_sync(form.write, chunk)
+    if not form.files:
+        raise NoFile
+
+
+async def _write_body(request: Request, settings: Settings, target: BinaryIO) -> None:
+    async for chunk in in_large_chunks(stream(request, settings.max_archive_bytes)):
+        await to_thread.run_sync(target.write, chunk)
 
 
 @asynccontextmanager
-async def _in_time(settings: Settings) -> AsyncIterator[None]:
+async def _in_time(settings: Settings, seconds: int | None = None) -> AsyncIterator[None]:
+    seconds = seconds or settings.upload_seconds
     try:
-        async with asyncio.timeout(settings.upload_seconds):
+        async with asyncio.timeout(seconds):
             yield
     except TimeoutError as error:
-        raise TooSlow(settings.upload_seconds) from error
+        raise TooSlow(seconds) from error
 
 
 def _fault(photo: bytes, settings: Settings) -> ServiceError | None:
@@ -61,63 +132,9 @@ def _fault(photo: bytes, settings: Settings) -> ServiceError | None:
     return TooLarge(settings.max_upload_bytes) if len(photo) > settings.max_upload_bytes else None
 
 
-class _Form:
-    """The photos of one form; the methods are what python-multipart calls as it finds them."""
-
-    def __init__(self, limit_files: int) -> None:
-        self.limit_files = limit_files
-        self.photos: list[bytes] = []
-        self.ended = False
-
-    def on_file(self, file: File) -> None:
-        file.file_object.seek(0)
-        self._keep(file.field_name, file.file_object.read())
-
-    def on_field(self, field: Field) -> None:
-        """A part without a file name: a photo may lack one."""
-        self._keep(field.field_name, field.value or b"")
-
-    def on_end(self) -> None:
-        self.ended = True
-
-    def _keep(self, name: bytes | None, photo: bytes) -> None:
-        if name not in FIELDS:
-            return
-        if len(self.photos) == self.limit_files:
-            raise TooManyFiles(self.limit_files)
-        self.photos.append(photo)
-
-
-async def _read_form(request: Request, limit_bytes: int, limit_files: int, form_bytes: int = 0) -> list[bytes]:
-    form = _Form(limit_files)
-    try:
-        parser = FormParser(FORM, form.on_field, form.on_file, form.on_end, _boundary(request), config=IN_MEMORY)
-        async for chunk in _body(request, limit_bytes, form_bytes):
-            parser.write(chunk)
-    except FormParserError as error:
-        raise MalformedUpload from error
-    if not form.ended:
-        raise MalformedUpload
-    return form.photos
-
-
-async def _body(request: Request, limit_bytes: int, form_bytes: int = 0) -> AsyncIterator[bytes]:
-    """The body as it arrives, refused as soon as it says that it will be too large, or is."""
-    most = limit_bytes + form_bytes
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > most:
-        raise TooLarge(limit_bytes)
-    received = 0
-    async for chunk in request.stream():
-        received += len(chunk)
-        if received > most:
-            raise TooLarge(limit_bytes)
-        yield chunk
-
-
-def _content_type(request: Request) -> str:
-    return parse_options_header(request.headers.get("content-type"))[0].decode("latin-1")
-
-
-def _boundary(request: Request) -> bytes | None:
-    return parse_options_header(request.headers["content-type"])[1].get(b"boundary")
+async def _read_form(request: Request, limit_bytes: int, limit_files: int, form_bytes: int = 0) -> Form:
+    form = Form(boundary(request), limit_files)
+    with whole(form):
+        async for chunk in stream(request, limit_bytes, form_bytes):
+            form.write(chunk)
+    return form

@@ -5,9 +5,13 @@ Pillai et al., "All File Systems Are Not Created Equal" (2014), says why each fs
 
 import fcntl
 import os
+import secrets
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+
+LOCK = ".lock"
 
 
 @contextmanager
@@ -47,3 +51,27 @@ def replace_text(path: Path, text: str) -> None:
     finally:
         aside.unlink(missing_ok=True)
     sync(path.parent)
+
+
+@contextmanager
+def scratch(root: Path, prefix: str) -> Iterator[Path]:
+    """A new empty directory somewhere below `root`, removed at the end unless it was moved away.
+
+    It lies in a hidden one that begins with `prefix`; those that killed processes left behind are removed first.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    hidden = root / f"{prefix}{secrets.token_hex(8)}"
+    with ExitStack() as stack:
+        with locked(root / LOCK):  # so that nobody takes it for an abandoned one before it is locked
+            _sweep(root, prefix)
+            inside = hidden / "content"
+            inside.mkdir(parents=True)
+            stack.enter_context(locked(hidden / LOCK))
+            stack.callback(shutil.rmtree, hidden, ignore_errors=True)
+        yield inside
+
+
+def _sweep(root: Path, prefix: str) -> None:
+    for abandoned in root.glob(f"{prefix}*"):
+        with suppress(OSError), locked(abandoned / LOCK, wait=False):
+            shutil.rmtree(abandoned, ignore_errors=True)

@@ -10,9 +10,23 @@
     │   ├── VersionNotFound        no such version
     │   ├── NoChampion             no version is in service
     │   ├── NoEarlierChampion      nothing to roll back to
+    │   ├── ChampionChanged        another version came into service meanwhile
     │   ├── VersionInService       the champion can't be deleted
+    │   ├── ShippedVersion         the version that came with catdog can't be deleted
     │   └── BrokenVersion          files and manifest don't belong together
     ├── DatasetError             photos that can't be trained on
+    │   ├── DatasetNotFound        no such data set
+    │   └── PictureNotFound        no such picture in it
+    ├── ArchiveError             a ZIP that is refused whole
+    ├── PredictionNotFound       a prediction that isn't kept, or not any more
+    ├── UnknownLabel             feedback under a class that the model doesn't have
+    ├── JobError                 jobs and their queue
+    │   ├── JobNotFound            no such job
+    │   ├── JobEnded               it can't be cancelled any more
+    │   ├── QueueFull              too many jobs wait
+    │   ├── KeyReused              an idempotency key that came with another request
+    │   └── LeaseLost              the job isn't this worker's any more
+    ├── DatabaseUnavailable      the database doesn't answer
     ├── RecipeError              options of a training that contradict each other
     └── DownloadError            the public data set can't be had
 
@@ -104,12 +118,30 @@ class NoEarlierChampion(StoreError):
         super().__init__(f"version {champion} is the first champion; there is none to roll back to")
 
 
+class ChampionChanged(StoreError):
+    """Another version came into service since the candidate was measured."""
+
+    def __init__(self, expected: int, champion: int | None) -> None:
+        self.expected = expected
+        self.champion = champion
+        now = f"version {champion} is" if champion else "none is"
+        super().__init__(f"it was measured against version {expected}, but {now} in service now")
+
+
 class VersionInService(StoreError):
     """The champion can't be deleted."""
 
     def __init__(self, version: int) -> None:
         self.version = version
         super().__init__(f"version {version} is in service; promote another before deleting it")
+
+
+class ShippedVersion(StoreError):
+    """The version that came with catdog can't be deleted: it is what a rollback falls back on."""
+
+    def __init__(self, version: int) -> None:
+        self.version = version
+        super().__init__(f"version {version} came with catdog and stays")
 
 
 class BrokenVersion(StoreError):
@@ -123,6 +155,109 @@ class BrokenVersion(StoreError):
 
 class DatasetError(CatdogError):
     """Photos that can't be trained on or evaluated."""
+
+
+class DatasetNotFound(DatasetError):
+    """No such data set; `datasets` are those that there are."""
+
+    def __init__(self, name: str, datasets: tuple[str, ...]) -> None:
+        self.name = name
+        self.datasets = datasets
+        there = ", ".join(datasets) or "none"
+        super().__init__(f"there is no data set {name} (there are: {there}); upload pictures into it first")
+
+
+class PictureNotFound(DatasetError):
+    """No such picture in a data set."""
+
+    def __init__(self, dataset: str, sha256: str) -> None:
+        self.dataset = dataset
+        self.sha256 = sha256
+        super().__init__(f"the data set {dataset} has no picture {sha256}")
+
+
+class ArchiveError(CatdogError):
+    """A ZIP that is refused whole; `member` is the name in it that is at fault, where it is one."""
+
+    def __init__(self, problem: str, member: str | None = None) -> None:
+        self.problem = problem
+        self.member = member
+        super().__init__(f"the archive is refused: {problem}" + (f": {member!r}" if member is not None else ""))
+
+
+class PredictionNotFound(CatdogError):
+    """A prediction that isn't kept, or not any more."""
+
+    def __init__(self, prediction_id: str) -> None:
+        self.prediction_id = prediction_id
+        super().__init__(
+            f"the photo of prediction {prediction_id} isn't kept; only the last ones are (CATDOG_KEEP_UPLOADS)"
+        )
+
+
+class UnknownLabel(CatdogError):
+    """Feedback under a class that the model doesn't have."""
+
+    def __init__(self, label: str, classes: tuple[str, ...]) -> None:
+        self.label = label
+        self.classes = classes
+        super().__init__(
+            f"the model has no class {label!r}; it has: {', '.join(classes)};"
+            " a new class comes with pictures of it: POST /datasets/NAME/images"
+        )
+
+
+class JobError(CatdogError):
+    """The queue of jobs can't do what was asked."""
+
+
+class JobNotFound(JobError):
+    """No such job."""
+
+    def __init__(self, job: str) -> None:
+        self.job = job
+        super().__init__(f"there is no job {job}")
+
+
+class JobEnded(JobError):
+    """A job that can't be cancelled any more."""
+
+    def __init__(self, job: str, status: str) -> None:
+        self.job = job
+        self.status = status
+        super().__init__(f"job {job} has ended ({status}); there is nothing to cancel")
+
+
+class QueueFull(JobError):
+    """Too many jobs wait."""
+
+    def __init__(self, waiting: int) -> None:
+        self.waiting = waiting
+        super().__init__(f"{waiting} jobs wait already; try again when one has ended, or cancel one")
+
+
+class KeyReused(JobError):
+    """An idempotency key that came with another request before."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"the idempotency key {key!r} came with another request before; use a new one")
+
+
+class LeaseLost(JobError):
+    """The job isn't this worker's any more, because it was silent for too long; it may do nothing more for it."""
+
+    def __init__(self, job: str) -> None:
+        self.job = job
+        super().__init__(f"job {job} was taken from this worker, which had been silent for too long")
+
+
+class DatabaseUnavailable(CatdogError):
+    """The database doesn't answer; `reason` may name its address."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__("the database doesn't answer; the log says why")
 
 
 class RecipeError(CatdogError):

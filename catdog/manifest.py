@@ -102,6 +102,34 @@ class Lineage(_Record):
     libraries: dict[str, str]  # versions by name
     notes: str
     config: dict[str, JsonValue] = {}  # every choice of the training, as `training.config` names them
+    job: str | None = None  # that asked for it
+
+
+class Rule(_Record):
+    """One rule of the promotion, applied: the candidate's number, the champion's, and both in words."""
+
+    name: str
+    passed: bool
+    candidate: float
+    champion: float
+    sentence: str
+
+
+class Decision(_Record):
+    """Whether the version should take the champion's place, and why; no rules where nothing could be measured."""
+
+    promote: bool
+    reason: str
+    champion: PositiveInt | None  # the version that it was measured against
+    photos: NonNegativeInt = 0  # that both were measured on
+    rules: tuple[Rule, ...] = ()
+
+
+class Golden(_Record):
+    """What the version answers to the pictures of `catdog.golden`, in float32."""
+
+    pictures: Sha256
+    probabilities: tuple[tuple[Fraction, ...], ...]  # by picture, then in the order of the classes
 
 
 class Manifest(_Record):
@@ -118,6 +146,8 @@ class Manifest(_Record):
     temperature: PositiveFloat
     metrics: dict[str, Metrics]  # by split
     lineage: Lineage
+    decision: Decision | None = None
+    golden: Golden | None = None
 
     @model_validator(mode="after")
     def _describe_a_network(self) -> Self:

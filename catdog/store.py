@@ -15,24 +15,35 @@ left behind is hidden, and removed by the next step of its kind. Reading takes n
 """
 
 import re
-import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from catdog import durable
-from catdog.errors import NoChampion, NoEarlierChampion, StoreError, VersionInService, VersionNotFound
+from catdog.errors import (
+    ChampionChanged,
+    NoChampion,
+    NoEarlierChampion,
+    ShippedVersion,
+    StoreError,
+    VersionInService,
+    VersionNotFound,
+)
+from catdog.failpoints import failpoint
 from catdog.manifest import Manifest
 from catdog.version import MANIFEST, WEIGHTS, Version
 
-__all__ = ["Draft", "Store", "Version"]
+__all__ = ["Draft", "Store", "Version", "Within"]
 
 SHIPPED = 1  # the version in the repository: in service until another is promoted, and never pruned
 CHAMPIONS_REMEMBERED = 20  # the one in service and those before it
 
 _NUMBER = re.compile("[1-9][0-9]{0,17}")
+
+# What a step is taken in, under the store's lock: entering it may raise, and then the step is not taken.
+Within = Callable[[], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)
@@ -46,14 +57,14 @@ class Draft:
     def weights_path(self) -> Path:
         return self.path / WEIGHTS
 
-    def publish(self, describe: Callable[[int], Manifest]) -> Version:
+    def publish(self, describe: Callable[[int], Manifest], within: Within = nullcontext) -> Version:
         """Make the draft a version, whole or not at all.
 
         `describe` is given the number that the store chose and returns the manifest; should it raise, nothing is
         published. No other process can publish meanwhile, so it must not take long. BrokenVersion where the
         manifest doesn't fit the files, OSError where the disk is full.
         """
-        return self._store._publish(self.path, describe)
+        return self._store._publish(self.path, describe, within)
 
 
 class Store:
@@ -84,23 +95,21 @@ class Store:
     @contextmanager
     def draft(self) -> Iterator[Draft]:
         """A directory to make a version in, removed at the end unless published."""
-        with ExitStack() as stack:
-            with self._changing():
-                self._sweep()
-                hidden = self.root / f".draft-{secrets.token_hex(8)}"
-                path = hidden / "version"
-                path.mkdir(parents=True)
-                stack.enter_context(durable.locked(hidden / ".lock"))
-                stack.callback(shutil.rmtree, hidden, ignore_errors=True)
+        with durable.scratch(self.root, ".draft-") as path:
             yield Draft(path, self)
 
-    def promote(self, version: int) -> None:
-        """Put a version into service, after verifying it."""
-        with self._changing():
+    def promote(self, version: int, instead_of: int | None = None, within: Within = nullcontext) -> None:
+        """Put a version into service, after verifying it; ChampionChanged where that isn't `instead_of`'s place."""
+        with self._changing(), within():
             self.open(version).verify()
             champions = self._champions()
-            if version not in champions[:1]:
-                self._put_into_service((version, *champions))
+            failpoint("promote.verified")
+            if version in champions[:1]:
+                return
+            if instead_of is not None and champions[:1] != (instead_of,):
+                raise ChampionChanged(instead_of, champions[0] if champions else None)
+            self._put_into_service((version, *champions))
+            failpoint("promote.replaced")
 
     def roll_back(self) -> int:
         """Put the champion before this one back into service and return its number, else NoEarlierChampion.
@@ -117,8 +126,10 @@ class Store:
             raise NoEarlierChampion(champion)
 
     def delete(self, version: int) -> None:
-        """Remove a version that is not in service."""
+        """Remove a version that is neither in service nor the shipped one."""
         with self._changing():
+            if version == SHIPPED:
+                raise ShippedVersion(version)
             self._delete(version)
 
     def prune(self, keep: int) -> tuple[int, ...]:
@@ -137,7 +148,7 @@ class Store:
     def _changing(self) -> Iterator[None]:
         """Change the store alone among all processes."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with durable.locked(self.root / ".lock"):
+        with durable.locked(self.root / durable.LOCK):
             yield
 
     def _champions(self) -> tuple[int, ...]:
@@ -155,16 +166,19 @@ class Store:
             return False
         return version != champion
 
-    def _publish(self, path: Path, describe: Callable[[int], Manifest]) -> Version:
+    def _publish(self, path: Path, describe: Callable[[int], Manifest], within: Within) -> Version:
         durable.sync_tree(path)  # the slow part, while others may still change the store
-        with self._changing():
+        failpoint("publish.written")
+        with self._changing(), within():
             number = 1 + max((*_read_numbers(self.root / ".last"), *self.versions()), default=0)
             manifest = describe(number)
             Version(number, path, manifest).verify()
             durable.replace_text(path / MANIFEST, manifest.to_json())
+            failpoint("publish.described")
             durable.replace_text(self.root / ".last", f"{number}\n")
             path.rename(self._path(number))
             durable.sync(self.root)
+            failpoint("publish.renamed")
         return Version(number, self._path(number), manifest)
 
     def _delete(self, version: int) -> None:
@@ -174,15 +188,8 @@ class Store:
             raise VersionInService(version)
         self._path(version).rename(self.root / f".deleted-{version}")
         durable.sync(self.root)
-        self._sweep()
-
-    def _sweep(self) -> None:
-        """Remove deleted versions, and drafts whose process is gone."""
-        for deleted in self.root.glob(".deleted-*"):
+        for deleted in self.root.glob(".deleted-*"):  # also what an interrupted step left
             shutil.rmtree(deleted, ignore_errors=True)
-        for draft in self.root.glob(".draft-*"):
-            with suppress(OSError), durable.locked(draft / ".lock", wait=False):
-                shutil.rmtree(draft, ignore_errors=True)
 
 
 def _read_numbers(path: Path) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ Keras 3 (`model.save_weights("*.weights.h5")`) names arrays by the class and ord
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
@@ -69,6 +70,16 @@ def write(path: Path, architecture: Architecture, arrays: Arrays, dtype: StoredT
             file[place].parent.attrs["name"] = name.partition("/")[0]
     with path.open("rb+") as written:
         os.fsync(written.fileno())
+
+
+def backbone_fingerprint(architecture: Architecture, arrays: Arrays) -> str:
+    """sha256 of the convolutions' arrays: the same for every head on one backbone."""
+    digest = sha256()
+    for name in sorted(
+        f"{layer.name}/{array}" for layer in architecture.backbone_layers for array in ("kernel", "bias")
+    ):
+        digest.update(arrays[name].tobytes())
+    return digest.hexdigest()
 
 
 def _read_all(

@@ -1,9 +1,13 @@
 """What tests of every package share."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
+from catdog.database import Database
+from tests.databases import postgresql
 from tests.photos import draw_set
 
 
@@ -23,3 +27,42 @@ def split_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for place, (split, photos) in enumerate((("train", 16), ("validation", 6), ("test", 4))):
         draw_set(root / split, photos, first=1000 * place)
     return root
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    with postgresql() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind that is served."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'catdog.sqlite'}"
+    url: str = request.getfixturevalue("postgresql_url")
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+    return url
+
+
+@pytest.fixture
+def open_database(database_url: str) -> Iterator[Callable[[], Database]]:
+    """Opens the database of the test once more, as another process would."""
+    opened: list[Database] = []
+
+    def open_it() -> Database:
+        opened.append(Database(database_url))
+        return opened[-1]
+
+    yield open_it
+    for database in opened:
+        database.close()
+
+
+@pytest.fixture
+def database(open_database: Callable[[], Database]) -> Database:
+    return open_database()

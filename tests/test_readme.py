@@ -9,13 +9,17 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
+from zipfile import ZipFile
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.client import Client, Upload
+from benchmarks.open_loop import OpenLoop
 from catdog.store import SHIPPED, Store
 from tests.photos import draw_set
 from tests.waiting import until
@@ -23,6 +27,7 @@ from tests.waiting import until
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
+TEACHING = [line for line in COMMANDS[COMMANDS.index("make trainer") :] if not line.startswith(".venv")][:6]
 ADDRESS = "127.0.0.1:8000"
 
 
@@ -82,6 +87,17 @@ def tracked_files() -> list[str]:
     return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
 
 
+def zip_pets(folder: Path) -> None:
+    """300 real cats and dogs where they are at hand, else drawn ones."""
+    photos = ROOT.parent / "shared" / "data" / "cats_and_dogs" / "train"
+    if not photos.is_dir():
+        photos = draw_set(folder / "drawn", 150)
+    with ZipFile(folder / "pets.zip", "w") as archive:
+        for label in ("cat", "dog"):
+            for photo in sorted((photos / label).iterdir())[:150]:
+                archive.write(photo, f"{label}/{photo.name}")
+
+
 @pytest.fixture(scope="module")
 def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
     checkout = tmp_path_factory.mktemp("checkout")
@@ -90,6 +106,7 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
         shutil.copy2(ROOT / name, checkout / name)
     (checkout / ".venv").symlink_to(sys.prefix)
     draw_set(checkout / "photos", 60)
+    zip_pets(checkout)
     noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
     Image.fromarray(noise).save(checkout / "cat.jpg")
     newcomer = Newcomer(checkout)
@@ -102,12 +119,40 @@ def test_every_command_of_the_readme_works_in_its_order(newcomer: Newcomer) -> N
     versions = []
     for command in COMMANDS:
         printed = newcomer.type(command)
-        if command.startswith("curl"):
+        assert "urn:catdog:problem" not in printed or "/rollback" in command, printed
+        if command.endswith("/predict"):
             answer = json.loads(printed)
             assert answer["label"] in answer["probabilities"]
             versions.append(answer["model_version"])
 
-    assert versions == [1, 2], "the second answer is of the version that was trained in between"
+    assert versions == [1, 3], "the second answer is of the version that was trained in between, after the one taught"
+
+
+@pytest.mark.data
+def test_a_service_is_taught_by_the_readme_s_lines_under_load_and_fails_no_request(
+    newcomer: Newcomer, shared_data: Path
+) -> None:
+    """At half of what it can do, with real photos."""
+    shutil.rmtree(newcomer.checkout / "data", ignore_errors=True)
+    for left in (newcomer.checkout / "models").glob("[!1]*"):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    newcomer.serve()
+    uploads = [Upload.of(photo.read_bytes()) for photo in sorted((shared_data / "originals").rglob("*.jpg"))]
+    with Client(newcomer.port) as client:
+        capacity = client.load(uploads, cycle(range(len(uploads))), seconds=2).requests_a_second
+
+    models = []
+    with OpenLoop(newcomer.port, uploads, capacity / 2) as load:
+        for command in TEACHING:
+            printed = newcomer.type(command)
+            models += [json.loads(printed)["version"]] if command.endswith("/model") else []
+        until(lambda: bool(load.answered) and load.answered[-1].version == 1)
+
+    assert "promoted: accuracy" in newcomer.type(TEACHING[3])
+    assert models == [2]
+    assert {one.version for one in load.answered} == {1, 2}
+    assert load.failures == 0
+    assert len(load.answered) > 100
 
 
 @pytest.mark.data

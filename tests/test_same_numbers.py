@@ -8,6 +8,7 @@ from catdog import calibration
 from catdog.store import SHIPPED, Store
 from catdog.version import Version
 from tests.app.service import serving
+from tests.observers import Recorder
 from tests.waiting import until
 from training import dataset, features
 from training.config import Config
@@ -58,7 +59,7 @@ def test_the_shipped_version_is_as_good_as_promised() -> None:
 def test_a_photo_has_the_same_probabilities_in_training_and_over_http(split_photos: Path, tmp_path: Path) -> None:
     store = Store(tmp_path / "models")
     config = Config(backbone="random", width=1 / 32)
-    version = train(Request(config, split_photos, command="test"), store, tmp_path / "data", unexpected)
+    version = train(Request(config, split_photos, command="test"), store, tmp_path / "data", Recorder()).version
     photos, in_training = computed(version, split_photos, tmp_path)
 
     with serving(store.root) as service:

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -31,10 +30,7 @@ class Backbone:
     @property
     def fingerprint(self) -> str:
         """sha256 of the arrays."""
-        digest = sha256()
-        for name in sorted(self.arrays):
-            digest.update(self.arrays[name].tobytes())
-        return digest.hexdigest()
+        return weights.backbone_fingerprint(Architecture(2, self.width), self.arrays)
 
 
 def load(config: Config, store: Store, folder: Path) -> Backbone:

@@ -8,7 +8,7 @@ import sys
 from argparse import Namespace
 
 from catdog.errors import ImageError, StoreError
-from catdog.store import Store, Version
+from catdog.store import SHIPPED, Store, Version
 from training.dataset import Photo
 
 
@@ -21,6 +21,7 @@ def download(arguments: Namespace) -> None:
 def train(arguments: Namespace) -> None:
     from training.evaluate import table
     from training.options import config_from
+    from training.progress import Terminal
     from training.train import Request, train
 
     request = Request(
@@ -30,14 +31,15 @@ def train(arguments: Namespace) -> None:
         recipe=arguments.recipe,
         notes=arguments.notes,
         resume=arguments.resume,
+        promote=arguments.promote,
     )
-    store = Store(arguments.models)
-    version = train(request, store, arguments.data_dir, _report_broken)
+    outcome = train(request, Store(arguments.models), arguments.data_dir, Terminal())
+    version = outcome.version
     for metrics in version.manifest.metrics.values():
         print(table(metrics), end="\n\n")
     print(f"version {version.number} is published, with a report in {version.path / 'report'}")
-    if arguments.promote == "always":
-        store.promote(version.number)
+    print(outcome.reason)
+    if outcome.promoted:
         print(f"version {version.number} is in service")
 
 
@@ -55,6 +57,26 @@ def evaluate(arguments: Namespace) -> None:
     probabilities = calibration.probabilities(output.logits, manifest.temperature)
     metrics = measure(dataset.labels(readable), probabilities, manifest.classes, described)
     print(metrics.model_dump_json(indent=2) if arguments.json else table(metrics))
+
+
+def remember(arguments: Namespace) -> None:
+    """Keep the features of test photos with the shipped version, for candidates on its backbone to be judged by."""
+    from catdog.weights import backbone_fingerprint
+    from training import dataset, features, reference
+
+    version = Store(arguments.models).open(SHIPPED)
+    network, arrays = version.manifest.architecture, version.load()
+    photos, _ = dataset.read_for(arguments.data, version.manifest)
+    photos, output = features.outputs(photos, network, arrays, arguments.data_dir / "features", _report_broken)
+    kept = reference.Reference(
+        version.manifest.classes,
+        backbone_fingerprint(network, arrays),
+        tuple(photo.sha256 for photo in photos),
+        output.features,
+        dataset.labels(photos),
+    )
+    reference.write(version.path / reference.FILE, kept)
+    print(f"the features of {len(photos):,} photos are in {version.path / reference.FILE}")
 
 
 def summary(arguments: Namespace) -> None:

@@ -21,17 +21,17 @@ from catdog import images
 from catdog.architecture import INPUT_PIXELS
 from catdog.errors import DatasetError, ImageError
 from catdog.manifest import Manifest
-
-SPLITS = ("train", "validation", "test")
+from catdog.splits import SPLITS, by_content
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A file in a class's folder; `label` is the class's place in `Dataset.classes`."""
+    """A file; `label` is the class's place in `Dataset.classes`, `name` what people call the file."""
 
     path: Path
     label: int
     sha256: str
+    name: str
 
 
 Report = Callable[[Photo, ImageError], None]  # is told of a photo that can't be read, and why
@@ -41,13 +41,17 @@ Report = Callable[[Photo, ImageError], None]  # is told of a photo that can't be
 class Dataset:
     """Labelled photos in splits; `classes` are sorted by name.
 
-    Raises DatasetError unless every class can be trained on and there is something to validate with.
+    Raises DatasetError unless there are two classes or more, each can be trained on, and there is something to validate
+    with.
     """
 
     classes: tuple[str, ...]
     splits: Mapping[str, tuple[Photo, ...]]
 
     def __post_init__(self) -> None:
+        if len(self.classes) < 2:
+            known = ", ".join(self.classes) or "none"
+            raise DatasetError(f"a classifier needs two or more classes, and the photos have: {known}")
         missing = set(range(len(self.classes))) - {photo.label for photo in self.splits["train"]}
         if missing:
             names = ", ".join(self.classes[label] for label in sorted(missing))
@@ -149,16 +153,14 @@ def _photos(folder: Path, classes: Sequence[str]) -> tuple[Photo, ...]:
         files += [(file, label) for file in found]
     with ThreadPoolExecutor() as pool:
         hashes = pool.map(lambda file: sha256(file[0].read_bytes()).hexdigest(), files)
-        return tuple(Photo(path, label, digest) for (path, label), digest in zip(files, hashes, strict=True))
+        return tuple(Photo(path, label, digest, path.name) for (path, label), digest in zip(files, hashes, strict=True))
 
 
 def _split(photos: Iterable[Photo], splits: Sequence[str], seed: int, share: float) -> dict[str, tuple[Photo, ...]]:
-    """`splits[0]` takes what the others, with `share` each, leave; the same content always lands in the same one."""
+    """`splits[0]` takes what the others, with `share` each, leave."""
     parts: dict[str, list[Photo]] = {split: [] for split in splits}
     for photo in photos:
-        draw = int.from_bytes(sha256(f"{seed} {photo.sha256}".encode()).digest()[:8]) / 2**64
-        place = int(draw / share) + 1
-        parts[splits[place] if place < len(splits) else splits[0]].append(photo)
+        parts[by_content(photo.sha256, splits, seed, share)].append(photo)
     return {split: tuple(part) for split, part in parts.items()}
 
 

@@ -1,19 +1,22 @@
 """What the engine that serves makes of photos. Features are computed once, and kept by photo and backbone."""
 
+import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import openvino as ov
 import PIL
 from numpy.typing import NDArray
+from PIL import Image
 from tqdm import tqdm
 
 from catdog import head
-from catdog.architecture import Architecture
+from catdog.architecture import INPUT_PIXELS, Architecture
 from catdog.engines import Arrays, Output
 from catdog.engines.openvino import OpenVINOEngine, best_precision
 from catdog.errors import DatasetError
@@ -21,7 +24,26 @@ from catdog.images import FINGERPRINT
 from training.dataset import Photo, Report, decode
 
 LIBRARIES = (ov.__version__, PIL.__version__)  # whose next version may round otherwise
+FORMAT = "2"  # of a cache's file: whoever changes what is stored raises it
 BATCH = 32  # photos decoded, computed and stored at a time
+THUMBNAIL_PIXELS = 16  # height and width
+
+Progress = Callable[[float], None]  # is told the share of the new photos that is done, 0-1
+
+
+class Entry(NamedTuple):
+    """What is kept of a photo."""
+
+    row: NDArray[np.float32]  # (length,)
+    thumbnail: NDArray[np.uint8]  # grey (16, 16)
+
+
+class Seen(NamedTuple):
+    """The photos that could be read, and what was made of them."""
+
+    photos: tuple[Photo, ...]
+    output: Output
+    thumbnails: NDArray[np.uint8]  # grey (n, 16, 16): means of what the network sees
 
 
 class FeatureCache:
@@ -35,18 +57,24 @@ class FeatureCache:
         file.parent.mkdir(parents=True, exist_ok=True)
         self._file = file
         with self._open() as database:
-            database.execute("CREATE TABLE IF NOT EXISTS rows (photo TEXT PRIMARY KEY, row BLOB) WITHOUT ROWID")
+            database.execute("CREATE TABLE IF NOT EXISTS entries (photo TEXT PRIMARY KEY, row BLOB, thumbnail BLOB)")
 
-    def read(self) -> dict[str, NDArray[np.float32]]:
-        """Everything known: a row (length,) by the photo's sha256."""
+    def read(self, photos: Iterable[str]) -> dict[str, Entry]:
+        """What is known of the photos with these sha256."""
+        asked = json.dumps(list(photos))
+        query = "SELECT * FROM entries WHERE photo IN (SELECT value FROM json_each(?))"
         with self._open() as database:
-            return {p: np.frombuffer(row, np.float32) for p, row in database.execute("SELECT photo, row FROM rows")}
+            return {
+                photo: Entry(
+                    np.frombuffer(row, np.float32), np.frombuffer(grey, np.uint8).reshape(THUMBNAIL_PIXELS, -1)
+                )
+                for photo, row, grey in database.execute(query, (asked,))
+            }
 
-    def add(self, rows: Mapping[str, NDArray[np.float32]]) -> None:
+    def add(self, entries: Mapping[str, Entry]) -> None:
+        rows = [(photo, entry.row.tobytes(), entry.thumbnail.tobytes()) for photo, entry in entries.items()]
         with self._open() as database:
-            database.executemany(
-                "INSERT OR REPLACE INTO rows VALUES (?, ?)", ((p, r.tobytes()) for p, r in rows.items())
-            )
+            database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", rows)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -61,35 +89,85 @@ class FeatureCache:
 
 
 def outputs(
-    photos: Sequence[Photo], architecture: Architecture, arrays: Arrays, cache: Path, report: Report
+    photos: Sequence[Photo],
+    architecture: Architecture,
+    arrays: Arrays,
+    cache: Path,
+    report: Report,
+    *,
+    threads: int | None = None,
+    progress: Progress | None = None,
 ) -> tuple[tuple[Photo, ...], Output]:
-    """The photos that can be read, and what the network says of them: the same numbers as in service.
+    """The photos that can be read, and what the network says of them, as `look` has it; DatasetError without any."""
+    seen = look(photos, architecture, arrays, cache, report, threads=threads, progress=progress)
+    if not seen.photos:
+        raise DatasetError(f"not one of the {len(photos)} photos can be read")
+    return seen.photos, seen.output
 
-    Only photos that the folder `cache` doesn't know are computed. A broken one goes to `report` and is left out.
+
+def look(
+    photos: Sequence[Photo],
+    architecture: Architecture,
+    arrays: Arrays,
+    cache: Path,
+    report: Report,
+    *,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Seen:
+    """What the network makes of the photos that can be read: the same numbers as in service.
+
+    Only photos that the folder `cache` doesn't know are decoded and computed. A broken one goes to `report` and is
+    left out. `threads` are those of the engine, None for every core; with `progress` no bar is shown.
     """
     file = FeatureCache(cache / f"{_fingerprint(architecture, arrays)}.sqlite")
-    known = file.read()
+    known = file.read(photo.sha256 for photo in photos)
     new = [photo for photo in photos if photo.sha256 not in known]
-    engine = OpenVINOEngine(architecture, arrays) if new else None  # compiling it takes a second at full width
-    for start in tqdm(range(0, len(new), BATCH), "features of new photos", disable=None, unit_scale=BATCH):
-        readable, pixels = decode(new[start : start + BATCH], report)
+    engine = OpenVINOEngine(architecture, arrays, threads=threads) if new else None  # a second at full width
+    for batch in _batches(new, progress):
+        readable, pixels = decode(batch, report)
         if readable and engine:
-            logits, features = engine.infer(pixels)
-            rows = features if architecture.head == "pooled" else np.hstack([logits, features])
-            found = {photo.sha256: row for photo, row in zip(readable, rows, strict=True)}
+            found = _compute(engine, architecture, readable, pixels)
             file.add(found)
             known |= found
-    kept = tuple(photo for photo in photos if photo.sha256 in known)
-    if not kept:
-        raise DatasetError(f"not one of the {len(photos)} photos can be read")
-    rows = np.stack([known[photo.sha256] for photo in kept])
+    return _gather(tuple(photo for photo in photos if photo.sha256 in known), known, architecture, arrays)
+
+
+def _batches(photos: Sequence[Photo], progress: Progress | None) -> Iterator[Sequence[Photo]]:
+    starts = range(0, len(photos), BATCH)
+    hidden = None if progress is None else True  # None hides the bar where there is no terminal
+    for start in tqdm(starts, "features of new photos", disable=hidden, unit_scale=BATCH):
+        yield photos[start : start + BATCH]
+        if progress is not None:
+            progress(min(1.0, (start + BATCH) / len(photos)))
+
+
+def _compute(
+    engine: OpenVINOEngine, architecture: Architecture, photos: Sequence[Photo], pixels: NDArray[np.uint8]
+) -> dict[str, Entry]:
+    logits, features = engine.infer(pixels)
+    rows = features if architecture.head == "pooled" else np.hstack([logits, features])
+    return {photo.sha256: Entry(row, _thumbnail(one)) for photo, row, one in zip(photos, rows, pixels, strict=True)}
+
+
+def _thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(pixels).convert("L").reduce(INPUT_PIXELS // THUMBNAIL_PIXELS))
+
+
+def _gather(photos: tuple[Photo, ...], known: Mapping[str, Entry], architecture: Architecture, arrays: Arrays) -> Seen:
+    entries = [known[photo.sha256] for photo in photos]
+    length = architecture.features + (architecture.classes if architecture.head == "classic" else 0)
+    rows = np.array([entry.row for entry in entries], np.float32).reshape(-1, length)
+    grey = np.array([entry.thumbnail for entry in entries], np.uint8)
     logits, features = np.split(rows, [-architecture.features], axis=1)
-    return kept, Output(head.logits(features, arrays) if architecture.head == "pooled" else logits, features)
+    output = Output(head.logits(features, arrays) if architecture.head == "pooled" else logits, features)
+    return Seen(photos, output, grey.reshape(-1, THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
 
 
 def _fingerprint(architecture: Architecture, arrays: Arrays) -> str:
-    """sha256 of all that a row of the cache depends on, other than the photo."""
-    digest = sha256(" ".join([FINGERPRINT, best_precision(), architecture.head, *LIBRARIES]).encode())
+    """sha256 of all that an entry of the cache depends on, other than the photo."""
+    parts = [FORMAT, FINGERPRINT, best_precision(), architecture.head, *LIBRARIES]
+    digest = sha256(" ".join(parts).encode())
     for layer in architecture.backbone_layers if architecture.head == "pooled" else architecture.layers:
         digest.update(arrays[f"{layer.name}/kernel"].tobytes())
         digest.update(arrays[f"{layer.name}/bias"].tobytes())

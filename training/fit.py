@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from training.batches import Batches
 from training.config import Config, Stage
 from training.dataset import Labelled
-from training.progress import Progress
+from training.progress import Observer
 
 MONITOR = "val_log_loss"
+TELL_SECONDS = 0.5  # between two words on how far an epoch is
 Row = Mapping[str, float]
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
 
@@ -73,17 +74,64 @@ class Patience(EarlyStopping):  # type: ignore[misc]  # Keras ships no types
         self.best, self.wait = self._least, self._waited
 
 
+class Progress(Callback):  # type: ignore[misc]  # Keras ships no types
+    """Tells an observer how far the epochs of all stages are.
+
+    The time left assumes that a photo costs as much as it has pixels.
+    """
+
+    def __init__(self, stages: Sequence[Stage], photos: int, observer: Observer) -> None:
+        super().__init__()
+        self._sizes = [stage.pixels for stage in stages for _ in range(stage.epochs)]
+        self._photos = photos
+        self._observer = observer
+        self._told = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        self._epoch = epoch
+        self._began = monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        if monotonic() - self._told > TELL_SECONDS:
+            self._tell((batch + 1) / self.params["steps"])
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        self._tell(1.0)
+        seconds = max(monotonic() - self._began, 1e-9)
+        row = {"epoch": epoch + 1, "seconds": round(seconds, 1), "pixels": self._sizes[epoch]}
+        self._observer.epoch(
+            {**row, "photos_per_second": round(self._photos / seconds, 1), **(logs or {})}, len(self._sizes)
+        )
+
+    def _tell(self, share: float) -> None:
+        """`share` of the epoch is done, 0-1."""
+        self._told = monotonic()
+        work = [size**2 for size in self._sizes]
+        now = share * work[self._epoch]
+        done = sum(work[: self._epoch]) + now
+        seconds = self._told - self._began
+        self._observer.progress(done / sum(work), (sum(work) - done) * seconds / now)
+
+
 class Fit:
     """Trains `model`, RGB in and logits out, on `train`; everything it writes is in `folder`."""
 
     def __init__(
-        self, model: keras.Model, train: Labelled, validation: Labelled, classes: int, config: Config, folder: Path
+        self,
+        model: keras.Model,
+        train: Labelled,
+        validation: Labelled,
+        classes: int,
+        config: Config,
+        folder: Path,
+        observer: Observer,
     ) -> None:
         self._model = model
         self._train = train
         self._validation = validation
         self._one_hot = np.eye(classes, dtype=np.float32)
         self._config = config
+        self._observer = observer
         self._checkpoint = Checkpoint(folder)
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -92,10 +140,11 @@ class Fit:
 
         With `resume` it goes on after the last whole epoch that `folder` knows of.
         """
+        self._observer.phase("fitting")
         self._compile()
         if resume:
             self._checkpoint.restore(self._model)
-        progress = Progress(self._config.stages, len(self._train.labels))
+        progress = Progress(self._config.stages, len(self._train.labels), self._observer)
         first = 0  # epoch of the stage
         for stage in self._config.stages:
             begin = max(first, len(self._checkpoint.history))
@@ -163,7 +212,7 @@ class Fit:
             validation_batch_size=stage.batch_size,
             initial_epoch=begin,
             epochs=first + stage.epochs,
-            callbacks=[progress, *keepers, self._checkpoint],
+            callbacks=[*keepers, self._checkpoint, progress],  # an epoch is told of when it is kept
             shuffle=False,  # of whole batches, by a chance that no seed governs
             verbose=0,
         )

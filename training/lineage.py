@@ -28,6 +28,7 @@ def lineage(
     recipe: str | None,
     notes: str,
     seconds: float,
+    job: str | None,
 ) -> Lineage:
     """The record of a training that took `seconds`, of a data set of which it could read the photos in `used`."""
     return Lineage(
@@ -43,6 +44,7 @@ def lineage(
         libraries=libraries((*LIBRARIES, *_backend())),
         notes=notes,
         config=json.loads(json.dumps(asdict(config))),
+        job=job,
     )
 
 

@@ -42,18 +42,19 @@ def add_to(parser: ArgumentParser) -> None:
         help="blocks that finetune trains, from the last (default 1)",
     )
     parser.add_argument("--width", type=_width, help="of a random backbone or a file: 1.0 (default) is VGG16")
-    parser.add_argument("--epochs", type=_count, metavar="N", help="in all, shared among the stages as the recipe does")
+    parser.add_argument("--epochs", type=count, metavar="N", help="in all, shared among the stages as the recipe does")
     parser.add_argument(
-        "--patience", type=_count, metavar="N", help="epochs without a better validation log-loss before it ends"
+        "--patience", type=count, metavar="N", help="epochs without a better validation log-loss before it ends"
     )
-    parser.add_argument("--batch-size", type=_count, metavar="N", help="photos a step")
+    parser.add_argument("--batch-size", type=count, metavar="N", help="photos a step")
     parser.add_argument("--seed", type=_seed, metavar="N", help="of everything random (default 0)")
     parser.add_argument("--resume", action="store_true", help="go on where the same training was stopped")
     parser.add_argument(
         "--promote",
-        choices=("always", "never"),
+        choices=("always", "auto", "never"),
         default="always",
-        help="put the version into service (default), or only publish it; version 1 of a new store serves anyway",
+        help="put the version into service (default), do so if it is no worse than the champion on test photos, or only"
+        " publish it; version 1 of a new store serves anyway",
     )
     parser.add_argument("--notes", default="", help="kept in the manifest")
 
@@ -94,7 +95,8 @@ def share_out(epochs: int, stages: Sequence[Stage]) -> tuple[Stage, ...]:
     return tuple(shared)
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """The type of an option that takes a number of 1 or more."""
     if (number := int(text)) < 1:
         raise ArgumentTypeError("it takes a number of 1 or more")
     return number

@@ -1,56 +1,63 @@
-"""What a long training says of itself while it runs."""
+"""What a training says of itself while it runs, and to whom."""
 
 import sys
-from collections.abc import Mapping, Sequence
-from time import monotonic
+from collections.abc import Mapping
+from typing import Literal, Protocol
 
-from keras.callbacks import Callback
+from catdog.errors import ImageError
+from training.dataset import Photo
 
-from training.config import Stage
+# Photos are read and go through the backbone; what is trained is; it is measured, and the champion with it.
+Phase = Literal["features", "fitting", "measuring", "publishing"]
 
-REFRESH_SECONDS = 0.5
+
+class Observer(Protocol):
+    """Is told what happens in a training. Whatever it raises ends the training."""
+
+    def skipped(self, photo: Photo, error: ImageError) -> None:
+        """A photo can't be read, and was left out."""
+
+    def phase(self, name: Phase) -> None:
+        """A phase begins; features and fitting come twice where a head is fitted before more is."""
+
+    def progress(self, share: float, seconds_left: float | None) -> None:
+        """So much of the phase is done, 0-1; it takes about so long still, None where that can't be told."""
+
+    def epoch(self, row: Mapping[str, float], epochs: int) -> None:
+        """An epoch of so many has ended: its number, seconds, pixels, photos_per_second, losses and accuracies."""
 
 
-class Progress(Callback):  # type: ignore[misc]  # Keras ships no types
-    """A line an epoch: speed, losses and time left; on a terminal the line moves within the epoch.
+class Terminal:
+    """Prints to stderr: a line a photo skipped, a line an epoch; on a terminal also how far the epochs are."""
 
-    The time left assumes that a photo costs as much as it has pixels.
-    """
+    def __init__(self) -> None:
+        self._left = "?"
 
-    def __init__(self, stages: Sequence[Stage], photos: int) -> None:
-        super().__init__()
-        self._sizes = [stage.pixels for stage in stages for _ in range(stage.epochs)]
-        self._photos = photos
-        self._shown = 0.0
+    def skipped(self, photo: Photo, error: ImageError) -> None:
+        _print(f"skipped {photo.path}: {error}")
 
-    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._epoch = epoch
-        self._started = monotonic()
+    def phase(self, name: Phase) -> None:
+        """Not printed: what takes long says more of itself."""
 
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        if sys.stderr.isatty() and monotonic() - self._shown > REFRESH_SECONDS:
-            self._shown = monotonic()
-            share = (batch + 1) / self.params["steps"]
-            self._show(share, logs or {}, "\r")
+    def progress(self, share: float, seconds_left: float | None) -> None:
+        self._left = "?" if seconds_left is None else _clock(seconds_left)
+        if sys.stderr.isatty():
+            _print(f"{share:4.0%}  {self._left} left", end="\r")
 
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._show(1.0, logs or {}, "\n")
-
-    def _show(self, share: float, logs: Mapping[str, float], end: str) -> None:
-        seconds = max(monotonic() - self._started, 1e-9)
-        size = self._sizes[self._epoch]
-        work_left = (1 - share) * size**2 + sum(later**2 for later in self._sizes[self._epoch + 1 :])
+    def epoch(self, row: Mapping[str, float], epochs: int) -> None:
         parts = [
-            f"epoch {self._epoch + 1}/{len(self._sizes)}",
-            f"{size} px",
-            f"{share:4.0%}",
-            f"{share * self._photos / seconds:,.0f} photos/s",
-            f"{_clock(work_left * seconds / (share * size**2))} left",
-            f"loss {logs['loss']:.4f}",
+            f"epoch {row['epoch']}/{epochs}",
+            f"{row['pixels']} px",
+            f"{row['photos_per_second']:,.0f} photos/s",
+            f"{self._left} left",
+            f"loss {row['loss']:.4f}",
+            f"validation log-loss {row['val_log_loss']:.4f}, accuracy {row['val_accuracy']:.2%}",
         ]
-        if "val_log_loss" in logs:
-            parts.append(f"validation log-loss {logs['val_log_loss']:.4f}, accuracy {logs['val_accuracy']:.2%}")
-        print("  ".join(parts).ljust(100), end=end, file=sys.stderr, flush=True)  # what it is for
+        _print("  ".join(parts))
+
+
+def _print(line: str, end: str = "\n") -> None:
+    print(line.ljust(100), end=end, file=sys.stderr, flush=True)  # as wide as what it may have to cover
 
 
 def _clock(seconds: float) -> str:

@@ -15,7 +15,8 @@ from catdog.errors import RecipeError
 from training import features, head
 from training.backbones import Backbone
 from training.config import Config, Strategy
-from training.dataset import Dataset, Labelled, Report, decode, labels
+from training.dataset import Dataset, Labelled, decode, labels
+from training.progress import Observer
 
 HEAD_RATE = 1e-3  # at its peak, of a classic head that starts from random weights
 UNFOLDED_ON = 64  # photos whose statistics the normalisation of a given backbone starts from
@@ -32,7 +33,7 @@ class Job:
     cache: Path
     folder: Path
     resume: bool
-    report: Report
+    observer: Observer
 
     @property
     def architecture(self) -> Architecture:
@@ -41,11 +42,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Trained:
-    """The arrays of a whole network, the photos that could be read, and a row an epoch, if it took epochs."""
+    """The arrays of a whole network, the photos that could be read, and a row an epoch, if it took epochs.
+
+    `unseen` are logits (n, classes) and labels (n,) of photos that had no part in making them, to fit the temperature
+    on; None where that is left to the validation photos.
+    """
 
     arrays: dict[str, NDArray[np.float32]]
     dataset: Dataset
     history: Sequence[Mapping[str, float]] = ()
+    unseen: tuple[NDArray[np.floating], NDArray[np.int64]] | None = None
 
 
 def head_only(job: Job) -> Trained:
@@ -56,13 +62,14 @@ def head_only(job: Job) -> Trained:
         )
     blank = {name: np.zeros(job.architecture.shapes[name], np.float32) for name in HEAD_ARRAYS}
     network = job.backbone.arrays | blank
-    train, seen = features.outputs(job.dataset.splits["train"], job.architecture, network, job.cache, job.report)
-    validation, unseen = features.outputs(
-        job.dataset.splits["validation"], job.architecture, network, job.cache, job.report
-    )
-    usable = job.dataset.with_only({"train": train, "validation": validation})
-    fitted = head.fit((seen.features, labels(train)), (unseen.features, labels(validation)), len(usable.classes))
-    return Trained(job.backbone.arrays | fitted, usable)
+    job.observer.phase("features")
+    photos = job.dataset.splits["train"]
+    photos, output = features.outputs(photos, job.architecture, network, job.cache, job.observer.skipped)
+    usable = job.dataset.with_only({"train": photos})
+    job.observer.phase("fitting")
+    truth = labels(photos)
+    arrays, logits = head.fit((output.features, truth), len(usable.classes), job.config.seed)
+    return Trained(job.backbone.arrays | arrays, usable, unseen=None if logits is None else (logits, truth))
 
 
 def finetune(job: Job) -> Trained:
@@ -84,7 +91,7 @@ def finetune(job: Job) -> Trained:
         for layer in network.layers:
             layer.trainable = layer.name not in frozen
         model = keras.Model(network.inputs, network.outputs[0])
-        return Fit(model, train, validation, len(usable.classes), config, folder).run(job.resume)
+        return Fit(model, train, validation, len(usable.classes), config, folder, job.observer).run(job.resume)
 
     if config.head == "classic":  # no convex problem, so its first fit takes epochs, too
         fit(len(BLOCKS), replace(config, learning_rate=HEAD_RATE), job.folder / "head")
@@ -103,7 +110,7 @@ def full(job: Job) -> Trained:
     if config.backbone != "random":
         some = train.photos[:: max(1, len(train.photos) // UNFOLDED_ON)][:UNFOLDED_ON]
         network.unfold(model, job.architecture, job.backbone.arrays, some)
-    history = Fit(model, train, validation, len(usable.classes), config, job.folder).run(job.resume)
+    history = Fit(model, train, validation, len(usable.classes), config, job.folder, job.observer).run(job.resume)
     return Trained(network.fold(model, job.architecture), usable, history)
 
 
@@ -112,8 +119,10 @@ STRATEGIES: Mapping[Strategy, Callable[[Job], Trained]] = {"head": head_only, "f
 
 def _labelled(job: Job, dataset: Dataset) -> tuple[Labelled, Labelled, Dataset]:
     """Train and validation decoded into the job's folder, and the data set of what could be decoded."""
+    job.observer.phase("features")
     job.folder.mkdir(parents=True, exist_ok=True)
-    train, train_pixels = decode(dataset.splits["train"], job.report, job.folder / "train.npy")
-    validation, validation_pixels = decode(dataset.splits["validation"], job.report, job.folder / "validation.npy")
+    skipped = job.observer.skipped
+    train, train_pixels = decode(dataset.splits["train"], skipped, job.folder / "train.npy")
+    validation, validation_pixels = decode(dataset.splits["validation"], skipped, job.folder / "validation.npy")
     usable = dataset.with_only({"train": train, "validation": validation})
     return Labelled(train_pixels, labels(train)), Labelled(validation_pixels, labels(validation)), usable

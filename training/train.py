@@ -1,37 +1,63 @@
-"""One training, from a folder of photos to a published version."""
+"""One training, from a folder of photos to a published version, and perhaps into service."""
 
 import shutil
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catdog import calibration, weights
-from catdog.errors import RecipeError
+from catdog import calibration, golden, weights
+from catdog.errors import ChampionChanged, RecipeError
 from catdog.images import FINGERPRINT
-from catdog.manifest import Lineage, Manifest, Metrics, WeightsFile
-from catdog.store import Draft, Store, Version
-from training import backbones, calibrate, dataset, evaluate, features, report
+from catdog.manifest import Decision, Lineage, Manifest, Metrics, WeightsFile
+from catdog.store import Draft, Store, Version, Within
+from training import backbones, calibrate, dataset, evaluate, features, gate, report
 from training.config import Config
-from training.dataset import Photo, Report, labels
+from training.dataset import Dataset, Photo, labels
+from training.gate import Contender
 from training.lineage import lineage
+from training.progress import Observer
 from training.strategies import STRATEGIES, Job, Trained
+
+Promote = Literal["always", "auto", "never"]
+AS_ASKED: Final[dict[Promote, str]] = {
+    "always": "promoted, as asked; the rule would have it ",
+    "auto": "",
+    "never": "not promoted, as asked; the rule would have it ",
+}
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to train on what; `command`, `recipe` and `notes` go into the manifest as they are."""
+    """What to train on what; `command`, `recipe`, `notes` and `job` go into the manifest as they are.
+
+    `data` is a folder, or what was read of one. `promote` auto leaves it to the rule.
+    """
 
     config: Config
-    data: Path
+    data: Path | Dataset
     command: str
     recipe: str | None = None
     notes: str = ""
     resume: bool = False
+    promote: Promote = "always"
+    job: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The version that was published, what the promotion rule says of it, and whether it was put into service."""
+
+    version: Version
+    decision: Decision
+    promoted: bool
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -44,52 +70,62 @@ class Measured:
     metrics: Metrics
 
 
-def train(request: Request, store: Store, data_dir: Path, report_broken: Report) -> Version:
-    """Train, calibrate, measure and publish; features, and what it takes to resume, are kept in `data_dir`.
+def train(request: Request, store: Store, data_dir: Path, observer: Observer, within: Within = nullcontext) -> Outcome:
+    """Train, calibrate, measure, publish and promote; features, and what it takes to resume, are kept in `data_dir`.
 
-    The published version isn't promoted.
+    Publishing and promoting are each taken `within`, as the store says.
     """
     started = monotonic()
-    config = request.config
-    photos = dataset.read(request.data, config.seed, config.validation_share)
+    job = _job(request, store, data_dir, observer)
+    trained = STRATEGIES[request.config.strategy](job)
+    if not all(np.isfinite(array).all() for array in trained.arrays.values()):
+        raise RecipeError("the training diverged: its weights are no numbers any more; train with another --seed")
+    observer.phase("measuring")
+    temperature, measured = _measure(job, trained)
+    candidate = Contender(job.architecture, trained.arrays, temperature)
+    usable = trained.dataset.with_only({split: part.photos for split, part in measured.items()})
+    decision = gate.judge(candidate, usable, store, job.cache, observer.skipped)
+    observer.phase("publishing")
+    origin = lineage(
+        request.config,
+        job.dataset.fingerprint,
+        usable,
+        parent=job.backbone.parent,
+        command=request.command,
+        recipe=request.recipe,
+        notes=request.notes,
+        seconds=max(monotonic() - started, sum(row["seconds"] for row in trained.history)),  # if resumed
+        job=request.job,
+    )
+    version = _publish(store, candidate, trained, measured, origin, decision, within)
+    shutil.rmtree(job.folder, ignore_errors=True)
+    return promote(request.promote, store, version, decision, within)
+
+
+def _job(request: Request, store: Store, data_dir: Path, observer: Observer) -> Job:
+    config, photos = request.config, request.data
+    if isinstance(photos, Path):
+        photos = dataset.read(photos, config.seed, config.validation_share)
     backbone = backbones.load(config, store, data_dir / "downloads")
     parts = (config.fingerprint, photos.fingerprint, backbone.fingerprint)
     folder = data_dir / "runs" / "-".join(part[:16] for part in parts)
     if not request.resume:
         shutil.rmtree(folder, ignore_errors=True)
-    job = Job(config, photos, backbone, data_dir / "features", folder, request.resume, report_broken)
-    trained = STRATEGIES[config.strategy](job)
-    if not all(np.isfinite(array).all() for array in trained.arrays.values()):
-        raise RecipeError("the training diverged: its weights are no numbers any more; train with another --seed")
-    temperature, measured = _measure(job, trained)
-    origin = lineage(
-        config,
-        photos.fingerprint,
-        trained.dataset,
-        parent=backbone.parent,
-        command=request.command,
-        recipe=request.recipe,
-        notes=request.notes,
-        seconds=max(monotonic() - started, sum(row["seconds"] for row in trained.history)),  # if resumed
-    )
-    version = _publish(store, job, trained, temperature, measured, origin)
-    shutil.rmtree(folder, ignore_errors=True)
-    return version
+    return Job(config, photos, backbone, data_dir / "features", folder, request.resume, observer)
 
 
 def _measure(job: Job, trained: Trained) -> tuple[float, dict[str, Measured]]:
-    """The temperature that suits the validation photos, and every split but train measured with it."""
-    temperature = 1.0
+    """The temperature, and every split but train measured with it."""
+    splits = {split: photos for split in ("validation", "test") if (photos := trained.dataset.splits.get(split))}
+    outputs = {
+        split: features.outputs(photos, job.architecture, trained.arrays, job.cache, job.observer.skipped)
+        for split, photos in splits.items()
+    }
+    photos, output = outputs["validation"]
+    temperature = calibrate.temperature(*(trained.unseen or (output.logits, labels(photos))))
     measured = {}
-    for split in ("validation", "test"):
-        if split not in trained.dataset.splits:
-            continue
-        photos, output = features.outputs(
-            trained.dataset.splits[split], job.architecture, trained.arrays, job.cache, job.report
-        )
+    for split, (photos, output) in outputs.items():
         truth = labels(photos)
-        if split == "validation":
-            temperature = calibrate.temperature(output.logits, truth)
         probabilities = calibration.probabilities(output.logits, temperature)
         metrics = evaluate.measure(truth, probabilities, trained.dataset.classes, f"the {split} photos")
         measured[split] = Measured(photos, truth, probabilities, metrics)
@@ -98,28 +134,33 @@ def _measure(job: Job, trained: Trained) -> tuple[float, dict[str, Measured]]:
 
 def _publish(
     store: Store,
-    job: Job,
+    candidate: Contender,
     trained: Trained,
-    temperature: float,
     measured: Mapping[str, Measured],
     origin: Lineage,
+    decision: Decision,
+    within: Within,
 ) -> Version:
+    answers = golden.record(candidate.architecture, candidate.arrays, candidate.temperature)
     with store.draft() as draft:
-        weights.write(draft.weights_path, job.architecture, trained.arrays)
+        weights.write(draft.weights_path, candidate.architecture, candidate.arrays)
         _write_report(draft, trained, measured)
         return draft.publish(
             lambda number: Manifest(
                 version=number,
                 created=datetime.now(UTC),
                 classes=trained.dataset.classes,
-                width=job.architecture.width,
-                head=job.architecture.head,
+                width=candidate.architecture.width,
+                head=candidate.architecture.head,
                 preprocessing=FINGERPRINT,
                 weights=WeightsFile.of(draft.weights_path, "float32"),
-                temperature=temperature,
+                temperature=candidate.temperature,
                 metrics={split: part.metrics for split, part in measured.items()},
                 lineage=origin,
-            )
+                decision=decision,
+                golden=answers,
+            ),
+            within,
         )
 
 
@@ -135,3 +176,17 @@ def _write_report(draft: Draft, trained: Trained, measured: Mapping[str, Measure
         shown.probabilities,
         shown.metrics,
     )
+
+
+def promote(asked: Promote, store: Store, version: Version, decision: Decision, within: Within) -> Outcome:
+    """Put a published version into service, if that is asked for or decided.
+
+    What is decided holds in the place of the champion that the version was measured against, and in no other's.
+    """
+    promoted = asked == "always" or (asked == "auto" and decision.promote)
+    if promoted:
+        try:
+            store.promote(version.number, decision.champion if asked == "auto" else None, within)
+        except ChampionChanged as error:
+            return Outcome(version, decision, False, f"published but not promoted: {error}")
+    return Outcome(version, decision, promoted, AS_ASKED[asked] + decision.reason)

@@ -1,11 +1,17 @@
 """HTTP, translated: each module here is one group of addresses, and delegates."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from pydantic import BaseModel
 
+from app.collecting import Collecting
 from app.predictor import Champion, Predictor
+from app.retraining import Retraining
 from app.settings import Settings
+from app.succession import Succession
+
+BYTES = {"type": "string", "format": "binary"}
 
 
 async def settings(request: Request) -> Settings:
@@ -25,6 +31,38 @@ async def champion(predictor: Annotated[Predictor, Depends(predictor)]) -> Champ
     return predictor.champion
 
 
+async def succession(request: Request) -> Succession:
+    """The one that says which version serves."""
+    held: Succession = request.app.state.succession
+    return held
+
+
+async def collecting(request: Request) -> Collecting:
+    """The data sets."""
+    held: Collecting = request.app.state.collecting
+    return held
+
+
+async def retraining(request: Request) -> Retraining:
+    """The queue of jobs."""
+    held: Retraining = request.app.state.retraining
+    return held
+
+
 TheSettings = Annotated[Settings, Depends(settings)]
 ThePredictor = Annotated[Predictor, Depends(predictor)]
 TheChampion = Annotated[Champion, Depends(champion)]
+TheSuccession = Annotated[Succession, Depends(succession)]
+TheCollecting = Annotated[Collecting, Depends(collecting)]
+TheRetraining = Annotated[Retraining, Depends(retraining)]
+
+
+def form(file: dict[str, Any], **fields: dict[str, Any]) -> dict[str, Any]:
+    """A form with the field `file` and others, all needed, for the OpenAPI document."""
+    properties = {**fields, "file": file}
+    return {"schema": {"type": "object", "required": [*properties], "properties": properties}}
+
+
+def json_body(model: type[BaseModel]) -> dict[str, Any]:
+    """A body that is this model, for the OpenAPI document."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}}

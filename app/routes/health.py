@@ -4,14 +4,14 @@ from fastapi import APIRouter
 
 from app.errors import NotReady
 from app.problems import documented
-from app.routes import TheChampion
+from app.routes import TheChampion, ThePredictor
 from app.schemas import Live, Ready
 
 router = APIRouter(prefix="/health", tags=["health"])
 
 
 @router.head("/live", include_in_schema=False)
-@router.get("/live")
+@router.get("/live", responses=documented())
 async def live() -> Live:
     """The process answers."""
     return Live()
@@ -19,6 +19,6 @@ async def live() -> Live:
 
 @router.head("/ready", include_in_schema=False)
 @router.get("/ready", responses=documented(NotReady))
-async def ready(champion: TheChampion) -> Ready:
+async def ready(champion: TheChampion, predictor: ThePredictor) -> Ready:
     """A model is loaded and has answered once; until then 503, with the reason."""
-    return Ready(model_version=champion.manifest.version)
+    return Ready(model_version=champion.manifest.version, problem=predictor.problem)

@@ -1,17 +1,18 @@
 """The model in service."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
-from app.errors import NotReady
+from app.access import reader
+from app.errors import NotReady, Unauthorized
+from app.model_schemas import Model
 from app.problems import documented
 from app.routes import TheChampion
-from app.schemas import Model
 
-router = APIRouter(tags=["model"])
+router = APIRouter(tags=["model"], dependencies=[Depends(reader)])
 
 
 @router.head("/model", include_in_schema=False)
-@router.get("/model", responses=documented(NotReady))
+@router.get("/model", responses=documented(NotReady, Unauthorized))
 async def model(champion: TheChampion) -> Model:
     """The version in service: its classes, how good it is, where it comes from."""
-    return Model.of(champion.manifest, champion.engine.precision)
+    return Model.of(champion.manifest, precision=champion.engine.precision)

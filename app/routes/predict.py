@@ -1,31 +1,42 @@
 """Photos in, probabilities out."""
 
-from typing import Any
-
 from fastapi import APIRouter, Depends, Request
 
 from app import uploads
-from app.errors import MalformedUpload, NoFile, NotReady, TooLarge, TooManyFiles, TooSlow, UnsupportedContentType
+from app.access import reader
+from app.errors import (
+    MalformedUpload,
+    NoFile,
+    NotReady,
+    TooLarge,
+    TooManyFiles,
+    TooSlow,
+    Unauthorized,
+    UnsupportedContentType,
+)
+from app.forms import FORM
 from app.problems import describe, documented
-from app.routes import ThePredictor, TheSettings, champion
+from app.routes import BYTES, ThePredictor, TheSettings, champion, form
 from app.schemas import BatchItem, BatchPrediction, Prediction
 from catdog.errors import BrokenImage, TooManyPixels, UnsupportedImage
 
-UPLOAD_ERRORS = (TooLarge, TooSlow, UnsupportedContentType, MalformedUpload, NoFile, TooManyFiles, NotReady)
+UPLOAD_ERRORS = (
+    Unauthorized,
+    TooLarge,
+    TooSlow,
+    UnsupportedContentType,
+    MalformedUpload,
+    NoFile,
+    TooManyFiles,
+    NotReady,
+)
 IMAGE_ERRORS = (UnsupportedImage, BrokenImage, TooManyPixels)
 
-BYTES = {"type": "string", "format": "binary"}
-
-
-def _form(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"schema": {"type": "object", "required": ["file"], "properties": {"file": schema}}}
-
-
-ONE_PHOTO = {uploads.FORM: _form(BYTES), "image/*": {"schema": BYTES}, uploads.OCTETS: {"schema": BYTES}}
-PHOTOS = {uploads.FORM: _form({"type": "array", "items": BYTES})}
+ONE_PHOTO = {FORM: form(BYTES), "image/*": {"schema": BYTES}, uploads.OCTETS: {"schema": BYTES}}
+PHOTOS = {FORM: form({"type": "array", "items": BYTES})}
 
 # Before a body is read: what can't be answered need not be sent.
-router = APIRouter(prefix="/predict", tags=["predict"], dependencies=[Depends(champion)])
+router = APIRouter(prefix="/predict", tags=["predict"], dependencies=[Depends(reader), Depends(champion)])
 
 
 @router.post(

@@ -3,19 +3,21 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
 from fastapi import FastAPI
 from numpy.typing import NDArray
 from PIL import Image
+from pydantic import SecretStr
 
 from app.main import create_app
-from app.predictor import Champion, Predictor
+from app.predictor import Predictor
 from app.server import listen, server
 from app.settings import Settings
 from catdog import images, weights
@@ -26,17 +28,40 @@ from catdog.store import Store
 from tests.waiting import PATIENCE_SECONDS
 
 TINY = Architecture(classes=2, width=1 / 32)
+TEMPERATURE = 40.0  # random weights give large logits
+ADMIN_KEY = "the key of the tests"
+ADMIN = {"Authorization": f"Bearer {ADMIN_KEY}"}
 
 
-def publish(models_dir: Path, classes: tuple[str, ...] = ("cat", "dog")) -> None:
-    """A version of random weights, published as the trainer does it."""
-    random = np.random.default_rng(7)
+def publish(
+    models_dir: Path,
+    classes: tuple[str, ...] = ("cat", "dog"),
+    seed: int = 7,
+    head_seed: int | None = None,
+    **of_manifest: object,
+) -> int:
+    """A version of random weights, published as the trainer does it, and its number.
+
+    The same `seed` gives the same backbone; another `head_seed` gives it another head.
+    """
     architecture = Architecture(len(classes), TINY.width)
-    arrays = {name: _random(random, shape) for name, shape in architecture.shapes.items()}
+    arrays = random_arrays(architecture, seed, seed if head_seed is None else head_seed)
     with Store(models_dir).draft() as draft:
         weights.write(draft.weights_path, architecture, arrays)
+        (draft.path / "report").mkdir()
+        (draft.path / "report" / "history.csv").write_text("epoch,loss\n")
         file = WeightsFile.of(draft.weights_path, "float32")
-        draft.publish(lambda version: _manifest(version, classes, file))
+        version = draft.publish(lambda number: _manifest(number, classes, file).model_copy(update=of_manifest))
+    return version.number
+
+
+def random_arrays(architecture: Architecture, seed: int, head_seed: int) -> dict[str, NDArray[np.float32]]:
+    """Arrays whose head has its own chance."""
+    backbone, head = (np.random.default_rng(number) for number in (seed, head_seed))
+    return {
+        name: _random(head if name.startswith("predictions/") else backbone, shape)
+        for name, shape in architecture.shapes.items()
+    }
 
 
 def _random(random: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -54,7 +79,7 @@ def _manifest(version: int, classes: tuple[str, ...], file: WeightsFile) -> Mani
         head=TINY.head,
         preprocessing=images.FINGERPRINT,
         weights=file,
-        temperature=40.0,  # random weights give large logits
+        temperature=TEMPERATURE,
         metrics={
             "validation": Metrics(
                 photos=100,
@@ -100,7 +125,7 @@ class Service:
     def with_engine(self, wrap: Callable[[Engine], Engine]) -> Iterator[None]:
         """Serve with the champion's engine wrapped, for a while."""
         champion = self.predictor.champion
-        self.predictor.swap(Champion(champion.manifest, wrap(champion.engine)))
+        self.predictor.swap(replace(champion, engine=wrap(champion.engine)))
         try:
             yield
         finally:
@@ -126,9 +151,14 @@ class HeldEngine:
 
 
 @contextmanager
-def serving(models_dir: Path) -> Iterator[Service]:
-    """A service in this process, behind a real server on a thread."""
-    listener, settings = listen(Settings.model_construct(port=0, models_dir=models_dir))
+def serving(models_dir: Path, **settings_given: object) -> Iterator[Service]:
+    """A service in this process, behind a real server on a thread; it keeps its data inside the store's folder."""
+    given: dict[str, Any] = {
+        "port": 0,
+        "data_dir": models_dir / "data",
+        "admin_key": SecretStr(ADMIN_KEY),
+    } | settings_given
+    listener, settings = listen(Settings.model_construct(models_dir=models_dir, **given))
     app = create_app(settings)
     running = server(app, settings)
     thread = threading.Thread(target=running.run, args=([listener],))
@@ -139,6 +169,11 @@ def serving(models_dir: Path) -> Iterator[Service]:
     finally:
         running.should_exit = True
         thread.join()
+
+
+def said(answer: dict[str, Any]) -> dict[str, Any]:
+    """What an answer says of its photo: all but the id, which no other has."""
+    return {name: value for name, value in answer.items() if name != "prediction_id"}
 
 
 def encoded(image: Image.Image, format: str) -> bytes:

@@ -16,7 +16,7 @@ def test_a_ready_service_names_its_version(service: Service) -> None:
     response = service.client.get("/health/ready")
 
     assert response.status_code == 200
-    assert response.json() == {"ready": True, "model_version": 1}
+    assert response.json() == {"ready": True, "model_version": 1, "problem": None}
 
 
 def test_a_service_is_alive_but_not_ready_while_its_model_is_loaded(

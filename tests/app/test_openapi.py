@@ -3,10 +3,14 @@ from typing import Any
 
 import pytest
 
-from app.problems import KINDS, UNEXPECTED
+from app.errors import NotReady, Unauthorized
+from app.problems import EVERYWHERE, KINDS, UNEXPECTED
+from app.routes.predict import IMAGE_ERRORS, UPLOAD_ERRORS
 from tests.app.service import Service
 
 PROBLEM = "application/problem+json"
+PHOTO_ERRORS = {*IMAGE_ERRORS, *UPLOAD_ERRORS, NotReady, Unauthorized}
+ANYWHERE = {"403", "421", "500"}
 
 
 @pytest.fixture(scope="module")
@@ -40,18 +44,24 @@ def test_the_ways_to_send_a_photo_are_described(document: dict[str, Any], path: 
 @pytest.mark.parametrize(
     ("path", "method", "statuses"),
     [
-        ("/predict", "post", {"200", "408", "413", "415", "422", "500", "503"}),
-        ("/predict/batch", "post", {"200", "408", "413", "415", "422", "500", "503"}),
-        ("/model", "get", {"200", "500", "503"}),
-        ("/health/ready", "get", {"200", "500", "503"}),
+        ("/predict", "post", {"200", "401", "408", "413", "415", "422", "503"}),
+        ("/predict/batch", "post", {"200", "401", "408", "413", "415", "422", "503"}),
+        ("/model", "get", {"200", "401", "503"}),
+        ("/models", "get", {"200", "401"}),
+        ("/models/{version}", "get", {"200", "401", "404", "409", "422"}),
+        ("/models/{version}", "delete", {"204", "401", "404", "409", "422"}),
+        ("/models/{version}/report", "get", {"200", "401", "404", "409", "422"}),
+        ("/models/{version}/promote", "post", {"200", "401", "404", "409", "422"}),
+        ("/rollback", "post", {"200", "401", "409", "503"}),
+        ("/health/ready", "get", {"200", "503"}),
         ("/health/live", "get", {"200"}),
     ],
 )
 def test_every_answer_is_described(document: dict[str, Any], path: str, method: str, statuses: set[str]) -> None:
     responses = document["paths"][path][method]["responses"]
 
-    assert set(responses) == statuses
-    assert all(set(responses[status]["content"]) == {PROBLEM} for status in statuses - {"200"})
+    assert set(responses) == statuses | ANYWHERE
+    assert all(set(responses[status]["content"]) == {PROBLEM} for status in responses if not status.startswith("2"))
 
 
 def test_every_kind_of_problem_of_a_photo_has_an_example(document: dict[str, Any]) -> None:
@@ -63,4 +73,10 @@ def test_every_kind_of_problem_of_a_photo_has_an_example(document: dict[str, Any
         for example in response["content"][PROBLEM]["examples"].values()
     }
 
-    assert examples == {kind.type for kind in (*KINDS.values(), UNEXPECTED)} - {"urn:catdog:problem:invalid-request"}
+    assert examples == {kind.type for kind in (*map(KINDS.__getitem__, (*PHOTO_ERRORS, *EVERYWHERE)), UNEXPECTED)}
+
+
+def test_what_needs_a_key_says_so(document: dict[str, Any]) -> None:
+    assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    assert document["paths"]["/rollback"]["post"]["security"] == [{"key": []}]
+    assert "security" not in document["paths"]["/health/ready"]["get"]

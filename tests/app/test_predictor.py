@@ -1,5 +1,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.errors import NoFile, NotReady
-from app.predictor import DECODERS, Champion, Predictor
+from app.kept_uploads import KeptUploads
+from app.predictor import DECODERS, Predictor
 from app.schemas import Prediction
 from catdog.engines import Engine, Output, Precision
 from catdog.errors import UnsupportedImage
@@ -37,14 +40,14 @@ class RecordingEngine:
 def recording(service: Service) -> tuple[Predictor, RecordingEngine]:
     champion = service.predictor.champion
     engine = RecordingEngine(champion.engine)
-    predictor = Predictor()
-    predictor.swap(Champion(champion.manifest, engine))
+    predictor = Predictor(KeptUploads(Path(), keep=0))
+    predictor.swap(replace(champion, engine=engine))
     return predictor, engine
 
 
 def test_a_predictor_without_a_champion_says_why() -> None:
     with pytest.raises(NotReady, match="the model is being loaded"):
-        asyncio.run(Predictor().predict(WHITE))
+        asyncio.run(Predictor(KeptUploads(Path(), keep=0)).predict(WHITE))
 
 
 @pytest.mark.parametrize("ask", [Predictor.predict, lambda predictor, photo: predictor.predict_each([photo])])

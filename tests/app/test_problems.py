@@ -1,7 +1,8 @@
 """One form for every error."""
 
+import errno
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
@@ -12,7 +13,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from app import errors
 from app.problems import KINDS
+from catdog import errors as domain
 from catdog.engines import Output, Precision
 from catdog.errors import ImageError
 from tests.app.service import Service, encoded, serving
@@ -109,6 +112,83 @@ def test_every_error_has_the_same_form(service: Service, case: Case) -> None:
 
 def test_every_error_of_a_photo_is_a_kind_of_problem() -> None:
     assert set(ImageError.__subclasses__()) < set(KINDS)
+
+
+def test_every_error_of_a_request_is_a_kind_of_problem() -> None:
+    assert set(errors.ServiceError.__subclasses__()) < set(KINDS)
+
+
+ERRORS = [
+    (domain.VersionNotFound(9, (1,)), "version-not-found", 404),
+    (domain.DatasetNotFound("pets", ()), "dataset-not-found", 404),
+    (domain.PictureNotFound("pets", "0" * 64), "picture-not-found", 404),
+    (domain.PredictionNotFound("7"), "prediction-not-found", 404),
+    (domain.JobNotFound("7"), "job-not-found", 404),
+    (domain.VersionInService(2), "version-in-service", 409),
+    (domain.ShippedVersion(1), "shipped-version", 409),
+    (domain.BrokenVersion(2, "it is"), "broken-version", 409),
+    (domain.NoEarlierChampion(1), "no-earlier-champion", 409),
+    (domain.ChampionChanged(1, 2), "champion-changed", 409),
+    (domain.StoreError("the pointer can't be read"), "model-store", 409),
+    (domain.JobEnded("7", "failed"), "job-ended", 409),
+    (domain.ArchiveError("it holds a bomb"), "archive-refused", 422),
+    (domain.DatasetError("too few pictures"), "unusable-dataset", 422),
+    (domain.UnknownLabel("cow", ("cat", "dog")), "unknown-label", 422),
+    (domain.KeyReused("7"), "key-reused", 422),
+    (errors.NoLabel(), "no-label", 422),
+    (domain.QueueFull(20), "queue-full", 429),
+    (domain.NoChampion(), "no-champion", 503),
+    (errors.TrainerMissing(), "trainer-missing", 503),
+    (domain.DatabaseUnavailable("secret of postgresql://me:pw@there"), "database-unavailable", 503),
+    (OSError(errno.ENOSPC, "no space left", "/home/someone"), "insufficient-storage", 507),
+    (OSError(errno.EDQUOT, "quota exceeded", "/home/someone"), "insufficient-storage", 507),
+    (OSError(errno.EFBIG, "file too large", "/home/someone"), "insufficient-storage", 507),
+    (PermissionError(errno.EACCES, "denied", "/home/someone"), "internal-error", 500),
+    (domain.LeaseLost("7"), "internal-error", 500),
+]
+
+
+@pytest.fixture(scope="module")
+def failing(models_dir: Path) -> Iterator[Service]:
+    """A service with an address for every error."""
+
+    def fail(place: int) -> None:
+        raise ERRORS[place][0]
+
+    with serving(models_dir) as service:
+        service.app.add_api_route("/fail/{place}", fail)
+        yield service
+
+
+@pytest.mark.parametrize("place", range(len(ERRORS)), ids=lambda place: ERRORS[place][1])
+def test_an_error_of_any_part_has_the_same_form(failing: Service, place: int, caplog: pytest.LogCaptureFixture) -> None:
+    error, name, status = ERRORS[place]
+
+    response = failing.client.get(f"/fail/{place}")
+
+    check(response, name, status)
+    assert "secret" not in response.text
+    assert "/home/someone" not in response.text
+    is_ours_to_mend = isinstance(error, OSError | domain.DatabaseUnavailable | domain.LeaseLost)
+    assert (response.headers["X-Request-ID"] in caplog.text) == is_ours_to_mend
+
+
+def test_a_database_that_does_not_answer_says_why_in_the_log_alone(
+    failing: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = [name for _, name, _ in ERRORS].index("database-unavailable")
+
+    response = failing.client.get(f"/fail/{place}")
+
+    assert "secret of postgresql" in caplog.text
+    assert "Traceback" not in caplog.text
+    assert response.headers["Retry-After"] == "5"
+
+
+def test_a_full_queue_says_when_to_come_back(failing: Service) -> None:
+    place = [name for _, name, _ in ERRORS].index("queue-full")
+
+    assert failing.client.get(f"/fail/{place}").headers["Retry-After"] == "60"
 
 
 def test_a_problem_names_the_methods_that_an_address_takes(service: Service) -> None:

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 import httpx
 import pytest
 
+from tests.app.service import ADMIN, ADMIN_KEY, publish, said
 from tests.waiting import PATIENCE_SECONDS, until
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +68,8 @@ def start(folder: Path, **settings: str) -> subprocess.Popen[str]:
 
 @contextmanager
 def running(models_dir: Path, **settings: str) -> Iterator[Process]:
-    popen = start(models_dir, HOST="127.0.0.1", PORT="0", CATDOG_MODELS_DIR=str(models_dir), **settings)
+    given = {"HOST": "127.0.0.1", "PORT": "0", "CATDOG_MODELS_DIR": str(models_dir), "CATDOG_ADMIN_KEY": ADMIN_KEY}
+    popen = start(models_dir, **given | settings)
     assert popen.stderr is not None
     try:
         line = popen.stderr.readline()
@@ -89,7 +92,7 @@ def process(models_dir: Path) -> Iterator[Process]:
 
 def begin_upload(connection: socket.socket, photo: bytes) -> None:
     """Send a request's head and half of its photo, once the service has said that it listens."""
-    head = f"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\nContent-Length: {len(photo)}\r\n"
+    head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: {len(photo)}\r\n"
     connection.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
     assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
     connection.sendall(photo[: len(photo) // 2])
@@ -114,7 +117,7 @@ def test_a_photo_arrives_with_an_offer_to_upgrade_the_connection(process: Proces
 def test_a_request_head_without_end_is_refused(process: Process) -> None:
     sent = 0
     with process.connect() as connection, suppress(ConnectionError):
-        connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: a\r\nX-Long: ")
+        connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nX-Long: ")
         while sent < 100 * MIB:
             connection.sendall(b"x" * MIB)
             sent += MIB
@@ -147,7 +150,9 @@ def test_curl_sees_why_a_large_file_is_refused(process: Process, tmp_path: Path,
 def test_a_client_that_sends_everything_before_it_reads_sees_why_it_is_refused(process: Process, head: str) -> None:
     chunk = bytes(MIB) if "Length" in head else b"100000\r\n" + bytes(MIB) + b"\r\n"
     with process.connect() as connection:
-        connection.sendall(f"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\n{head}\r\n\r\n".encode())
+        connection.sendall(
+            f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n{head}\r\n\r\n".encode()
+        )
         for _ in range(20):
             connection.sendall(chunk)
         answer = connection.makefile("rb").readline()
@@ -158,7 +163,7 @@ def test_a_client_that_sends_everything_before_it_reads_sees_why_it_is_refused(p
 def test_a_client_that_never_stops_sending_is_cut_off(process: Process) -> None:
     sent = 0
     with process.connect() as connection:
-        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         with suppress(ConnectionError):
             while sent < 1000 * MIB:
                 connection.sendall(b"100000\r\n" + bytes(MIB) + b"\r\n")
@@ -263,6 +268,52 @@ def test_wrong_settings_end_the_service_with_one_message(tmp_path: Path) -> None
     assert "CATDOG_THREADS=none: " in log
     assert "Traceback" not in log
     assert "pydantic" not in log
+
+
+def test_a_key_that_cannot_be_kept_ends_the_service_with_one_line(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file where the folder should be")
+
+    popen = start(tmp_path, PORT="0")
+    _, log = popen.communicate(timeout=PATIENCE_SECONDS)
+
+    assert popen.returncode == 2
+    assert log.startswith("catdog can't start: the admin key can't be kept in data/admin.key (")
+    assert log.count("\n") == 1
+
+
+def test_a_service_follows_whoever_moves_the_pointer(tmp_path: Path, jpeg: bytes) -> None:
+    publish(tmp_path)
+    publish(tmp_path, seed=8)
+    with running(tmp_path) as one, running(tmp_path) as another:
+        httpx.post(f"{one.url}/models/2/promote", headers=ADMIN).raise_for_status()
+        moved = monotonic()
+
+        until(lambda: httpx.get(f"{another.url}/model").json()["version"] == 2)
+        seconds = monotonic() - moved
+
+        answers = [httpx.post(f"{service.url}/predict", content=jpeg).json() for service in (one, another)]
+        assert said(answers[0]) == said(answers[1])
+        assert answers[0]["model_version"] == 2
+        assert seconds < 2
+
+
+def test_a_refusal_for_want_of_a_key_comes_before_the_body_is_asked_for(models_dir: Path) -> None:
+    with running(models_dir, CATDOG_PREDICT_KEY="a key for predictions") as process:
+        for path in ("/predict", "/predict/batch", "/models/1/promote", "/models/x/promote", "/rollback"):
+            with process.connect() as connection:
+                head = (
+                    f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n"
+                )
+                connection.sendall(head.encode())
+                assert connection.makefile("rb").readline() == b"HTTP/1.1 401 Unauthorized\r\n", path
+
+
+def test_a_client_without_a_host_is_answered(process: Process) -> None:
+    with process.connect() as connection:
+        connection.sendall(b"GET /health/live HTTP/1.0\r\n\r\n")
+        answer = connection.makefile("rb").readline()
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
 
 
 def test_an_address_that_is_taken_ends_the_service_with_one_line(tmp_path: Path) -> None:

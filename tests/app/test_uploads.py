@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from starlette.types import Message
 
 from app.errors import ServiceError, TooLarge, TooManyFiles
+from app.forms import FORM_BYTES
 from app.settings import Settings
-from app.uploads import FORM_BYTES, read_photo, read_photos
+from app.uploads import read_photo, read_photos
 
 SMALL = Settings.model_construct(max_upload_bytes=1000, max_batch_bytes=4000, max_batch_files=3)
 LARGE = Settings.model_construct()

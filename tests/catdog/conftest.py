@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from catdog.images import FINGERPRINT
-from catdog.manifest import Dataset, Lineage, Manifest, Metrics, WeightsFile
+from catdog.manifest import Dataset, Decision, Golden, Lineage, Manifest, Metrics, Rule, WeightsFile
 from catdog.store import Store, Version
 
 
@@ -50,7 +50,24 @@ def manifest() -> Manifest:
             hardware="2 cores",
             libraries={"numpy": "2.4.0"},
             notes="Größe egal",
+            job="7d1f",
         ),
+        decision=Decision(
+            promote=False,
+            reason="kept out: log-loss 0.081 against 0.061",
+            champion=1,
+            photos=1000,
+            rules=(
+                Rule(
+                    name="log-loss",
+                    passed=False,
+                    candidate=0.081,
+                    champion=0.061,
+                    sentence="log-loss 0.081 against 0.061",
+                ),
+            ),
+        ),
+        golden=Golden(pictures="c" * 64, probabilities=((0.25, 0.75), (1.0, 0.0))),
     )
 
 

@@ -1,11 +1,15 @@
 """The engines against each other, and the reference against Keras's own VGG16."""
 
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+
 import keras
 import numpy as np
 import pytest
 
 from catdog.architecture import Architecture, Head
 from catdog.engines import keras as reference
+from catdog.engines import openvino
 from catdog.engines.openvino import OpenVINOEngine
 from tests.networks import random_arrays, random_pixels
 
@@ -110,3 +114,52 @@ def test_arrays_put_into_keras_come_out_again() -> None:
 
     assert list(found) == list(network.shapes)
     assert all(np.array_equal(found[name], arrays[name]) for name in arrays)
+
+
+def test_another_head_on_the_same_graph_says_what_its_own_graph_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    two, three = Architecture(2, width=1 / 32), Architecture(3, width=1 / 32)
+    arrays = random_arrays(two)
+    other = arrays | {name: array for name, array in random_arrays(three, 1).items() if name.startswith("predictions/")}
+    engine = OpenVINOEngine(two, arrays)
+    before, expected = engine.infer(PIXELS), OpenVINOEngine(three, other).infer(PIXELS)
+    monkeypatch.setattr(openvino, "build", None)  # whoever needs a graph now fails
+
+    found = engine.with_head(other).infer(PIXELS)
+
+    assert found.logits.shape == (3, 3)
+    assert close(found.logits, expected.logits, 1e-6)
+    assert np.array_equal(found.features, before.features)
+    assert np.array_equal(engine.infer(PIXELS).logits, before.logits)
+
+
+def test_engines_on_one_graph_may_be_called_at_once() -> None:
+    network = Architecture(2, width=1 / 32)
+    engine = OpenVINOEngine(network, random_arrays(network))
+    engines = [engine.with_head(random_arrays(network, seed)) for seed in range(4)]
+    expected = [each.infer(PIXELS[:1]).logits for each in engines]
+
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda place: engines[place % 4].infer(PIXELS[:1]).logits, range(40)))
+
+    assert all(close(logits, expected[place % 4], 1e-6) for place, logits in enumerate(found))
+
+
+def test_a_classic_head_cannot_be_replaced() -> None:
+    network = Architecture(2, width=1 / 32, head="classic")
+    arrays = random_arrays(network)
+
+    with pytest.raises(ValueError, match="part of the graph"):
+        OpenVINOEngine(network, arrays).with_head(arrays)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_an_engine_lets_the_arrays_of_the_backbone_go(head: Head) -> None:
+    network = Architecture(2, width=1 / 32, head=head)
+    arrays = random_arrays(network)
+    backbone = [weakref.ref(arrays[f"{layer.name}/kernel"]) for layer in network.backbone_layers]
+
+    engine = OpenVINOEngine(network, arrays)
+    del arrays
+
+    assert all(array() is None for array in backbone)
+    assert engine.infer(PIXELS).logits.shape == (3, 2)

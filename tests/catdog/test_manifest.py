@@ -83,6 +83,8 @@ def test_a_moment_is_kept_in_utc(manifest: Manifest) -> None:
         ("metrics.validation.log_loss", float("inf"), "metrics.validation.log_loss: Input should be a finite number"),
         ("metrics.validation.accuracy", 1.1, "metrics.validation.accuracy: "),
         ("metrics.validation.recall", {"cat": -0.1}, "metrics.validation.recall.cat: "),
+        ("golden.probabilities", [[0.5, 1.5]], "golden.probabilities.0.1: "),
+        ("decision.champion", 0, "decision.champion: "),
         ("lineage.dataset.photos", {"train": {"cat": -1}}, "lineage.dataset.photos.train.cat: "),
     ],
 )
@@ -97,6 +99,15 @@ def test_a_missing_field_is_refused_by_name(manifest: Manifest) -> None:
 
     with pytest.raises(ValueError, match=r"^lineage\.seed: Field required$"):
         Manifest.from_json(json.dumps(fields))
+
+
+def test_a_manifest_may_lack_what_not_every_training_knows(manifest: Manifest) -> None:
+    fields = json.loads(manifest.to_json())
+    del fields["decision"], fields["golden"], fields["lineage"]["job"]
+
+    found = Manifest.from_json(json.dumps(fields))
+
+    assert (found.decision, found.golden, found.lineage.job) == (None, None, None)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "\0", b"\xff"])

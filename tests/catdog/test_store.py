@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from catdog.errors import BrokenVersion, VersionInService, VersionNotFound
+from catdog.errors import BrokenVersion, ShippedVersion, VersionInService, VersionNotFound
 from catdog.manifest import Manifest, WeightsFile
 from catdog.store import Store, Version
 
@@ -122,10 +122,19 @@ def test_a_version_can_be_deleted(filled: Store) -> None:
 
 
 def test_the_champion_is_never_deleted(filled: Store) -> None:
-    with pytest.raises(VersionInService, match="version 1 is in service; promote another"):
-        filled.delete(1)
+    filled.promote(2)
+
+    with pytest.raises(VersionInService, match="version 2 is in service; promote another"):
+        filled.delete(2)
 
     assert filled.versions() == (1, 2, 3, 4)
+
+
+def test_the_shipped_version_is_never_deleted(filled: Store) -> None:
+    filled.promote(2)
+
+    with pytest.raises(ShippedVersion, match="version 1 came with catdog and stays"):
+        filled.delete(1)
 
 
 @pytest.mark.parametrize(("keep", "kept"), [(1, (1, 2, 4)), (2, (1, 2, 3, 4)), (0, (1, 2)), (9, (1, 2, 3, 4))])

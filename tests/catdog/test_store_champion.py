@@ -1,9 +1,20 @@
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from catdog.errors import BrokenVersion, NoChampion, NoEarlierChampion, StoreError, VersionNotFound
+from catdog.errors import (
+    BrokenVersion,
+    ChampionChanged,
+    LeaseLost,
+    NoChampion,
+    NoEarlierChampion,
+    StoreError,
+    VersionNotFound,
+)
 from catdog.store import CHAMPIONS_REMEMBERED, Store
 
 
@@ -17,9 +28,7 @@ def test_the_shipped_version_is_in_service_at_first(filled: Store) -> None:
 
 
 def test_a_store_without_the_shipped_version_has_no_champion_at_first(filled: Store) -> None:
-    filled.promote(2)
-    filled.delete(1)
-    (filled.root / "champion").unlink()
+    shutil.rmtree(filled.root / "1")
 
     with pytest.raises(NoChampion):
         filled.champion()
@@ -33,6 +42,29 @@ def test_a_missing_store_is_empty(store: Store) -> None:
         store.champion()
     with pytest.raises(VersionNotFound, match="there is no version 3; the store holds: none"):
         store.open(3)
+
+
+def test_a_candidate_replaces_only_the_champion_that_it_was_measured_against(filled: Store) -> None:
+    filled.promote(2)
+
+    with pytest.raises(ChampionChanged, match="measured against version 1, but version 2 is in service now"):
+        filled.promote(3, instead_of=1)
+    assert filled.champion() == 2
+
+    filled.promote(3, instead_of=2)
+    assert filled.champion() == 3
+
+
+def test_a_step_is_taken_within_what_its_caller_holds_or_not_at_all(filled: Store) -> None:
+    @contextmanager
+    def refusing() -> Iterator[None]:
+        raise LeaseLost("7")
+        yield
+
+    with pytest.raises(LeaseLost):
+        filled.promote(3, within=refusing)
+
+    assert filled.champion() == 1
 
 
 def test_promotion_puts_a_version_into_service(filled: Store) -> None:

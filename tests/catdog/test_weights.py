@@ -223,3 +223,15 @@ def test_flipped_bytes_give_an_error_or_finite_arrays(path: Path, flips: list[tu
         return
     assert {name: values.shape for name, values in found.items()} == SMALL.shapes
     assert all(np.isfinite(values).all() for values in found.values())
+
+
+def test_the_fingerprint_of_a_backbone_is_that_of_its_convolutions_alone() -> None:
+    network, other_head = Architecture(2, width=1 / 32), Architecture(3, width=1 / 32)
+    arrays = random_arrays(network)
+    backbone = {name: array for name, array in arrays.items() if name.startswith("block")}
+    head = {name: array for name, array in random_arrays(other_head).items() if name not in backbone}
+
+    found = weights.backbone_fingerprint(network, arrays)
+
+    assert weights.backbone_fingerprint(other_head, backbone | head) == found
+    assert weights.backbone_fingerprint(network, random_arrays(network, seed=1)) != found

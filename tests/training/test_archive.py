@@ -81,7 +81,7 @@ def test_what_is_no_photo_of_a_class_is_left_out(name: str, tmp_path: Path) -> N
     ],
 )
 def test_a_path_that_leads_out_is_refused(name: str, tmp_path: Path) -> None:
-    refused(zipped((name, b"evil")), tmp_path, "leads out")
+    refused(zipped((name, b"evil")), tmp_path, "leads out|backslash")
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFIFO])
@@ -92,7 +92,7 @@ def test_a_link_or_device_is_refused(kind: int, tmp_path: Path) -> None:
 
 
 def test_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "LIMIT_MEMBERS", len(PHOTOS))
+    monkeypatch.setattr("catdog.zipped.LIMIT_MEMBERS", len(PHOTOS))
     refused(zipped(("one-more.txt", b"")), tmp_path, "9 files, more than 8")
 
 
@@ -107,7 +107,7 @@ def test_a_file_longer_than_it_says_is_refused(tmp_path: Path) -> None:
     content = bytearray(zipped())
     place = content.index(b"PK\x01\x02") + BYTES_IN_HEADER
     content[place : place + 4] = (7).to_bytes(4, "little")
-    refused(bytes(content), tmp_path, "can't be unpacked")
+    refused(bytes(content), tmp_path, "damaged")
 
 
 def test_an_encrypted_file_is_refused(tmp_path: Path) -> None:
@@ -123,13 +123,13 @@ def test_a_rare_compression_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"<html>log in to this network</html>", zipped()[:-100]])
 def test_what_is_no_whole_zip_file_is_refused(content: bytes, tmp_path: Path) -> None:
-    refused(content, tmp_path, "can't be unpacked")
+    refused(content, tmp_path, "no ZIP file")
 
 
 def test_damaged_bytes_are_refused(tmp_path: Path) -> None:
     content = bytearray(zipped())
     content[len(next(iter(PHOTOS))) + 35] ^= 0xFF  # within the first photo
-    refused(bytes(content), tmp_path, "can't be unpacked")
+    refused(bytes(content), tmp_path, "damaged")
 
 
 def test_an_archive_without_photos_of_a_class_is_refused(tmp_path: Path) -> None:

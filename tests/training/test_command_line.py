@@ -124,6 +124,16 @@ def test_promote_and_rollback_move_the_champion(trained: Shop, split_photos: Pat
     assert "there is no version 99" in trained.run("promote", "99", fails=True).stderr
 
 
+def test_with_promote_auto_the_rule_decides_and_says_why(trained: Shop, split_photos: Path) -> None:
+    said = trained.run("train", "--data", split_photos, "--promote", "auto").stdout
+
+    number = trained.store.versions()[-1]
+    assert "promoted: accuracy 100.0% against 100.0% of 8 photos" in said
+    assert f"version {number} is in service" in said
+    assert trained.store.champion() == number
+    trained.run("rollback")
+
+
 def test_evaluate_says_how_good_the_champion_is(trained: Shop, split_photos: Path) -> None:
     readable = trained.run("evaluate", "--data", split_photos).stdout
     machine = json.loads(trained.run("evaluate", "--data", split_photos, "--split", "train", "--json").stdout)

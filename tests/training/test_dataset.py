@@ -161,7 +161,7 @@ def test_broken_photos_are_reported_and_left_out(tmp_path: Path) -> None:
     draw(tmp_path / "cat" / "whole.png", "cat", 1)
     (tmp_path / "cat" / "broken.png").write_bytes((tmp_path / "cat" / "whole.png").read_bytes()[:100])
     (tmp_path / "cat" / "text.txt").write_text("not a photo")
-    photos = [Photo(path, 0, path.name) for path in sorted((tmp_path / "cat").iterdir())]
+    photos = [Photo(path, 0, path.name, path.name) for path in sorted((tmp_path / "cat").iterdir())]
     reported: dict[str, ImageError] = {}
 
     kept, pixels = dataset.decode(photos, lambda photo, error: reported.update({photo.path.name: error}))

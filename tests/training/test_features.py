@@ -1,13 +1,18 @@
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from catdog.architecture import Architecture, Head
+from catdog.engines.openvino import OpenVINOEngine
 from catdog.errors import DatasetError
 from tests.networks import random_arrays
 from training import dataset, features
-from training.dataset import Photo
+from training.dataset import Photo, decode
+from training.features import Entry, FeatureCache
 
 TINY = Architecture(2, width=1 / 32)
 
@@ -63,13 +68,97 @@ def test_another_backbone_has_other_features_and_another_head_the_same(
     assert len(list(tmp_path.glob("*.sqlite"))) == 2
 
 
+def test_thumbnails_are_kept_with_the_features(
+    photos: tuple[Photo, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrays = random_arrays(TINY)
+    first = features.look(photos, TINY, arrays, tmp_path, unexpected)
+    _, pixels = decode(photos, unexpected)
+    grey = pixels.reshape(-1, 16, 14, 16, 14, 3).mean(axis=(2, 4)) @ (0.299, 0.587, 0.114)
+    monkeypatch.setattr(features, "decode", None)  # whoever needs it now fails
+
+    again = features.look(photos, TINY, arrays, tmp_path, unexpected)
+
+    assert again.thumbnails.dtype == np.uint8
+    assert np.abs(again.thumbnails - grey).max() <= 1
+    assert np.array_equal(again.thumbnails, first.thumbnails)
+
+
+def test_a_cache_in_another_format_is_not_read(
+    photos: tuple[Photo, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrays = random_arrays(TINY)
+    features.outputs(photos[:1], TINY, arrays, tmp_path, unexpected)
+    monkeypatch.setattr(features, "FORMAT", "1")
+
+    features.outputs(photos[:1], TINY, arrays, tmp_path, unexpected)
+
+    assert len(list(tmp_path.glob("*.sqlite"))) == 2
+
+
+def test_progress_is_told_the_share_that_is_done(
+    photos: tuple[Photo, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(features, "BATCH", 5)
+    shares: list[float] = []
+
+    features.outputs(photos, TINY, random_arrays(TINY), tmp_path, unexpected, progress=shares.append)
+
+    assert shares == pytest.approx([5 / 12, 10 / 12, 1])
+    assert capsys.readouterr().err == ""
+
+
+def test_the_engine_takes_as_many_threads_as_it_is_given(
+    photos: tuple[Photo, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int | None] = []
+
+    def recorded(*arguments: object, threads: int | None) -> object:
+        asked.append(threads)
+        build: Callable[..., object] = OpenVINOEngine
+        return build(*arguments, threads=threads)
+
+    monkeypatch.setattr(features, "OpenVINOEngine", recorded)
+
+    features.outputs(photos, TINY, random_arrays(TINY), tmp_path, unexpected, threads=1)
+
+    assert asked == [1]
+
+
+def test_a_cache_gives_what_it_is_asked_for_and_no_more(tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path / "cache.sqlite")
+    entries = {str(n): Entry(np.full(3, n, np.float32), np.full((16, 16), n, np.uint8)) for n in range(5)}
+    cache.add(entries)
+
+    found = cache.read(["1", "3", "unknown"])
+
+    assert found.keys() == {"1", "3"}
+    assert np.array_equal(found["3"].row, entries["3"].row)
+    assert np.array_equal(found["3"].thumbnail, entries["3"].thumbnail)
+
+
+def test_processes_may_add_at_once(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(add_alone, [tmp_path / "cache.sqlite"] * 2, "ab"))
+
+    names = [f"{process}{number}" for process in "ab" for number in range(50)]
+    assert len(FeatureCache(tmp_path / "cache.sqlite").read(names)) == 100
+
+
+def add_alone(file: Path, process: str) -> None:
+    """50 entries, each in its own transaction."""
+    cache = FeatureCache(file)
+    for number in range(50):
+        cache.add({f"{process}{number}": Entry(np.ones(3, np.float32), np.ones((16, 16), np.uint8))})
+
+
 def test_nothing_readable_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("no photo")
     reported = []
 
     with pytest.raises(DatasetError, match="not one of the 1 photos"):
         features.outputs(
-            [Photo(tmp_path / "text.jpg", 0, "0" * 64)],
+            [Photo(tmp_path / "text.jpg", 0, "0" * 64, "text.jpg")],
             TINY,
             random_arrays(TINY),
             tmp_path,

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,10 +8,12 @@ import numpy as np
 import pytest
 
 from catdog.architecture import Architecture
+from tests.observers import Recorder
 from training import network
 from training.config import Config, Stage
 from training.dataset import Labelled
 from training.fit import MONITOR, Fit
+from training.progress import Observer
 
 TWO_STAGES = Config(
     strategy="full",
@@ -36,8 +39,14 @@ def model() -> keras.Model:
     return network.build(Architecture(2, width=1 / 32), dropout=0.0, policy="float32", seed=1)
 
 
-def fit(folder: Path, config: Config = TWO_STAGES, trained: keras.Model | None = None) -> Fit:
-    return Fit(trained or model(), red_and_green(64, 0), red_and_green(16, 1), 2, config, folder)
+def fit(
+    folder: Path,
+    config: Config = TWO_STAGES,
+    trained: keras.Model | None = None,
+    observer: Observer | None = None,
+) -> Fit:
+    train, validation = red_and_green(64, 0), red_and_green(16, 1)
+    return Fit(trained or model(), train, validation, 2, config, folder, observer or Recorder())
 
 
 class Interrupted(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
@@ -145,12 +154,29 @@ def test_what_it_takes_to_resume_is_whole_at_any_moment(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("epoch-*.weights.h5"))) == 1
 
 
-def test_progress_says_epoch_speed_losses_and_time_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fit(tmp_path).run()
+def test_an_observer_is_told_of_every_epoch_and_of_how_far_they_are(tmp_path: Path) -> None:
+    told = Recorder()
+    history = fit(tmp_path, observer=told).run()
 
-    first, *_, last = capsys.readouterr().err.splitlines()
-    assert "epoch 1/4  32 px  100%" in first
-    assert "photos/s" in first
-    assert "left  loss 0." in first
-    assert "validation log-loss" in last
-    assert "0:00:00 left" in last
+    assert told.phases == ["fitting"]
+    rows = [row for row, epochs in told.epochs if epochs == 4]
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert [row["pixels"] for row in rows] == [32, 32, 48, 48]
+    assert [row[MONITOR] for row in rows] == [row[MONITOR] for row in history]
+    assert all(row["photos_per_second"] > 0 for row in rows)
+    assert told.shares == sorted(told.shares)
+    assert told.shares[-1] == 1
+    assert told.seconds_left[-1] == 0
+    assert 2 * 32**2 / (2 * 32**2 + 2 * 48**2) in told.shares, "after the first stage, by pixels"
+
+
+def test_an_epoch_is_told_of_once_it_is_kept(tmp_path: Path) -> None:
+    class Curious(Recorder):
+        def epoch(self, row: Mapping[str, float], epochs: int) -> None:
+            assert len(json.loads((tmp_path / "state.json").read_text())["history"]) == row["epoch"]
+            super().epoch(row, epochs)
+
+    told = Curious()
+    fit(tmp_path, observer=told).run()
+
+    assert len(told.epochs) == 4

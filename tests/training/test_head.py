@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
+from scipy.special import log_softmax
+from scipy.stats import sem
 from sklearn.metrics import log_loss
 
 from catdog import calibration
 from catdog import head as linear
-from training import head
+from training import calibrate, head
 
 
 def clouds(classes: int, photos: int, seed: int, apart: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
@@ -16,9 +18,18 @@ def clouds(classes: int, photos: int, seed: int, apart: float = 2.0) -> tuple[np
     return ((centres[labels] + chance.normal(0, 1, (photos, 12))) * scales).astype(np.float32), labels
 
 
+def unseen(fitted: head.Fitted) -> np.ndarray:
+    assert fitted.logits is not None
+    return fitted.logits
+
+
+def loss(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> float:
+    return float(log_loss(labels, calibration.probabilities(logits, temperature)))
+
+
 @pytest.mark.parametrize("classes", [2, 3, 5])
 def test_a_head_tells_separable_classes_apart(classes: int) -> None:
-    arrays = head.fit(clouds(classes, 300, 0), clouds(classes, 100, 1), classes)
+    arrays, _ = head.fit(clouds(classes, 300, 0), classes)
     features, labels = clouds(classes, 200, 2)
 
     assert arrays["predictions/kernel"].shape == (12, classes)
@@ -27,14 +38,15 @@ def test_a_head_tells_separable_classes_apart(classes: int) -> None:
 
 
 def test_the_same_features_give_the_same_head() -> None:
-    first, second = (head.fit(clouds(2, 200, 0), clouds(2, 100, 1), 2) for _ in range(2))
+    first, second = (head.fit(clouds(2, 200, 0), 2) for _ in range(2))
 
-    assert all(np.array_equal(first[name], second[name]) for name in first)
+    assert all(np.array_equal(first.arrays[name], second.arrays[name]) for name in first.arrays)
+    assert np.array_equal(unseen(first), unseen(second))
 
 
 def test_probabilities_of_overlapping_classes_are_honest() -> None:
     """On clouds that overlap the fitted head is about as good as knowing the clouds."""
-    arrays = head.fit(clouds(2, 2000, 0, apart=0.3), clouds(2, 1000, 1, apart=0.3), 2)
+    arrays, _ = head.fit(clouds(2, 2000, 0, apart=0.3), 2)
     features, labels = clouds(2, 4000, 2, apart=0.3)
     probabilities = calibration.probabilities(linear.logits(features, arrays), 1.0)
 
@@ -46,9 +58,78 @@ def test_probabilities_of_overlapping_classes_are_honest() -> None:
 
 def test_logits_do_not_depend_on_the_batch() -> None:
     features, _ = clouds(2, 64, 0)
-    arrays = head.fit(clouds(2, 200, 0), clouds(2, 100, 1), 2)
+    arrays, _ = head.fit(clouds(2, 200, 0), 2)
 
     together = linear.logits(features, arrays)
     alone = np.concatenate([linear.logits(row[None], arrays) for row in features])
 
     assert np.allclose(together, alone, rtol=1e-7, atol=1e-6)
+
+
+def test_the_logits_are_of_heads_that_had_not_seen_the_photos(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of noise a head with a weak penalty knows every photo by heart, and nothing of any other."""
+    monkeypatch.setattr(head, "PENALTIES", np.array([10.0]))
+    features, labels = np.random.default_rng(0).normal(0, 1, (80, 200)).astype(np.float32), np.arange(80) % 2
+
+    fitted = head.fit((features, labels), 2)
+
+    assert (linear.logits(features, fitted.arrays).argmax(axis=1) == labels).all()
+    assert 0.3 < (unseen(fitted).argmax(axis=1) == labels).mean() < 0.7
+
+
+def test_a_head_on_few_photos_is_no_surer_than_it_is_right() -> None:
+    """Of 40 photos, with a temperature fitted on the logits that come with it."""
+    seen, labels = clouds(2, 40, 0, apart=0.5)
+    arrays, logits = head.fit((seen, labels), 2)
+    assert logits is not None
+    others, their_labels = clouds(2, 2000, 1, apart=0.5)
+
+    found = loss(linear.logits(others, arrays), their_labels, calibrate.temperature(logits, labels))
+
+    best = min(loss(linear.logits(others, arrays), their_labels, temperature) for temperature in (0.5, 1, 2, 4, 8))
+    assert found < best + 0.05
+
+
+def test_the_penalty_is_the_strongest_that_is_as_good_as_the_best_within_chance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    train = clouds(2, 200, 0, apart=0.5)
+    found = unseen(head.fit(train, 2))
+    tried = []
+    for penalty in head.PENALTIES:
+        monkeypatch.setattr(head, "PENALTIES", np.array([penalty]))
+        tried.append(unseen(head.fit(train, 2)))
+    chosen = [np.array_equal(logits, found) for logits in tried].index(True)
+    losses = -log_softmax(np.array(tried), axis=2)[:, np.arange(200), train[1]]
+    best = int(losses.mean(axis=1).argmin())
+
+    assert chosen < best
+    for place in range(best):
+        apart = losses[place] - losses[best]
+        assert (apart.mean() <= sem(apart)) == (place >= chosen)
+
+
+def test_noise_gets_the_strongest_penalty() -> None:
+    features = np.random.default_rng(0).normal(0, 1, (200, 30)).astype(np.float32)
+    arrays, _ = head.fit((features, np.arange(200) % 2), 2)
+
+    assert np.abs(arrays["predictions/kernel"]).max() < 0.01
+
+
+@pytest.mark.parametrize("photos", [4, 6, 9])
+def test_a_class_of_a_few_photos_is_fitted_on_fewer_folds(photos: int) -> None:
+    few, labels = clouds(2, photos, 0)
+
+    assert unseen(head.fit((few, labels), 2)).shape == (photos, 2)
+
+
+def test_a_class_with_one_photo_is_fitted_but_cannot_be_held_out() -> None:
+    features, labels = clouds(2, 9, 0)
+    one = np.flatnonzero(labels == 0)[:1]
+    some = np.concatenate([one, np.flatnonzero(labels == 1)])
+
+    arrays, logits = head.fit((features[some], labels[some]), 2)
+
+    assert logits is None
+    margins = -np.diff(linear.logits(features[some], arrays), axis=1)
+    assert margins.argmax() == 0, "the one cat looks more like a cat than any dog"

@@ -59,7 +59,15 @@ def test_a_width_for_a_backbone_that_has_one_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--epochs", "0"], ["--batch-size", "-1"], ["--width", "2"], ["--unfreeze", "6"], ["--recipe", "no"]]
+    "arguments",
+    [
+        ["--epochs", "0"],
+        ["--batch-size", "-1"],
+        ["--width", "2"],
+        ["--unfreeze", "6"],
+        ["--recipe", "no"],
+        ["--promote", "x"],
+    ],
 )
 def test_what_makes_no_sense_is_refused_by_the_parser(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):

@@ -1,0 +1,104 @@
+"""Pictures on their way into data sets: checked, and then stored all or not at all."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from anyio import CancelScope, CapacityLimiter, to_thread
+
+from app.dataset_schemas import Dataset
+from app.errors import ServiceError
+from app.forms import Upload
+from app.kept_uploads import KeptUploads
+from catdog import archive, images
+from catdog.archive import Unpacked
+from catdog.datasets import Added, Datasets, New, Picture
+from catdog.errors import ImageError
+from catdog.labels import checked_dataset_name, checked_label
+
+CHECKERS = 1  # pictures looked at at a time: predictions come first
+
+
+class Collecting:
+    """The data sets, off the event loop."""
+
+    def __init__(self, datasets: Datasets, uploads: KeptUploads) -> None:
+        self.datasets = datasets
+        self.uploads = uploads
+        self._threads = CapacityLimiter(4)
+        self._checking = CapacityLimiter(CHECKERS)
+
+    async def add_pictures(
+        self, dataset: str, label: str, files: Sequence[Upload | ServiceError]
+    ) -> list[Added | Exception]:
+        """Store the files that can be read under a label: each one's place, or what is wrong with it, in order."""
+        checked_dataset_name(dataset)
+        label = checked_label(label)
+        checked = [
+            file if isinstance(file, ServiceError) else await to_thread.run_sync(_checked, file, limiter=self._checking)
+            for file in files
+        ]
+        good = [file for file in checked if isinstance(file, Upload)]
+        added = iter(await to_thread.run_sync(self._store, dataset, label, good, limiter=self._threads))
+        return [next(added) if isinstance(file, Upload) else file for file in checked]
+
+    @asynccontextmanager
+    async def incoming(self) -> AsyncIterator[Path]:
+        """As `Datasets.incoming`."""
+        folder = self.datasets.incoming()
+        path = await to_thread.run_sync(folder.__enter__, limiter=self._threads)
+        try:
+            yield path
+        finally:
+            with CancelScope(shield=True):
+                await to_thread.run_sync(folder.__exit__, None, None, None, limiter=self._threads)
+
+    async def add_archive(self, dataset: str, zipped: Path, folder: Path) -> tuple[list[Added], Unpacked]:
+        """Store what a ZIP holds, which lies in `folder` of `incoming`; ArchiveError where it is refused."""
+        checked_dataset_name(dataset)
+        return await to_thread.run_sync(self._store_archive, dataset, zipped, folder, limiter=self._threads)
+
+    async def add_feedback(self, dataset: str, prediction_id: str, label: str) -> Picture:
+        """Store a predicted photo under what it really shows; PredictionNotFound where it isn't kept."""
+        checked_dataset_name(dataset)
+        label = checked_label(label)
+        return await to_thread.run_sync(self._store_feedback, dataset, prediction_id, label, limiter=self._threads)
+
+    async def describe(self, dataset: str) -> Dataset:
+        """Raises DatasetNotFound."""
+        pictures = await to_thread.run_sync(self.datasets.pictures, dataset, limiter=self._threads)
+        return Dataset.of(dataset, pictures)
+
+    def _store(self, dataset: str, label: str, files: Sequence[Upload]) -> list[Added]:
+        if not files:
+            return []
+        with self.datasets.incoming() as folder:
+            new = [New(_written(folder / str(n), file.content), file.name, label) for n, file in enumerate(files)]
+            return self.datasets.add(dataset, new, "upload")
+
+    def _store_archive(self, dataset: str, zipped: Path, folder: Path) -> tuple[list[Added], Unpacked]:
+        inside = folder / "unpacked"
+        inside.mkdir()
+        unpacked = archive.unpack(zipped, inside)
+        new = [New(path, member.name, member.label, member.split) for member, path in unpacked.pictures]
+        return self.datasets.add(dataset, new, "archive"), unpacked
+
+    def _store_feedback(self, dataset: str, prediction_id: str, label: str) -> Picture:
+        _, photo = self.uploads.get(prediction_id)
+        with self.datasets.incoming() as folder:
+            new = New(_written(folder / "photo", photo), f"prediction {prediction_id}", label)
+            (added,) = self.datasets.add(dataset, [new], "feedback", correcting=True)
+        return added.picture
+
+
+def _checked(file: Upload) -> Upload | ImageError:
+    try:
+        images.decode(file.content)
+    except ImageError as error:
+        return error
+    return file
+
+
+def _written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path

@@ -1,0 +1,156 @@
+"""What the service takes and answers about pictures: its public contract."""
+
+from datetime import UTC, datetime
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.kept_uploads import Kept
+from app.schemas import Answer, Prediction, Problem
+from catdog.datasets import Added, Picture
+from catdog.errors import DatasetError
+
+FEEDBACK = "feedback"
+
+
+class StoredPicture(Answer):
+    """A picture of a data set."""
+
+    sha256: str
+    """Of its bytes: its name here."""
+
+    name: str
+    """What the file was called, to be shown."""
+
+    label: str
+    split: str
+    """`train`, `validation` or `test`: by the picture's content, unless somebody chose it."""
+
+    source: str
+    """How it came: `upload`, `archive`, `import` or `feedback`."""
+
+    added_at: datetime
+
+    @classmethod
+    def of(cls, picture: Picture) -> Self:
+        return cls(**vars(picture) | {"added_at": datetime.fromtimestamp(picture.added_at, UTC)})
+
+
+class AddedPicture(Answer):
+    """One file's place in the data set, or its own problem: exactly one of the two is there."""
+
+    picture: StoredPicture | None = None
+
+    is_new: bool | None = None
+    """False where the data set had it already."""
+
+    problem: Problem | None = None
+
+    @classmethod
+    def of(cls, added: Added) -> Self:
+        return cls(picture=StoredPicture.of(added.picture), is_new=added.is_new)
+
+
+class AddedPictures(Answer):
+    """One item a file, in the order of the request."""
+
+    dataset: str
+    results: list[AddedPicture]
+
+
+class SkippedMember(Answer):
+    """A file of an archive that was left out."""
+
+    name: str
+    reason: str
+
+
+class AddedArchive(Answer):
+    """What an archive brought."""
+
+    dataset: str
+
+    added: int
+    """Pictures that are new in the data set."""
+
+    known: int
+    """Pictures that it had already."""
+
+    skipped: list[SkippedMember]
+    """Files that aren't pictures."""
+
+
+class Dataset(Answer):
+    """A data set in numbers."""
+
+    name: str
+    pictures: int
+
+    counts: dict[str, dict[str, int]]
+    """Pictures by split, then by class."""
+
+    @classmethod
+    def of(cls, name: str, pictures: list[Picture]) -> Self:
+        counts: dict[str, dict[str, int]] = {}
+        for picture in pictures:
+            split = counts.setdefault(picture.split, {})
+            split[picture.label] = split.get(picture.label, 0) + 1
+        return cls(name=name, pictures=len(pictures), counts=counts)
+
+    def check_trainable(self) -> None:
+        """Raise DatasetError where no job could do anything with it."""
+        classes = sorted(self.counts.get("train", {}))
+        if len(classes) < 2:
+            raise DatasetError(
+                f"the data set {self.name} has pictures of {' and '.join(classes) or 'no class'} to train on;"
+                " a classifier needs two classes or more"
+            )
+
+
+class Datasets(Answer):
+    """Every data set."""
+
+    datasets: list[Dataset]
+
+
+class Feedback(BaseModel):
+    """What a predicted photo really shows."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        use_attribute_docstrings=True,
+        json_schema_extra={"example": {"prediction_id": "187f3c5b8a1d2e4f0a1b2c3d4e5f6071", "label": "dog"}},
+    )
+
+    prediction_id: str = Field(max_length=64)
+    """Of the answer that was given."""
+
+    label: str = Field(min_length=1, max_length=64)
+    """One of the model's classes."""
+
+    dataset: str = Field(default=FEEDBACK, max_length=64)
+    """The data set that the photo goes to."""
+
+
+class ReviewItem(Answer):
+    """A predicted photo that nobody has labelled yet."""
+
+    prediction: Prediction
+    predicted_at: datetime
+
+    picture: str
+    """Where the photo is."""
+
+    @classmethod
+    def of(cls, kept: Kept) -> Self:
+        return cls(
+            prediction=kept.prediction,
+            predicted_at=datetime.fromtimestamp(kept.predicted_at, UTC),
+            picture=f"/review/{kept.prediction.prediction_id}/picture",
+        )
+
+
+class Review(Answer):
+    """What the model was least sure of, among the kept photos that nobody has labelled; the least sure first."""
+
+    items: list[ReviewItem]

@@ -1,0 +1,136 @@
+"""What the service takes and answers about trainings: its public contract."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from app.schemas import Answer
+from catdog.jobs import Job, Status
+
+NOTE_CHARACTERS = 500
+
+
+class RetrainRequest(BaseModel):
+    """A training to do on a data set."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        use_attribute_docstrings=True,
+        json_schema_extra={"example": {"dataset": "pets", "strategy": "head", "promote": "auto"}},
+    )
+
+    dataset: str = Field(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")
+    """The data set to train on."""
+
+    strategy: Literal["head", "finetune"] = "head"
+    """`head`: a new linear head, in seconds; `finetune`: the network's last blocks as well, in minutes to hours."""
+
+    epochs: int | None = Field(default=None, ge=1, le=100)
+    """Of `finetune`; 10 by default."""
+
+    unfreeze: int | None = Field(default=None, ge=1, le=5)
+    """Blocks that `finetune` trains, from the last; 1 by default."""
+
+    batch_size: int | None = Field(default=None, ge=1, le=256)
+    """Photos a step of `finetune`; 32 by default."""
+
+    promote: Literal["auto", "never"] = "auto"
+    """`auto` puts the new version into service if it is no worse than the champion; `never` only publishes it."""
+
+    notes: str = Field(default="", max_length=NOTE_CHARACTERS)
+    """Kept with the version."""
+
+    @model_validator(mode="after")
+    def _fit_the_strategy(self) -> Self:
+        given = [name for name in ("epochs", "unfreeze", "batch_size") if getattr(self, name) is not None]
+        if self.strategy == "head" and given:
+            raise ValueError(f"{given[0]} concerns finetune alone; leave it out, or choose that strategy")
+        return self
+
+
+class RetrainJob(Answer):
+    """A training that was asked for."""
+
+    id: str
+
+    status: Status
+    """`queued`, `running`, `succeeded`, `failed` or `cancelled`."""
+
+    request: dict[str, Any]
+    """What was asked for."""
+
+    reason: str | None
+    """Why it ended as it did, or why it waits again."""
+
+    phase: str | None
+    """What the worker is doing: `examining`, `features`, `fitting`, `measuring` or `publishing`."""
+
+    progress: float = Field(ge=0, le=1)
+    """How much of it is done."""
+
+    seconds_left: float | None
+    """An estimate, where there is one."""
+
+    epoch: int | None
+    """The last whole epoch, of a training that has some."""
+
+    epochs: int | None
+    """How many there will be."""
+
+    metrics: dict[str, float] | None
+    """Of that epoch."""
+
+    findings: list[Any] | None
+    """What the doctor found in the pictures."""
+
+    decision: dict[str, Any] | None
+    """Whether the new version was let into service, with the numbers."""
+
+    version: int | None
+    """The version that came of it."""
+
+    is_cancelling: bool
+    """It was asked to end and hasn't yet."""
+
+    attempt: int
+    """How often a worker began; a job whose worker died is run once more."""
+
+    submitted_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        progress: Mapping[str, Any] = job.progress
+        return cls(
+            id=job.id,
+            status=job.status,
+            request=dict(job.request),
+            reason=job.reason,
+            phase=progress.get("phase"),
+            progress=1.0 if job.status is Status.SUCCEEDED else progress.get("progress", 0.0),
+            seconds_left=None if job.status.is_final else progress.get("seconds_left"),
+            epoch=progress.get("epoch"),
+            epochs=progress.get("epochs"),
+            metrics=progress.get("metrics"),
+            findings=job.findings,
+            decision=None if job.decision is None else dict(job.decision),
+            version=job.version,
+            is_cancelling=job.status is Status.RUNNING and job.cancel_at is not None,
+            attempt=job.attempts,
+            submitted_at=_moment(job.submitted_at),
+            started_at=None if job.started_at is None else _moment(job.started_at),
+            ended_at=None if job.ended_at is None else _moment(job.ended_at),
+        )
+
+
+class RetrainJobs(Answer):
+    """The newest jobs, the last one first."""
+
+    jobs: list[RetrainJob]
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

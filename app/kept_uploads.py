@@ -1,0 +1,128 @@
+"""The last predicted photos, kept so that somebody can say what they really show.
+
+    data/uploads/
+      019a3c...           one prediction: a line of JSON, then the photo as it came
+
+A file is named by the prediction's id, whose order is that of time, so nothing else needs to be kept, and any number
+of processes may share the folder. Nothing here is brought to the disk at once: a crash may cost the last few.
+"""
+
+import json
+import logging
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import count
+from pathlib import Path
+from threading import Lock
+from time import time_ns
+from typing import Self
+
+from app.schemas import Prediction
+from catdog.errors import PredictionNotFound
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "uploads"  # in the data folder
+SWEEP_EVERY = 50  # photos kept between two looks at what is too many: listing the folder costs more than writing one
+
+
+ID_TIME_DIGITS = 16  # of an id: nanoseconds since 1970, in hexadecimal
+ID_RANDOM_BYTES = 8
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What was answered for a photo that is kept, and the sha256 of its bytes."""
+
+    prediction: Prediction
+    sha256: str
+
+    @property
+    def predicted_at(self) -> float:
+        """Seconds since 1970."""
+        return int(self.prediction.prediction_id[:ID_TIME_DIGITS], 16) / 1e9
+
+    @classmethod
+    def read(cls, line: bytes) -> Self:
+        """The head of a file."""
+        said = json.loads(line)
+        return cls(Prediction.model_validate(said["prediction"]), said["sha256"])
+
+
+def new_id() -> str:
+    """An id that no other prediction has; later ones sort behind earlier ones."""
+    return f"{time_ns():0{ID_TIME_DIGITS}x}{secrets.token_hex(ID_RANDOM_BYTES)}"
+
+
+class KeptUploads:
+    """The last `keep` predictions of all processes that share a data folder; `keep` 0 keeps none."""
+
+    def __init__(self, data_dir: Path, keep: int) -> None:
+        self._folder = data_dir / FOLDER
+        self._keep = keep
+        self._counted = count(1)
+        self._sweeping = Lock()
+
+    def add(self, prediction: Prediction, photo: bytes) -> None:
+        """Keep a photo; a disk that can't take it costs the feedback on it and not its answer, and is logged."""
+        if not self._keep:
+            return
+        kept = {"sha256": sha256(photo).hexdigest(), "prediction": prediction.model_dump()}
+        head = json.dumps(kept).encode() + b"\n"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._write(self._folder / prediction.prediction_id, head + photo)
+            if next(self._counted) % SWEEP_EVERY == 0:
+                self.sweep()
+        except OSError as error:
+            logger.warning("a predicted photo can't be kept for feedback: %s", error)
+
+    def get(self, prediction_id: str) -> tuple[Kept, bytes]:
+        """A prediction and its photo; PredictionNotFound where it isn't kept."""
+        try:
+            head, _, photo = (self._folder / _checked(prediction_id)).read_bytes().partition(b"\n")
+        except FileNotFoundError as error:
+            raise PredictionNotFound(prediction_id) from error
+        return Kept.read(head), photo
+
+    def newest(self) -> Iterator[Kept]:
+        """The kept predictions, the last one first."""
+        for name in self._names():
+            try:
+                with (self._folder / name).open("rb") as file:
+                    yield Kept.read(file.readline())
+            except FileNotFoundError:  # it became one too many meanwhile
+                continue
+
+    def sweep(self) -> None:
+        """Remove what is too many."""
+        if self._sweeping.acquire(blocking=False):
+            try:
+                for name in self._names()[self._keep :]:
+                    (self._folder / name).unlink(missing_ok=True)
+            finally:
+                self._sweeping.release()
+
+    def _names(self) -> list[str]:
+        if not self._folder.is_dir():
+            return []
+        return sorted((path.name for path in self._folder.iterdir() if not path.name.startswith(".")), reverse=True)
+
+    def _write(self, path: Path, content: bytes) -> None:
+        """Whole or not at all, for whoever reads meanwhile."""
+        aside = path.with_name(f".{path.name}")
+        try:
+            aside.write_bytes(content)
+            aside.rename(path)
+        except OSError:
+            aside.unlink(missing_ok=True)
+            raise
+
+
+def _checked(prediction_id: str) -> str:
+    """The id, if it is one: it names a file."""
+    if len(prediction_id) != ID_TIME_DIGITS + 2 * ID_RANDOM_BYTES or not set(prediction_id) <= set("0123456789abcdef"):
+        raise PredictionNotFound(prediction_id)
+    return prediction_id

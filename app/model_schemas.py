@@ -1,0 +1,182 @@
+"""What the service answers about versions of the model: its public contract."""
+
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from app.schemas import Answer
+from catdog.architecture import Head
+from catdog.engines import Precision
+from catdog.manifest import Decision, Manifest, Metrics
+
+
+class Network(Answer):
+    """The network, as the paper counts it."""
+
+    name: Literal["VGG16"] = "VGG16"
+
+    width: float
+    """Multiplier of every layer's channels; 1.0 is the paper's network."""
+
+    head: Head
+    """`pooled`: global average pooling and one dense layer; `classic`: the paper's."""
+
+    parameters: int
+
+
+class Training(Answer):
+    """How the version came about."""
+
+    recipe: str | None
+    """The named recipe, where there is one."""
+
+    strategy: str
+    """`head`, `finetune` or `full`."""
+
+    parent: int | None
+    """The version whose weights it started from."""
+
+    job: str | None
+    """The job that asked for it, where one did."""
+
+    photos: dict[str, dict[str, int]]
+    """How many photos it was made with, by split and class."""
+
+    seconds: float
+    hardware: str
+    notes: str
+
+
+class Description(Answer):
+    """A version, as its manifest describes it."""
+
+    version: int
+    created: datetime
+    classes: tuple[str, ...]
+    architecture: Network
+
+    temperature: float
+    """What the logits are divided by before they become probabilities."""
+
+    metrics: dict[str, Metrics]
+    """How good it is on each split, with the number of photos."""
+
+    training: Training
+
+    @classmethod
+    def of(cls, manifest: Manifest, **more: Any) -> Self:
+        """What a manifest says that concerns a user; its command and libraries stay inside."""
+        network, lineage = manifest.architecture, manifest.lineage
+        return cls(
+            version=manifest.version,
+            created=manifest.created,
+            classes=manifest.classes,
+            architecture=Network(width=network.width, head=network.head, parameters=network.parameters),
+            temperature=manifest.temperature,
+            metrics=dict(manifest.metrics),
+            training=Training(
+                recipe=lineage.recipe,
+                strategy=lineage.strategy,
+                parent=lineage.parent,
+                job=lineage.job,
+                photos=lineage.dataset.photos,
+                seconds=lineage.seconds,
+                hardware=lineage.hardware,
+                notes=lineage.notes,
+            ),
+            **more,
+        )
+
+
+class Model(Description):
+    """The version in service."""
+
+    precision: Precision
+    """What the network computes in, on this machine."""
+
+
+class Pair(Answer):
+    """How good two versions are on one split; null for the one that wasn't measured on it."""
+
+    version: Metrics | None
+    champion: Metrics | None
+
+
+class Comparison(Answer):
+    """A version beside the champion. Only splits of the same photos compare: `data` says which they were."""
+
+    champion: int
+    metrics: dict[str, Pair]
+    classes_added: tuple[str, ...]
+    classes_removed: tuple[str, ...]
+
+    @classmethod
+    def of(cls, version: Manifest, champion: Manifest) -> Self:
+        splits = dict.fromkeys([*version.metrics, *champion.metrics])
+        pairs = {
+            split: Pair(version=version.metrics.get(split), champion=champion.metrics.get(split)) for split in splits
+        }
+        return cls(
+            champion=champion.version,
+            metrics=pairs,
+            classes_added=tuple(name for name in version.classes if name not in champion.classes),
+            classes_removed=tuple(name for name in champion.classes if name not in version.classes),
+        )
+
+
+class ModelVersion(Description):
+    """One version of the store."""
+
+    champion: bool
+    """Whether it is the one in service."""
+
+    decision: Decision | None
+    """Whether it was to take the champion's place when it was made, and why."""
+
+    comparison: Comparison | None
+    """Beside the champion, unless it is that one."""
+
+
+class ListedVersion(Answer):
+    """One version of the store in short."""
+
+    version: int
+    champion: bool
+    created: datetime | None = None
+    classes: tuple[str, ...] | None = None
+    strategy: str | None = None
+    metrics: dict[str, Metrics] | None = None
+    decision: Decision | None = None
+
+    problem: str | None = None
+    """Why it can't be used; all that is known of it then."""
+
+    @classmethod
+    def of(cls, manifest: Manifest, champion: bool) -> Self:
+        return cls(
+            version=manifest.version,
+            champion=champion,
+            created=manifest.created,
+            classes=manifest.classes,
+            strategy=manifest.lineage.strategy,
+            metrics=dict(manifest.metrics),
+            decision=manifest.decision,
+        )
+
+
+class ModelVersions(Answer):
+    """Every version of the store, newest first."""
+
+    versions: list[ListedVersion]
+
+
+class ReportFile(Answer):
+    """A file of a version's report."""
+
+    name: str
+    bytes: int
+
+
+class Report(Answer):
+    """What a version keeps of its training, to look at."""
+
+    files: list[ReportFile]

@@ -1,0 +1,111 @@
+"""Jobs: accepted, watched, cancelled, and a worker for them where this service is to start one."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from time import time
+
+from anyio import CapacityLimiter, to_thread
+
+from app.runner import STOP_SECONDS, Runner, check_installed
+from catdog.errors import CatdogError, JobNotFound
+from catdog.jobs import Event, Job, Jobs
+
+logger = logging.getLogger(__name__)
+
+LATEST = "latest"
+SUPERVISE_SECONDS = 1.0  # between two looks at the queue
+MARGIN_SECONDS = 5.0  # that a worker gets to end itself before it is ended
+WATCH_SECONDS = 0.5  # between two looks at a job's events
+QUIET_SECONDS = 15.0  # after which a watcher hears that nothing happens, before a proxy takes it for dead
+
+
+class Retraining:
+    """The queue of jobs, off the event loop. Without a `runner` the jobs are left to workers elsewhere."""
+
+    def __init__(self, jobs: Jobs, runner: Runner | None) -> None:
+        self.jobs = jobs
+        self._runner = runner
+        self._worker: str | None = None
+        self.is_leaving = False  # the service is about to end, and watchers shouldn't hold it up
+        self._threads = CapacityLimiter(4)  # watchers share them, so that they never take those of predictions
+
+    async def accept(self, request: dict[str, object], key: str | None) -> Job:
+        """Queue a job; raises QueueFull, KeyReused, TrainerMissing."""
+        if self._runner is not None:
+            check_installed()
+        return await to_thread.run_sync(self.jobs.submit, request, key, limiter=self._threads)
+
+    async def get(self, job: str) -> Job:
+        """The job with that id, or the LATEST one; raises JobNotFound."""
+        if job != LATEST:
+            return await to_thread.run_sync(self.jobs.get, job, limiter=self._threads)
+        newest = await to_thread.run_sync(self.jobs.newest, 1, limiter=self._threads)
+        if not newest:
+            raise JobNotFound(job)
+        return newest[0]
+
+    async def watch(self, job: str, after: int) -> AsyncIterator[list[Event]]:
+        """A job's events after the one with that id as they happen, until it has ended or the service does.
+
+        An empty list says now and then that nothing has happened.
+        """
+        told = time()
+        while True:
+            ended = (await self.get(job)).status.is_final  # asked first: no event comes after the end
+            events = await to_thread.run_sync(self.jobs.events, job, after, limiter=self._threads)
+            if events or time() - told > QUIET_SECONDS:
+                yield events
+                told = time()
+            if ended or self.is_leaving:
+                return
+            after = events[-1].id if events else after
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def supervise(self) -> None:
+        """Start a worker whenever a job waits; end one that doesn't stop when its job is cancelled."""
+        told = ""
+        while True:
+            try:
+                await to_thread.run_sync(self._supervise_once, limiter=self._threads)
+                told = ""
+            except (CatdogError, OSError) as error:
+                if told != (told := str(error)):
+                    logger.error("jobs can't be supervised: %s", getattr(error, "reason", error))
+            await asyncio.sleep(SUPERVISE_SECONDS)
+
+    def _supervise_once(self) -> None:
+        if self._runner is None:
+            return
+        if self._worker is not None:
+            self._look_after(self._runner, self._worker)
+        if self._worker is None and self.jobs.is_waiting():
+            self._worker = self._runner.launch()
+            logger.info("a job waits: worker %s starts", self._worker)
+
+    def _look_after(self, runner: Runner, worker: str) -> None:
+        status = runner.status(worker)
+        if status.is_running and self._overstays(worker):
+            runner.stop(worker)
+            status = runner.status(worker)
+        if status.is_running:
+            return
+        if status.death:
+            logger.error("a job lost its worker: %s", status.death)
+            self.jobs.give_up(worker, status.death)
+        self._worker = None
+
+    def _overstays(self, worker: str) -> bool:
+        """Whether the worker is still at a job that was cancelled long ago: it should have ended by itself."""
+        newest = self.jobs.newest(20)
+        return any(
+            job.worker == worker
+            and job.cancel_at is not None
+            and time() > job.cancel_at + STOP_SECONDS + SUPERVISE_SECONDS
+            for job in newest
+        )
+
+    def stop(self) -> None:
+        """End the worker, whose job goes back into the queue. For the end of the service; blocks."""
+        if self._runner is not None and self._worker is not None:
+            self._runner.stop(self._worker)

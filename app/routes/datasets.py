@@ -1,0 +1,98 @@
+"""Labelled pictures in, counts out."""
+
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from app import uploads
+from app.access import admin, reader
+from app.dataset_schemas import AddedArchive, AddedPicture, AddedPictures, Dataset, Datasets, SkippedMember
+from app.errors import (
+    MalformedUpload,
+    NoFile,
+    NoLabel,
+    TooLarge,
+    TooManyFiles,
+    TooSlow,
+    Unauthorized,
+    UnsupportedContentType,
+)
+from app.forms import FORM
+from app.problems import describe, documented
+from app.routes import BYTES, TheCollecting, TheSettings, form
+from catdog.datasets import Added
+from catdog.errors import ArchiveError, DatabaseUnavailable, DatasetError, DatasetNotFound, PictureNotFound
+
+UPLOAD_ERRORS = (TooLarge, TooSlow, UnsupportedContentType, MalformedUpload, NoFile, TooManyFiles, DatasetError)
+ANY = (Unauthorized, DatabaseUnavailable)
+LABEL = {"type": "string"}
+
+Sha256 = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+
+router = APIRouter(prefix="/datasets", tags=["datasets"])
+
+
+@router.get("", dependencies=[Depends(reader)], responses=documented(*ANY))
+async def datasets(collecting: TheCollecting) -> Datasets:
+    """Every data set, with its pictures per split and class."""
+    names = await to_thread.run_sync(collecting.datasets.names)
+    return Datasets(datasets=[await collecting.describe(name) for name in names])
+
+
+@router.get("/{name}", dependencies=[Depends(reader)], responses=documented(*ANY, DatasetNotFound))
+async def dataset(name: str, collecting: TheCollecting) -> Dataset:
+    """One data set: its pictures per split and class."""
+    return await collecting.describe(name)
+
+
+@router.post(
+    "/{name}/images",
+    status_code=201,
+    dependencies=[Depends(admin)],
+    responses=documented(*ANY, *UPLOAD_ERRORS, NoLabel),
+    response_model_exclude_none=True,
+    openapi_extra={
+        "requestBody": {"required": True, "content": {FORM: form({"type": "array", "items": BYTES}, label=LABEL)}}
+    },
+)
+async def add_images(name: str, request: Request, collecting: TheCollecting, settings: TheSettings) -> AddedPictures:
+    """Pictures of one class: a form with `label`, and `file` once or more. A broken one doesn't touch the others."""
+    label, files = await uploads.read_labelled(request, settings)
+    results = await collecting.add_pictures(name, label, files)
+    return AddedPictures(dataset=name, results=[_item(result, request) for result in results])
+
+
+@router.post(
+    "/{name}/archive",
+    status_code=201,
+    dependencies=[Depends(admin)],
+    responses=documented(*ANY, *UPLOAD_ERRORS, ArchiveError),
+    openapi_extra={
+        "requestBody": {"required": True, "content": {FORM: form(BYTES), uploads.ZIPS[0]: {"schema": BYTES}}}
+    },
+)
+async def add_archive(name: str, request: Request, collecting: TheCollecting, settings: TheSettings) -> AddedArchive:
+    """A ZIP of `<class>/...` or `train|validation|test/<class>/...`: a form with `file`. A bad one is refused whole."""
+    async with collecting.incoming() as folder:
+        zipped = await uploads.read_archive(request, settings, folder)
+        added, unpacked = await collecting.add_archive(name, zipped, folder)
+    new = sum(one.is_new for one in added)
+    skipped = [SkippedMember(name=member, reason=reason) for member, reason in unpacked.skipped]
+    return AddedArchive(dataset=name, added=new, known=len(added) - new, skipped=skipped)
+
+
+@router.delete(
+    "/{name}/images/{sha256}",
+    status_code=204,
+    dependencies=[Depends(admin)],
+    responses=documented(*ANY, PictureNotFound),
+)
+async def remove_image(name: str, sha256: Sha256, collecting: TheCollecting) -> Response:
+    """Take a picture out of a data set; its file goes as well, unless another data set has it."""
+    await to_thread.run_sync(collecting.datasets.remove, name, sha256)
+    return Response(status_code=204)
+
+
+def _item(result: Added | Exception, request: Request) -> AddedPicture:
+    return AddedPicture.of(result) if isinstance(result, Added) else AddedPicture(problem=describe(result, request))

@@ -1,0 +1,51 @@
+"""What predicted photos really show."""
+
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from app import uploads
+from app.access import admin
+from app.dataset_schemas import Feedback, Review, ReviewItem, StoredPicture
+from app.errors import NotReady, TooLarge, Unauthorized, UnsupportedContentType
+from app.problems import documented
+from app.reviewing import least_sure
+from app.routes import TheChampion, TheCollecting, json_body
+from catdog import images
+from catdog.errors import DatabaseUnavailable, DatasetError, PredictionNotFound, UnknownLabel
+
+ANY = (Unauthorized, DatabaseUnavailable)
+
+router = APIRouter(tags=["feedback"], dependencies=[Depends(admin)])
+
+
+@router.post(
+    "/feedback",
+    status_code=201,
+    responses=documented(
+        *ANY, NotReady, TooLarge, UnsupportedContentType, DatasetError, UnknownLabel, PredictionNotFound
+    ),
+    openapi_extra=json_body(Feedback),
+)
+async def feedback(request: Request, collecting: TheCollecting, champion: TheChampion) -> StoredPicture:
+    """Turn a predicted photo into a training picture; said once more, the last word counts."""
+    said = await uploads.read_json(request, Feedback)
+    if said.label not in champion.manifest.classes:
+        raise UnknownLabel(said.label, champion.manifest.classes)
+    return StoredPicture.of(await collecting.add_feedback(said.dataset, said.prediction_id, said.label))
+
+
+@router.get("/review", responses=documented(*ANY))
+async def review(collecting: TheCollecting, limit: Annotated[int, Query(ge=1, le=1000)] = 20) -> Review:
+    """The kept photos that the model was least sure of, and that nobody has labelled."""
+    found = await to_thread.run_sync(least_sure, collecting.uploads, collecting.datasets, limit)
+    return Review(items=[ReviewItem.of(kept) for kept in found])
+
+
+@router.get("/review/{prediction_id}/picture", responses=documented(*ANY, PredictionNotFound))
+async def picture(prediction_id: str, collecting: TheCollecting) -> Response:
+    """The photo of a kept prediction, as it came."""
+    _, photo = await to_thread.run_sync(collecting.uploads.get, prediction_id)
+    headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
+    return Response(photo, media_type=f"image/{images.identify(photo).lower()}", headers=headers)

@@ -1,0 +1,141 @@
+"""Trainings: asked for, watched, cancelled."""
+
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.responses import PlainTextResponse, StreamingResponse
+
+from app import uploads
+from app.access import admin, reader
+from app.errors import TooLarge, TrainerMissing, Unauthorized, UnsupportedContentType
+from app.job_schemas import RetrainJob, RetrainJobs, RetrainRequest
+from app.problems import documented
+from app.retraining import Retraining
+from app.routes import TheCollecting, TheRetraining, TheSettings, TheSuccession, json_body
+from app.succession import Succession
+from catdog.errors import (
+    DatabaseUnavailable,
+    DatasetError,
+    DatasetNotFound,
+    JobEnded,
+    JobNotFound,
+    KeyReused,
+    QueueFull,
+)
+from catdog.jobs import Event, Job, log_file
+
+ANY = (Unauthorized, DatabaseUnavailable)
+EVENTS = "text/event-stream"
+LOG_BYTES = 2**20
+
+router = APIRouter(prefix="/retrain", tags=["retrain"])
+
+
+@router.post(
+    "",
+    status_code=202,
+    dependencies=[Depends(admin)],
+    responses=documented(
+        *ANY, TooLarge, UnsupportedContentType, DatasetNotFound, DatasetError, KeyReused, QueueFull, TrainerMissing
+    ),
+    openapi_extra=json_body(RetrainRequest),
+)
+async def retrain(
+    request: Request,
+    response: Response,
+    retraining: TheRetraining,
+    collecting: TheCollecting,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+) -> RetrainJob:
+    """Queue a training on a data set. The same `Idempotency-Key` with the same request gives the same job again."""
+    asked = await uploads.read_json(request, RetrainRequest)
+    (await collecting.describe(asked.dataset)).check_trainable()
+    job = await retraining.accept(asked.model_dump(exclude_none=True), idempotency_key)
+    response.headers["Location"] = f"/retrain/{job.id}"
+    return RetrainJob.of(job)
+
+
+@router.get("", dependencies=[Depends(reader)], responses=documented(*ANY))
+async def jobs(retraining: TheRetraining, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> RetrainJobs:
+    """The newest jobs, the last one first."""
+    return RetrainJobs(jobs=[RetrainJob.of(job) for job in await to_thread.run_sync(retraining.jobs.newest, limit)])
+
+
+async def asked_for(job: str, retraining: TheRetraining) -> Job:
+    """The job with this id; `latest` is the newest."""
+    return await retraining.get(job)
+
+
+TheJob = Annotated[Job, Depends(asked_for)]
+
+
+@router.get("/{job}", dependencies=[Depends(reader)], responses=documented(*ANY, JobNotFound))
+async def job(job: TheJob) -> RetrainJob:
+    """How far a job is, and what came of it; `latest` stands for the newest."""
+    return RetrainJob.of(job)
+
+
+@router.delete(
+    "/{job}", status_code=202, dependencies=[Depends(admin)], responses=documented(*ANY, JobNotFound, JobEnded)
+)
+async def cancel(job: TheJob, retraining: TheRetraining) -> RetrainJob:
+    """Cancel a job: one that runs is asked to end, and ended 10 seconds later."""
+    return RetrainJob.of(await to_thread.run_sync(retraining.jobs.cancel, job.id))
+
+
+@router.get(
+    "/{job}/events",
+    dependencies=[Depends(reader)],
+    response_class=StreamingResponse,
+    responses={200: {"content": {EVENTS: {"schema": {"type": "string"}}}}, **documented(*ANY, JobNotFound)},
+)
+async def events(
+    job: TheJob,
+    retraining: TheRetraining,
+    succession: TheSuccession,
+    last_event_id: Annotated[int, Header(ge=0)] = 0,
+) -> StreamingResponse:
+    """What happens to a job, as server-sent events; `Last-Event-ID` goes on behind that one.
+
+    They end once the job has, and this service serves what came of it.
+    """
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    happening = _stream(retraining, succession, job.id, last_event_id)
+    return StreamingResponse(happening, media_type=EVENTS, headers=headers)
+
+
+@router.get(
+    "/{job}/log",
+    dependencies=[Depends(admin)],
+    response_class=PlainTextResponse,
+    responses=documented(*ANY, JobNotFound),
+)
+async def log(job: TheJob, settings: TheSettings) -> Response:
+    """What the trainer printed so far; of a long log the end."""
+    text = await to_thread.run_sync(_end_of, log_file(settings.data_dir, job.id))
+    return Response(text, media_type="text/plain", headers={"X-Content-Type-Options": "nosniff"})
+
+
+def _end_of(file: Path) -> bytes:
+    """At most LOG_BYTES: the end is where a failure says why."""
+    if not file.exists():
+        return b""
+    with file.open("rb") as opened:
+        opened.seek(max(0, opened.seek(0, os.SEEK_END) - LOG_BYTES))
+        return opened.read(LOG_BYTES)
+
+
+async def _stream(retraining: Retraining, succession: Succession, job: str, after: int) -> AsyncIterator[str]:
+    async for happened in retraining.watch(job, after):
+        yield "".join(map(_as_text, happened)) or ": nothing new\n\n"  # a comment, which keeps proxies from closing
+    await succession.catch_up()
+
+
+def _as_text(event: Event) -> str:
+    data = json.dumps({"at": event.at, **event.data})
+    return f"id: {event.id}\nevent: {event.kind}\ndata: {data}\n\n"

@@ -1,0 +1,133 @@
+"""Versions taking over from each other: whoever moves the store's pointer, the service follows it."""
+
+import ctypes
+import logging
+import weakref
+from contextlib import suppress
+from time import monotonic, perf_counter
+
+import anyio
+from anyio import CapacityLimiter, to_thread
+
+from app.predictor import Champion, Predictor
+from app.settings import Settings
+from catdog.errors import StoreError
+from catdog.store import Store
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+RETRY_SECONDS = 5.0  # between attempts at a version that couldn't be loaded
+
+
+class Succession:
+    """Which version serves.
+
+    One step at a time, on a thread. The next version is loaded beside the one in service, which goes on until the
+    next has answered; what runs by then ends on the old one, whose memory is then given back.
+    """
+
+    def __init__(self, predictor: Predictor, settings: Settings) -> None:
+        self._predictor = predictor
+        self._settings = settings
+        self._store = Store(settings.models_dir)
+        self._turn = CapacityLimiter(1)
+        self._failed: int | None = None  # the version that couldn't be loaded last, not to be tried before
+        self._retry_at = 0.0  # on the monotonic clock
+        self._logged: str | None = None  # why, so that it isn't said twice
+        self._left: weakref.ref[Champion] | None = None  # the version before
+        self._trimmed = True
+
+    async def follow(self) -> None:
+        """Serve the store's champion, until cancelled; what can't be loaded is tried again, for it may be mended."""
+        while True:
+            await self.catch_up()
+            await anyio.sleep(POLL_SECONDS)
+
+    async def catch_up(self) -> None:
+        """Serve the store's champion now, where that can be; `follow` would soon."""
+        await to_thread.run_sync(self._follow, limiter=self._turn, abandon_on_cancel=True)
+
+    async def promote(self, version: int) -> Champion:
+        """Put a version into service that has shown that it can serve; else StoreError, and nothing has changed."""
+        return await to_thread.run_sync(self._promote, version, limiter=self._turn)
+
+    async def roll_back(self) -> Champion:
+        """Put the champion before this one into service; StoreError, and nothing has changed, where it can't serve."""
+        return await to_thread.run_sync(self._roll_back, limiter=self._turn)
+
+    def _follow(self) -> None:
+        self._give_memory_back()
+        try:
+            self._catch_up()
+        except Exception as error:  # whatever it is, the version in service goes on
+            self._tell(error)
+
+    def _catch_up(self) -> None:
+        began, version = perf_counter(), self._store.champion()
+        if version == self._failed and monotonic() < self._retry_at:
+            return
+        self._failed, self._retry_at = version, monotonic() + RETRY_SECONDS
+        self._take_over(self._loaded(version), began)
+
+    def _promote(self, version: int) -> Champion:
+        began, champion = perf_counter(), self._loaded(version)
+        self._store.promote(version)
+        self._take_over(champion, began)
+        return champion
+
+    def _roll_back(self) -> Champion:
+        began, before = perf_counter(), self._store.champion()
+        version = self._store.roll_back()
+        try:
+            champion = self._loaded(version)
+        except Exception:
+            with suppress(StoreError):  # another was promoted meanwhile, which then stands
+                self._store.promote(before, instead_of=version)
+            raise
+        self._take_over(champion, began)
+        return champion
+
+    def _loaded(self, version: int) -> Champion:
+        """The version in service, or another that is ready to take over."""
+        serving = self._predictor.serving
+        if serving is not None and serving.manifest.version == version:
+            return serving
+        from app.loading import load  # here, on the thread, because it brings OpenVINO
+
+        self._trimmed = False
+        return load(self._store.open(version), self._settings, serving)
+
+    def _take_over(self, champion: Champion, began: float) -> None:
+        """Swap one reference."""
+        old = self._predictor.serving
+        self._predictor.problem = self._failed = self._logged = None
+        if champion is old:
+            return
+        self._predictor.swap(champion)
+        self._left = weakref.ref(old) if old else None
+        address, seconds = self._settings.address, perf_counter() - began
+        logger.info("%s serves %s, loaded in %.1f s", address, champion, seconds)
+
+    def _tell(self, error: Exception) -> None:
+        """Tell the predictor and the log, in one line, why the store's champion can't serve, unless they know."""
+        reason = " ".join(str(error).split()) or type(error).__name__
+        # A StoreError speaks of versions; what else went wrong may speak of this machine.
+        told = reason if isinstance(error, StoreError) else "the model can't be loaded; the log says why"
+        self._predictor.problem = told
+        if reason != self._logged:
+            serving = self._predictor.serving
+            goes_on = f"goes on with version {serving.manifest.version}" if serving else "is up but not ready"
+            logger.error("%s %s: %s", self._settings.address, goes_on, reason)
+        self._logged = reason
+
+    def _give_memory_back(self) -> None:
+        """Have the C library return what it only keeps, once the last request on the version before has ended.
+
+        glibc kept 59 MB after loading the full width.
+        """
+        if self._trimmed or (self._left is not None and self._left() is not None):
+            return
+        self._trimmed = True
+        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+            trim(0)

@@ -1,0 +1,199 @@
+"""Labels and jobs in one database, which the service and the trainer share: SQLite, or PostgreSQL.
+
+A moment is a float: seconds since 1970, by the clocks of the machines that share the database. One transaction
+writes at a time: in SQLite by its nature, in PostgreSQL by an advisory lock. So what a transaction reads is true until
+it ends, files included that are only changed within one.
+"""
+
+import errno
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    create_engine,
+    event,
+    insert,
+    select,
+    text,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+
+from catdog.errors import DatabaseUnavailable
+
+FILE: Final = "catdog.sqlite"  # in the data folder
+SCHEMA_VERSION: Final = 1
+BUSY_SECONDS: Final = 30.0  # that a transaction waits for another one
+WRITE_LOCK: Final = 0x636174646F67  # PostgreSQL's advisory lock of our writers: "catdog"
+DISK_FULL: Final = "53100"  # PostgreSQL's code
+
+_metadata = MetaData()
+
+schema = Table("catdog_schema", _metadata, Column("version", Integer, primary_key=True))
+
+pictures = Table(
+    "pictures",
+    _metadata,
+    Column("id", Integer, primary_key=True),
+    Column("dataset", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False, index=True),
+    Column("label", String(64), nullable=False),
+    Column("split", String(10), nullable=False),  # "" where the content decides
+    Column("source", String(10), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("added_at", Float, nullable=False),
+    UniqueConstraint("dataset", "sha256", "label", "split"),
+)
+
+jobs = Table(
+    "jobs",
+    _metadata,
+    Column("number", Integer, primary_key=True),  # in the order of submission
+    Column("id", String(32), nullable=False, unique=True),
+    Column("status", String(10), nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("idempotency_key", String(255), unique=True),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("worker", String(64)),  # that holds the lease
+    Column("lease_until", Float),
+    Column("cancel_at", Float),  # when it was asked to stop
+    Column("submitted_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    Column("progress", JSON, nullable=False),
+    Column("findings", JSON),
+    Column("decision", JSON),
+    Column("version", Integer),
+    Column("reason", Text),  # why it ended as it did
+    Index("jobs_by_status", "status", "number"),
+)
+
+job_events = Table(
+    "job_events",
+    _metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job", String(32), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("data", JSON, nullable=False),
+    Index("job_events_by_job", "job", "id"),
+)
+
+
+class Database:
+    """A connection pool; the tables are made when they are first needed. Safe to use from several threads.
+
+    Every use may raise DatabaseUnavailable, or OSError (ENOSPC) where its disk is full.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = _engine(url)
+        self._ready = False
+        self._preparing = Lock()
+
+    @classmethod
+    def of(cls, data_dir: Path, url: str | None = None) -> "Database":
+        """The database at `url`, else the SQLite file in the data folder."""
+        return cls(url or f"sqlite:///{data_dir.absolute() / FILE}")
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that changes nothing."""
+        with _translated():
+            self._prepare()
+            with self._engine.connect() as connection:
+                yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that may change everything; it is kept if nothing is raised in it, and alone meanwhile."""
+        with _translated():
+            self._prepare()
+            with self._write() as connection:
+                yield connection
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        with self._engine.connect().execution_options(catdog_writes=True) as connection, connection.begin():
+            if self._engine.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": WRITE_LOCK})
+            yield connection
+
+    def _prepare(self) -> None:
+        if self._ready:
+            return
+        with self._preparing:
+            if file := self._engine.url.database if self._engine.dialect.name == "sqlite" else None:
+                Path(file).parent.mkdir(parents=True, exist_ok=True)
+            with self._write() as connection:
+                _metadata.create_all(connection)
+                found = connection.scalar(select(schema.c.version))
+                if found is None:
+                    connection.execute(insert(schema).values(version=SCHEMA_VERSION))
+                elif found != SCHEMA_VERSION:
+                    raise DatabaseUnavailable(f"it was made by another catdog (schema {found}, not {SCHEMA_VERSION})")
+            self._ready = True
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    """Raises DatabaseUnavailable where nothing can be done with such a URL."""
+    try:
+        parsed = make_url(url)
+        if parsed.drivername in ("postgres", "postgresql"):
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        if parsed.get_backend_name() == "sqlite":
+            engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+            event.listen(engine, "connect", _set_up_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+            return engine
+        return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": int(BUSY_SECONDS)})
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise DatabaseUnavailable(f"CATDOG_DATABASE_URL can't be used: {error}") from error
+
+
+def _set_up_sqlite(connection: Any, record: object) -> None:
+    """A rollback journal: in SQLite 3.40 two processes that reset a write-ahead log at once can corrupt it."""
+    connection.isolation_level = None  # transactions begin where `_begin_sqlite` says, and not where Python guesses
+    connection.execute("PRAGMA journal_mode=DELETE")
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A writer takes the lock at once: two readers that both want to write later would be stuck."""
+    writes = connection.get_execution_options().get("catdog_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        original = error.orig
+        full = getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        if full or getattr(original, "sqlstate", None) == DISK_FULL:
+            raise OSError(errno.ENOSPC, "the database has no room left; make some") from error
+        raise DatabaseUnavailable(str(original)) from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise DatabaseUnavailable(str(error.orig)) from error
+        raise

@@ -1,0 +1,76 @@
+"""Four pictures whose answers a version keeps, so that whoever loads it can see that it computes what it did.
+
+They are made, not photographed: colours that change every 56, 16, 8 and 4 pixels. Nothing that is drawn with them
+depends on the platform or a library: whole numbers alone, and SHAKE-256 for chance.
+"""
+
+from functools import cache
+from hashlib import sha256, shake_256
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catdog import calibration
+from catdog.architecture import INPUT_PIXELS, Architecture
+from catdog.engines import Arrays, Engine, Precision
+from catdog.engines.openvino import OpenVINOEngine
+from catdog.manifest import Golden
+
+GRIDS = (5, 15, 29, 57)  # random colours along a side; the shipped model is sure of no picture, and says both classes
+
+# How far a probability may be from the golden one. In float32 OpenVINO and Keras differed by 1e-7. In bfloat16 the
+# shipped version differed by 0.007, heads of width 1/32 on a few drawn pictures by 0.017, and random networks, whose
+# logits are in the hundreds, by 0.1. Reading BGR for RGB moves the shipped version by 0.25.
+TOLERANCE: Final[dict[Precision, float]] = {"f32": 1e-3, "bf16": 0.15}
+
+
+@cache
+def pictures() -> NDArray[np.uint8]:
+    """uint8 RGB (4, 224, 224, 3), read-only."""
+    drawn = np.stack([_field(side) for side in GRIDS])
+    drawn.setflags(write=False)
+    return drawn
+
+
+@cache
+def fingerprint() -> str:
+    """sha256 of the pictures."""
+    return sha256(pictures().tobytes()).hexdigest()
+
+
+def answers(engine: Engine, temperature: float) -> NDArray[np.float64]:
+    """Probabilities (4, classes)."""
+    return calibration.probabilities(engine.infer(pictures()).logits, temperature)
+
+
+def record(architecture: Architecture, arrays: Arrays, temperature: float) -> Golden:
+    """The answers to keep, computed in float32."""
+    found = answers(OpenVINOEngine(architecture, arrays, "f32"), temperature)
+    return Golden(pictures=fingerprint(), probabilities=tuple(map(tuple, found.tolist())))
+
+
+def check(found: NDArray[np.float64], expected: Golden, precision: Precision) -> None:
+    """Raise ValueError unless the answers `found` in this precision are the expected ones, within its tolerance."""
+    if expected.pictures != fingerprint():
+        raise ValueError("its golden answers are to other pictures than this catdog's; train it again")
+    kept = np.array(expected.probabilities)
+    if found.shape != kept.shape:
+        raise ValueError(f"its golden answers have the shape {kept.shape}, but it gives {found.shape}; train it again")
+    apart = float(np.abs(found - kept).max())
+    if not apart <= TOLERANCE[precision]:  # nor where it is no number
+        raise ValueError(
+            f"its answers are not those that it was published with: a probability differs by {apart:.3g},"
+            f" and in {precision} only {TOLERANCE[precision]:g} is taken"
+        )
+
+
+def _field(side: int) -> NDArray[np.uint8]:
+    """Random colours on a grid of side x side, mixed linearly in between: uint8 (224, 224, 3)."""
+    colours = np.frombuffer(shake_256(f"catdog 0 {side}".encode()).digest(side * side * 3), np.uint8)
+    pixel = np.arange(INPUT_PIXELS)
+    before, share = np.divmod(pixel * (side - 1), INPUT_PIXELS)  # share of the next colour, in INPUT_PIXELS-ths
+    weights = np.zeros((INPUT_PIXELS, side), np.int64)
+    weights[pixel, before], weights[pixel, before + 1] = INPUT_PIXELS - share, share
+    planes = weights @ colours.reshape(side, side, 3).transpose(2, 0, 1) @ weights.T // INPUT_PIXELS**2
+    return np.moveaxis(planes, 0, -1).astype(np.uint8)

@@ -1,0 +1,125 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from app import kept_uploads
+from tests.app.service import ADMIN, Service, encoded, serving
+from tests.app.test_problems import check
+from tests.waiting import until
+
+
+def photo(shade: int) -> bytes:
+    return encoded(Image.new("L", (16, 16), shade), "PNG")
+
+
+@pytest.fixture
+def keeper(models_dir: Path, tmp_path: Path) -> Iterator[Service]:
+    with serving(models_dir, data_dir=tmp_path / "data", worker="none") as service:
+        until(lambda: service.client.get("/health/ready").is_success)
+        service.client.headers.update(ADMIN)
+        yield service
+
+
+def predict(service: Service, shade: int) -> dict[str, object]:
+    answer: dict[str, object] = service.client.post("/predict", files={"file": photo(shade)}).json()
+    return answer
+
+
+def test_feedback_turns_a_predicted_photo_into_a_training_picture(keeper: Service) -> None:
+    prediction = predict(keeper, 10)
+
+    said = keeper.client.post("/feedback", json={"prediction_id": prediction["prediction_id"], "label": "dog"})
+
+    assert said.status_code == 201
+    assert (said.json()["label"], said.json()["source"]) == ("dog", "feedback")
+    assert keeper.client.get("/datasets/feedback").json()["pictures"] == 1
+
+
+def test_the_last_word_on_a_photo_counts_and_may_go_to_any_data_set(keeper: Service) -> None:
+    said = {"prediction_id": predict(keeper, 10)["prediction_id"], "dataset": "pets"}
+
+    for label in ("cat", "dog"):
+        assert keeper.client.post("/feedback", json={**said, "label": label}).is_success
+
+    (count,) = keeper.client.get("/datasets/pets").json()["counts"].values()
+    assert count == {"dog": 1}
+
+
+def test_a_batch_can_be_given_feedback_as_well(keeper: Service) -> None:
+    answers = keeper.client.post("/predict/batch", files=[("file", photo(1)), ("file", photo(2))]).json()["results"]
+
+    for item in answers:
+        said = {"prediction_id": item["prediction"]["prediction_id"], "label": "cat"}
+        assert keeper.client.post("/feedback", json=said).is_success
+
+
+def test_review_lists_what_the_model_was_least_sure_of_and_nobody_has_labelled(keeper: Service) -> None:
+    answers = [predict(keeper, shade) for shade in range(0, 250, 25)]
+    predict(keeper, 0)  # once more, which is one photo to look at
+
+    items = keeper.client.get("/review?limit=8").json()["items"]
+    probabilities = [item["prediction"]["probability"] for item in items]
+    assert len(items) == 8
+    assert probabilities == sorted(probabilities)
+
+    first = items[0]["prediction"]
+    keeper.client.post("/feedback", json={"prediction_id": first["prediction_id"], "label": first["label"]})
+    left = keeper.client.get("/review").json()["items"]
+    assert len(left) == len(answers) - 1
+    assert first["prediction_id"] not in [item["prediction"]["prediction_id"] for item in left]
+
+
+def test_a_photo_to_review_can_be_looked_at_and_does_nothing_else(keeper: Service) -> None:
+    predict(keeper, 10)
+    (item,) = keeper.client.get("/review").json()["items"]
+
+    shown = keeper.client.get(item["picture"])
+
+    assert (shown.content, shown.headers["Content-Type"]) == (photo(10), "image/png")
+    assert shown.headers["X-Content-Type-Options"] == "nosniff"
+    assert "sandbox" in shown.headers["Content-Security-Policy"]
+
+
+def test_only_the_last_photos_are_kept(models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept_uploads, "SWEEP_EVERY", 1)
+    with serving(models_dir, data_dir=tmp_path / "data", worker="none", keep_uploads=3) as service:
+        until(lambda: service.client.get("/health/ready").is_success)
+        ids = [str(predict(service, shade)["prediction_id"]) for shade in range(6)]
+        gone = service.client.post("/feedback", json={"prediction_id": ids[0], "label": "cat"}, headers=ADMIN)
+
+    assert sorted(path.name for path in (tmp_path / "data" / "uploads").iterdir()) == ids[-3:]
+    check(gone, "prediction-not-found", 404)
+
+
+def test_nothing_is_kept_where_that_is_turned_off(models_dir: Path, tmp_path: Path) -> None:
+    with serving(models_dir, data_dir=tmp_path / "data", worker="none", keep_uploads=0) as service:
+        until(lambda: service.client.get("/health/ready").is_success)
+        assert predict(service, 1)["prediction_id"]
+        assert service.client.get("/review", headers=ADMIN).json() == {"items": []}
+
+    assert not (tmp_path / "data" / "uploads").exists()
+
+
+@pytest.mark.parametrize("prediction_id", ["", "../admin.key", "0" * 32, "g" * 32, "0" * 31 + "\x00"])
+def test_feedback_on_a_prediction_that_was_never_made_is_refused(keeper: Service, prediction_id: str) -> None:
+    said = keeper.client.post("/feedback", json={"prediction_id": prediction_id, "label": "cat"})
+
+    check(said, "prediction-not-found", 404)
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ({"label": "Cat"}, "unknown-label"),
+        ({"label": ""}, "invalid-request"),
+        ({}, "invalid-request"),
+        ({"label": "cat", "more": 1}, "invalid-request"),
+        ({"label": "cat", "dataset": "../pets"}, "unusable-dataset"),
+    ],
+)
+def test_feedback_that_makes_no_sense_is_refused(keeper: Service, said: dict[str, object], name: str) -> None:
+    prediction_id = predict(keeper, 10)["prediction_id"]
+
+    check(keeper.client.post("/feedback", json={"prediction_id": prediction_id, **said}), name, 422)

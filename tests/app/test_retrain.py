@@ -1,0 +1,241 @@
+"""Retraining as a user does it: over HTTP, with a real worker on a tiny network."""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import retraining, runner
+from catdog.jobs import WAITING, Jobs, Status
+from catdog.store import Store
+from tests.app.service import ADMIN, Service, serving
+from tests.app.test_problems import check
+from tests.photos import draw_set
+from tests.waiting import until
+from training import stored
+from training.config import Config
+from training.progress import Terminal
+from training.train import Request, train
+
+PETS = {"dataset": "pets"}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_set(tmp_path_factory.mktemp("photos"), 60)
+
+
+@pytest.fixture
+def taught(tmp_path: Path, photos: Path) -> Iterator[Service]:
+    """A service on a network that tells red from green, with the data set "pets", and workers of its own."""
+    config = Config(backbone="random", width=1 / 32)
+    train(Request(config, photos, command=""), Store(tmp_path / "models"), tmp_path / "data", Terminal())
+    with waiting(tmp_path, photos, worker="process") as service:
+        yield service
+
+
+@pytest.fixture
+def idle(tmp_path: Path, models_dir: Path, photos: Path) -> Iterator[Service]:
+    """A service with the data set "pets" whose jobs nobody runs."""
+    with waiting(tmp_path, photos, models_dir, worker="none") as service:
+        yield service
+
+
+@contextmanager
+def waiting(folder: Path, photos: Path, models_dir: Path | None = None, **settings: Any) -> Iterator[Service]:
+    with serving(models_dir or folder / "models", data_dir=folder / "data", **settings) as service:
+        stored.import_folder(photos, service.app.state.collecting.datasets, "pets")
+        until(lambda: service.client.get("/health/ready").is_success)
+        service.client.headers.update(ADMIN)
+        yield service
+
+
+def jobs(service: Service) -> Jobs:
+    queue: Jobs = service.app.state.retraining.jobs
+    return queue
+
+
+def ended(service: Service, job: str) -> dict[str, Any]:
+    until(lambda: Status(service.client.get(f"/retrain/{job}").json()["status"]).is_final)
+    found: dict[str, Any] = service.client.get(f"/retrain/{job}").json()
+    return found
+
+
+def events(text: str) -> list[tuple[int, str, dict[str, Any]]]:
+    found = re.findall(r"id: (\d+)\nevent: (\w+)\ndata: (.*)\n\n", text)
+    return [(int(number), kind, json.loads(data)) for number, kind, data in found]
+
+
+def test_a_retraining_goes_live_and_can_be_rolled_back(taught: Service, jpeg: bytes) -> None:
+    asked = taught.client.post("/retrain", json=PETS)
+    assert (asked.status_code, asked.headers["Location"]) == (202, f"/retrain/{asked.json()['id']}")
+    assert asked.json()["status"] == "queued"
+
+    told = events(taught.client.get(asked.headers["Location"] + "/events").text)
+    assert [data["status"] for _, kind, data in told if kind == "status"] == ["queued", "running", "succeeded"]
+    middle = told[len(told) // 2][0]
+    rest = taught.client.get("/retrain/latest/events", headers={"Last-Event-ID": str(middle)}).text
+    assert events(rest) == [event for event in told if event[0] > middle]
+
+    done = taught.client.get("/retrain/latest").json()
+    assert (done["status"], done["version"], done["progress"]) == ("succeeded", 2, 1.0)
+    assert done["decision"]["promoted"]
+    assert "photos examined" in taught.client.get("/retrain/latest/log").text
+
+    assert taught.client.get("/model").json()["version"] == 2, "as soon as the events end"
+    assert taught.client.post("/predict", files={"file": jpeg}).json()["model_version"] == 2
+    assert taught.client.get("/models/2").json()["training"]["job"] == done["id"]
+    assert taught.client.post("/rollback").is_success
+    assert taught.client.post("/predict", files={"file": jpeg}).json()["model_version"] == 1
+
+
+def test_a_worker_that_is_killed_is_followed_by_another(taught: Service) -> None:
+    job = taught.client.post("/retrain", json=PETS).json()["id"]
+    until(lambda: bool(jobs(taught).running()))
+
+    (process,) = taught.app.state.retraining._runner._processes.values()
+    process.kill()
+
+    done = ended(taught, job)
+    assert (done["status"], done["attempt"]) == ("succeeded", 2)
+    told = [data.get("reason") for _, kind, data in events(taught.client.get(f"/retrain/{job}/events").text)]
+    assert runner.KILLED in told
+
+
+def test_a_job_can_be_cancelled_while_it_runs(taught: Service) -> None:
+    job = taught.client.post("/retrain", json={**PETS, "strategy": "finetune", "epochs": 100}).json()["id"]
+    until(lambda: taught.client.get(f"/retrain/{job}").json()["epoch"] is not None)
+
+    assert taught.client.delete(f"/retrain/{job}").status_code == 202
+
+    assert ended(taught, job)["reason"] == "cancelled while it ran"
+    check(taught.client.get("/models/2"), "version-not-found", 404)
+
+
+def test_a_service_that_ends_puts_its_job_back(taught: Service, tmp_path: Path) -> None:
+    job = taught.client.post("/retrain", json={**PETS, "strategy": "finetune", "epochs": 100}).json()["id"]
+    until(lambda: taught.client.get(f"/retrain/{job}").json()["epoch"] is not None)
+
+    taught.app.state.retraining.stop()
+
+    assert (jobs(taught).get(job).status, jobs(taught).get(job).attempts) == (Status.QUEUED, 0)
+    jobs(taught).cancel(job)
+
+
+def test_a_worker_that_cannot_start_fails_the_job_with_what_is_known(
+    idle: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    service = retraining.Retraining(jobs(idle), runner.LocalProcess(idle.app.state.settings))
+    job = jobs(idle).submit(PETS)
+
+    def supervised() -> bool:
+        service._supervise_once()
+        return jobs(idle).get(job.id).status.is_final
+
+    until(supervised)
+
+    assert jobs(idle).get(job.id).reason == (
+        "it was tried 2 times; the last time its worker ended with exit status 1;"
+        " worker.log in the data folder says more"
+    )
+
+
+def test_the_same_request_sent_twice_is_one_job(idle: Service) -> None:
+    key = {"Idempotency-Key": "one"}
+
+    first, second = (idle.client.post("/retrain", json=PETS, headers=key).json()["id"] for _ in range(2))
+
+    assert first == second
+    check(idle.client.post("/retrain", json={**PETS, "notes": "x"}, headers=key), "key-reused", 422)
+    assert len(idle.client.get("/retrain").json()["jobs"]) == 1
+
+
+def test_only_so_many_jobs_wait(idle: Service) -> None:
+    for _ in range(WAITING):
+        assert idle.client.post("/retrain", json=PETS).status_code == 202
+
+    refused = idle.client.post("/retrain", json=PETS)
+
+    check(refused, "queue-full", 429)
+    assert int(refused.headers["Retry-After"]) > 0
+
+
+def test_a_job_that_waits_is_cancelled_at_once_and_only_once(idle: Service) -> None:
+    job = idle.client.post("/retrain", json=PETS).json()["id"]
+
+    assert idle.client.delete(f"/retrain/{job}").json()["status"] == "cancelled"
+    assert idle.client.delete(f"/retrain/{job}").json()["status"] == "cancelled"
+    assert events(idle.client.get(f"/retrain/{job}/events").text)[-1][2]["reason"] == "cancelled before it ran"
+
+
+@pytest.mark.parametrize(
+    ("request_", "name", "status"),
+    [
+        ({}, "invalid-request", 422),
+        ({"dataset": "../pets"}, "invalid-request", 422),
+        ({**PETS, "strategy": "full"}, "invalid-request", 422),
+        ({**PETS, "epochs": 3}, "invalid-request", 422),
+        ({**PETS, "strategy": "finetune", "epochs": 0}, "invalid-request", 422),
+        ({**PETS, "strategy": "finetune", "epochs": 10**9}, "invalid-request", 422),
+        ({**PETS, "promote": "always"}, "invalid-request", 422),
+        ({**PETS, "notes": "x" * 501}, "invalid-request", 422),
+        ({**PETS, "command": "rm -rf /"}, "invalid-request", 422),
+        ({"dataset": "nowhere"}, "dataset-not-found", 404),
+        ({"dataset": "cats"}, "unusable-dataset", 422),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused_at_once(
+    idle: Service, photos: Path, tmp_path: Path, request_: dict[str, object], name: str, status: int
+) -> None:
+    draw_set(tmp_path / "cats", 3, ("cat",))
+    stored.import_folder(tmp_path / "cats", idle.app.state.collecting.datasets, "cats")
+
+    check(idle.client.post("/retrain", json=request_), name, status)
+    assert idle.client.get("/retrain").json() == {"jobs": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "name", "status"),
+    [
+        (b"{", "application/json", "invalid-request", 422),
+        (b"\xff", "application/json", "invalid-request", 422),
+        (b"dataset=pets", "application/x-www-form-urlencoded", "unsupported-content-type", 415),
+        (b" " * 100_000, "application/json", "too-large", 413),
+    ],
+)
+def test_a_body_that_is_no_request_is_refused(
+    idle: Service, body: bytes, content_type: str, name: str, status: int
+) -> None:
+    check(idle.client.post("/retrain", content=body, headers={"Content-Type": content_type}), name, status)
+
+
+def test_an_unknown_job_is_not_found(idle: Service) -> None:
+    for method, path in (("GET", ""), ("GET", "/events"), ("GET", "/log"), ("DELETE", "")):
+        for job in ("latest", "0" * 32):
+            check(idle.client.request(method, f"/retrain/{job}{path}"), "job-not-found", 404)
+
+
+def test_where_training_is_not_installed_a_job_is_refused_with_what_to_do(
+    tmp_path: Path, models_dir: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "NEEDED", ("a_package_that_nobody_has",))
+    with waiting(tmp_path, photos, models_dir, worker="process") as service:
+        refused = service.client.post("/retrain", json=PETS)
+
+    check(refused, "trainer-missing", 503)
+    assert "make trainer" in refused.json()["detail"]
+
+
+def test_who_watches_does_not_hold_the_shutdown_up(idle: Service) -> None:
+    job = idle.client.post("/retrain", json=PETS).json()["id"]
+
+    with idle.client.stream("GET", f"/retrain/{job}/events") as watched:
+        idle.app.state.retraining.is_leaving = True
+        assert len(events(watched.read().decode())) == 1
+    idle.app.state.retraining.is_leaving = False

@@ -1,0 +1,152 @@
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from catdog.database import Database
+from catdog.datasets import Added, Datasets, New
+from catdog.errors import DatasetNotFound, PictureNotFound
+from catdog.splits import by_content
+
+
+@pytest.fixture
+def datasets(database: Database, tmp_path: Path) -> Datasets:
+    return Datasets(database, tmp_path / "data")
+
+
+def add(
+    datasets: Datasets, *contents: bytes, to: str = "pets", label: str = "cat", split: str | None = None
+) -> list[Added]:
+    with datasets.incoming() as folder:
+        new = []
+        for number, content in enumerate(contents):
+            (folder / str(number)).write_bytes(content)
+            new.append(New(folder / str(number), f"{number}.jpg", label, split))
+        return datasets.add(to, new, "upload")
+
+
+def correct(datasets: Datasets, content: bytes, label: str) -> None:
+    with datasets.incoming() as folder:
+        (folder / "photo").write_bytes(content)
+        datasets.add("pets", [New(folder / "photo", "photo", label)], "feedback", correcting=True)
+
+
+def files(root: Path) -> list[str]:
+    """Of the pictures' folder, but for its lock."""
+    return sorted(path.name for path in root.rglob("*") if path.is_file() and path.name != ".lock")
+
+
+def test_a_picture_is_kept_as_it_came(datasets: Datasets) -> None:
+    ((picture, is_new),) = add(datasets, b"a cat")
+
+    assert is_new
+    assert picture.sha256 == sha256(b"a cat").hexdigest()
+    assert datasets.path(picture.sha256).read_bytes() == b"a cat"
+    assert datasets.pictures("pets") == [picture]
+    assert (picture.name, picture.label, picture.source) == ("0.jpg", "cat", "upload")
+    assert datasets.names() == ("pets",)
+
+
+def test_a_picture_that_comes_again_is_kept_once(datasets: Datasets, tmp_path: Path) -> None:
+    add(datasets, b"a cat")
+
+    assert [is_new for _, is_new in add(datasets, b"a cat", b"another", b"another")] == [False, True, False]
+    assert len(datasets.pictures("pets")) == 2
+    assert len(files(tmp_path / "data" / "pictures")) == 2
+
+
+def test_a_picture_may_have_two_labels_and_two_sets(datasets: Datasets, tmp_path: Path) -> None:
+    for to, label in (("pets", "cat"), ("pets", "dog"), ("others", "cat")):
+        add(datasets, b"a cat?", to=to, label=label)
+
+    assert [picture.label for picture in datasets.pictures("pets")] == ["cat", "dog"]
+    assert len(files(tmp_path / "data" / "pictures")) == 1
+
+
+def test_a_picture_stays_in_its_split_as_the_set_grows(datasets: Datasets) -> None:
+    first = {added.picture.sha256: added.picture.split for added in add(datasets, *(b"%d" % n for n in range(200)))}
+    add(datasets, *(b"%d" % n for n in range(200, 400)))
+
+    after = {picture.sha256: picture.split for picture in datasets.pictures("pets")}
+
+    assert first.items() <= after.items()
+    assert all(split == by_content(digest) for digest, split in after.items())
+    shares = [list(after.values()).count(split) / 400 for split in ("train", "validation", "test")]
+    assert shares == pytest.approx([0.8, 0.1, 0.1], abs=0.05)
+
+
+def test_a_split_that_somebody_chose_is_kept(datasets: Datasets) -> None:
+    add(datasets, *(b"%d" % n for n in range(20)), split="test")
+
+    assert {picture.split for picture in datasets.pictures("pets")} == {"test"}
+
+
+def test_feedback_replaces_what_the_picture_was_taken_for(datasets: Datasets) -> None:
+    add(datasets, b"a dog", label="cat")
+    for label in ("cat", "dog"):
+        correct(datasets, b"a dog", label)
+
+    (picture,) = datasets.pictures("pets")
+    assert (picture.label, picture.source) == ("dog", "feedback")
+    assert datasets.labelled_by_feedback() == {picture.sha256}
+
+
+def test_a_removed_picture_is_gone_unless_another_set_has_it(datasets: Datasets) -> None:
+    ((picture, _),) = add(datasets, b"a cat")
+    add(datasets, b"a cat", to="others")
+
+    datasets.remove("pets", picture.sha256)
+    assert datasets.path(picture.sha256).exists()
+    with pytest.raises(DatasetNotFound, match=r"there is no data set pets \(there are: others\)"):
+        datasets.pictures("pets")
+
+    datasets.remove("others", picture.sha256)
+    assert not datasets.path(picture.sha256).exists()
+    with pytest.raises(PictureNotFound):
+        datasets.remove("others", picture.sha256)
+
+
+def test_what_many_add_and_remove_at_once_is_there_or_not_but_never_half(
+    datasets: Datasets, open_database: Callable[[], Database], tmp_path: Path
+) -> None:
+    digest = sha256(b"a cat").hexdigest()
+    others = [Datasets(open_database(), tmp_path / "data") for _ in range(3)]
+
+    def add_and_remove(number: int) -> None:
+        mine = others[number % 3]
+        add(mine, b"a cat", to=f"set-{number}")
+        assert mine.path(digest).read_bytes() == b"a cat"
+        mine.remove(f"set-{number}", digest)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(add_and_remove, range(24)))
+
+    assert datasets.names() == ()
+    assert files(tmp_path / "data" / "pictures") == []
+
+
+def test_pictures_that_cannot_all_be_taken_leave_nothing(datasets: Datasets, tmp_path: Path) -> None:
+    with datasets.incoming() as folder:
+        (folder / "0").write_bytes(b"a cat")
+        (folder / "1").write_bytes(b"a dog")
+        new = [New(folder / "0", "", "cat"), New(folder / "1", "", None)]  # type: ignore[arg-type]
+        with pytest.raises(IntegrityError):
+            datasets.add("pets", new, "upload")
+
+    assert datasets.names() == ()
+    assert files(tmp_path / "data" / "pictures") == []
+
+
+def test_what_a_killed_process_was_gathering_is_removed(datasets: Datasets, tmp_path: Path) -> None:
+    add(datasets, b"a cat")
+    root = tmp_path / "data" / "pictures"
+    (root / ".incoming-0" / "content").mkdir(parents=True)
+    (root / ".incoming-0" / "content" / "0").write_bytes(b"half a pict")
+
+    with datasets.incoming() as mine:
+        assert not (root / ".incoming-0").exists()
+        with datasets.incoming():
+            assert mine.exists(), "but what others gather now stays"

@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from catdog import golden
+from catdog.architecture import Architecture, Head
+from catdog.engines.openvino import OpenVINOEngine
+from catdog.manifest import Golden
+from catdog.store import SHIPPED, Store
+from tests.networks import random_arrays
+
+ROOT = Path(__file__).parents[2]
+TINY = Architecture(2, width=1 / 32)
+
+
+def test_the_pictures_are_the_same_everywhere_and_for_ever() -> None:
+    assert golden.pictures().shape == (4, 224, 224, 3)
+    assert golden.pictures().dtype == np.uint8
+    assert golden.fingerprint() == "fba41892343b8dd74a860b5179541683d94aa15999b92a57b83c3b628e0585ee"
+
+
+def test_the_pictures_differ_in_grain() -> None:
+    steps = [np.abs(np.diff(picture.astype(int), axis=1)).mean() for picture in golden.pictures()]
+
+    assert steps == sorted(steps)
+    assert steps[-1] > 5 * steps[0]
+
+
+@pytest.mark.parametrize("head", ["pooled", "classic"])
+def test_the_same_network_gives_its_golden_answers(head: Head) -> None:
+    network = Architecture(3, width=1 / 32, head=head)
+    arrays = random_arrays(network)
+    expected = golden.record(network, arrays, temperature=50.0)
+
+    golden.check(golden.answers(OpenVINOEngine(network, arrays, "f32"), 50.0), expected, "f32")
+
+
+def test_a_network_that_changed_is_refused_with_the_largest_difference() -> None:
+    arrays = random_arrays(TINY)
+    expected = golden.record(TINY, arrays, temperature=50.0)
+    changed = arrays | {"block3_conv2/kernel": arrays["block3_conv2/kernel"] * 0.5}
+    found = golden.answers(OpenVINOEngine(TINY, changed, "f32"), 50.0)
+    apart = np.abs(found - np.array(expected.probabilities)).max()
+
+    with pytest.raises(ValueError, match=f"a probability differs by {apart:.3g}, and in f32 only 0.001 is taken"):
+        golden.check(found, expected, "f32")
+
+
+def test_what_is_no_number_is_refused() -> None:
+    expected = golden.record(TINY, random_arrays(TINY), temperature=1.0)
+
+    with pytest.raises(ValueError, match="differs by nan"):
+        golden.check(np.full((4, 2), np.nan), expected, "bf16")
+
+
+@pytest.mark.parametrize(
+    ("expected", "reason"),
+    [
+        (Golden(pictures="0" * 64, probabilities=((0.5, 0.5),) * 4), "other pictures"),
+        (Golden(pictures=golden.fingerprint(), probabilities=((0.2, 0.3, 0.5),) * 4), r"the shape \(4, 3\)"),
+    ],
+)
+def test_answers_to_something_else_are_refused(expected: Golden, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        golden.check(np.full((4, 2), 0.5), expected, "bf16")
+
+
+def test_the_shipped_version_gives_its_golden_answers_and_is_sure_of_none() -> None:
+    version = Store(ROOT / "models").open(SHIPPED)
+    manifest = version.manifest
+    assert manifest.golden is not None
+    engine = OpenVINOEngine(manifest.architecture, version.load())
+
+    golden.check(golden.answers(engine, manifest.temperature), manifest.golden, engine.precision)
+
+    kept = np.array(manifest.golden.probabilities)
+    assert kept.max() < 0.95
+    assert set(kept.argmax(axis=1)) == {0, 1}
+
+
+def test_another_order_of_the_colours_would_be_noticed_in_every_precision() -> None:
+    version = Store(ROOT / "models").open(SHIPPED)
+    arrays = version.load()
+    first = arrays["block1_conv1/kernel"]
+    swapped = arrays | {"block1_conv1/kernel": first[:, :, ::-1]}
+    engine = OpenVINOEngine(version.manifest.architecture, swapped, "f32")
+    assert version.manifest.golden is not None
+
+    with pytest.raises(ValueError, match="differs by"):
+        golden.check(golden.answers(engine, version.manifest.temperature), version.manifest.golden, "bf16")

@@ -1,0 +1,63 @@
+"""A place where jobs run: a store, data sets and a queue of its own."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from catdog.database import Database
+from catdog.datasets import Datasets, New
+from catdog.jobs import Job, Jobs
+from catdog.store import Store
+from tests.observers import Recorder
+from training import stored
+from training.config import Config
+from training.job import JobObserver, Runner
+from training.train import Request, train
+from training.worker import Worker
+
+WIDTH = 1 / 32
+
+
+class Place:
+    """Everything below one folder, but for the database."""
+
+    def __init__(self, folder: Path, database: Database) -> None:
+        self.data_dir = folder / "data"
+        self.store = Store(folder / "models")
+        self.datasets = Datasets(database, self.data_dir)
+        self.jobs = Jobs(database)
+
+    def learn(self, photos: Path) -> None:
+        """Publish one more version of the tiny network, trained on a folder; the first one serves."""
+        config = Config(backbone="random", width=WIDTH)
+        train(Request(config, photos, command="", promote="never"), self.store, self.data_dir, Recorder())
+
+    def collect(self, folder: Path, dataset: str, split: str | None = None, label: str | None = None) -> None:
+        """Take a folder into a data set: of classes, or with a label of one."""
+        if label is None:
+            stored.import_folder(folder, self.datasets, dataset)
+            return
+        with self.datasets.incoming() as incoming:
+            new = [
+                New(Path(shutil.copyfile(file, incoming / str(number))), file.name, label, split)
+                for number, file in enumerate(sorted(folder.iterdir()))
+            ]
+            self.datasets.add(dataset, new, "import")
+
+    def run(self, keep_versions: int = 5, on_phase: Callable[[str], None] | None = None, **request: Any) -> Job:
+        """Submit a job and work until none waits; `on_phase` is called when a phase begins."""
+        job = self.jobs.submit(request)
+        with pytest.MonkeyPatch.context() as patch:
+            if on_phase is not None:
+                begin = JobObserver.begin
+                patch.setattr(JobObserver, "begin", lambda self, phase: (on_phase(phase), begin(self, phase))[1])
+            self.work(keep_versions)
+        return self.jobs.get(job.id)
+
+    def work(self, keep_versions: int = 5) -> None:
+        """Run what waits, as a worker."""
+        runner = Runner(self.store, self.datasets, self.data_dir, keep_versions)
+        Worker(self.jobs, runner.run, self.data_dir).work(until_idle=True)

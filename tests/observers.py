@@ -1,0 +1,30 @@
+"""Who is told of a training in a test."""
+
+from collections.abc import Mapping
+
+from catdog.errors import ImageError
+from training.dataset import Photo
+from training.progress import Phase
+
+
+class Recorder:
+    """Remembers what it was told; that a photo was skipped is a failure."""
+
+    def __init__(self) -> None:
+        self.phases: list[Phase] = []
+        self.shares: list[float] = []
+        self.seconds_left: list[float | None] = []
+        self.epochs: list[tuple[Mapping[str, float], int]] = []
+
+    def skipped(self, photo: Photo, error: ImageError) -> None:
+        raise error
+
+    def phase(self, name: Phase) -> None:
+        self.phases.append(name)
+
+    def progress(self, share: float, seconds_left: float | None) -> None:
+        self.shares.append(share)
+        self.seconds_left.append(seconds_left)
+
+    def epoch(self, row: Mapping[str, float], epochs: int) -> None:
+        self.epochs.append((row, epochs))

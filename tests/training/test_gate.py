@@ -1,0 +1,155 @@
+"""The gate on real versions: a store whose first version is the shipped one, with a file of test features."""
+
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from catdog.architecture import Architecture
+from catdog.manifest import Decision
+from catdog.store import SHIPPED, Store
+from tests.observers import Recorder
+from tests.photos import draw_set
+from training import backbones, commands, dataset, gate, reference
+from training.config import Config
+from training.dataset import Dataset
+from training.gate import Contender
+from training.train import Request, train
+
+Judge = Callable[[Contender, Dataset], Decision]
+CONFIG = Config(backbone="random", width=1 / 32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, split_photos: Path) -> Path:
+    """With a store of one version, and the features of its photos."""
+    folder = tmp_path_factory.mktemp("gate")
+    train(Request(CONFIG, split_photos, "test"), Store(folder / "models"), folder / "data", Recorder())
+    return folder
+
+
+@pytest.fixture
+def store(folder: Path) -> Store:
+    (folder / "models" / "1" / reference.FILE).unlink(missing_ok=True)
+    return Store(folder / "models")
+
+
+@pytest.fixture
+def judge(folder: Path, store: Store) -> Judge:
+    def judge(candidate: Contender, photos: Dataset) -> Decision:
+        return gate.judge(candidate, photos, store, folder / "data" / "features", Recorder().skipped)
+
+    return judge
+
+
+@pytest.fixture
+def champion(store: Store) -> Contender:
+    return Contender.of(store.open(SHIPPED))
+
+
+@pytest.fixture
+def photos(split_photos: Path) -> Dataset:
+    return dataset.read(split_photos)
+
+
+def turned(contender: Contender) -> Contender:
+    """The same backbone with a head that says the opposite."""
+    head = {name: -contender.arrays[name] for name in ("predictions/kernel", "predictions/bias")}
+    return replace(contender, arrays={**contender.arrays, **head})
+
+
+def remember(store: Store, folder: Path, root: Path) -> None:
+    """Keep the features of 20 other photos, drawn at `root`, with the shipped version."""
+    draw_set(root, 10, first=7000)
+    commands.remember(Namespace(models=store.root, data_dir=folder / "data", data=root))
+
+
+def test_both_are_measured_on_the_test_photos(judge: Judge, champion: Contender, photos: Dataset) -> None:
+    equal, worse = judge(champion, photos), judge(turned(champion), photos)
+
+    assert (equal.promote, equal.photos, equal.champion) == (True, 8, SHIPPED)
+    assert (worse.promote, worse.photos) == (False, 8)
+    assert worse.rules[0].candidate == 0
+    assert worse.rules[0].champion == 1
+
+
+def test_on_the_shipped_backbone_the_kept_test_photos_count_as_well(
+    judge: Judge, store: Store, folder: Path, champion: Contender, photos: Dataset, tmp_path: Path
+) -> None:
+    remember(store, folder, tmp_path)
+
+    assert judge(champion, photos).photos == 8 + 20
+    assert not judge(turned(champion), photos).promote
+
+
+def test_without_test_photos_of_ones_own_the_kept_ones_decide(
+    judge: Judge, store: Store, folder: Path, champion: Contender, photos: Dataset, tmp_path: Path
+) -> None:
+    untested = Dataset(photos.classes, {name: photos.splits[name] for name in ("train", "validation")})
+    assert judge(champion, untested).reason == "kept out: there are no test photos to judge it by"
+
+    remember(store, folder, tmp_path)
+
+    assert judge(champion, untested).photos == 20
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_kept_photos_that_are_in_the_data_set_are_left_out(
+    judge: Judge, store: Store, folder: Path, champion: Contender, photos: Dataset, tmp_path: Path, split: str
+) -> None:
+    remember(store, folder, tmp_path)
+    mine = dataset.read_split(tmp_path, photos.classes)[:5]
+    mixed = photos.with_only({split: photos.splits[split] + mine})
+
+    assert judge(champion, mixed).photos == len(mixed.splits["test"]) + 15
+
+
+def test_on_another_backbone_the_kept_photos_do_not_count(
+    judge: Judge, store: Store, folder: Path, champion: Contender, photos: Dataset, tmp_path: Path
+) -> None:
+    remember(store, folder, tmp_path)
+    other = {**champion.arrays, **backbones.random(1 / 32, seed=1)}
+
+    assert judge(replace(champion, arrays=other), photos).photos == 8
+
+
+def test_a_classic_head_is_judged_by_ones_own_photos_alone(
+    judge: Judge, store: Store, folder: Path, champion: Contender, photos: Dataset, tmp_path: Path
+) -> None:
+    remember(store, folder, tmp_path)
+    classic = Architecture(2, 1 / 32, "classic")
+    head = {name: np.zeros(classic.shapes[name], np.float32) for name in classic.shapes if name[:5] != "block"}
+
+    decision = judge(Contender(classic, {**champion.arrays, **head}, 1.0), photos)
+
+    assert (decision.promote, decision.photos) == (False, 8)
+
+
+def test_other_classes_cannot_be_compared(judge: Judge, champion: Contender, tmp_path: Path) -> None:
+    fishes = dataset.read(draw_set(tmp_path / "photos", 60, ("cat", "fish")))
+
+    decision = judge(champion, fishes)
+
+    assert not decision.promote
+    assert decision.reason == "kept out: its classes are cat, fish, and those of version 1 cat, dog"
+
+
+def test_without_a_champion_there_is_nothing_to_lose(champion: Contender, photos: Dataset, tmp_path: Path) -> None:
+    decision = gate.judge(champion, photos, Store(tmp_path / "models"), tmp_path, Recorder().skipped)
+
+    assert decision.promote
+    assert decision.champion is None
+
+
+def test_a_damaged_file_of_kept_features_keeps_the_candidate_out(
+    judge: Judge, store: Store, champion: Contender, photos: Dataset
+) -> None:
+    (store.open(SHIPPED).path / reference.FILE).write_bytes(b"no HDF5")
+
+    decision = judge(champion, photos)
+
+    assert not decision.promote
+    assert reference.FILE in decision.reason

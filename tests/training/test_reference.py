@@ -1,0 +1,66 @@
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from catdog import weights
+from catdog.errors import WeightsError
+from catdog.store import SHIPPED, Store
+from training import reference
+from training.reference import Reference
+
+ROOT = Path(__file__).parents[2]
+PHOTOS = tuple(sha256(bytes([number])).hexdigest() for number in range(5))
+KEPT = Reference(
+    ("cat", "dog"), "b" * 64, PHOTOS, np.arange(15, dtype=np.float32).reshape(5, 3), np.array([0, 1, 0, 1, 1])
+)
+
+
+def same(one: Reference, other: Reference) -> bool:
+    arrays = np.array_equal(one.features, other.features) and np.array_equal(one.labels, other.labels)
+    return arrays and (one.classes, one.backbone, one.photos) == (other.classes, other.backbone, other.photos)
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    reference.write(tmp_path / "kept.h5", KEPT)
+
+    assert same(reference.read(tmp_path / "kept.h5"), KEPT)
+
+
+def test_the_same_content_gives_the_same_file(tmp_path: Path) -> None:
+    for name in ("first.h5", "second.h5"):
+        reference.write(tmp_path / name, KEPT)
+
+    assert (tmp_path / "first.h5").read_bytes() == (tmp_path / "second.h5").read_bytes()
+
+
+def test_photos_that_were_seen_are_left_out() -> None:
+    left = KEPT.without({PHOTOS[0], PHOTOS[3], "f" * 64})
+
+    assert same(
+        left,
+        Reference(
+            KEPT.classes, KEPT.backbone, PHOTOS[1:3] + PHOTOS[4:], KEPT.features[[1, 2, 4]], KEPT.labels[[1, 2, 4]]
+        ),
+    )
+    assert KEPT.without(PHOTOS).photos == ()
+
+
+def test_a_file_that_is_cut_short_is_an_error_that_names_it(tmp_path: Path) -> None:
+    file = tmp_path / "kept.h5"
+    reference.write(file, KEPT)
+    file.write_bytes(file.read_bytes()[:1000])
+
+    with pytest.raises(WeightsError, match=r"kept\.h5"):
+        reference.read(file)
+
+
+def test_the_shipped_version_comes_with_the_features_of_its_test_photos() -> None:
+    version = Store(ROOT / "models").open(SHIPPED)
+    kept = reference.read(version.path / reference.FILE)
+
+    assert kept.classes == version.manifest.classes
+    assert kept.backbone == weights.backbone_fingerprint(version.manifest.architecture, version.load())
+    assert kept.features.shape == (version.manifest.metrics["test"].photos, version.manifest.architecture.features)
+    assert len(set(kept.photos)) == len(kept.photos) == len(kept.labels)

@@ -1,0 +1,213 @@
+"""A training called from Python: what it tells, what it publishes, and when that comes into service."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from catdog import golden
+from catdog.engines.openvino import OpenVINOEngine
+from catdog.store import Store
+from tests.observers import Recorder
+from tests.photos import draw_set
+from training import dataset
+from training.config import Config, Stage
+from training.progress import Phase
+from training.train import Outcome, Request, train
+
+TINY = Config(backbone="random", width=1 / 32)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory, split_photos: Path) -> tuple[Path, Outcome]:
+    """A folder with a store and data in it, and its first version."""
+    folder = tmp_path_factory.mktemp("first")
+    return folder, run(folder, Request(TINY, split_photos, "test", job="7d1f"))
+
+
+def run(folder: Path, request: Request, observer: Recorder | None = None) -> Outcome:
+    return train(request, Store(folder / "models"), folder / "data", observer or Recorder())
+
+
+def against(split_photos: Path, seed: int = 1) -> Request:
+    """A candidate as good as the first version, on another backbone."""
+    return Request(replace(TINY, seed=seed), split_photos, "test", promote="auto")
+
+
+def confused(tmp_path: Path, split_photos: Path) -> Request:
+    """A candidate that learnt cats as dogs; it is tested on photos with the right names."""
+    photos = dataset.read(split_photos)
+    swapped = tuple(replace(photo, label=1 - photo.label) for photo in photos.splits["train"])
+    return Request(replace(TINY, seed=2), photos.with_only({"train": swapped}), "test", promote="auto")
+
+
+def test_the_first_version_meets_no_champion(first: tuple[Path, Outcome]) -> None:
+    _, outcome = first
+
+    assert outcome.promoted
+    assert outcome.decision.champion is None
+    assert outcome.version.manifest.decision == outcome.decision
+    assert outcome.version.manifest.lineage.job == "7d1f"
+
+
+def test_a_version_keeps_answers_that_its_engine_gives_again(first: tuple[Path, Outcome]) -> None:
+    version = first[1].version
+    engine = OpenVINOEngine(version.manifest.architecture, version.load(), "f32")
+    assert version.manifest.golden is not None
+
+    golden.check(golden.answers(engine, version.manifest.temperature), version.manifest.golden, "f32")
+
+
+def test_the_rule_lets_an_equal_candidate_in(first: tuple[Path, Outcome], split_photos: Path) -> None:
+    folder, _ = first
+    store = Store(folder / "models")
+    champion = store.champion()
+
+    outcome = run(folder, against(split_photos))
+
+    assert outcome.promoted
+    assert outcome.decision.champion == champion
+    assert outcome.reason == outcome.decision.reason
+    assert store.champion() == outcome.version.number
+
+
+def test_the_rule_keeps_a_worse_candidate_out(first: tuple[Path, Outcome], split_photos: Path, tmp_path: Path) -> None:
+    folder, _ = first
+    store = Store(folder / "models")
+    champion = store.champion()
+
+    outcome = run(folder, confused(tmp_path, split_photos))
+
+    assert not outcome.promoted
+    assert outcome.reason.startswith("kept out: accuracy 0.0% against 100.0% of 8 photos")
+    assert store.champion() == champion
+    assert store.open(outcome.version.number).manifest.decision == outcome.decision
+
+
+def test_who_asks_for_it_gets_it_whatever_the_rule_says(
+    first: tuple[Path, Outcome], split_photos: Path, tmp_path: Path
+) -> None:
+    folder, _ = first
+    outcome = run(folder, replace(confused(tmp_path, split_photos), promote="always"))
+    rolled_back_to = Store(folder / "models").roll_back()
+
+    assert outcome.promoted
+    assert outcome.reason.startswith("promoted, as asked; the rule would have it kept out: ")
+    assert rolled_back_to == outcome.decision.champion
+
+    kept = run(folder, replace(against(split_photos), promote="never"))
+    assert not kept.promoted
+    assert kept.reason.startswith("not promoted, as asked; the rule would have it promoted: ")
+
+
+def test_a_champion_that_came_meanwhile_stays(first: tuple[Path, Outcome], split_photos: Path) -> None:
+    folder, _ = first
+    store = Store(folder / "models")
+    other = run(folder, replace(against(split_photos), promote="never")).version.number
+    measured_against = store.champion()
+
+    class Colleague(Recorder):
+        def phase(self, name: Phase) -> None:
+            if name == "publishing":
+                store.promote(other)
+
+    outcome = run(folder, against(split_photos, seed=3), Colleague())
+
+    assert outcome.decision.promote
+    assert not outcome.promoted
+    assert outcome.reason == (
+        "published but not promoted: it was measured against"
+        f" version {measured_against}, but version {other} is in service now"
+    )
+    assert store.champion() == other
+    assert outcome.version.number in store.versions()
+
+
+def test_what_is_published_and_promoted_is_so_within_what_is_given(split_photos: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path / "models")
+    seen = []
+
+    @contextmanager
+    def within() -> Iterator[None]:
+        seen.append(store.versions())
+        yield
+        seen.append(store.versions())
+
+    train(Request(TINY, split_photos, "test"), store, tmp_path / "data", Recorder(), within)
+
+    assert seen == [(), (1,), (1,), (1,)]
+
+
+def test_nothing_is_published_where_that_is_refused(split_photos: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path / "models")
+
+    @contextmanager
+    def within() -> Iterator[None]:
+        raise InterruptedError
+        yield
+
+    with pytest.raises(InterruptedError):
+        train(Request(TINY, split_photos, "test"), store, tmp_path / "data", Recorder(), within)
+
+    assert store.versions() == ()
+
+
+def test_a_head_has_its_temperature_from_photos_that_it_was_not_fitted_on(split_photos: Path, tmp_path: Path) -> None:
+    """Those are training photos: other ones to validate with change what is measured, and not the version."""
+    photos = dataset.read(split_photos)
+    fewer = photos.with_only({"validation": photos.splits["validation"][:3]})
+
+    one = run(tmp_path / "one", Request(TINY, photos, "test")).version.manifest
+    other = run(tmp_path / "other", Request(TINY, fewer, "test")).version.manifest
+
+    assert one.temperature == other.temperature != 1.0
+    assert one.weights == other.weights
+    assert one.metrics["validation"].photos == 12
+    assert other.metrics["validation"].photos == 3
+
+
+def test_a_single_photo_of_a_class_leaves_the_temperature_to_the_validation_photos(
+    split_photos: Path, tmp_path: Path
+) -> None:
+    photos = dataset.read(split_photos)
+    dogs = tuple(photo for photo in photos.splits["train"] if photo.label)
+    lonely = photos.with_only({"train": (photos.splits["train"][0], *dogs)})
+
+    version = run(tmp_path, Request(TINY, lonely, "test")).version
+
+    assert version.manifest.lineage.dataset.photos["train"] == {"cat": 1, "dog": 16}
+    assert version.manifest.temperature != 1.0
+
+
+def test_an_observer_is_told_of_the_phases_and_epochs(split_photos: Path, tmp_path: Path) -> None:
+    head, finetune = Recorder(), Recorder()
+    request = Request(TINY, split_photos, "test")
+
+    run(tmp_path, request, head)
+    config = replace(TINY, strategy="finetune", stages=(Stage(224, 1, 8),), policy="float32")
+    run(tmp_path, replace(request, config=config), finetune)
+
+    assert head.phases == ["features", "fitting", "measuring", "publishing"]
+    assert finetune.phases == ["features", "fitting", *head.phases]
+    assert [row["epoch"] for row, _ in finetune.epochs] == [1]
+    assert np.isfinite(finetune.epochs[0][0]["val_log_loss"])
+
+
+def test_photos_that_cannot_be_read_are_not_counted(tmp_path: Path) -> None:
+    class Patient(Recorder):
+        def skipped(self, photo: dataset.Photo, error: Exception) -> None:
+            skipped.append(photo.name)
+
+    skipped: list[str] = []
+    for place, split in enumerate(("train", "validation", "test")):
+        draw_set(tmp_path / "photos" / split, 4, first=100 * place)
+        (tmp_path / "photos" / split / "cat" / f"{split}.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
+
+    version = run(tmp_path, Request(TINY, tmp_path / "photos", "test"), Patient()).version
+
+    assert set(version.manifest.lineage.dataset.photos) == {"train", "validation", "test"}
+    assert all(counts == {"cat": 4, "dog": 4} for counts in version.manifest.lineage.dataset.photos.values())
+    assert skipped == ["train.jpg", "validation.jpg", "test.jpg"]

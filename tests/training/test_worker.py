@@ -1,0 +1,237 @@
+"""The worker on a real queue, with jobs that only wait or fail."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from time import time
+
+import pytest
+
+from catdog.database import Database
+from catdog.errors import DatasetError
+from catdog.jobs import ATTEMPTS, Jobs, Lease, Status, log_file
+from tests.waiting import PATIENCE_SECONDS, until
+from training import worker as module
+from training.interruptions import Interrupted, Interruptions, Reason
+from training.worker import Run, Worker
+
+HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+
+@pytest.fixture(autouse=True)
+def signals_as_before() -> Iterator[None]:
+    before = [signal.getsignal(number) for number in HANDLED]
+    yield
+    for number, handler in zip(HANDLED, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RENEW_SECONDS", 0.01)
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
+
+
+@pytest.fixture
+def jobs(database: Database) -> Jobs:
+    return Jobs(database)
+
+
+def work(jobs: Jobs, run: Run, folder: Path) -> None:
+    Worker(jobs, run, folder, "one").work(until_idle=True)
+
+
+def succeed(lease: Lease, interruptions: Interruptions) -> None:
+    print("all is well")  # noqa: T201  # as a trainer does
+    lease.end(Status.SUCCEEDED, "promoted")
+
+
+def wait_for_ever(lease: Lease, interruptions: Interruptions) -> None:
+    Event().wait(PATIENCE_SECONDS)
+
+
+@contextmanager
+def meanwhile(act: Callable[[], None]) -> Iterator[None]:
+    """Call `act` on a thread; what it raises is raised at the end."""
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(act)
+        yield
+        future.result(PATIENCE_SECONDS)
+
+
+def is_running(jobs: Jobs) -> bool:
+    return bool(jobs.running())
+
+
+def test_a_worker_runs_what_waits_and_ends(jobs: Jobs, tmp_path: Path) -> None:
+    submitted = [jobs.submit({"n": n}) for n in range(3)]
+
+    work(jobs, succeed, tmp_path)
+
+    assert {jobs.get(job.id).status for job in submitted} == {Status.SUCCEEDED}
+    assert [log_file(tmp_path, job.id).read_text() for job in submitted] == ["all is well\n"] * 3
+
+
+def test_a_job_that_fails_says_why_and_the_next_one_runs(
+    jobs: Jobs, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first, second, third = (jobs.submit({"n": n}) for n in range(3))
+
+    def run(lease: Lease, interruptions: Interruptions) -> None:
+        if lease.job.id == first.id:
+            raise DatasetError("there is no photo of cat; add some")
+        if lease.job.id == second.id:
+            raise KeyError("something nobody foresaw")
+        succeed(lease, interruptions)
+
+    work(jobs, run, tmp_path)
+
+    assert jobs.get(first.id).reason == "there is no photo of cat; add some"
+    assert jobs.get(second.id).reason == (
+        "it failed unexpectedly (KeyError: 'something nobody foresaw'); the job's log says where"
+    )
+    assert "Traceback" in log_file(tmp_path, second.id).read_text()
+    assert "Traceback" not in capfd.readouterr().err
+    assert jobs.get(third.id).status is Status.SUCCEEDED
+
+
+def test_what_a_library_prints_by_itself_is_in_the_log_of_the_job(jobs: Jobs, tmp_path: Path) -> None:
+    job = jobs.submit({})
+
+    def run(lease: Lease, interruptions: Interruptions) -> None:
+        os.write(2, b"from a library\n")
+        succeed(lease, interruptions)
+
+    work(jobs, run, tmp_path)
+
+    assert "from a library\n" in log_file(tmp_path, job.id).read_text()
+
+
+def test_a_cancelled_job_ends_wherever_it_is(jobs: Jobs, tmp_path: Path) -> None:
+    job = jobs.submit({})
+
+    def cancel() -> None:
+        until(lambda: is_running(jobs))
+        jobs.cancel(job.id)
+
+    with meanwhile(cancel):
+        work(jobs, wait_for_ever, tmp_path)
+
+    assert (jobs.get(job.id).status, jobs.get(job.id).reason) == (Status.CANCELLED, "cancelled while it ran")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_worker_puts_its_job_back(jobs: Jobs, tmp_path: Path, number: signal.Signals) -> None:
+    job = jobs.submit({})
+
+    def stop() -> None:
+        until(lambda: is_running(jobs))
+        os.kill(os.getpid(), number)
+
+    with meanwhile(stop):
+        Worker(jobs, wait_for_ever, tmp_path).work()
+
+    assert (jobs.get(job.id).status, jobs.get(job.id).attempts) == (Status.QUEUED, 0)
+
+
+def test_a_worker_that_lost_its_job_lets_go_of_it(jobs: Jobs, tmp_path: Path) -> None:
+    job = jobs.submit({})
+    runs = []
+
+    def run(lease: Lease, interruptions: Interruptions) -> None:
+        runs.append(lease.job.attempts)
+        if len(runs) == ATTEMPTS:
+            succeed(lease, interruptions)
+        else:
+            jobs.give_up("one", "it seemed dead")
+            wait_for_ever(lease, interruptions)
+
+    work(jobs, run, tmp_path)
+
+    assert runs == [1, 2]
+    assert jobs.get(job.id).status is Status.SUCCEEDED
+
+
+def test_a_lease_is_held_for_as_long_as_the_job_runs(
+    jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("catdog.jobs.LEASE_SECONDS", 0.5)
+    job = jobs.submit({})
+
+    def run(lease: Lease, interruptions: Interruptions) -> None:
+        ended = lease.job.started_at + 2 if lease.job.started_at else 0
+        until(lambda: time() > ended)
+        assert not jobs.is_waiting()
+        succeed(lease, interruptions)
+
+    work(jobs, run, tmp_path)
+
+    assert (jobs.get(job.id).status, jobs.get(job.id).attempts) == (Status.SUCCEEDED, 1)
+
+
+def test_a_job_that_does_not_end_when_it_is_asked_to_is_ended_with_its_worker(
+    database_url: str, jobs: Jobs, tmp_path: Path
+) -> None:
+    """In a process of its own, for it ends."""
+    job = jobs.submit({})
+    script = f"""
+import signal
+from pathlib import Path
+from catdog.database import Database
+from catdog.jobs import Jobs
+from training import worker
+from training.interruptions import Interrupted, Reason
+
+worker.RENEW_SECONDS = 0.01
+worker.GRACE_SECONDS[Reason.CANCELLED] = 0.1
+
+def deaf(lease, interruptions):
+    while True:
+        try:
+            signal.pause()
+        except Interrupted:
+            pass
+
+worker.Worker(Jobs(Database({database_url!r})), deaf, Path({str(tmp_path)!r})).work()
+"""
+    with subprocess.Popen([sys.executable, "-c", script]) as process:
+        until(lambda: is_running(jobs))
+        jobs.cancel(job.id)
+        assert process.wait(PATIENCE_SECONDS) == 0
+
+    assert jobs.get(job.id).status is Status.CANCELLED
+
+
+def test_a_step_that_counts_is_taken_whole() -> None:
+    interruptions = Interruptions()
+    interruptions.install()
+    taken = []
+
+    def take() -> None:
+        with interruptions.shielded():
+            interruptions.ask(Reason.CANCELLED)
+            taken.append("whole")
+
+    with pytest.raises(Interrupted) as caught:
+        take()
+
+    assert taken == ["whole"]
+    assert caught.value.reason is Reason.CANCELLED
+
+
+def test_what_is_asked_is_raised_once() -> None:
+    interruptions = Interruptions()
+    interruptions.install()
+    with pytest.raises(Interrupted):
+        interruptions.ask(Reason.CANCELLED)
+
+    os.kill(os.getpid(), signal.SIGTERM)
+    interruptions.check()
+
+    assert interruptions.reason is Reason.CANCELLED

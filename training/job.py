@@ -1,0 +1,180 @@
+"""One job of the queue, from stored pictures to a version in service or the reason why not."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+from catdog.datasets import Datasets
+from catdog.errors import DatasetError, ImageError, StoreError
+from catdog.failpoints import failpoint
+from catdog.jobs import Lease, Status
+from catdog.manifest import Decision
+from catdog.store import Store, Version
+from training import doctor, stored
+from training.config import Config
+from training.dataset import Dataset, Photo
+from training.doctor import Findings
+from training.interruptions import Interruptions
+from training.progress import Observer, Phase, Terminal
+from training.train import Outcome, Request, promote, train
+
+REPORT_SECONDS: Final = 1.0  # between two reports of progress
+PHOTOS_REPORTED: Final = 100  # of one finding; the log has all of them
+
+# Where each phase begins and ends in the whole; the doctor's look is the first that new photos get.
+SHARES: Final[Mapping[str, Mapping[str, tuple[float, float]]]] = {
+    "head": {"examining": (0.0, 0.8), "fitting": (0.8, 0.9), "measuring": (0.9, 0.95), "publishing": (0.95, 1.0)},
+    "finetune": {"examining": (0.0, 0.1), "fitting": (0.1, 0.9), "measuring": (0.9, 0.98), "publishing": (0.98, 1.0)},
+}
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs jobs on the pictures and versions of one place; the newest `keep_versions` stay."""
+
+    store: Store
+    datasets: Datasets
+    data_dir: Path
+    keep_versions: int
+
+    def run(self, lease: Lease, interruptions: Interruptions) -> None:
+        """Take the job to its end; what is raised is why it failed."""
+
+        @contextmanager
+        def within() -> Iterator[None]:
+            """Publishing and promoting are taken whole, and by the job's one worker."""
+            with interruptions.shielded(), lease.held():
+                yield
+
+        request = lease.job.request
+        published = self._published(lease.job.id)
+        if published is None:
+            observer = JobObserver(lease, SHARES[request["strategy"]])
+            dataset = self._prepare(lease, observer)
+            outcome = train(self._request(lease, dataset), self.store, self.data_dir, observer, within)
+        else:  # by a worker that died before it could say so
+            outcome = promote(request["promote"], self.store, published, _decision(published), within)
+        self._end(lease, outcome)
+        self.store.prune(self.keep_versions)
+
+    def _published(self, job: str) -> Version | None:
+        """The version that came of the job, if one did."""
+        for number in reversed(self.store.versions()):
+            try:
+                version = self.store.open(number)
+            except StoreError:
+                continue
+            if version.manifest.lineage.job == job:
+                return version
+        return None
+
+    def _prepare(self, lease: Lease, observer: "JobObserver") -> Dataset:
+        """The photos to train on: looked at by the doctor, and without what spoils them."""
+        observer.begin("examining")
+        classes, splits = stored.photos(self.datasets, lease.job.request["dataset"])
+        champion = self.store.open(self.store.champion())
+        architecture, arrays = champion.manifest.architecture, champion.load()
+        findings = doctor.examine(
+            classes, splits, architecture, arrays, self.data_dir / "features", progress=observer.examined
+        )
+        mended, dropped = doctor.mend(splits, findings)
+        print(findings.table(), f"{len(dropped)} photos are left out", sep="\n\n", flush=True)
+        lease.report("findings", {"findings": len(findings.findings)}, findings=_as_data(findings))
+        try:
+            return Dataset(classes, mended)
+        except DatasetError as error:
+            if not dropped:
+                raise
+            raise DatasetError(
+                f"{error}; {len(dropped)} photos were left out, because they can't be read or because another split"
+                " has the same picture or nearly: the findings name them"
+            ) from error
+
+    def _request(self, lease: Lease, dataset: Dataset) -> Request:
+        request = lease.job.request
+        return Request(
+            _config(request),
+            dataset,
+            command=f"POST /retrain {json.dumps(request)}",
+            notes=request.get("notes", ""),
+            resume=lease.job.attempts > 1,
+            promote=request["promote"],
+            job=lease.job.id,
+        )
+
+    def _end(self, lease: Lease, outcome: Outcome) -> None:
+        decision = {**outcome.decision.model_dump(mode="json"), "promoted": outcome.promoted}
+        number = outcome.version.number
+        lease.end(Status.SUCCEEDED, f"version {number}: {outcome.reason}", version=number, decision=decision)
+
+
+class JobObserver(Observer):
+    """Tells the job how far it is, and the log what happens."""
+
+    def __init__(self, lease: Lease, shares: Mapping[str, tuple[float, float]]) -> None:
+        self._lease = lease
+        self._shares = shares
+        self._log = Terminal()
+        self._said: dict[str, Any] = {}
+        self._reported = 0.0
+        self._started = monotonic()
+
+    def begin(self, phase: str) -> None:
+        """A phase begins that may be none of a training's own."""
+        self._started = monotonic()
+        self._say(phase=phase, progress=self._shares.get(phase, (self._said.get("progress", 0.0), 0))[0])
+
+    def examined(self, share: float) -> None:
+        """So much of the doctor's look is done, 0-1."""
+        self.progress(share, (monotonic() - self._started) * (1 - share) / share)
+
+    def skipped(self, photo: Photo, error: ImageError) -> None:
+        self._log.skipped(photo, error)
+
+    def phase(self, name: Phase) -> None:
+        if name == "publishing":
+            failpoint("job.trained")
+        self.begin(name)
+
+    def progress(self, share: float, seconds_left: float | None) -> None:
+        self._log.progress(share, seconds_left)
+        if monotonic() - self._reported < REPORT_SECONDS:
+            return
+        first, last = self._shares.get(self._said["phase"], (self._said["progress"], self._said["progress"]))
+        self._say(progress=round(first + share * (last - first), 4), seconds_left=seconds_left)
+
+    def epoch(self, row: Mapping[str, float], epochs: int) -> None:
+        self._log.epoch(row, epochs)
+        self._lease.report("epoch", {**row, "epochs": epochs})
+        self._say(epoch=row["epoch"], epochs=epochs, metrics=dict(row))
+
+    def _say(self, **news: Any) -> None:
+        self._reported = monotonic()
+        self._said = self._said | {"seconds_left": None} | news
+        self._lease.report("progress", self._said, progress=self._said)
+
+
+def _config(request: Mapping[str, Any]) -> Config:
+    config = Config(strategy=request["strategy"], unfreeze=request.get("unfreeze", Config.unfreeze))
+    (stage,) = config.stages
+    asked = {name: request[name] for name in ("epochs", "batch_size") if name in request}
+    return replace(config, stages=(replace(stage, **asked),))
+
+
+def _decision(version: Version) -> Decision:
+    decision = version.manifest.decision
+    assert decision is not None  # noqa: S101  # every job's version has one
+    return decision
+
+
+def _as_data(findings: Findings) -> list[dict[str, Any]]:
+    """What the job's record keeps of them: of a long list its beginning, and how long it is."""
+    found = []
+    for finding in findings.findings:
+        first = finding.model_copy(update={"photos": finding.photos[:PHOTOS_REPORTED]})
+        found.append({**first.model_dump(mode="json"), "count": len(finding.photos)})
+    return found

@@ -1,0 +1,60 @@
+"""The commands that work on what the service collects: each takes the parsed arguments and prints what it did."""
+
+import sys
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from catdog.database import Database
+from catdog.datasets import Datasets
+from catdog.store import Store
+from training.dataset import Photo
+
+
+def import_folder(arguments: Namespace) -> None:
+    from training import stored
+
+    added, skipped = stored.import_folder(arguments.folder, _datasets(arguments), arguments.dataset)
+    for file, reason in skipped:
+        print(f"skipped {file}: {reason}", file=sys.stderr)
+    new = sum(one.is_new for one in added)
+    print(f"{new:,} pictures are new in {arguments.dataset}, which had {len(added) - new:,} of them already")
+
+
+def doctor(arguments: Namespace) -> None:
+    from training.doctor import examine
+
+    classes, splits = _to_examine(arguments)
+    store = Store(arguments.models)
+    champion = store.open(store.champion())
+    cache = arguments.data_dir / "features"
+    findings = examine(classes, splits, champion.manifest.architecture, champion.load(), cache)
+    print(findings.model_dump_json(indent=2) if arguments.json else findings.table())
+
+
+def worker(arguments: Namespace) -> None:
+    from training.limits import default_threads, limit
+
+    limit(arguments.threads or default_threads())  # before anything starts threads of its own
+    from catdog.jobs import Jobs
+    from training.job import Runner
+    from training.worker import Worker
+
+    runner = Runner(Store(arguments.models), _datasets(arguments), arguments.data_dir, arguments.keep_versions)
+    Worker(Jobs(_database(arguments)), runner.run, arguments.data_dir, arguments.name).work(arguments.until_idle)
+
+
+def _to_examine(arguments: Namespace) -> tuple[Sequence[str], Mapping[str, Sequence[Photo]]]:
+    from training import stored
+
+    if arguments.dataset is not None:
+        return stored.photos(_datasets(arguments), arguments.dataset)
+    return stored.of_folder(arguments.data)
+
+
+def _database(arguments: Namespace) -> Database:
+    return Database.of(Path(arguments.data_dir), arguments.database_url)
+
+
+def _datasets(arguments: Namespace) -> Datasets:
+    return Datasets(_database(arguments), Path(arguments.data_dir))

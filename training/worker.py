@@ -1,0 +1,169 @@
+"""Runs jobs of the queue, one after another, each while it holds the job's lease."""
+
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic
+from uuid import uuid4
+
+from catdog.errors import CatdogError, DatabaseUnavailable, LeaseLost
+from catdog.jobs import LEASE_SECONDS, Jobs, Lease, Status, log_file
+from training.interruptions import Interrupted, Interruptions, Reason
+
+LOOK_SECONDS = 1.0  # between two looks at an empty queue
+RENEW_SECONDS = 2.0  # between two signs of life
+# That a job gets to end by itself once it is asked to; whoever stops the worker waits a little longer for it.
+GRACE_SECONDS = {Reason.CANCELLED: 10.0, Reason.LOST: 10.0, Reason.STOPPED: 6.0}
+
+Run = Callable[[Lease, Interruptions], None]  # runs the job to its end
+
+
+class Worker:
+    """`run` takes a job to its end; what it raises is the job's failure."""
+
+    def __init__(self, jobs: Jobs, run: Run, data_dir: Path, name: str | None = None) -> None:
+        self._jobs = jobs
+        self._run = run
+        self._data_dir = data_dir
+        self._interruptions = Interruptions()
+        self.name = name or f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"[-64:]
+
+    def work(self, until_idle: bool = False) -> None:
+        """Run jobs until SIGTERM or Ctrl-C, which puts the running one back; with `until_idle` until none waits."""
+        self._interruptions.install()
+        try:
+            while self._interruptions.reason is not Reason.STOPPED and (self._next() or not until_idle):
+                pass
+        except Interrupted:  # between two jobs
+            pass
+        _say("the worker ends")
+
+    def _next(self) -> bool:
+        """Run the job that waits longest; else wait a little, and return False."""
+        lease = self._claim()
+        if lease is None:
+            Event().wait(LOOK_SECONDS)
+            return False
+        _say(f"job {lease.job.id} begins, attempt {lease.job.attempts}")
+        with Heart(lease, self._interruptions), _output_into(log_file(self._data_dir, lease.job.id)):
+            self._run_one(lease)
+        _say(f"job {lease.job.id}: {self._jobs.get(lease.job.id).status}")
+        self._interruptions.forget()
+        return True
+
+    def _claim(self) -> Lease | None:
+        lease = None
+        try:
+            with self._interruptions.shielded():
+                lease = self._jobs.claim(self.name)
+        except DatabaseUnavailable as error:
+            _say(error.reason)
+        except Interrupted as interrupted:  # just when it had come
+            if lease is not None:
+                _settle(lease, interrupted.reason)
+            raise
+        return lease
+
+    def _run_one(self, lease: Lease) -> None:
+        try:
+            self._run(lease, self._interruptions)
+        except Interrupted as interrupted:
+            _settle(lease, interrupted.reason)
+        except LeaseLost as error:
+            _say(str(error))
+        except Exception as error:  # whatever it was, it is the end of this job and not of the worker
+            traceback.print_exc()
+            with _unless_lost():
+                lease.end(Status.FAILED, _sentence(error))
+
+
+class Heart(Thread):
+    """Renews a lease while the job runs, and ends the process where the job doesn't end when it should."""
+
+    def __init__(self, lease: Lease, interruptions: Interruptions) -> None:
+        super().__init__(name="heart", daemon=True)
+        self._lease = lease
+        self._interruptions = interruptions
+        self._over = Event()
+        self._renewed = monotonic()
+
+    def __enter__(self) -> None:
+        self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join()
+
+    def run(self) -> None:
+        while not self._over.wait(RENEW_SECONDS):
+            self._beat()
+            if (reason := self._interruptions.reason) and self._interruptions.seconds_ago > GRACE_SECONDS[reason]:
+                _settle(self._lease, reason)
+                _say("the job didn't end when it was asked to: the worker ends")
+                os._exit(0)
+
+    def _beat(self) -> None:
+        try:
+            if self._lease.renew():
+                self._interruptions.ask(Reason.CANCELLED)
+            self._renewed = monotonic()
+        except LeaseLost:
+            if not self._over.is_set():
+                self._interruptions.ask(Reason.LOST)
+        except (DatabaseUnavailable, OSError) as error:
+            _say(f"the lease can't be renewed: {error}")
+            if monotonic() - self._renewed > LEASE_SECONDS:
+                self._interruptions.ask(Reason.LOST)
+
+
+def _settle(lease: Lease, reason: Reason) -> None:
+    """What becomes of a job that was interrupted."""
+    with _unless_lost():
+        match reason:
+            case Reason.CANCELLED:
+                lease.end(Status.CANCELLED, "cancelled while it ran")
+            case Reason.STOPPED:
+                lease.release("its worker was stopped; another goes on with it")
+            case Reason.LOST:
+                pass
+
+
+@contextmanager
+def _unless_lost() -> Iterator[None]:
+    try:
+        yield
+    except LeaseLost as error:
+        _say(str(error))
+
+
+def _sentence(error: Exception) -> str:
+    """What a user is told; the log has the trace."""
+    if isinstance(error, CatdogError | OSError):
+        return str(error)
+    return f"it failed unexpectedly ({type(error).__name__}: {error}); the job's log says where"
+
+
+@contextmanager
+def _output_into(file: Path) -> Iterator[None]:
+    """Append what this process prints to a file, libraries that print by themselves included."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    before = os.dup(1), os.dup(2)
+    try:
+        with file.open("a", buffering=1, encoding="utf-8") as output:
+            for descriptor in (1, 2):
+                os.dup2(output.fileno(), descriptor)
+            with redirect_stdout(output), redirect_stderr(output):
+                yield
+    finally:
+        for descriptor, saved in zip((1, 2), before, strict=True):
+            os.dup2(saved, descriptor)
+            os.close(saved)
+
+
+def _say(line: str) -> None:
+    print(f"catdog worker: {line}", file=sys.stderr, flush=True)
