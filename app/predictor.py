@@ -33,6 +33,10 @@ class Champion:
     def __str__(self) -> str:
         return f"version {self.manifest.version} ({', '.join(self.manifest.classes)}; {self.engine.precision})"
 
+    def is_on_the_graph_of(self, other: "Champion") -> bool:
+        """Whether both are heads on one backbone; those that are loaded beside each other then share its graph."""
+        return self.backbone == other.backbone and self.manifest.head == other.manifest.head == "pooled"
+
     def predict(self, pixels: NDArray[np.uint8]) -> Prediction:
         """The answer for uint8 RGB (224, 224, 3), 0-255."""
         logits = self.engine.infer(pixels[np.newaxis]).logits

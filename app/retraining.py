@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from time import time
 
+import anyio
 from anyio import CapacityLimiter, to_thread
 
 from app.runner import STOP_SECONDS, Runner, check_installed
@@ -27,6 +28,7 @@ class Retraining:
         self.jobs = jobs
         self._runner = runner
         self._worker: str | None = None
+        self._accepted = asyncio.Event()  # a job was, just now
         self.is_leaving = False  # the service is about to end, and watchers shouldn't hold it up
         self._threads = CapacityLimiter(4)  # watchers share them, so that they never take those of predictions
 
@@ -34,7 +36,9 @@ class Retraining:
         """Queue a job; raises QueueFull, KeyReused, TrainerMissing."""
         if self._runner is not None:
             check_installed()
-        return await to_thread.run_sync(self.jobs.submit, request, key, limiter=self._threads)
+        job = await to_thread.run_sync(self.jobs.submit, request, key, limiter=self._threads)
+        self._accepted.set()
+        return job
 
     async def get(self, job: str) -> Job:
         """The job with that id, or the LATEST one; raises JobNotFound."""
@@ -72,7 +76,9 @@ class Retraining:
             except (CatdogError, OSError) as error:
                 if told != (told := str(error)):
                     logger.error("jobs can't be supervised: %s", getattr(error, "reason", error))
-            await asyncio.sleep(SUPERVISE_SECONDS)
+            self._accepted.clear()
+            with anyio.move_on_after(SUPERVISE_SECONDS):
+                await self._accepted.wait()
 
     def _supervise_once(self) -> None:
         if self._runner is None:

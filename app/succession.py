@@ -24,7 +24,8 @@ class Succession:
     """Which version serves.
 
     One step at a time, on a thread. The next version is loaded beside the one in service, which goes on until the
-    next has answered; what runs by then ends on the old one, whose memory is then given back.
+    next has answered; what runs by then ends on the old one, whose memory is then given back. Heads on one graph are
+    kept, for each is a few kilobytes: a rollback among them loads nothing.
     """
 
     def __init__(self, predictor: Predictor, settings: Settings) -> None:
@@ -32,10 +33,11 @@ class Succession:
         self._settings = settings
         self._store = Store(settings.models_dir)
         self._turn = CapacityLimiter(1)
-        self._failed: int | None = None  # the version that couldn't be loaded last, not to be tried before
-        self._retry_at = 0.0  # on the monotonic clock
-        self._logged: str | None = None  # why, so that it isn't said twice
-        self._left: weakref.ref[Champion] | None = None  # the version before
+        self._tried: int | None = None  # the version that couldn't be loaded last
+        self._retry_at = 0.0  # when it may be tried again, on the monotonic clock
+        self._logged: str | None = None  # why it couldn't
+        self._heads: dict[int, Champion] = {}  # those that have served on the graph in service, by version
+        self._left: weakref.ref[Champion] | None = None  # the version before, where its graph is to go
         self._trimmed = True
 
     async def follow(self) -> None:
@@ -65,9 +67,9 @@ class Succession:
 
     def _catch_up(self) -> None:
         began, version = perf_counter(), self._store.champion()
-        if version == self._failed and monotonic() < self._retry_at:
+        if version == self._tried and monotonic() < self._retry_at:
             return
-        self._failed, self._retry_at = version, monotonic() + RETRY_SECONDS
+        self._tried, self._retry_at = version, monotonic() + RETRY_SECONDS
         self._take_over(self._loaded(version), began)
 
     def _promote(self, version: int) -> Champion:
@@ -93,6 +95,9 @@ class Succession:
         serving = self._predictor.serving
         if serving is not None and serving.manifest.version == version:
             return serving
+        if (known := self._heads.get(version)) is not None:
+            self._store.open(version).verify()  # it may have been damaged, or deleted, since
+            return known
         from app.loading import load  # here, on the thread, because it brings OpenVINO
 
         self._trimmed = False
@@ -101,11 +106,16 @@ class Succession:
     def _take_over(self, champion: Champion, began: float) -> None:
         """Swap one reference."""
         old = self._predictor.serving
-        self._predictor.problem = self._failed = self._logged = None
+        self._predictor.problem = self._tried = self._logged = None
         if champion is old:
             return
         self._predictor.swap(champion)
-        self._left = weakref.ref(old) if old else None
+        if old is not None and champion.is_on_the_graph_of(old):
+            self._heads |= {each.manifest.version: each for each in (old, champion)}
+            self._left = None
+        else:
+            self._heads = {}
+            self._left = weakref.ref(old) if old else None
         address, seconds = self._settings.address, perf_counter() - began
         logger.info("%s serves %s, loaded in %.1f s", address, champion, seconds)
 

@@ -1,4 +1,4 @@
-"""Measure side by side with the usual way: `python -m benchmarks [serving] [training]`."""
+"""Measure side by side with the usual way: `python -m benchmarks [serving] [training] [retraining]`."""
 
 import signal
 import sys
@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import photos, serving, training, versions
+from benchmarks import photos, retraining, serving, training, versions
+from benchmarks.client import Upload
 from benchmarks.machine import Machine
 from benchmarks.processes import ROOT, BenchmarkError
 from benchmarks.results import Results
 from catdog.errors import CatdogError
 from catdog.version import Version
 
-PARTS = ("serving", "training")
+PARTS = ("serving", "training", "retraining")
 FULL_WIDTH = "full width, random arrays"
+WIDENED = "the same widened to full width"
 STOPPED = 130  # exit status after Ctrl-C, as shells have it
 
 
@@ -57,7 +59,28 @@ def _measure(arguments: Namespace, folder: Path) -> Results:
         )
     elif "training" in parts:
         notes.append(f"Training was skipped: it needs photos in ../{training.PHOTOS.relative_to(ROOT.parent)}.")
-    return Results(Machine.this(), notes, served, trained)
+    retrained: Sequence[retraining.Retraining] = ()
+    if "retraining" in parts and retraining.PHOTOS.is_dir():
+        retrained = _retraining(shipped, folder)
+        notes.append(
+            "Retraining: whole jobs, from the request to the end; predictions at a constant rate of half of what the"
+            " service can do, from the moment that each was due, percentiles as medians over windows of 5 s."
+        )
+    elif "retraining" in parts:
+        notes.append(f"Retraining was skipped: it needs photos in ../{retraining.PHOTOS.relative_to(ROOT.parent)}.")
+    return Results(Machine.this(), notes, served, trained, retrained)
+
+
+def _retraining(shipped: Version, folder: Path) -> list[retraining.Retraining]:
+    models = {
+        f"version 1, width {shipped.manifest.width:g}": shipped,
+        WIDENED: versions.widened(shipped, folder / "widened"),
+    }
+    uploads = [Upload.of(photo) for photo in photos.photos()]
+    return [
+        retraining.measure(name, version, uploads, folder / f"retraining-{number}")
+        for number, (name, version) in enumerate(models.items())
+    ]
 
 
 def _serving(arguments: Namespace, shipped: Version, folder: Path) -> list[serving.Comparison]:

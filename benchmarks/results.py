@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import plot, serving, training
+from benchmarks import plot, retraining, serving, training
 from benchmarks.machine import Machine
 from benchmarks.serving import OURS, TUTORIAL, Summary
 from benchmarks.targets import targets
@@ -22,6 +22,7 @@ class Results:
     notes: Sequence[str]
     served: Sequence[serving.Comparison] = ()
     trained: training.Comparison | None = None
+    retrained: Sequence[retraining.Retraining] = ()
 
     def write(self, folder: Path) -> Path:
         """Write everything below `folder`, named by day and processor; returns the Markdown file."""
@@ -45,12 +46,14 @@ class Results:
             lines += ["", f"![Requests a second]({plotted})"]
         if self.trained:
             lines += ["", "## Training", "", *_training(self.trained)]
+        if self.retrained:
+            lines += ["", "## Retraining", "", *_retraining(self.retrained)]
         return "\n".join(lines) + "\n"
 
     def _targets(self) -> Iterator[str]:
         yield f"| what | {TUTORIAL} | {OURS} | ratio | n | target | reached |"
         yield "|---|---:|---:|---:|---|---|---|"
-        for row in targets(self.served, self.trained):
+        for row in targets(self.served, self.trained, self.retrained):
             numbers = f"{_number(row.tutorial)} | {_number(row.ours)} | {row.ratio_text or NONE}"
             yield f"| {row.what} | {numbers} | {row.n} | {row.target} | {'yes' if row.reached else '**no**'} |"
 
@@ -76,6 +79,7 @@ class Results:
             "notes": list(self.notes),
             "serving": [_raw_serving(comparison) for comparison in self.served],
             "training": asdict(self.trained) if self.trained else None,
+            "retraining": [asdict(each) for each in self.retrained],
         }
 
 
@@ -106,6 +110,27 @@ def _training(measured: training.Comparison) -> Iterator[str]:
         yield f"| {name} | {_number(each.seconds)} | {each.accuracy:.1%} | {epochs} |"
     yield ""
     yield f"{measured.train_photos:,} photos to train on, {measured.validation_photos:,} to validate with."
+
+
+def _retraining(measured: Sequence[retraining.Retraining]) -> Iterator[str]:
+    yield (
+        "| model | retrain, nothing known (s) | every photo known (s) | 100 photos new (s) | requests a second"
+        " | p99 alone, thrice (ms) | beside a training (ms) | across swaps of heads (ms) | of backbones (ms)"
+        " | resident (MB) |"
+    )
+    yield "|---|" + "---:|" * 9
+    for each in measured:
+        jobs, beside = each.jobs, (each.training, each.swaps.predictions, each.backbone_swaps.predictions)
+        cells = [
+            *map(_number, (jobs.first, jobs.again, jobs.with_new, each.training.requests_a_second)),
+            ", ".join(_number(one.alone_p99_milliseconds) for one in beside),
+            *(_number(one.beside_p99_milliseconds) for one in beside),
+            _number(each.swaps.end_bytes, 1e-6),
+        ]
+        yield f"| {each.model} | {' | '.join(cells)} |"
+    yield ""
+    for each in measured:
+        yield f"{each.model}, with new photos: {each.jobs.decision}."
 
 
 def _raw_serving(comparison: serving.Comparison) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from catdog import weights
+from catdog import golden, weights
 from catdog.architecture import Architecture
 from catdog.images import FINGERPRINT
 from catdog.manifest import Dataset, Lineage, Manifest, WeightsFile
@@ -35,6 +35,39 @@ def random(width: float, folder: Path) -> Version:
         weights.write(draft.weights_path, architecture, _arrays(architecture))
         file = WeightsFile.of(draft.weights_path, "float32")
         return draft.publish(lambda number: _manifest(number, width, file))
+
+
+def widened(version: Version, folder: Path) -> Version:
+    """The same network at full width: what it computes stays, at what VGG16 costs.
+
+    Every channel is there several times over, and weighs that much less in the next layer (Chen, Goodfellow & Shlens,
+    "Net2Net", 2016).
+    """
+    narrow = version.manifest.architecture
+    times = round(1 / narrow.width)
+    arrays = {}
+    for name, array in version.load().items():
+        is_first, is_last = name.startswith("block1_conv1/"), name.startswith("predictions/")
+        wide = array if is_last else np.repeat(array, times, axis=-1)
+        if name.endswith("/kernel") and not is_first:
+            wide = np.repeat(wide, times, axis=-2) / np.float32(times)
+        arrays[name] = np.ascontiguousarray(wide, np.float32)
+    with Store(folder).draft() as draft:
+        weights.write(draft.weights_path, Architecture(narrow.classes, 1.0), arrays)
+        file = WeightsFile.of(draft.weights_path, "float32")
+        changed = {"width": 1.0, "weights": file, "golden": None}
+        return draft.publish(lambda number: version.manifest.model_copy(update={"version": number, **changed}))
+
+
+def with_another_backbone(version: Version) -> Version:
+    """Published beside a version: nearly the same network, but not a head on the same backbone."""
+    manifest, arrays = version.manifest, version.load()
+    arrays["block1_conv1/bias"] = arrays["block1_conv1/bias"] + np.float32(0.01)
+    with Store(version.path.parent).draft() as draft:
+        weights.write(draft.weights_path, manifest.architecture, arrays)
+        answers = golden.record(manifest.architecture, arrays, manifest.temperature)
+        changed = {"weights": WeightsFile.of(draft.weights_path, "float32"), "golden": answers}
+        return draft.publish(lambda number: manifest.model_copy(update={"version": number, **changed}))
 
 
 def _arrays(architecture: Architecture) -> Mapping[str, NDArray[np.float32]]:

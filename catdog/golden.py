@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from catdog import calibration
+from catdog import calibration, head
 from catdog.architecture import INPUT_PIXELS, Architecture
 from catdog.engines import Arrays, Engine, Precision
 from catdog.engines.openvino import OpenVINOEngine
@@ -44,9 +44,18 @@ def answers(engine: Engine, temperature: float) -> NDArray[np.float64]:
     return calibration.probabilities(engine.infer(pictures()).logits, temperature)
 
 
-def record(architecture: Architecture, arrays: Arrays, temperature: float) -> Golden:
-    """The answers to keep, computed in float32."""
-    found = answers(OpenVINOEngine(architecture, arrays, "f32"), temperature)
+def record(
+    architecture: Architecture, arrays: Arrays, temperature: float, features: NDArray[np.float32] | None = None
+) -> Golden:
+    """The answers to keep, computed in float32.
+
+    `features` (4, features) are those of the pictures in float32, where they are known and the head is pooled.
+    """
+    if features is None:
+        logits = OpenVINOEngine(architecture, arrays, "f32").infer(pictures()).logits
+    else:
+        logits = head.logits(features, arrays)
+    found = calibration.probabilities(logits, temperature)
     return Golden(pictures=fingerprint(), probabilities=tuple(map(tuple, found.tolist())))
 
 

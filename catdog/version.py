@@ -16,6 +16,16 @@ WEIGHTS = "model.weights.h5"
 MANIFEST = "manifest.json"
 
 
+# What this process has found in files that haven't been touched since: reading 59 MB for each look would be felt.
+_known: dict[tuple[int, ...], WeightsFile] = {}
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """What changes when a file does: the time of the last change of it can't be set back."""
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
 @dataclass(frozen=True)
 class Version:
     """A directory that never changes once it is published."""
@@ -48,11 +58,15 @@ class Version:
         if self.manifest.preprocessing != FINGERPRINT:
             raise BrokenVersion(self.number, "it was trained on photos prepared differently; train it again")
         try:
+            state = _state(self.weights_path)
+            if _known.get(state) == self.manifest.weights:
+                return
             found = WeightsFile.of(self.weights_path, self.manifest.weights.dtype)
         except OSError as error:
             raise BrokenVersion(self.number, f"{WEIGHTS} is missing or can't be read") from error
         if found != self.manifest.weights:
             raise BrokenVersion(self.number, f"{WEIGHTS} is not the file that {MANIFEST} describes")
+        _known[state] = found
 
     def load(self) -> dict[str, NDArray[np.float32]]:
         """Every array of the network by its name in `Architecture.shapes`, after `verify`; else BrokenVersion."""

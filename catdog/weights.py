@@ -6,10 +6,12 @@ Keras 3 (`model.save_weights("*.weights.h5")`) names arrays by the class and ord
 
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
+import weakref
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import h5py
 import numpy as np
@@ -32,6 +34,20 @@ KERAS_2_PATH = re.compile(
     r"(?!optimizer_weights/)(?:.*/)?(?P<layer>block\d+_conv\d+)(?:_\d+)?[/_](?P<array>kernel|bias|W|b)(?:_\d+)?(?::0)?"
 )
 KERAS_2_ARRAYS = {"kernel": "kernel", "bias": "bias", "W": "kernel", "b": "bias"}
+
+
+class _Fingerprinted(NamedTuple):
+    """A backbone whose fingerprint is known, for as long as somebody has it: a training asks for it many times."""
+
+    arrays: Sequence[weakref.ref[NDArray[np.float32]]]
+    digest: str
+
+    def is_of(self, arrays: Sequence[NDArray[np.float32]]) -> bool:
+        known = [ref() for ref in self.arrays]
+        return len(known) == len(arrays) and all(one is other for one, other in zip(known, arrays, strict=True))
+
+
+_last = _Fingerprinted([], "")
 
 
 def read(path: Path, architecture: Architecture) -> dict[str, NDArray[np.float32]]:
@@ -60,25 +76,37 @@ def read_backbone(path: Path, architecture: Architecture) -> dict[str, NDArray[n
 def write(path: Path, architecture: Architecture, arrays: Arrays, dtype: StoredType = "float32") -> None:
     """Write a Keras 3 file, and return once it is on the disk.
 
-    Raises WeightsError, before anything is written, where `arrays` aren't this network's or don't fit `dtype`.
+    Raises WeightsError, before anything is written, where `arrays` aren't this network's or don't fit `dtype`; OSError
+    where the disk is full.
     """
     _refuse_other_names(path.name, arrays, architecture.shapes)
     stored = {name: _packed(path.name, name, arrays[name], shape, dtype) for name, shape in architecture.shapes.items()}
-    with h5py.File(path, "w") as file:
+    content = BytesIO()  # on a full disk HDF5 itself fails where nobody can catch it
+    with h5py.File(content, "w") as file:
         for name, place in _keras_3_paths(architecture.layers).items():
             file[place] = stored[name]
             file[place].parent.attrs["name"] = name.partition("/")[0]
-    with path.open("rb+") as written:
+    with path.open("wb") as written:
+        written.write(content.getbuffer())
+        written.flush()
         os.fsync(written.fileno())
 
 
 def backbone_fingerprint(architecture: Architecture, arrays: Arrays) -> str:
-    """sha256 of the convolutions' arrays: the same for every head on one backbone."""
+    """sha256 of the convolutions' arrays, which nobody may change in place: the same for every head on one backbone."""
+    names = (f"{layer.name}/{array}" for layer in architecture.backbone_layers for array in ("kernel", "bias"))
+    backbone = [arrays[name] for name in sorted(names)]
+    global _last
+    if not _last.is_of(backbone):
+        _last = _Fingerprinted([weakref.ref(array) for array in backbone], fingerprint(backbone))
+    return _last.digest
+
+
+def fingerprint(arrays: Iterable[NDArray[np.float32]]) -> str:
+    """sha256 of the arrays, in their order."""
     digest = sha256()
-    for name in sorted(
-        f"{layer.name}/{array}" for layer in architecture.backbone_layers for array in ("kernel", "bias")
-    ):
-        digest.update(arrays[name].tobytes())
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 

@@ -12,7 +12,7 @@ from catdog.datasets import Datasets, New
 from catdog.jobs import Job, Jobs
 from catdog.store import Store
 from tests.observers import Recorder
-from training import stored
+from training import stored, worker
 from training.config import Config
 from training.job import JobObserver, Runner
 from training.train import Request, train
@@ -60,4 +60,6 @@ class Place:
     def work(self, keep_versions: int = 5) -> None:
         """Run what waits, as a worker."""
         runner = Runner(self.store, self.datasets, self.data_dir, keep_versions)
-        Worker(self.jobs, runner.run, self.data_dir).work(until_idle=True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(worker, "IDLE_SECONDS", 0.0)
+            Worker(self.jobs, runner.run, self.data_dir).work(until_idle=True)

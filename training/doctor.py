@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from catdog.architecture import Architecture
 from catdog.engines import Arrays
@@ -180,9 +181,9 @@ def _listed(kind: Kind, groups: Sequence[Sequence[FoundPhoto]]) -> Iterator[Find
 
 def _mislabelled(photos: Sequence[FoundPhoto], seen: features.Seen, classes: Sequence[str]) -> Iterator[Finding]:
     truth = labels(seen.photos)
-    probabilities = _cross_validated(
-        seen.output.features, truth, np.array([photo.picture for photo in photos], np.int64), len(classes)
-    )
+    pictures = np.array([photo.picture for photo in photos], np.int64)
+    with threadpool_limits(1):  # as for a head
+        probabilities = _cross_validated(seen.output.features, truth, pictures, len(classes))
     said, sure = probabilities.argmax(axis=1), probabilities.max(axis=1, initial=0.0)
     doubted = np.flatnonzero((said != truth) & (sure >= CONFIDENT))
     noted = [

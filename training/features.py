@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from catdog import head
+from catdog import golden, head, weights
 from catdog.architecture import INPUT_PIXELS, Architecture
 from catdog.engines import Arrays, Output
 from catdog.engines.openvino import OpenVINOEngine, best_precision
@@ -133,6 +133,19 @@ def look(
     return _gather(tuple(photo for photo in photos if photo.sha256 in known), known, architecture, arrays)
 
 
+def of_golden_pictures(architecture: Architecture, arrays: Arrays, cache: Path) -> NDArray[np.float32]:
+    """Features (4, features) of `catdog.golden.pictures` in float32, computed once for a backbone."""
+    file = FeatureCache(cache / f"{_fingerprint(architecture, arrays)}.sqlite")
+    names = [f"{golden.fingerprint()} {number} f32" for number in range(len(golden.pictures()))]
+    known = file.read(names)
+    if len(known) < len(names):
+        found = OpenVINOEngine(architecture, arrays, "f32").infer(golden.pictures()).features
+        thumbnails = map(_thumbnail, golden.pictures())
+        known = {name: Entry(*entry) for name, *entry in zip(names, found, thumbnails, strict=True)}
+        file.add(known)
+    return np.stack([known[name].row for name in names])
+
+
 def _batches(photos: Sequence[Photo], progress: Progress | None) -> Iterator[Sequence[Photo]]:
     starts = range(0, len(photos), BATCH)
     hidden = None if progress is None else True  # None hides the bar where there is no terminal
@@ -167,8 +180,8 @@ def _gather(photos: tuple[Photo, ...], known: Mapping[str, Entry], architecture:
 def _fingerprint(architecture: Architecture, arrays: Arrays) -> str:
     """sha256 of all that an entry of the cache depends on, other than the photo."""
     parts = [FORMAT, FINGERPRINT, best_precision(), architecture.head, *LIBRARIES]
-    digest = sha256(" ".join(parts).encode())
-    for layer in architecture.backbone_layers if architecture.head == "pooled" else architecture.layers:
-        digest.update(arrays[f"{layer.name}/kernel"].tobytes())
-        digest.update(arrays[f"{layer.name}/bias"].tobytes())
-    return digest.hexdigest()
+    parts.append(weights.backbone_fingerprint(architecture, arrays))
+    if architecture.head == "classic":
+        names = (f"{layer.name}/{array}" for layer in architecture.head_layers for array in ("kernel", "bias"))
+        parts.append(weights.fingerprint(arrays[name] for name in names))
+    return sha256(" ".join(parts).encode()).hexdigest()

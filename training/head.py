@@ -12,10 +12,12 @@ from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 PENALTIES = 10.0 ** np.arange(-4, 2)  # inverse strengths of the L2 penalty that are tried, the strongest first
 CAUTIOUS = 1e-2  # the one that is taken where none can be tried
 FOLDS = 5
+TOLERANCE = 1e-4  # of the fits that only compare penalties
 
 Features = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -43,8 +45,9 @@ def fit(train: tuple[Features, Labels], classes: int, seed: int = 0) -> Fitted:
     features, labels = train
     scaler = StandardScaler().fit(features.astype(np.float64))
     scaled = scaler.transform(features.astype(np.float64))
-    penalty, logits = _choose(scaled, labels, classes, seed)
-    kernel, bias = _fit(scaled, labels, penalty)
+    with threadpool_limits(1):  # two took over ten times as long, for products of a millisecond
+        penalty, logits = _choose(scaled, labels, classes, seed)
+        kernel, bias = _fit(scaled, labels, penalty)
     kernel = kernel / scaler.scale_[:, None]
     bias = bias - scaler.mean_ @ kernel
     return Fitted(
@@ -57,21 +60,32 @@ def _choose(scaled: Values, labels: Labels, classes: int, seed: int) -> tuple[fl
     folds = min(FOLDS, int(np.bincount(labels, minlength=classes).min()))
     if folds < 2:
         return CAUTIOUS, None
-    logits = np.empty((len(PENALTIES), len(labels), classes))
-    for seen, unseen in StratifiedKFold(folds, shuffle=True, random_state=seed % 2**32).split(scaled, labels):
-        for place, penalty in enumerate(PENALTIES):
-            kernel, bias = _fit(scaled[seen], labels[seen], penalty)
-            logits[place, unseen] = scaled[unseen] @ kernel + bias
-    losses = -log_softmax(logits, axis=2)[:, np.arange(len(labels)), labels]
-    apart = losses - losses[losses.mean(axis=1).argmin()]
-    error = apart.std(axis=1, ddof=1) / np.sqrt(len(labels))
-    chosen = int(np.argmax(apart.mean(axis=1) <= error))  # the first, and so the strongest
-    return float(PENALTIES[chosen]), logits[chosen]
+    parts = list(StratifiedKFold(folds, shuffle=True, random_state=seed % 2**32).split(scaled, labels))
+    tried: list[Values] = []  # logits, by penalty
+    losses: list[Values] = []  # of each photo, by penalty
+    for penalty in PENALTIES:
+        logits = np.empty((len(labels), classes))
+        for seen, unseen in parts:
+            kernel, bias = _fit(scaled[seen], labels[seen], penalty, TOLERANCE)
+            logits[unseen] = scaled[unseen] @ kernel + bias
+        tried.append(logits)
+        losses.append(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels])
+        if not _is_as_good(losses[-1], min(losses, key=np.mean)):
+            break  # weaker penalties overfit only more, and take the longest
+    best = min(losses, key=np.mean)
+    chosen = next(place for place, loss in enumerate(losses) if _is_as_good(loss, best))
+    return float(PENALTIES[chosen]), tried[chosen]
 
 
-def _fit(scaled: Values, labels: Labels, penalty: float) -> tuple[Values, Values]:
+def _is_as_good(losses: Values, best: Values) -> bool:
+    """Whether these losses (n,), photo by photo, are above the best ones only within the standard error of that."""
+    apart = losses - best
+    return bool(apart.mean() <= apart.std(ddof=1) / np.sqrt(len(apart)))
+
+
+def _fit(scaled: Values, labels: Labels, penalty: float, tolerance: float = 1e-6) -> tuple[Values, Values]:
     """Kernel (features, classes) and bias (classes,)."""
-    model = LogisticRegression(C=penalty, tol=1e-6, max_iter=10_000).fit(scaled, labels)
+    model = LogisticRegression(C=penalty, tol=tolerance, max_iter=10_000).fit(scaled, labels)
     kernel, bias = model.coef_.T, model.intercept_
     if kernel.shape[1] == 1:  # for two classes scikit-learn keeps the difference of their logits
         return np.hstack([-kernel, kernel]) / 2, np.concatenate([-bias, bias]) / 2

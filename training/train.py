@@ -97,7 +97,7 @@ def train(request: Request, store: Store, data_dir: Path, observer: Observer, wi
         seconds=max(monotonic() - started, sum(row["seconds"] for row in trained.history)),  # if resumed
         job=request.job,
     )
-    version = _publish(store, candidate, trained, measured, origin, decision, within)
+    version = _publish(store, candidate, job.cache, trained, measured, origin, decision, within)
     shutil.rmtree(job.folder, ignore_errors=True)
     return promote(request.promote, store, version, decision, within)
 
@@ -135,13 +135,16 @@ def _measure(job: Job, trained: Trained) -> tuple[float, dict[str, Measured]]:
 def _publish(
     store: Store,
     candidate: Contender,
+    cache: Path,
     trained: Trained,
     measured: Mapping[str, Measured],
     origin: Lineage,
     decision: Decision,
     within: Within,
 ) -> Version:
-    answers = golden.record(candidate.architecture, candidate.arrays, candidate.temperature)
+    network = candidate.architecture, candidate.arrays
+    known = features.of_golden_pictures(*network, cache) if candidate.architecture.head == "pooled" else None
+    answers = golden.record(*network, candidate.temperature, known)
     with store.draft() as draft:
         weights.write(draft.weights_path, candidate.architecture, candidate.arrays)
         _write_report(draft, trained, measured)

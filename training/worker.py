@@ -15,7 +15,8 @@ from catdog.errors import CatdogError, DatabaseUnavailable, LeaseLost
 from catdog.jobs import LEASE_SECONDS, Jobs, Lease, Status, log_file
 from training.interruptions import Interrupted, Interruptions, Reason
 
-LOOK_SECONDS = 1.0  # between two looks at an empty queue
+LOOK_SECONDS = 0.25  # between two looks at an empty queue
+IDLE_SECONDS = 60.0  # without a job, after which a worker may end; starting one takes a second or two
 RENEW_SECONDS = 2.0  # between two signs of life
 # That a job gets to end by itself once it is asked to; whoever stops the worker waits a little longer for it.
 GRACE_SECONDS = {Reason.CANCELLED: 10.0, Reason.LOST: 10.0, Reason.STOPPED: 6.0}
@@ -34,20 +35,25 @@ class Worker:
         self.name = name or f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"[-64:]
 
     def work(self, until_idle: bool = False) -> None:
-        """Run jobs until SIGTERM or Ctrl-C, which puts the running one back; with `until_idle` until none waits."""
+        """Run jobs until SIGTERM or Ctrl-C, which puts the running one back; with `until_idle` until IDLE_SECONDS."""
         self._interruptions.install()
+        worked = monotonic()
         try:
-            while self._interruptions.reason is not Reason.STOPPED and (self._next() or not until_idle):
-                pass
+            while self._interruptions.reason is not Reason.STOPPED:
+                if self._next():
+                    worked = monotonic()
+                elif until_idle and monotonic() - worked > IDLE_SECONDS:
+                    break
+                else:
+                    Event().wait(LOOK_SECONDS)
         except Interrupted:  # between two jobs
             pass
         _say("the worker ends")
 
     def _next(self) -> bool:
-        """Run the job that waits longest; else wait a little, and return False."""
+        """Run the job that waits longest; False where none does."""
         lease = self._claim()
         if lease is None:
-            Event().wait(LOOK_SECONDS)
             return False
         _say(f"job {lease.job.id} begins, attempt {lease.job.attempts}")
         with Heart(lease, self._interruptions), _output_into(log_file(self._data_dir, lease.job.id)):
@@ -60,7 +66,7 @@ class Worker:
         lease = None
         try:
             with self._interruptions.shielded():
-                lease = self._jobs.claim(self.name)
+                lease = self._jobs.claim(self.name) if self._jobs.is_waiting() else None
         except DatabaseUnavailable as error:
             _say(error.reason)
         except Interrupted as interrupted:  # just when it had come

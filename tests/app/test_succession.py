@@ -303,12 +303,35 @@ def test_a_new_head_on_the_same_backbone_takes_over_without_a_new_graph(
         assert Store(tmp_path).champion() == serves(service) == 2
 
 
-@pytest.mark.parametrize("seeds", [{"seed": 8}, {"head_seed": 8}])
-def test_the_memory_of_the_version_before_is_given_back_once_nobody_uses_it(
-    tmp_path: Path, jpeg: bytes, seeds: dict[str, int]
-) -> None:
+def test_a_rollback_among_heads_of_one_backbone_loads_nothing(tmp_path: Path) -> None:
     publish(tmp_path)
-    publish(tmp_path, **seeds)  # type: ignore[arg-type]
+    publish(tmp_path, head_seed=8)
+    with ready(tmp_path) as service:
+        first = service.predictor.champion
+        promote(service, 2).raise_for_status()
+        second = service.predictor.champion
+
+        service.client.post("/rollback", headers=ADMIN).raise_for_status()
+        assert service.predictor.champion is first
+        promote(service, 2).raise_for_status()
+        assert service.predictor.champion is second
+
+
+def test_a_head_that_is_still_in_memory_but_damaged_on_the_disk_does_not_serve_again(tmp_path: Path) -> None:
+    publish(tmp_path)
+    publish(tmp_path, head_seed=8)
+    with ready(tmp_path) as service:
+        promote(service, 2).raise_for_status()
+        with Store(tmp_path).open(1).weights_path.open("ab") as file:
+            file.write(b"more")
+
+        check(promote(service, 1), "broken-version", 409)
+        assert serves(service) == 2
+
+
+def test_the_memory_of_the_version_before_is_given_back_once_nobody_uses_it(tmp_path: Path, jpeg: bytes) -> None:
+    publish(tmp_path)
+    publish(tmp_path, seed=8)
     with ready(tmp_path) as service, ThreadPoolExecutor(1) as elsewhere:
         old = service.predictor.champion
         engine = HeldEngine(old.engine)

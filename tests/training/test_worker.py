@@ -36,6 +36,7 @@ def signals_as_before() -> Iterator[None]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RENEW_SECONDS", 0.01)
     monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(module, "IDLE_SECONDS", 0.0)
 
 
 @pytest.fixture
