@@ -127,7 +127,7 @@ class RetrainJob(Answer):
 
 
 class RetrainJobs(Answer):
-    """The newest jobs, the last one first."""
+    """The newest jobs, the last one first, without what the doctor found."""
 
     jobs: list[RetrainJob]
 

@@ -9,7 +9,7 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 
 from app.runner import STOP_SECONDS, Runner, check_installed
-from catdog.errors import CatdogError, JobNotFound
+from catdog.errors import JobNotFound
 from catdog.jobs import Event, Job, Jobs
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class Retraining:
             try:
                 await to_thread.run_sync(self._supervise_once, limiter=self._threads)
                 told = ""
-            except (CatdogError, OSError) as error:
+            except Exception as error:  # whatever it is, predictions go on
                 if told != (told := str(error)):
                     logger.error("jobs can't be supervised: %s", getattr(error, "reason", error))
             self._accepted.clear()

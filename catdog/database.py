@@ -42,6 +42,7 @@ SCHEMA_VERSION: Final = 1
 BUSY_SECONDS: Final = 30.0  # that a transaction waits for another one
 WRITE_LOCK: Final = 0x636174646F67  # PostgreSQL's advisory lock of our writers: "catdog"
 DISK_FULL: Final = "53100"  # PostgreSQL's code
+DAMAGED: Final = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 _metadata = MetaData()
 
@@ -166,7 +167,11 @@ def _engine(url: str) -> Engine:
             event.listen(engine, "begin", _begin_sqlite)
             return engine
         return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": int(BUSY_SECONDS)})
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+    except ModuleNotFoundError as error:
+        raise DatabaseUnavailable(
+            f"CATDOG_DATABASE_URL can't be used: {error}; the extra `postgres` brings PostgreSQL's driver"
+        ) from error
+    except (ArgumentError, NoSuchModuleError) as error:
         raise DatabaseUnavailable(f"CATDOG_DATABASE_URL can't be used: {error}") from error
 
 
@@ -194,6 +199,6 @@ def _translated() -> Iterator[None]:
             raise OSError(errno.ENOSPC, "the database has no room left; make some") from error
         raise DatabaseUnavailable(str(original)) from error
     except DBAPIError as error:
-        if error.connection_invalidated:
+        if error.connection_invalidated or getattr(error.orig, "sqlite_errorcode", None) in DAMAGED:
             raise DatabaseUnavailable(str(error.orig)) from error
         raise

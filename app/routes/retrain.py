@@ -62,8 +62,9 @@ async def retrain(
 
 @router.get("", dependencies=[Depends(reader)], responses=documented(*ANY))
 async def jobs(retraining: TheRetraining, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> RetrainJobs:
-    """The newest jobs, the last one first."""
-    return RetrainJobs(jobs=[RetrainJob.of(job) for job in await to_thread.run_sync(retraining.jobs.newest, limit)])
+    """The newest jobs, the last one first, without what the doctor found."""
+    newest = await to_thread.run_sync(retraining.jobs.newest, limit)
+    return RetrainJobs(jobs=[RetrainJob.of(job).model_copy(update={"findings": None}) for job in newest])
 
 
 async def asked_for(job: str, retraining: TheRetraining) -> Job:

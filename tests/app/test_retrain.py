@@ -232,6 +232,19 @@ def test_where_training_is_not_installed_a_job_is_refused_with_what_to_do(
     assert "make trainer" in refused.json()["detail"]
 
 
+def test_a_job_that_waits_where_training_is_not_installed_does_not_end_the_service(
+    tmp_path: Path, models_dir: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when the packages went, or another service on the same database took the job."""
+    monkeypatch.setattr(runner, "NEEDED", ("a_package_that_nobody_has",))
+    with waiting(tmp_path, photos, models_dir, worker="process") as service:
+        jobs(service).submit(PETS)
+
+        until(lambda: "jobs can't be supervised" in caplog.text)
+        assert "make trainer" in caplog.text
+        assert service.client.get("/health/ready").is_success
+
+
 def test_who_watches_does_not_hold_the_shutdown_up(idle: Service) -> None:
     job = idle.client.post("/retrain", json=PETS).json()["id"]
 

@@ -131,6 +131,24 @@ def test_a_data_set_that_cannot_be_trained_on_fails_the_job_with_the_reason(plac
     assert "two or more" in (one_class.reason or "")
 
 
+def test_a_worker_that_lost_its_job_publishes_nothing(place: Place) -> None:
+    """It falls silent for too long just before it would."""
+    lost: list[str] = []
+
+    def lose_it_once(phase: str) -> None:
+        if phase == "publishing" and not lost:
+            (job,) = place.jobs.running()
+            lost.append(job.id)
+            place.jobs.give_up(str(job.worker), "it fell silent")
+            assert place.store.versions() == (1,)
+
+    job = place.run(dataset="pets", strategy="head", promote="auto", on_phase=lose_it_once)
+
+    assert lost == [job.id]
+    assert (job.status, job.attempts, job.version) == (Status.SUCCEEDED, 2, 2)
+    assert place.store.versions() == (1, 2)
+
+
 def test_only_the_newest_versions_stay(place: Place) -> None:
     for _ in range(3):
         place.run(dataset="pets", strategy="head", promote="auto", keep_versions=2)

@@ -1,0 +1,95 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from catdog.database import Database
+from catdog.datasets import Datasets
+from catdog.errors import DatasetError
+from catdog.splits import by_content
+from tests.photos import draw, draw_set
+from training import stored
+
+
+@pytest.fixture
+def datasets(database: Database, tmp_path: Path) -> Datasets:
+    return Datasets(database, tmp_path / "data")
+
+
+def test_a_folder_of_classes_is_taken_in_and_split_by_content(datasets: Datasets, tmp_path: Path) -> None:
+    added, skipped = stored.import_folder(draw_set(tmp_path / "photos", 30), datasets, "pets")
+
+    classes, splits = stored.photos(datasets, "pets")
+    assert (len(added), skipped, classes) == (60, [], ("cat", "dog"))
+    assert {split: {by_content(photo.sha256) for photo in photos} for split, photos in splits.items()} == {
+        split: {split} for split in ("train", "validation", "test")
+    }
+    assert all(photo.path.read_bytes() and photo.name.endswith(".png") for photo in splits["train"])
+    assert (tmp_path / "photos" / "cat" / "0.png").exists(), "a copy is taken"
+
+
+def test_folders_of_splits_are_taken_at_their_word(datasets: Datasets, split_photos: Path) -> None:
+    stored.import_folder(split_photos, datasets, "pets")
+
+    _, splits = stored.photos(datasets, "pets")
+    assert {split: len(photos) for split, photos in splits.items()} == {"train": 32, "validation": 12, "test": 8}
+
+
+def test_what_is_taken_in_twice_is_there_once(datasets: Datasets, tmp_path: Path) -> None:
+    photos = draw_set(tmp_path / "photos", 5)
+    stored.import_folder(photos, datasets, "pets")
+    draw(photos / "cat" / "new.png", "cat", seed=77_777)
+
+    added, _ = stored.import_folder(photos, datasets, "pets")
+
+    assert sum(one.is_new for one in added) == 1
+    assert len(datasets.pictures("pets")) == 11
+
+
+def test_what_is_no_photo_is_left_out_and_told(datasets: Datasets, tmp_path: Path) -> None:
+    photos = draw_set(tmp_path / "photos", 2)
+    (photos / "cat" / "notes.txt").write_text("text")
+    (photos / "cat" / ".hidden").write_text("text")
+    (photos / "readme.txt").write_text("text")
+
+    added, skipped = stored.import_folder(photos, datasets, "pets")
+
+    assert len(added) == 4
+    assert [(file.name, "not an image" in reason) for file, reason in skipped] == [("notes.txt", True)]
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda root: None, "is not a folder"),
+        (lambda root: root.mkdir(), "holds no photo in folders of classes"),
+        (lambda root: draw(root / "cat.png", "cat", 1), "holds no photo in folders of classes"),
+        (lambda root: draw(root / ("x" * 65) / "1.png", "cat", 1), "64"),
+    ],
+)
+def test_a_folder_that_cannot_be_taken_in_is_refused_whole(
+    datasets: Datasets, tmp_path: Path, make: "object", reason: str
+) -> None:
+    make(tmp_path / "photos")  # type: ignore[operator]
+
+    with pytest.raises(DatasetError, match=reason):
+        stored.import_folder(tmp_path / "photos", datasets, "pets")
+    assert datasets.names() == ()
+
+
+def test_a_folder_is_seen_as_it_would_be_stored(datasets: Datasets, tmp_path: Path) -> None:
+    photos = draw_set(tmp_path / "photos", 20)
+    stored.import_folder(photos, datasets, "pets")
+
+    def contents(splits: stored.Splits) -> dict[str, set[tuple[str, int]]]:
+        return {split: {(photo.sha256, photo.label) for photo in part} for split, part in splits.items()}
+
+    classes, splits = stored.of_folder(photos)
+    assert (classes, contents(splits)) == (("cat", "dog"), contents(stored.photos(datasets, "pets")[1]))
+
+
+def test_a_set_of_one_class_can_be_looked_at(tmp_path: Path) -> None:
+    photos = draw_set(tmp_path / "photos", 3)
+    shutil.rmtree(photos / "dog")
+
+    assert stored.of_folder(photos)[0] == ("cat",)
