@@ -70,13 +70,13 @@ class Retraining:
         """Start a worker whenever a job waits; end one that doesn't stop when its job is cancelled."""
         told = ""
         while True:
+            self._accepted.clear()
             try:
                 await to_thread.run_sync(self._supervise_once, limiter=self._threads)
                 told = ""
             except Exception as error:  # whatever it is, predictions go on
                 if told != (told := str(error)):
                     logger.error("jobs can't be supervised: %s", getattr(error, "reason", error))
-            self._accepted.clear()
             with anyio.move_on_after(SUPERVISE_SECONDS):
                 await self._accepted.wait()
 
@@ -103,13 +103,8 @@ class Retraining:
 
     def _overstays(self, worker: str) -> bool:
         """Whether the worker is still at a job that was cancelled long ago: it should have ended by itself."""
-        newest = self.jobs.newest(20)
-        return any(
-            job.worker == worker
-            and job.cancel_at is not None
-            and time() > job.cancel_at + STOP_SECONDS + SUPERVISE_SECONDS
-            for job in newest
-        )
+        asked = [job.cancel_at for job in self.jobs.running() if job.worker == worker]
+        return any(at is not None and time() > at + STOP_SECONDS + MARGIN_SECONDS for at in asked)
 
     def stop(self) -> None:
         """End the worker, whose job goes back into the queue. For the end of the service; blocks."""

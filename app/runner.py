@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib import invalidate_caches
 from importlib.util import find_spec
 from typing import NamedTuple, Protocol
 from uuid import uuid4
@@ -77,7 +78,8 @@ class LocalProcess:
 
 
 def check_installed() -> None:
-    """Raise TrainerMissing unless this environment can train."""
+    """Raise TrainerMissing unless this environment can train; it may have been installed a moment ago."""
+    invalidate_caches()
     if any(find_spec(package) is None for package in NEEDED):
         raise TrainerMissing
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import httpx
@@ -179,11 +180,30 @@ def test_the_accuracy_in_the_readme_is_that_of_the_shipped_version() -> None:
 
 
 def test_the_latency_in_the_readme_is_that_of_the_results_which_it_links_to() -> None:
-    (results,) = re.findall(r"benchmarks/results/\S+(?=\.md)", README)
-    shipped, *_ = json.loads((ROOT / f"{results}.json").read_text("utf-8"))["serving"]
+    shipped, *_ = results(0)["serving"]
     seconds = [latency for each in shipped["rounds"]["catdog"] for latency in each["load"]["latencies_seconds"]]
 
     assert f"{1000 * np.median(seconds):.1f} ms" in README
+
+
+def test_what_retraining_takes_in_the_readme_is_that_of_the_results_which_it_links_to() -> None:
+    measured = results(1)["retraining"]
+    shipped = measured[0]
+    beside = shipped["training"]
+    swaps = [each[kind] for each in measured for kind in ("swaps", "backbone_swaps")]
+
+    assert f"**{shipped['jobs']['first']:.1f} s**" in README
+    assert f"**{shipped['jobs']['again']:.1f} s**" in README
+    assert f"{beside['beside_p99_milliseconds'] / beside['alone_p99_milliseconds']:.2f} times" in README
+    assert f"{sum(each['swaps'] for each in swaps):,} promotions and rollbacks" in README
+    assert sum(each["predictions"]["failures"] for each in swaps) == 0
+
+
+def results(place: int) -> dict[str, Any]:
+    """Those that the README links to, by their place in it."""
+    links = re.findall(r"benchmarks/results/\S+(?=\.md)", README)
+    found: dict[str, Any] = json.loads((ROOT / f"{links[place]}.json").read_text("utf-8"))
+    return found
 
 
 def test_the_download_that_the_readme_names_works_or_says_what_to_do_without_it(newcomer: Newcomer) -> None:
