@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.app.service import Service, encoded, publish, serving
+from tests.app.service import ADMIN, Service, encoded, publish, serving
 from tests.waiting import until
 
 
@@ -24,6 +24,15 @@ def service(models_dir: Path) -> Iterator[Service]:
     """A service that is ready. Whoever puts another champion into it puts the first one back."""
     with serving(models_dir) as service:
         until(lambda: service.client.get("/health/ready").is_success)
+        yield service
+
+
+@pytest.fixture
+def keeper(models_dir: Path, tmp_path: Path) -> Iterator[Service]:
+    """A service with data of its own, asked with the admin key; nobody runs its jobs."""
+    with serving(models_dir, data_dir=tmp_path / "data", worker="none") as service:
+        until(lambda: service.client.get("/health/ready").is_success)
+        service.client.headers.update(ADMIN)
         yield service
 
 

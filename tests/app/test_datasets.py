@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -9,7 +8,6 @@ from PIL import Image
 
 from tests.app.service import ADMIN, Service, encoded, serving
 from tests.app.test_problems import check
-from tests.waiting import until
 
 
 def picture(shade: int) -> bytes:
@@ -23,15 +21,6 @@ def zipped(members: dict[str, bytes]) -> bytes:
         for name, content in members.items():
             archive.writestr(name, content)
     return file.getvalue()
-
-
-@pytest.fixture
-def keeper(models_dir: Path, tmp_path: Path) -> Iterator[Service]:
-    """A service with data of its own, which runs no jobs."""
-    with serving(models_dir, data_dir=tmp_path / "data", worker="none") as service:
-        until(lambda: service.client.get("/health/ready").is_success)
-        service.client.headers.update(ADMIN)
-        yield service
 
 
 def files(folder: Path) -> set[str]:

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,6 @@ from tests.waiting import until
 
 def photo(shade: int) -> bytes:
     return encoded(Image.new("L", (16, 16), shade), "PNG")
-
-
-@pytest.fixture
-def keeper(models_dir: Path, tmp_path: Path) -> Iterator[Service]:
-    with serving(models_dir, data_dir=tmp_path / "data", worker="none") as service:
-        until(lambda: service.client.get("/health/ready").is_success)
-        service.client.headers.update(ADMIN)
-        yield service
 
 
 def predict(service: Service, shade: int) -> dict[str, object]:

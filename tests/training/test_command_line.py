@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 
 from catdog import calibration, images
+from catdog.database import Database
 from catdog.engines.openvino import OpenVINOEngine
+from catdog.jobs import Jobs
 from catdog.store import Store
 from tests.photos import draw_set
 from tests.waiting import until
@@ -254,3 +257,31 @@ def test_what_cannot_be_trained_is_said_in_one_line(
 
     assert message in done.stderr.splitlines()[-1]
     assert shop.store.versions() == ()
+
+
+def test_photos_are_taken_in_examined_and_trained_on_by_a_worker(shop: Shop, split_photos: Path, trained: Shop) -> None:
+    shutil.copytree(trained.store.root, shop.store.root)
+    said = shop.run("import", split_photos, "--dataset", "pets").stdout
+    assert said == "52 pictures are new in pets, which had 0 of them already\n"
+
+    examined = json.loads(shop.run("doctor", "--dataset", "pets", "--json").stdout)
+    assert examined["photos"] == 52
+    assert "52 photos examined" in shop.run("doctor", "--data", split_photos).stdout
+
+    database = Database.of(shop.folder / "data")
+    jobs = Jobs(database)
+    job = jobs.submit({"dataset": "pets", "strategy": "head", "promote": "never"}).id
+    with shop.start("worker", "--threads", "1") as worker:
+        until(lambda: jobs.get(job).status.is_final)
+        worker.send_signal(signal.SIGTERM)
+        _, log = worker.communicate(timeout=60)
+    database.close()
+
+    assert worker.returncode == 0
+    assert f"job {job}: succeeded" in log
+    assert shop.store.open(shop.store.versions()[-1]).manifest.lineage.job == job
+
+
+def test_photos_that_are_not_there_are_one_line(shop: Shop) -> None:
+    assert shop.run("import", shop.folder / "nowhere", "--dataset", "pets", fails=True).stderr.count("\n") == 1
+    assert "upload pictures into it first" in shop.run("doctor", "--dataset", "pets", fails=True).stderr
