@@ -4,6 +4,7 @@ from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi.exceptions import RequestValidationError
 
 from app import uploads
 from app.access import admin, reader
@@ -25,7 +26,7 @@ from catdog.datasets import Added
 from catdog.errors import ArchiveError, DatabaseUnavailable, DatasetError, DatasetNotFound, PictureNotFound
 
 UPLOAD_ERRORS = (TooLarge, TooSlow, UnsupportedContentType, MalformedUpload, NoFile, TooManyFiles, DatasetError)
-ANY = (Unauthorized, DatabaseUnavailable)
+ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError)
 LABEL = {"type": "string"}
 
 Sha256 = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]

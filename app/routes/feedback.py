@@ -4,6 +4,7 @@ from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 
 from app import uploads
 from app.access import admin
@@ -15,7 +16,7 @@ from app.routes import TheChampion, TheCollecting, json_body
 from catdog import images
 from catdog.errors import DatabaseUnavailable, DatasetError, PredictionNotFound, UnknownLabel
 
-ANY = (Unauthorized, DatabaseUnavailable)
+ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError)
 
 router = APIRouter(tags=["feedback"], dependencies=[Depends(admin)])
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from app import uploads
@@ -29,7 +30,7 @@ from catdog.errors import (
 )
 from catdog.jobs import Event, Job, log_file
 
-ANY = (Unauthorized, DatabaseUnavailable)
+ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError)
 EVENTS = "text/event-stream"
 LOG_BYTES = 2**20
 

@@ -64,6 +64,24 @@ def test_every_answer_is_described(document: dict[str, Any], path: str, method: 
     assert all(set(responses[status]["content"]) == {PROBLEM} for status in responses if not status.startswith("2"))
 
 
+def test_every_error_that_is_described_is_a_problem(document: dict[str, Any]) -> None:
+    described = {
+        (method, path, status): set(response["content"])
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        for status, response in operation["responses"].items()
+        if int(status) >= 400
+    }
+
+    assert len(described) > 100
+    assert [place for place, kinds in described.items() if kinds != {PROBLEM}] == []
+
+
+def test_whatever_stores_something_describes_a_full_disk(document: dict[str, Any]) -> None:
+    for path in ("/datasets/{name}/images", "/datasets/{name}/archive", "/feedback", "/retrain"):
+        assert "507" in document["paths"][path]["post"]["responses"]
+
+
 def test_every_kind_of_problem_of_a_photo_has_an_example(document: dict[str, Any]) -> None:
     responses = document["paths"]["/predict"]["post"]["responses"]
     examples = {
