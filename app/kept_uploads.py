@@ -11,12 +11,13 @@ import json
 import logging
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from threading import Lock
-from time import time_ns
+from time import time, time_ns
 from typing import Self
 
 from app.schemas import Prediction
@@ -25,6 +26,7 @@ from catdog.errors import PredictionNotFound
 logger = logging.getLogger(__name__)
 
 FOLDER = "uploads"  # in the data folder
+ABANDONED_SECONDS = 60.0  # after which nobody is still writing a photo
 SWEEP_EVERY = 50  # photos kept between two looks at what is too many: listing the folder costs more than writing one
 
 
@@ -83,9 +85,9 @@ class KeptUploads:
         """A prediction and its photo; PredictionNotFound where it isn't kept."""
         try:
             head, _, photo = (self._folder / _checked(prediction_id)).read_bytes().partition(b"\n")
-        except FileNotFoundError as error:
+            return Kept.read(head), photo
+        except (FileNotFoundError, ValueError) as error:
             raise PredictionNotFound(prediction_id) from error
-        return Kept.read(head), photo
 
     def newest(self) -> Iterator[Kept]:
         """The kept predictions, the last one first."""
@@ -93,19 +95,27 @@ class KeptUploads:
             try:
                 with (self._folder / name).open("rb") as file:
                     yield Kept.read(file.readline())
-            except FileNotFoundError:  # it became one too many meanwhile
+            except (FileNotFoundError, ValueError):  # it became one too many meanwhile, or a power cut emptied it
                 continue
 
     def sweep(self) -> None:
-        """Remove what is too many."""
-        if self._sweeping.acquire(blocking=False):
-            try:
-                for name in self._names()[self._keep :]:
-                    (self._folder / name).unlink(missing_ok=True)
-            finally:
-                self._sweeping.release()
+        """Remove what is too many, and what killed processes were writing; what can't be removed is logged."""
+        if not self._sweeping.acquire(blocking=False):
+            return
+        try:
+            for name in self._names()[self._keep :]:
+                (self._folder / name).unlink(missing_ok=True)
+            for path in self._folder.glob(".*"):
+                with suppress(FileNotFoundError):
+                    if time() - path.stat().st_mtime > ABANDONED_SECONDS:
+                        path.unlink()
+        except OSError as error:
+            logger.warning("predicted photos can't be removed: %s", error)
+        finally:
+            self._sweeping.release()
 
     def _names(self) -> list[str]:
+        """The files that are whole, the last one first."""
         if not self._folder.is_dir():
             return []
         return sorted((path.name for path in self._folder.iterdir() if not path.name.startswith(".")), reverse=True)

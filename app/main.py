@@ -58,6 +58,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(app.state.succession.follow)
         tasks.start_soon(app.state.retraining.supervise)
+        tasks.start_soon(to_thread.run_sync, app.state.collecting.uploads.sweep)  # there may be fewer to keep now
         yield
         tasks.cancel_scope.cancel()
     await to_thread.run_sync(app.state.retraining.stop)

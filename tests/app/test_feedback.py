@@ -93,6 +93,29 @@ def test_nothing_is_kept_where_that_is_turned_off(models_dir: Path, tmp_path: Pa
     assert not (tmp_path / "data" / "uploads").exists()
 
 
+def test_what_is_not_to_be_kept_any_more_goes_at_the_next_start(models_dir: Path, tmp_path: Path) -> None:
+    uploads = tmp_path / "data" / "uploads"
+    with serving(models_dir, data_dir=tmp_path / "data", worker="none", keep_uploads=5) as service:
+        until(lambda: service.client.get("/health/ready").is_success)
+        for shade in range(5):
+            predict(service, shade)
+    assert len(list(uploads.iterdir())) == 5
+
+    with serving(models_dir, data_dir=tmp_path / "data", worker="none", keep_uploads=2):
+        until(lambda: len(list(uploads.iterdir())) == 2)
+    with serving(models_dir, data_dir=tmp_path / "data", worker="none", keep_uploads=0):
+        until(lambda: list(uploads.iterdir()) == [])
+
+
+def test_a_file_that_a_crash_left_is_no_prediction(keeper: Service, tmp_path: Path) -> None:
+    prediction = predict(keeper, 10)
+    (tmp_path / "data" / "uploads" / ("f" * 32)).write_bytes(b"")
+
+    (item,) = keeper.client.get("/review").json()["items"]
+    assert item["prediction"] == prediction
+    check(keeper.client.get(f"/review/{'f' * 32}/picture"), "prediction-not-found", 404)
+
+
 @pytest.mark.parametrize("prediction_id", ["", "../admin.key", "0" * 32, "g" * 32, "0" * 31 + "\x00"])
 def test_feedback_on_a_prediction_that_was_never_made_is_refused(keeper: Service, prediction_id: str) -> None:
     said = keeper.client.post("/feedback", json={"prediction_id": prediction_id, "label": "cat"})
