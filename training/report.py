@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from catdog import images
 from catdog.manifest import Metrics
 from training import evaluate, plots
+from training.dataset import Photo
 
 DOTS_PER_INCH = 110
 MISTAKES = 12  # that are shown
@@ -21,7 +22,7 @@ def write(
     folder: Path,
     history: Sequence[plots.Row],
     classes: Sequence[str],
-    photos: Sequence[Path],
+    photos: Sequence[Photo],
     labels: NDArray[np.integer],
     probabilities: NDArray[np.float64],
     metrics: Metrics,
@@ -29,7 +30,7 @@ def write(
     """Write the report into `folder`, which is made where missing.
 
     evaluation.json, confusion-matrix.png, reliability.png, worst-mistakes.png; from a history of one row an epoch also
-    history.csv, loss.png and accuracy.png. `photos` are n files, of which the worst mistakes are read again; `labels`
+    history.csv, loss.png and accuracy.png. The worst mistakes among the n `photos` are read again; `labels`
     (n,), `probabilities` (n, classes) and `metrics` are of the same photos.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -53,7 +54,7 @@ def mistakes(labels: NDArray[np.integer], probabilities: NDArray[np.float64]) ->
 
 
 def _worst_mistakes(
-    classes: Sequence[str], photos: Sequence[Path], labels: NDArray[np.integer], probabilities: NDArray[np.float64]
+    classes: Sequence[str], photos: Sequence[Photo], labels: NDArray[np.integer], probabilities: NDArray[np.float64]
 ) -> Figure:
     wrong = mistakes(labels, probabilities)
     if not len(wrong):
@@ -61,7 +62,7 @@ def _worst_mistakes(
     worst = []
     for place in wrong[:MISTAKES]:
         photo, said = photos[place], probabilities[place].argmax()
-        picture = images.decode(photo.read_bytes())
+        picture = images.decode(photo.path.read_bytes())
         probability = float(probabilities[place, said])
         worst.append(plots.Mistake(picture, photo.name, classes[labels[place]], classes[said], probability))
     return plots.worst_mistakes(worst, f"The {len(worst)} surest of {len(wrong):,} mistakes in {len(labels):,} photos")

@@ -174,7 +174,7 @@ def _write_report(draft: Draft, trained: Trained, measured: Mapping[str, Measure
         draft.path / "report",
         trained.history,
         trained.dataset.classes,
-        [photo.path for photo in shown.photos],
+        shown.photos,
         shown.labels,
         shown.probabilities,
         shown.metrics,

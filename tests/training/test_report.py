@@ -1,6 +1,7 @@
 import csv
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from catdog.manifest import Metrics
 from training import evaluate, report
+from training.dataset import Photo
 
 HISTORY = [
     {
@@ -33,12 +35,17 @@ def write(folder: Path, probabilities: NDArray[np.float64], history: list[dict[s
     for number, photo in enumerate(photos):
         Image.new("RGB", (8, 8), (number, 0, 0)).save(photo)
     metrics = evaluate.measure(labels, probabilities, CLASSES, "colours")
-    report.write(folder, history, CLASSES, photos, labels, probabilities, metrics)
+    report.write(folder, history, CLASSES, as_photos(photos), labels, probabilities, metrics)
     return metrics
 
 
 def said(dog: list[float]) -> NDArray[np.float64]:
     return np.column_stack([1 - np.array(dog), dog])
+
+
+def as_photos(paths: Sequence[Path]) -> list[Photo]:
+    """The report needs no more of a photo than where it is and what it is called."""
+    return [Photo(path, 0, "", path.name) for path in paths]
 
 
 def test_a_report_has_all_its_files(tmp_path: Path) -> None:
@@ -103,7 +110,7 @@ def test_real_photos_make_a_report(tmp_path: Path, shared_data: Path) -> None:
     labels = np.repeat([0, 1], 20)
     probabilities = said(np.random.default_rng(0).random(40).tolist())
     metrics = evaluate.measure(labels, probabilities, CLASSES, "40 photos")
-    report.write(tmp_path, [], CLASSES, photos, labels, probabilities, metrics)
+    report.write(tmp_path, [], CLASSES, as_photos(photos), labels, probabilities, metrics)
     assert {path.name for path in tmp_path.iterdir()} == ALWAYS
 
 
