@@ -52,40 +52,39 @@ class Worker:
 
     def _next(self) -> bool:
         """Run the job that waits longest; False where none does."""
-        lease = self._claim()
-        if lease is None:
-            return False
-        _say(f"job {lease.job.id} begins, attempt {lease.job.attempts}")
-        with Heart(lease, self._interruptions), _output_into(log_file(self._data_dir, lease.job.id)):
+        lease = None
+        try:
+            with self._interruptions.shielded():  # a job that has come is in `lease`, whatever is asked by then
+                lease = self._claim()
+            if lease is None:
+                return False
             self._run_one(lease)
+        except Interrupted as interrupted:
+            if lease is None:
+                raise
+            _settle(lease, interrupted.reason)
         _say(f"job {lease.job.id}: {self._jobs.get(lease.job.id).status}")
         self._interruptions.forget()
         return True
 
     def _claim(self) -> Lease | None:
-        lease = None
         try:
-            with self._interruptions.shielded():
-                lease = self._jobs.claim(self.name) if self._jobs.is_waiting() else None
+            return self._jobs.claim(self.name) if self._jobs.is_waiting() else None
         except DatabaseUnavailable as error:
             _say(error.reason)
-        except Interrupted as interrupted:  # just when it had come
-            if lease is not None:
-                _settle(lease, interrupted.reason)
-            raise
-        return lease
+            return None
 
     def _run_one(self, lease: Lease) -> None:
-        try:
-            self._run(lease, self._interruptions)
-        except Interrupted as interrupted:
-            _settle(lease, interrupted.reason)
-        except LeaseLost as error:
-            _say(str(error))
-        except Exception as error:  # whatever it was, it is the end of this job and not of the worker
-            traceback.print_exc()
-            with _unless_lost():
-                lease.end(Status.FAILED, _sentence(error))
+        _say(f"job {lease.job.id} begins, attempt {lease.job.attempts}")
+        with Heart(lease, self._interruptions), _output_into(log_file(self._data_dir, lease.job.id)):
+            try:
+                self._run(lease, self._interruptions)
+            except LeaseLost as error:
+                _say(str(error))
+            except Exception as error:  # whatever it was, it is the end of this job and not of the worker
+                traceback.print_exc()
+                with _unless_lost():
+                    lease.end(Status.FAILED, _sentence(error))
 
 
 class Heart(Thread):

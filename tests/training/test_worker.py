@@ -141,6 +141,21 @@ def test_a_stopped_worker_puts_its_job_back(jobs: Jobs, tmp_path: Path, number: 
     assert (jobs.get(job.id).status, jobs.get(job.id).attempts) == (Status.QUEUED, 0)
 
 
+def test_a_job_that_comes_just_when_its_worker_is_stopped_goes_back(database: Database, tmp_path: Path) -> None:
+    class StoppedJustThen(Jobs):
+        def claim(self, worker: str) -> Lease | None:
+            lease = super().claim(worker)
+            os.kill(os.getpid(), signal.SIGTERM)
+            return lease
+
+    jobs = StoppedJustThen(database)
+    job = jobs.submit({})
+
+    Worker(jobs, wait_for_ever, tmp_path).work()
+
+    assert (jobs.get(job.id).status, jobs.get(job.id).attempts) == (Status.QUEUED, 0)
+
+
 def test_a_worker_that_lost_its_job_lets_go_of_it(jobs: Jobs, tmp_path: Path) -> None:
     job = jobs.submit({})
     runs = []
