@@ -70,11 +70,6 @@ class Interruptions:
             self._told = True
             raise Interrupted(self._reason)
 
-    def forget(self) -> None:
-        """Begin anew, unless the worker itself is to end."""
-        if self._reason is not Reason.STOPPED:
-            self._reason, self._told = None, False
-
     def _note(self, reason: Reason) -> None:
         if self._reason is None:
             self._reason, self._asked_at = reason, monotonic()

@@ -1,6 +1,7 @@
 """One job of the queue, from stored pictures to a version in service or the reason why not."""
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from time import monotonic
 from typing import Any, Final
 
 from catdog.datasets import Datasets
-from catdog.errors import DatasetError, ImageError, StoreError
+from catdog.errors import DatasetError, ImageError, LeaseLost, StoreError
 from catdog.failpoints import failpoint
 from catdog.jobs import Lease, Status
 from catdog.manifest import Decision
@@ -18,7 +19,7 @@ from training import doctor, stored
 from training.config import Config
 from training.dataset import Dataset, Photo
 from training.doctor import Findings
-from training.interruptions import Interruptions
+from training.interruptions import Interrupted, Interruptions, Reason
 from training.progress import Observer, Phase, Terminal
 from training.train import Outcome, Request, promote, train
 
@@ -54,12 +55,30 @@ class Runner:
         published = self._published(lease.job.id)
         if published is None:
             observer = JobObserver(lease, SHARES[request["strategy"]])
-            dataset = self._prepare(lease, observer)
-            outcome = train(self._request(lease, dataset), self.store, self.data_dir, observer, within)
+            with self._folder(lease.job.id) as folder:
+                asked = self._request(lease, self._prepare(lease, observer), folder)
+                outcome = train(asked, self.store, self.data_dir, observer, within)
         else:  # by a worker that died before it could say so
             outcome = promote(request["promote"], self.store, published, _decision(published), within)
         self._end(lease, outcome)
         self.store.prune(self.keep_versions)
+
+    @contextmanager
+    def _folder(self, job: str) -> Iterator[Path]:
+        """For what it takes to resume: kept where another worker is to go on with the job, else removed."""
+        folder = self.data_dir / "jobs" / job
+        for left in folder.parent.glob("*/"):
+            if left != folder:  # only one job runs, so that one has ended
+                shutil.rmtree(left, ignore_errors=True)
+        try:
+            yield folder
+        except BaseException as error:
+            goes_on = isinstance(error, LeaseLost) or (
+                isinstance(error, Interrupted) and error.reason is not Reason.CANCELLED
+            )
+            if not goes_on:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
 
     def _published(self, job: str) -> Version | None:
         """The version that came of the job, if one did."""
@@ -94,16 +113,17 @@ class Runner:
                 " has the same picture or nearly: the findings name them"
             ) from error
 
-    def _request(self, lease: Lease, dataset: Dataset) -> Request:
+    def _request(self, lease: Lease, dataset: Dataset, folder: Path) -> Request:
         request = lease.job.request
         return Request(
             _config(request),
             dataset,
             command=f"POST /retrain {json.dumps(request)}",
             notes=request.get("notes", ""),
-            resume=lease.job.attempts > 1,
+            resume=True,
             promote=request["promote"],
             job=lease.job.id,
+            folder=folder,
         )
 
     def _end(self, lease: Lease, outcome: Outcome) -> None:

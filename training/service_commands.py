@@ -1,5 +1,6 @@
 """The commands that work on what the service collects: each takes the parsed arguments and prints what it did."""
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -35,13 +36,18 @@ def doctor(arguments: Namespace) -> None:
 def worker(arguments: Namespace) -> None:
     from training.limits import default_threads, limit
 
-    limit(arguments.threads or default_threads())  # before anything starts threads of its own
+    threads = arguments.threads or default_threads()
+    limit(threads)  # before anything starts threads of its own
     from catdog.jobs import Jobs
     from training.job import Runner
     from training.worker import Worker
 
     runner = Runner(Store(arguments.models), _datasets(arguments), arguments.data_dir, arguments.keep_versions)
-    Worker(Jobs(_database(arguments)), runner.run, arguments.data_dir, arguments.name).work(arguments.until_idle)
+    worker = Worker(Jobs(_database(arguments)), runner.run, arguments.data_dir, arguments.name)
+    if worker.work(arguments.until_idle):
+        command = [sys.executable, "-m", "training", *sys.argv[1:], "--threads", str(threads)]
+        os.execv(sys.executable, command)  # noqa: S606  # itself
+    os._exit(0)  # at an ordinary exit TensorFlow's threads, still at work, may abort the process
 
 
 def _to_examine(arguments: Namespace) -> tuple[Sequence[str], Mapping[str, Sequence[Photo]]]:

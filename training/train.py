@@ -37,7 +37,8 @@ AS_ASKED: Final[dict[Promote, str]] = {
 class Request:
     """What to train on what; `command`, `recipe`, `notes` and `job` go into the manifest as they are.
 
-    `data` is a folder, or what was read of one. `promote` auto leaves it to the rule.
+    `data` is a folder, or what was read of one. `promote` auto leaves it to the rule. What it takes to resume is kept
+    in `folder` until the end, else in one for the same training on the same photos.
     """
 
     config: Config
@@ -48,6 +49,7 @@ class Request:
     resume: bool = False
     promote: Promote = "always"
     job: str | None = None
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def _job(request: Request, store: Store, data_dir: Path, observer: Observer) -> 
         photos = dataset.read(photos, config.seed, config.validation_share)
     backbone = backbones.load(config, store, data_dir / "downloads")
     parts = (config.fingerprint, photos.fingerprint, backbone.fingerprint)
-    folder = data_dir / "runs" / "-".join(part[:16] for part in parts)
+    folder = request.folder or data_dir / "runs" / "-".join(part[:16] for part in parts)
     if not request.resume:
         shutil.rmtree(folder, ignore_errors=True)
     return Job(config, photos, backbone, data_dir / "features", folder, request.resume, observer)

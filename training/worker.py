@@ -34,12 +34,16 @@ class Worker:
         self._interruptions = Interruptions()
         self.name = name or f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"[-64:]
 
-    def work(self, until_idle: bool = False) -> None:
-        """Run jobs until SIGTERM or Ctrl-C, which puts the running one back; with `until_idle` until IDLE_SECONDS."""
+    def work(self, until_idle: bool = False) -> bool:
+        """Run jobs until SIGTERM or Ctrl-C, which puts the running one back; with `until_idle` until IDLE_SECONDS.
+
+        Returns whether to go on in a fresh process: an interrupted training leaves threads behind that may end this
+        one in the next training.
+        """
         self._interruptions.install()
         worked = monotonic()
         try:
-            while self._interruptions.reason is not Reason.STOPPED:
+            while self._interruptions.reason is None:
                 if self._next():
                     worked = monotonic()
                 elif until_idle and monotonic() - worked > IDLE_SECONDS:
@@ -48,7 +52,9 @@ class Worker:
                     Event().wait(LOOK_SECONDS)
         except Interrupted:  # between two jobs
             pass
-        _say("the worker ends")
+        stale = self._interruptions.reason not in (None, Reason.STOPPED)
+        _say("the worker begins anew" if stale else "the worker ends")
+        return stale
 
     def _next(self) -> bool:
         """Run the job that waits longest; False where none does."""
@@ -64,7 +70,6 @@ class Worker:
                 raise
             _settle(lease, interrupted.reason)
         _say(f"job {lease.job.id}: {self._jobs.get(lease.job.id).status}")
-        self._interruptions.forget()
         return True
 
     def _claim(self) -> Lease | None:

@@ -107,7 +107,7 @@ def test_a_worker_that_is_killed_is_followed_by_another(taught: Service) -> None
     assert runner.KILLED in told
 
 
-def test_a_job_can_be_cancelled_while_it_runs(taught: Service) -> None:
+def test_a_job_can_be_cancelled_while_it_runs_and_the_next_one_runs(taught: Service, tmp_path: Path) -> None:
     job = taught.client.post("/retrain", json={**PETS, "strategy": "finetune", "epochs": 100}).json()["id"]
     until(lambda: taught.client.get(f"/retrain/{job}").json()["epoch"] is not None)
 
@@ -115,6 +115,11 @@ def test_a_job_can_be_cancelled_while_it_runs(taught: Service) -> None:
 
     assert ended(taught, job)["reason"] == "cancelled while it ran"
     check(taught.client.get("/models/2"), "version-not-found", 404)
+
+    following = taught.client.post("/retrain", json={**PETS, "strategy": "finetune", "epochs": 1}).json()["id"]
+    assert [path.name for path in (tmp_path / "data" / "jobs").iterdir() if path.is_dir()] in ([], [following])
+    done = ended(taught, following)
+    assert (done["status"], done["attempt"], done["version"]) == ("succeeded", 1, 2)
 
 
 def test_a_service_that_ends_puts_its_job_back(taught: Service, tmp_path: Path) -> None:
@@ -124,6 +129,7 @@ def test_a_service_that_ends_puts_its_job_back(taught: Service, tmp_path: Path) 
     taught.app.state.retraining.stop()
 
     assert (jobs(taught).get(job).status, jobs(taught).get(job).attempts) == (Status.QUEUED, 0)
+    assert (tmp_path / "data" / "jobs" / job / "state.json").exists(), "for the next worker to go on from"
     jobs(taught).cancel(job)
 
 

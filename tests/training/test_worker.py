@@ -44,8 +44,9 @@ def jobs(database: Database) -> Jobs:
     return Jobs(database)
 
 
-def work(jobs: Jobs, run: Run, folder: Path) -> None:
-    Worker(jobs, run, folder, "one").work(until_idle=True)
+def work(jobs: Jobs, run: Run, folder: Path) -> bool:
+    """Whether the worker wants to go on in a fresh process."""
+    return Worker(jobs, run, folder, "one").work(until_idle=True)
 
 
 def succeed(lease: Lease, interruptions: Interruptions) -> None:
@@ -122,7 +123,7 @@ def test_a_cancelled_job_ends_wherever_it_is(jobs: Jobs, tmp_path: Path) -> None
         jobs.cancel(job.id)
 
     with meanwhile(cancel):
-        work(jobs, wait_for_ever, tmp_path)
+        assert work(jobs, wait_for_ever, tmp_path), "what was interrupted may have left threads behind"
 
     assert (jobs.get(job.id).status, jobs.get(job.id).reason) == (Status.CANCELLED, "cancelled while it ran")
 
@@ -136,7 +137,7 @@ def test_a_stopped_worker_puts_its_job_back(jobs: Jobs, tmp_path: Path, number: 
         os.kill(os.getpid(), number)
 
     with meanwhile(stop):
-        Worker(jobs, wait_for_ever, tmp_path).work()
+        assert not Worker(jobs, wait_for_ever, tmp_path).work()
 
     assert (jobs.get(job.id).status, jobs.get(job.id).attempts) == (Status.QUEUED, 0)
 
@@ -168,7 +169,8 @@ def test_a_worker_that_lost_its_job_lets_go_of_it(jobs: Jobs, tmp_path: Path) ->
             jobs.give_up("one", "it seemed dead")
             wait_for_ever(lease, interruptions)
 
-    work(jobs, run, tmp_path)
+    assert work(jobs, run, tmp_path)
+    assert not work(jobs, run, tmp_path)
 
     assert runs == [1, 2]
     assert jobs.get(job.id).status is Status.SUCCEEDED
