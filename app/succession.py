@@ -2,7 +2,11 @@
 
 import ctypes
 import logging
+import os
+import sys
+import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from time import monotonic, perf_counter
 
@@ -17,6 +21,7 @@ from catdog.store import Store
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
+NICE = 19  # of the thread that loads
 RETRY_SECONDS = 5.0  # between attempts at a version that couldn't be loaded
 
 
@@ -33,6 +38,7 @@ class Succession:
         self._settings = settings
         self._store = Store(settings.models_dir)
         self._turn = CapacityLimiter(1)
+        self._loader = ThreadPoolExecutor(1, "loader", _step_aside)
         self._tried: int | None = None  # the version that couldn't be loaded last
         self._retry_at = 0.0  # when it may be tried again, on the monotonic clock
         self._logged: str | None = None  # why it couldn't
@@ -101,7 +107,9 @@ class Succession:
         from app.loading import load  # here, on the thread, because it brings OpenVINO
 
         self._trimmed = False
-        return load(self._store.open(version), self._settings, serving)
+        if serving is None:  # the threads that OpenVINO makes now do its work ever after, so nobody steps aside
+            return load(self._store.open(version), self._settings)
+        return self._loader.submit(load, self._store.open(version), self._settings, serving).result()
 
     def _take_over(self, champion: Champion, began: float) -> None:
         """Swap one reference."""
@@ -141,3 +149,9 @@ class Succession:
         self._trimmed = True
         if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
             trim(0)
+
+
+def _step_aside() -> None:
+    """Let predictions go before this thread: a whole network takes both time and cores to load."""
+    if sys.platform == "linux":  # elsewhere a thread has no priority of its own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

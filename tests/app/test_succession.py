@@ -1,5 +1,7 @@
 """Versions taking over from each other, with somebody always asking."""
 
+import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -14,8 +16,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app import succession
+from app import loading, succession
 from app.loading import load
+from app.predictor import Champion
 from app.settings import Settings
 from catdog import golden, images
 from catdog.engines import openvino
@@ -301,6 +304,39 @@ def test_a_new_head_on_the_same_backbone_takes_over_without_a_new_graph(
         assert list(answer["probabilities"].values()) == pytest.approx(expected, abs=1e-6)
         check(refused, "internal-error", 500)
         assert Store(tmp_path).champion() == serves(service) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
+def test_whoever_predicts_goes_before_whoever_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jpeg: bytes
+) -> None:
+    """But for the first version, whose threads do the work ever after."""
+    publish(tmp_path)
+    publish(tmp_path, seed=8)
+    decode = images.decode
+    loaders: list[int] = []
+    predictors: list[int] = []
+
+    def own_priority() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    def watched_load(version: Version, settings: Settings, beside: Champion | None = None) -> Champion:
+        loaders.append(own_priority())
+        return load(version, settings, beside)
+
+    def watched_decode(photo: bytes) -> NDArray[np.uint8]:
+        predictors.append(own_priority())
+        return decode(photo)
+
+    monkeypatch.setattr(loading, "load", watched_load)
+    with ready(tmp_path) as service:
+        promote(service, 2).raise_for_status()
+        monkeypatch.setattr(images, "decode", watched_decode)
+        assert _one(service.client, jpeg) == [2]
+
+    normal = own_priority()
+    assert loaders == [normal, max(normal, 19)]
+    assert predictors == [normal]
 
 
 def test_a_rollback_among_heads_of_one_backbone_loads_nothing(tmp_path: Path) -> None:
