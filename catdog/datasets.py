@@ -7,7 +7,6 @@
 What was acknowledged is on the disk. A file without a label, which a crash between the two can leave, is harmless.
 """
 
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
@@ -175,8 +174,3 @@ def _is(dataset: str, sha256: str) -> ColumnElement[bool]:
 def _sha256(file: Path) -> str:
     with file.open("rb") as opened:
         return file_digest(opened, "sha256").hexdigest()
-
-
-def copy(file: Path, folder: Path, number: int) -> Path:
-    """The file copied into `incoming`, under a number that no other has there."""
-    return Path(shutil.copyfile(file, folder / str(number)))
