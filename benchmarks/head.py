@@ -42,11 +42,11 @@ def main() -> None:
 
 def _features(photos: Path, cache: Path) -> tuple[Seen, Seen]:
     version = Store(ROOT / "models").open(SHIPPED)
-    network, arrays = version.manifest.architecture, version.load()
+    network = version.network()
     found = dataset.read(photos)
 
     def of(split: str) -> Seen:
-        kept, output = features.outputs(found.splits[split], network, arrays, cache, lambda *_: None)
+        kept, output = features.outputs(found.splits[split], network, cache, lambda *_: None)
         return output.features, dataset.labels(kept)
 
     return of("train"), of("validation")

@@ -2,22 +2,29 @@
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import photos
 from catdog import golden, weights
 from catdog.architecture import Architecture
 from catdog.images import FINGERPRINT
 from catdog.manifest import Dataset, Lineage, Manifest, WeightsFile
+from catdog.network import Int8Graph, Network
 from catdog.store import SHIPPED, Store
-from catdog.version import Version
-from training import backbones
+from catdog.version import INT8_GRAPH, Version
+from training import backbones, quantization
+from training.dataset import Photo
 
 CLASSES = ("cat", "dog")
 SEED = 0
+CALIBRATING = 20  # photos
 TEMPERATURE = 30.0  # the logits of random arrays are large; this brings the probabilities off 0 and 1
 
 
@@ -52,22 +59,43 @@ def widened(version: Version, folder: Path) -> Version:
         if name.endswith("/kernel") and not is_first:
             wide = np.repeat(wide, times, axis=-2) / np.float32(times)
         arrays[name] = np.ascontiguousarray(wide, np.float32)
-    with Store(folder).draft() as draft:
-        weights.write(draft.weights_path, Architecture(narrow.classes, 1.0), arrays)
-        file = WeightsFile.of(draft.weights_path, "float32")
-        changed = {"width": 1.0, "weights": file, "golden": None}
-        return draft.publish(lambda number: version.manifest.model_copy(update={"version": number, **changed}))
+    return _publish(version.manifest, Network(Architecture(narrow.classes, 1.0), arrays), folder)
 
 
 def with_another_backbone(version: Version) -> Version:
     """Published beside a version: nearly the same network, but not a head on the same backbone."""
     manifest, arrays = version.manifest, version.load()
     arrays["block1_conv1/bias"] = arrays["block1_conv1/bias"] + np.float32(0.01)
-    with Store(version.path.parent).draft() as draft:
-        weights.write(draft.weights_path, manifest.architecture, arrays)
-        answers = golden.record(manifest.architecture, arrays, manifest.temperature)
-        changed = {"weights": WeightsFile.of(draft.weights_path, "float32"), "golden": answers}
-        return draft.publish(lambda number: manifest.model_copy(update={"version": number, **changed}))
+    return _publish(manifest, Network(manifest.architecture, arrays), version.path.parent)
+
+
+def _publish(like: Manifest, network: Network, folder: Path) -> Version:
+    """A network that computes what the version of a manifest does, or nearly, with an int8 graph of its own."""
+    with Store(folder).draft() as draft, TemporaryDirectory() as aside:
+        weights.write(draft.weights_path, network.architecture, network.arrays)
+        file = WeightsFile.of(draft.weights_path, "float32")
+        changed: dict[str, object] = {
+            "width": network.architecture.width,
+            "weights": file,
+            "golden": golden.record(network, like.temperature),
+        }
+        if like.quantization is not None:
+            quantization.write(network, _calibrating(Path(aside)), draft.path / INT8_GRAPH)
+            graph = Int8Graph.of(draft.path / INT8_GRAPH)
+            answers = golden.record(replace(network, int8=graph), like.temperature, "int8")
+            made = {"weights": file.sha256, "graph": graph.sha256, "golden": answers, "calibration_photos": CALIBRATING}
+            changed["quantization"] = like.quantization.model_copy(update=made)
+        return draft.publish(lambda number: like.model_copy(update={"version": number, **changed}))
+
+
+def _calibrating(folder: Path) -> list[Photo]:
+    """Photos in files: speed doesn't depend on which."""
+    found = []
+    for number, photo in enumerate(photos.photos()[:CALIBRATING]):
+        path = folder / f"{number}.jpg"
+        path.write_bytes(photo)
+        found.append(Photo(path, 0, sha256(photo).hexdigest(), path.name))
+    return found
 
 
 def _arrays(architecture: Architecture) -> Mapping[str, NDArray[np.float32]]:

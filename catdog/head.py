@@ -14,3 +14,8 @@ def logits(features: NDArray[np.float32], arrays: Arrays) -> NDArray[np.float32]
     kernel = arrays["predictions/kernel"].astype(np.float64)
     result: NDArray[np.float32] = (features @ kernel + arrays["predictions/bias"]).astype(np.float32)
     return result
+
+
+def of(arrays: Arrays) -> Arrays:
+    """The arrays of the head alone, so that those of the backbone can go."""
+    return {name: array for name, array in arrays.items() if name.startswith("predictions/")}

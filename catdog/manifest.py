@@ -126,10 +126,32 @@ class Decision(_Record):
 
 
 class Golden(_Record):
-    """What the version answers to the pictures of `catdog.golden`, in float32."""
+    """What the version answers to the pictures of `catdog.golden`, in one precision."""
 
     pictures: Sha256
     probabilities: tuple[tuple[Fraction, ...], ...]  # by picture, then in the order of the classes
+
+
+class Measured(_Record):
+    """How one precision did on the validation photos."""
+
+    accuracy: Fraction
+    log_loss: NonNegativeFloat  # nats a photo
+
+
+class Quantization(_Record):
+    """The int8 graph beside the weights: what it was made from, how good it is, and whether it serves."""
+
+    weights: Sha256  # of the .h5 that it computes the same as, or nearly
+    graph: Sha256  # of the .xml and the .bin, one after the other
+    calibration_photos: PositiveInt  # of the training split, whose activations set its ranges
+    photos: PositiveInt  # of the validation split, on which both were measured
+    f32: Measured
+    int8: Measured
+    largest_difference: Fraction  # between two probabilities of a class, over these photos
+    golden: Golden
+    serves: bool
+    reason: str
 
 
 class Manifest(_Record):
@@ -147,11 +169,15 @@ class Manifest(_Record):
     metrics: dict[str, Metrics]  # by split
     lineage: Lineage
     decision: Decision | None = None
-    golden: Golden | None = None
+    golden: Golden | None = None  # in float32
+    quantization: Quantization | None = None
+    unquantized: str | None = None  # why there is no int8 graph
 
     @model_validator(mode="after")
     def _describe_a_network(self) -> Self:
         _ = self.architecture
+        if self.quantization is not None and self.quantization.weights != self.weights.sha256:
+            raise ValueError("quantization: its graph was made from other weights")
         return self
 
     @property

@@ -1,5 +1,6 @@
 """One version of the model on disk: its files, and whether they may be trusted."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -8,12 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catdog import weights
+from catdog.engines import Asked
 from catdog.errors import BrokenVersion, WeightsError
 from catdog.images import FINGERPRINT
 from catdog.manifest import Manifest, WeightsFile
+from catdog.network import Int8Graph, Network
+
+logger = logging.getLogger(__name__)
 
 WEIGHTS = "model.weights.h5"
 MANIFEST = "manifest.json"
+INT8_GRAPH = "int8.xml"
 
 
 # What this process has found in files that haven't been touched since: reading 59 MB for each look would be felt.
@@ -75,3 +81,32 @@ class Version:
             return weights.read(self.weights_path, self.manifest.architecture)
         except WeightsError as error:
             raise BrokenVersion(self.number, str(error)) from error
+
+    def network(self, precision: Asked = "auto") -> Network:
+        """The network to be run in this precision; BrokenVersion where its files can't be used.
+
+        An int8 graph that was found good enough to serve, but is damaged or gone, is done without unless it was asked
+        for: everything in it can be had from the weights.
+        """
+        architecture, arrays = self.manifest.architecture, self.load()
+        quantization = self.manifest.quantization
+        if precision == "int8":
+            return Network(architecture, arrays, self._int8_graph())
+        if precision != "auto" or quantization is None or not quantization.serves:
+            return Network(architecture, arrays)
+        try:
+            return Network(architecture, arrays, self._int8_graph())
+        except BrokenVersion as error:
+            logger.warning("%s; it is run without", error)
+            return Network(architecture, arrays)
+
+    def _int8_graph(self) -> Int8Graph:
+        if self.manifest.quantization is None:
+            raise BrokenVersion(self.number, "it has no int8 graph; make one with `python -m training quantize`")
+        try:
+            graph = Int8Graph.of(self.path / INT8_GRAPH)
+        except OSError as error:
+            raise BrokenVersion(self.number, f"{INT8_GRAPH} or its .bin is missing or can't be read") from error
+        if graph.sha256 != self.manifest.quantization.graph:
+            raise BrokenVersion(self.number, f"{INT8_GRAPH} and its .bin are not the files that {MANIFEST} describes")
+        return graph

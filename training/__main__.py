@@ -54,6 +54,18 @@ def _parser() -> ArgumentParser:
     options.add_to(train)
     train.set_defaults(run=commands.train)
 
+    quantize = of.add_parser(
+        "quantize", help="publish a version once more, with an int8 graph made from training photos"
+    )
+    quantize.add_argument("--data", type=Path, required=True, metavar="DIR", help="photos, as for train")
+    quantize.add_argument(
+        "--promote",
+        choices=options.PROMOTE,
+        default="auto",
+        help="put it into service if it is no worse than the champion on test photos (default), in any case, or never",
+    )
+    quantize.set_defaults(run=commands.quantize)
+
     evaluate = of.add_parser("evaluate", help="measure a version on a folder of photos")
     evaluate.add_argument("--data", type=Path, required=True, metavar="DIR", help="photos, as for train")
     evaluate.add_argument("--split", help="train, validation or test (default: test, else validation)")
@@ -68,7 +80,7 @@ def _parser() -> ArgumentParser:
 
     summary = of.add_parser("summary", help="show the layers of a version's network")
     summary.set_defaults(run=commands.summary)
-    for command in (evaluate, summary):
+    for command in (quantize, evaluate, summary):
         command.add_argument("--version", type=int, metavar="N", help="default: the champion")
 
     promote = of.add_parser("promote", help="put a version into service")

@@ -1,5 +1,6 @@
 """Where the convolutions of a training start from: a version of ours, chance, ImageNet, or a file."""
 
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,12 @@ from numpy.typing import NDArray
 
 from catdog import weights
 from catdog.architecture import Architecture
-from catdog.errors import DownloadError
-from catdog.store import Store
+from catdog.errors import BrokenVersion, DownloadError
+from catdog.network import Int8Graph, Network
+from catdog.store import Store, Version
 from training.config import Config
+
+logger = logging.getLogger(__name__)
 
 # As Keras publishes them: converted from the authors' own, without the head.
 IMAGENET_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -26,6 +30,7 @@ class Backbone:
     width: float
     arrays: dict[str, NDArray[np.float32]]
     parent: int | None = None
+    int8: Int8Graph | None = None  # of these arrays, for a pooled head
 
     @property
     def fingerprint(self) -> str:
@@ -58,9 +63,21 @@ def random(width: float, seed: int) -> dict[str, NDArray[np.float32]]:
 
 def _of_version(store: Store, name: str) -> Backbone:
     version = store.open(store.champion() if name == "champion" else int(name))
-    convolutions = {layer.name for layer in version.manifest.architecture.backbone_layers}
-    arrays = {name: array for name, array in version.load().items() if name.split("/")[0] in convolutions}
-    return Backbone(version.manifest.width, arrays, version.number)
+    network = _network(version)
+    convolutions = {layer.name for layer in network.architecture.backbone_layers}
+    arrays = {name: array for name, array in network.arrays.items() if name.split("/")[0] in convolutions}
+    graph = network.int8 if network.architecture.head == "pooled" else None  # the classic head is part of it
+    return Backbone(version.manifest.width, arrays, version.number, graph)
+
+
+def _network(version: Version) -> Network:
+    """With the int8 graph where there is a whole one: whether it served with the old head says little of the new."""
+    if version.manifest.quantization is not None:
+        try:
+            return version.network("int8")
+        except BrokenVersion as error:
+            logger.warning("%s; it is done without", error)
+    return version.network("f32")
 
 
 def _download_imagenet(folder: Path) -> Path:

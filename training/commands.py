@@ -19,7 +19,6 @@ def download(arguments: Namespace) -> None:
 
 
 def train(arguments: Namespace) -> None:
-    from training.evaluate import table
     from training.options import config_from
     from training.progress import Terminal
     from training.train import Request, train
@@ -27,20 +26,25 @@ def train(arguments: Namespace) -> None:
     request = Request(
         config_from(arguments),
         arguments.data,
-        command=shlex.join(["python", "-m", "training", *sys.argv[1:]]),
+        command=_command(),
         recipe=arguments.recipe,
         notes=arguments.notes,
         resume=arguments.resume,
         promote=arguments.promote,
+        quantize=arguments.quantize,
     )
     outcome = train(request, Store(arguments.models), arguments.data_dir, Terminal())
-    version = outcome.version
-    for metrics in version.manifest.metrics.values():
-        print(table(metrics), end="\n\n")
-    print(f"version {version.number} is published, with a report in {version.path / 'report'}")
-    print(outcome.reason)
-    if outcome.promoted:
-        print(f"version {version.number} is in service")
+    _show(outcome.version, outcome.reason, outcome.promoted)
+
+
+def quantize(arguments: Namespace) -> None:
+    from training.progress import Terminal
+    from training.requantize import quantize
+
+    version, store = _version(arguments), Store(arguments.models)
+    command = _command()
+    outcome = quantize(version, arguments.data, command, arguments.promote, store, arguments.data_dir, Terminal())
+    _show(outcome.version, outcome.reason, outcome.promoted)
 
 
 def evaluate(arguments: Namespace) -> None:
@@ -51,9 +55,7 @@ def evaluate(arguments: Namespace) -> None:
     version = _version(arguments)
     manifest = version.manifest
     photos, described = dataset.read_for(arguments.data, manifest, arguments.split)
-    readable, output = features.outputs(
-        photos, manifest.architecture, version.load(), arguments.data_dir / "features", _report_broken
-    )
+    readable, output = features.outputs(photos, version.network(), arguments.data_dir / "features", _report_broken)
     probabilities = calibration.probabilities(output.logits, manifest.temperature)
     metrics = measure(dataset.labels(readable), probabilities, manifest.classes, described)
     print(metrics.model_dump_json(indent=2) if arguments.json else table(metrics))
@@ -65,12 +67,12 @@ def remember(arguments: Namespace) -> None:
     from training import dataset, features, reference
 
     version = Store(arguments.models).open(SHIPPED)
-    network, arrays = version.manifest.architecture, version.load()
+    network = version.network()
     photos, _ = dataset.read_for(arguments.data, version.manifest)
-    photos, output = features.outputs(photos, network, arrays, arguments.data_dir / "features", _report_broken)
+    photos, output = features.outputs(photos, network, arguments.data_dir / "features", _report_broken)
     kept = reference.Reference(
         version.manifest.classes,
-        backbone_fingerprint(network, arrays),
+        backbone_fingerprint(network.architecture, network.arrays),
         tuple(photo.sha256 for photo in photos),
         output.features,
         dataset.labels(photos),
@@ -106,11 +108,30 @@ def versions(arguments: Namespace) -> None:
     print("* in service")
 
 
+def _show(version: Version, reason: str, promoted: bool) -> None:
+    """A version that was published, and whether it went into service, for people."""
+    from training.evaluate import table
+
+    for metrics in version.manifest.metrics.values():
+        print(table(metrics), end="\n\n")
+    print(f"version {version.number} is published, with a report in {version.path / 'report'}")
+    quantization = version.manifest.quantization
+    print(quantization.reason if quantization else f"without an int8 graph: {version.manifest.unquantized}")
+    print(reason)
+    if promoted:
+        print(f"version {version.number} is in service")
+
+
 def _describe(version: Version) -> str:
     manifest = version.manifest
     measured = (f"{metrics.accuracy:.2%} of {metrics.photos:,} {split}" for split, metrics in manifest.metrics.items())
     made = f"{manifest.created:%Y-%m-%d %H:%M}  {manifest.lineage.strategy:<8}  width {manifest.width:g}"
     return f"{made}  {', '.join(manifest.classes)}  {'; '.join(measured)}"
+
+
+def _command() -> str:
+    """As it was typed."""
+    return shlex.join(["python", "-m", "training", *sys.argv[1:]])
 
 
 def _version(arguments: Namespace) -> Version:

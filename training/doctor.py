@@ -13,9 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from catdog.architecture import Architecture
-from catdog.engines import Arrays
 from catdog.errors import ImageError
+from catdog.network import Network
 from catdog.splits import SPLITS
 from training import features, near_duplicates
 from training.dataset import Photo, labels
@@ -94,23 +93,19 @@ class Findings(_Record):
 def examine(
     classes: Sequence[str],
     splits: Splits,
-    architecture: Architecture,
-    arrays: Arrays,
+    network: Network,
     cache: Path,
     *,
-    threads: int | None = None,
     progress: features.Progress | None = None,
 ) -> Findings:
-    """What is wrong with the photos, as the network of `arrays` sees them; `cache` and the rest as `features.look`."""
+    """What is wrong with the photos, as the network sees them; `cache` and the rest as `features.look`."""
     placed = [(split, photo) for split, photos in splits.items() for photo in photos]
     reasons: dict[str, str] = {}
 
     def report(photo: Photo, error: ImageError) -> None:
         reasons[photo.sha256] = str(error)
 
-    seen = features.look(
-        [photo for _, photo in placed], architecture, arrays, cache, report, threads=threads, progress=progress
-    )
+    seen = features.look([photo for _, photo in placed], network, cache, report, progress=progress)
     pictures = _pictures(seen)
     found = [
         _found(photo, classes[photo.label], split, pictures.get(photo.sha256), reasons.get(photo.sha256, ""))

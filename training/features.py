@@ -17,10 +17,11 @@ from tqdm import tqdm
 
 from catdog import golden, head, weights
 from catdog.architecture import INPUT_PIXELS, Architecture
-from catdog.engines import Arrays, Output
-from catdog.engines.openvino import OpenVINOEngine, best_precision
+from catdog.engines import Asked, Output, Precision
+from catdog.engines.openvino import OpenVINOEngine, precision_of
 from catdog.errors import DatasetError
 from catdog.images import FINGERPRINT
+from catdog.network import Network
 from training.dataset import Photo, Report, decode
 
 LIBRARIES = (ov.__version__, PIL.__version__)  # whose next version may round otherwise
@@ -90,16 +91,15 @@ class FeatureCache:
 
 def outputs(
     photos: Sequence[Photo],
-    architecture: Architecture,
-    arrays: Arrays,
+    network: Network,
     cache: Path,
     report: Report,
     *,
-    threads: int | None = None,
+    precision: Asked = "auto",
     progress: Progress | None = None,
 ) -> tuple[tuple[Photo, ...], Output]:
     """The photos that can be read, and what the network says of them, as `look` has it; DatasetError without any."""
-    seen = look(photos, architecture, arrays, cache, report, threads=threads, progress=progress)
+    seen = look(photos, network, cache, report, precision=precision, progress=progress)
     if not seen.photos:
         raise DatasetError(f"not one of the {len(photos)} photos can be read")
     return seen.photos, seen.output
@@ -107,39 +107,38 @@ def outputs(
 
 def look(
     photos: Sequence[Photo],
-    architecture: Architecture,
-    arrays: Arrays,
+    network: Network,
     cache: Path,
     report: Report,
     *,
-    threads: int | None = None,
+    precision: Asked = "auto",
     progress: Progress | None = None,
 ) -> Seen:
     """What the network makes of the photos that can be read: the same numbers as in service.
 
     Only photos that the folder `cache` doesn't know are decoded and computed. A broken one goes to `report` and is
-    left out. `threads` are those of the engine, None for every core; with `progress` no bar is shown.
+    left out. `precision` auto is what would serve; with `progress` no bar is shown.
     """
-    file = FeatureCache(cache / f"{_fingerprint(architecture, arrays)}.sqlite")
+    file = FeatureCache(cache / f"{fingerprint(network, precision)}.sqlite")
     known = file.read(photo.sha256 for photo in photos)
     new = [photo for photo in photos if photo.sha256 not in known]
-    engine = OpenVINOEngine(architecture, arrays, threads=threads) if new else None  # a second at full width
+    engine = OpenVINOEngine(network, precision) if new else None  # a second at full width
     for batch in _batches(new, progress):
         readable, pixels = decode(batch, report)
         if readable and engine:
-            found = _compute(engine, architecture, readable, pixels)
+            found = _compute(engine, network.architecture, readable, pixels)
             file.add(found)
             known |= found
-    return _gather(tuple(photo for photo in photos if photo.sha256 in known), known, architecture, arrays)
+    return _gather(tuple(photo for photo in photos if photo.sha256 in known), known, network)
 
 
-def of_golden_pictures(architecture: Architecture, arrays: Arrays, cache: Path) -> NDArray[np.float32]:
-    """Features (4, features) of `catdog.golden.pictures` in float32, computed once for a backbone."""
-    file = FeatureCache(cache / f"{_fingerprint(architecture, arrays)}.sqlite")
-    names = [f"{golden.fingerprint()} {number} f32" for number in range(len(golden.pictures()))]
+def of_golden_pictures(network: Network, precision: Precision, cache: Path) -> NDArray[np.float32]:
+    """Features (4, features) of `catdog.golden.pictures` in this precision, computed once for a backbone."""
+    file = FeatureCache(cache / f"{fingerprint(network, precision)}.sqlite")
+    names = [f"{golden.fingerprint()} {number}" for number in range(len(golden.pictures()))]
     known = file.read(names)
     if len(known) < len(names):
-        found = OpenVINOEngine(architecture, arrays, "f32").infer(golden.pictures()).features
+        found = OpenVINOEngine(network, precision).infer(golden.pictures()).features
         thumbnails = map(_thumbnail, golden.pictures())
         known = {name: Entry(*entry) for name, *entry in zip(names, found, thumbnails, strict=True)}
         file.add(known)
@@ -167,7 +166,8 @@ def _thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(pixels).convert("L").reduce(INPUT_PIXELS // THUMBNAIL_PIXELS))
 
 
-def _gather(photos: tuple[Photo, ...], known: Mapping[str, Entry], architecture: Architecture, arrays: Arrays) -> Seen:
+def _gather(photos: tuple[Photo, ...], known: Mapping[str, Entry], network: Network) -> Seen:
+    architecture, arrays = network.architecture, network.arrays
     entries = [known[photo.sha256] for photo in photos]
     length = architecture.features + (architecture.classes if architecture.head == "classic" else 0)
     rows = np.array([entry.row for entry in entries], np.float32).reshape(-1, length)
@@ -177,9 +177,12 @@ def _gather(photos: tuple[Photo, ...], known: Mapping[str, Entry], architecture:
     return Seen(photos, output, grey.reshape(-1, THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
 
 
-def _fingerprint(architecture: Architecture, arrays: Arrays) -> str:
+def fingerprint(network: Network, asked: Asked) -> str:
     """sha256 of all that an entry of the cache depends on, other than the photo."""
-    parts = [FORMAT, FINGERPRINT, best_precision(), architecture.head, *LIBRARIES]
+    architecture, arrays, precision = network.architecture, network.arrays, precision_of(network, asked)
+    parts = [FORMAT, FINGERPRINT, precision, architecture.head, *LIBRARIES]
+    if precision == "int8" and network.int8 is not None:
+        parts.append(network.int8.sha256)
     parts.append(weights.backbone_fingerprint(architecture, arrays))
     if architecture.head == "classic":
         names = (f"{layer.name}/{array}" for layer in architecture.head_layers for array in ("kernel", "bias"))

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catdog import calibration, head, weights
-from catdog.architecture import Architecture
-from catdog.engines import Arrays
 from catdog.errors import NoChampion, StoreError, WeightsError
 from catdog.manifest import Decision
+from catdog.network import Network
 from catdog.store import SHIPPED, Store, Version
 from training import features, promotion, reference
 from training.dataset import Dataset, Report, labels
@@ -25,22 +24,21 @@ Probabilities = NDArray[np.float64]
 class Contender:
     """A network and the temperature of its answers: the candidate, or the champion."""
 
-    architecture: Architecture
-    arrays: Arrays
+    network: Network
     temperature: float
 
     @classmethod
     def of(cls, version: Version) -> Self:
         """BrokenVersion where its files can't be used."""
-        return cls(version.manifest.architecture, version.load(), version.manifest.temperature)
+        return cls(version.network(), version.manifest.temperature)
 
     def probabilities(self, logits: NDArray[np.float32]) -> Probabilities:
         return calibration.probabilities(logits, self.temperature)
 
     def is_on(self, backbone: str) -> bool:
         """Whether it is a pooled head on the backbone with this fingerprint."""
-        pooled = self.architecture.head == "pooled"
-        return pooled and weights.backbone_fingerprint(self.architecture, self.arrays) == backbone
+        architecture, arrays = self.network.architecture, self.network.arrays
+        return architecture.head == "pooled" and weights.backbone_fingerprint(architecture, arrays) == backbone
 
 
 Contenders = tuple[Contender, Contender]  # the candidate and the champion
@@ -74,8 +72,7 @@ def judge(candidate: Contender, dataset: Dataset, store: Store, cache: Path, rep
 def _on_own_photos(contenders: Contenders, dataset: Dataset, cache: Path, report: Report) -> Iterator[Answers]:
     if photos := dataset.splits.get("test"):
         ours, theirs = (
-            each.probabilities(features.outputs(photos, each.architecture, each.arrays, cache, report)[1].logits)
-            for each in contenders
+            each.probabilities(features.outputs(photos, each.network, cache, report)[1].logits) for each in contenders
         )
         yield labels(photos), ours, theirs
 
@@ -86,7 +83,9 @@ def _on_reference(contenders: Contenders, dataset: Dataset, store: Store) -> Ite
     if kept and kept.classes == dataset.classes and all(each.is_on(kept.backbone) for each in contenders):
         unseen = kept.without({photo.sha256 for photos in dataset.splits.values() for photo in photos})
         if unseen.photos:
-            ours, theirs = (each.probabilities(head.logits(unseen.features, each.arrays)) for each in contenders)
+            ours, theirs = (
+                each.probabilities(head.logits(unseen.features, each.network.arrays)) for each in contenders
+            )
             yield unseen.labels, ours, theirs
 
 

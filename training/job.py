@@ -29,7 +29,13 @@ PHOTOS_REPORTED: Final = 100  # of one finding; the log has all of them
 # Where each phase begins and ends in the whole; the doctor's look is the first that new photos get.
 SHARES: Final[Mapping[str, Mapping[str, tuple[float, float]]]] = {
     "head": {"examining": (0.0, 0.8), "fitting": (0.8, 0.9), "measuring": (0.9, 0.95), "publishing": (0.95, 1.0)},
-    "finetune": {"examining": (0.0, 0.1), "fitting": (0.1, 0.9), "measuring": (0.9, 0.98), "publishing": (0.98, 1.0)},
+    "finetune": {
+        "examining": (0.0, 0.1),
+        "fitting": (0.1, 0.85),
+        "quantizing": (0.85, 0.9),
+        "measuring": (0.9, 0.98),
+        "publishing": (0.98, 1.0),
+    },
 }
 
 
@@ -96,9 +102,8 @@ class Runner:
         observer.begin("examining")
         classes, splits = stored.photos(self.datasets, lease.job.request["dataset"])
         champion = self.store.open(self.store.champion())
-        architecture, arrays = champion.manifest.architecture, champion.load()
         findings = doctor.examine(
-            classes, splits, architecture, arrays, self.data_dir / "features", progress=observer.examined
+            classes, splits, champion.network(), self.data_dir / "features", progress=observer.examined
         )
         mended, dropped = doctor.mend(splits, findings)
         print(findings.table(), f"{len(dropped)} photos are left out", sep="\n\n", flush=True)
@@ -128,8 +133,9 @@ class Runner:
 
     def _end(self, lease: Lease, outcome: Outcome) -> None:
         decision = {**outcome.decision.model_dump(mode="json"), "promoted": outcome.promoted}
-        number = outcome.version.number
-        lease.end(Status.SUCCEEDED, f"version {number}: {outcome.reason}", version=number, decision=decision)
+        number, unquantized = outcome.version.number, outcome.version.manifest.unquantized
+        reason = f"version {number}: {outcome.reason}" + (f"; {unquantized}" if unquantized else "")
+        lease.end(Status.SUCCEEDED, reason, version=number, decision=decision)
 
 
 class JobObserver(Observer):
@@ -146,7 +152,8 @@ class JobObserver(Observer):
     def begin(self, phase: str) -> None:
         """A phase begins that may be none of a training's own."""
         self._started = monotonic()
-        self._say(phase=phase, progress=self._shares.get(phase, (self._said.get("progress", 0.0), 0))[0])
+        done: float = self._said.get("progress", 0.0)
+        self._say(phase=phase, progress=max(done, self._shares.get(phase, (done, done))[0]))
 
     def examined(self, share: float) -> None:
         """So much of the doctor's look is done, 0-1."""

@@ -1,7 +1,6 @@
 """What a manifest says of how its version came about."""
 
 import json
-import os
 import platform
 import sys
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from catdog import manifest
+from catdog import cores, manifest
 from catdog.manifest import Lineage
 from training.config import Config
 from training.dataset import Dataset
@@ -40,7 +39,7 @@ def lineage(
         dataset=manifest.Dataset(fingerprint=fingerprint, photos=used.counts()),
         seed=config.seed,
         seconds=round(seconds, 1),
-        hardware=f"{cores()} cores of {processor()}",
+        hardware=f"{cores.usable()} cores of {processor()}",
         libraries=libraries((*LIBRARIES, *_backend())),
         notes=notes,
         config=json.loads(json.dumps(asdict(config))),
@@ -52,11 +51,6 @@ def _backend() -> Sequence[str]:
     """Keras and what it ran on, where it was used at all: a head alone is fitted without."""
     keras = sys.modules.get("keras")
     return () if keras is None else ("keras", *BACKENDS[keras.backend.backend()])
-
-
-def cores() -> int:
-    """Those that this process may use; elsewhere than on Linux all."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processor() -> str:

@@ -12,6 +12,8 @@ from catdog.errors import RecipeError
 from training.config import Config, Stage, Strategy
 from training.recipes import RECIPES
 
+PROMOTE = ("always", "auto", "never")
+
 
 def add_to(parser: ArgumentParser) -> None:
     """Every choice of a training; what isn't given comes from the recipe, or else suits the strategy."""
@@ -51,10 +53,13 @@ def add_to(parser: ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on where the same training was stopped")
     parser.add_argument(
         "--promote",
-        choices=("always", "auto", "never"),
+        choices=PROMOTE,
         default="always",
         help="put the version into service (default), do so if it is no worse than the champion on test photos, or only"
         " publish it; version 1 of a new store serves anyway",
+    )
+    parser.add_argument(
+        "--no-quantize", dest="quantize", action="store_false", help="publish without an int8 graph, seconds sooner"
     )
     parser.add_argument("--notes", default="", help="kept in the manifest")
 

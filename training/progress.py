@@ -7,8 +7,9 @@ from typing import Literal, Protocol
 from catdog.errors import ImageError
 from training.dataset import Photo
 
-# Photos are read and go through the backbone; what is trained is; it is measured, and the champion with it.
-Phase = Literal["features", "fitting", "measuring", "publishing"]
+# Photos are read and go through the backbone; what is trained is; its int8 graph is made, of a frozen backbone first of
+# all; it is measured, and the champion with it.
+Phase = Literal["features", "fitting", "quantizing", "measuring", "publishing"]
 
 
 class Observer(Protocol):

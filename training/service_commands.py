@@ -29,7 +29,7 @@ def doctor(arguments: Namespace) -> None:
     store = Store(arguments.models)
     champion = store.open(store.champion())
     cache = arguments.data_dir / "features"
-    findings = examine(classes, splits, champion.manifest.architecture, champion.load(), cache)
+    findings = examine(classes, splits, champion.network(), cache)
     print(findings.model_dump_json(indent=2) if arguments.json else findings.table())
 
 

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from catdog.architecture import BLOCKS, Architecture
 from catdog.errors import RecipeError
-from training import features, head
+from catdog.network import Int8Graph, Network
+from training import features, head, quantization
 from training.backbones import Backbone
 from training.config import Config, Strategy
-from training.dataset import Dataset, Labelled, decode, labels
+from training.dataset import Dataset, Labelled, Photo, decode, labels
 from training.progress import Observer
+from training.quantization import QuantizationFailed
 
 HEAD_RATE = 1e-3  # at its peak, of a classic head that starts from random weights
 UNFOLDED_ON = 64  # photos whose statistics the normalisation of a given backbone starts from
@@ -25,14 +27,20 @@ HEAD_ARRAYS = ("predictions/kernel", "predictions/bias")  # of the pooled head
 
 @dataclass(frozen=True)
 class Job:
-    """A training to do. Features are kept in `cache`, what it takes to resume in `folder`."""
+    """A training to do.
+
+    Features are kept in `cache`, int8 graphs of backbones in `graphs`, what it takes to resume in `folder`. Without
+    `quantize` no int8 graph is made.
+    """
 
     config: Config
     dataset: Dataset
     backbone: Backbone
     cache: Path
+    graphs: Path
     folder: Path
     resume: bool
+    quantize: bool
     observer: Observer
 
     @property
@@ -45,26 +53,36 @@ class Trained:
     """The arrays of a whole network, the photos that could be read, and a row an epoch, if it took epochs.
 
     `unseen` are logits (n, classes) and labels (n,) of photos that had no part in making them, to fit the temperature
-    on; None where that is left to the validation photos.
+    on; None where that is left to the validation photos. Where there is no int8 graph `unquantized` says why.
     """
 
     arrays: dict[str, NDArray[np.float32]]
     dataset: Dataset
     history: Sequence[Mapping[str, float]] = ()
     unseen: tuple[NDArray[np.floating], NDArray[np.int64]] | None = None
+    int8: Int8Graph | None = None
+    unquantized: str | None = None
 
 
 def head_only(job: Job) -> Trained:
-    """A linear head on the frozen backbone, by `training.head`."""
+    """A linear head on the frozen backbone, whose int8 graph comes first: the features are from what will serve."""
     if job.config.head != "pooled":
         raise RecipeError(
             "only the pooled head is fitted on a frozen backbone; the classic one takes --strategy finetune"
         )
-    blank = {name: np.zeros(job.architecture.shapes[name], np.float32) for name in HEAD_ARRAYS}
-    network = job.backbone.arrays | blank
+    int8, unquantized = job.backbone.int8, None
+    if int8 is None:
+        int8, unquantized = _quantized(job, _headless(job), job.dataset.splits["train"], job.graphs)
+    fitted = fit_head(replace(job, backbone=replace(job.backbone, int8=int8)))
+    return replace(fitted, int8=int8, unquantized=unquantized)
+
+
+def fit_head(job: Job) -> Trained:
+    """The same on the backbone as it is, with an int8 graph or without, by `training.head`."""
+    network = _headless(job)
     job.observer.phase("features")
     photos = job.dataset.splits["train"]
-    photos, output = features.outputs(photos, job.architecture, network, job.cache, job.observer.skipped)
+    photos, output = features.outputs(photos, network, job.cache, job.observer.skipped)
     usable = job.dataset.with_only({"train": photos})
     job.observer.phase("fitting")
     truth = labels(photos)
@@ -80,7 +98,7 @@ def finetune(job: Job) -> Trained:
     from training.fit import Fit
 
     config = job.config
-    start = head_only(job) if config.head == "pooled" else Trained(job.backbone.arrays, job.dataset)
+    start = fit_head(job) if config.head == "pooled" else Trained(job.backbone.arrays, job.dataset)
     train, validation, usable = _labelled(job, start.dataset)
     keras.utils.set_random_seed(config.seed)
     network = reference.build(job.architecture, config.policy, config.dropout)
@@ -96,7 +114,7 @@ def finetune(job: Job) -> Trained:
     if config.head == "classic":  # no convex problem, so its first fit takes epochs, too
         fit(len(BLOCKS), replace(config, learning_rate=HEAD_RATE), job.folder / "head")
     history = fit(len(BLOCKS) - config.unfreeze, config, job.folder)
-    return Trained(reference.arrays(network, job.architecture), usable, history)
+    return _with_int8(job, Trained(reference.arrays(network, job.architecture), usable, history))
 
 
 def full(job: Job) -> Trained:
@@ -111,10 +129,35 @@ def full(job: Job) -> Trained:
         some = train.photos[:: max(1, len(train.photos) // UNFOLDED_ON)][:UNFOLDED_ON]
         network.unfold(model, job.architecture, job.backbone.arrays, some)
     history = Fit(model, train, validation, len(usable.classes), config, job.folder, job.observer).run(job.resume)
-    return Trained(network.fold(model, job.architecture), usable, history)
+    return _with_int8(job, Trained(network.fold(model, job.architecture), usable, history))
 
 
 STRATEGIES: Mapping[Strategy, Callable[[Job], Trained]] = {"head": head_only, "finetune": finetune, "full": full}
+
+
+def _headless(job: Job) -> Network:
+    """The backbone's network with a pooled head of zeros."""
+    blank = {name: np.zeros(job.architecture.shapes[name], np.float32) for name in HEAD_ARRAYS}
+    return Network(job.architecture, job.backbone.arrays | blank, job.backbone.int8)
+
+
+def _with_int8(job: Job, trained: Trained) -> Trained:
+    network = Network(job.architecture, trained.arrays)
+    int8, unquantized = _quantized(job, network, trained.dataset.splits["train"], job.folder)
+    return replace(trained, int8=int8, unquantized=unquantized)
+
+
+def _quantized(
+    job: Job, network: Network, photos: Sequence[Photo], folder: Path
+) -> tuple[Int8Graph | None, str | None]:
+    """The network's int8 graph, or why there is none: a training isn't lost for want of it."""
+    if not job.quantize:
+        return None, "none was asked for"
+    job.observer.phase("quantizing")
+    try:
+        return quantization.graph(network, photos, job.config.seed, folder), None
+    except QuantizationFailed as error:
+        return None, str(error)
 
 
 def _labelled(job: Job, dataset: Dataset) -> tuple[Labelled, Labelled, Dataset]:

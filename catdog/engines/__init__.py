@@ -6,7 +6,8 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-Precision = Literal["f32", "bf16"]
+Precision = Literal["f32", "bf16", "int8"]
+Asked = Literal["auto"] | Precision  # auto is the quickest one that costs no accuracy
 
 # Every array of the network by its name in `Architecture.shapes`, float32.
 Arrays = Mapping[str, NDArray[np.float32]]
@@ -25,6 +26,26 @@ class Engine(Protocol):
     @property
     def precision(self) -> Precision: ...
 
-    def infer(self, pixels: NDArray[np.uint8]) -> Output:
-        """Logits and features of uint8 RGB (n, 224, 224, 3), 0-255, as `catdog.images.decode` returns them."""
+    @property
+    def streams(self) -> int:
+        """How many calls of `infer` may run at once; more than these wait for each other."""
+        ...
+
+    @property
+    def largest_batch(self) -> int:
+        """The number of photos up to which one call is quicker than several."""
+        ...
+
+    def infer(self, pixels: NDArray[np.uint8], shared: bool = False) -> Output:
+        """Logits and features of uint8 RGB (n, 224, 224, 3), 0-255, as `catdog.images.decode` returns them.
+
+        `shared` says that other calls run at the same time, so that this one need not be the quickest it could be.
+        """
+        ...
+
+    def with_head(self, arrays: Arrays) -> "Engine":
+        """Another engine on this one's graph, with the pooled head in `arrays`: nothing is compiled or held twice.
+
+        ValueError where the head is part of the graph.
+        """
         ...

@@ -1,14 +1,21 @@
 """VGG16 in Keras: the reference that every other engine is held to, and the engine for a GPU."""
 
-from typing import Any
+from copy import copy
+from threading import Lock
+from typing import Any, Final, Self
 
 import keras
 import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
+from catdog import head
 from catdog.architecture import BLOCKS, INPUT_PIXELS, KERNEL_PIXELS, MEAN_BGR, POOL_PIXELS, Architecture
-from catdog.engines import Arrays, Output, Precision
+from catdog.engines import Arrays, Asked, Output, Precision
+from catdog.network import Network
+
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)  # the photos of a call are filled up to one of these, each compiled once
+POLICIES: Final[dict[Precision, str]] = {"f32": "float32", "bf16": "mixed_bfloat16"}
 
 
 @keras.saving.register_keras_serializable(package="catdog")
@@ -23,7 +30,7 @@ class Preprocessing(layers.Layer):  # type: ignore[misc]  # Keras ships no types
 def build(architecture: Architecture, policy: str = "float32", dropout: float = 0.0) -> keras.Model:
     """The network: RGB 0-255 (n, 224, 224, 3) in, [logits (n, classes), features (n, features)] out.
 
-    `policy` is a Keras dtype policy such as "mixed_bfloat16"; logits are float32 under every one.
+    `policy` is a Keras dtype policy such as "mixed_bfloat16"; logits and features are float32 under every one.
     `dropout` comes before every dense layer: for training, inference knows none.
     """
     pixels = keras.Input((INPUT_PIXELS, INPUT_PIXELS, 3), dtype="uint8", name="pixels")
@@ -35,7 +42,7 @@ def build(architecture: Architecture, policy: str = "float32", dropout: float = 
                 channels, KERNEL_PIXELS, padding="same", activation="relu", dtype=policy, name=layer.name
             )(x)
         x = layers.MaxPooling2D(POOL_PIXELS, dtype=policy, name=f"{block.name}_pool")(x)
-    features = layers.GlobalAveragePooling2D(dtype=policy, name="features")(x)
+    features = layers.GlobalAveragePooling2D(dtype="float32", name="features")(x)
     x = features if architecture.head == "pooled" else layers.Flatten(dtype=policy, name="flatten")(x)
     *hidden, predictions = architecture.head_layers
     for layer in hidden:
@@ -59,15 +66,68 @@ def arrays(model: keras.Model, architecture: Architecture) -> dict[str, NDArray[
     return {name: np.asarray(value, np.float32) for name, value in zip(names, values, strict=True)}
 
 
+def has_accelerator() -> bool:
+    """Whether Keras's backend computes elsewhere than on the processor."""
+    if keras.backend.backend() == "torch":  # whose devices Keras doesn't list
+        return bool(ops.zeros(1).device.type != "cpu")
+    return not keras.distribution.list_devices()[0].startswith("cpu")
+
+
+def precision_of(asked: Asked = "auto") -> Precision:
+    """What the network is run in where `asked` is: bfloat16 on an accelerator, else float32. ValueError for int8."""
+    if asked == "int8":
+        raise ValueError("Keras doesn't run the int8 graph, OpenVINO does; ask for auto, bf16 or f32")
+    if asked != "auto":
+        return asked
+    return "bf16" if has_accelerator() else "f32"
+
+
 class KerasEngine:
-    """Runs the network as Keras builds it, on whatever backend and device Keras uses."""
+    """Runs the network as Keras builds it, on whatever backend and device Keras uses: one call at a time.
 
-    precision: Precision = "f32"
+    `largest_batch` is one of BATCH_SIZES. None takes 64 on an accelerator, and 1 elsewhere: there photos together are
+    hardly quicker than one by one, and every photo that fills a batch up costs as much as a real one.
+    ValueError where int8 is asked for.
+    """
 
-    def __init__(self, architecture: Architecture, arrays: Arrays) -> None:
-        self._model = build(architecture)
-        assign(self._model, arrays)
+    streams = 1
 
-    def infer(self, pixels: NDArray[np.uint8]) -> Output:
-        logits, features = self._model.predict_on_batch(pixels)
-        return Output(np.asarray(logits, np.float32), np.asarray(features, np.float32))
+    def __init__(self, network: Network, precision: Asked = "auto", largest_batch: int | None = None) -> None:
+        self.precision = precision_of(precision)
+        self.largest_batch = largest_batch or (BATCH_SIZES[-1] if has_accelerator() else 1)
+        self._sizes = BATCH_SIZES[: BATCH_SIZES.index(self.largest_batch) + 1]
+        self._model = build(network.architecture, POLICIES[self.precision])
+        assign(self._model, network.arrays)
+        self._head = head.of(network.arrays) if network.architecture.head == "pooled" else None
+        self._lock = Lock()  # on JAX a model is without its weights while it predicts
+
+    def with_head(self, arrays: Arrays) -> Self:
+        """Another engine on this one's model, with the pooled head in `arrays`: nothing is compiled or held twice.
+
+        ValueError where the head is part of the model.
+        """
+        if self._head is None:
+            raise ValueError("only a pooled head can be replaced; the classic one is part of the model")
+        other = copy(self)
+        other._head = head.of(arrays)
+        return other
+
+    def warm(self) -> None:
+        """Run every size of batch once, so that nothing is compiled while a photo waits."""
+        for size in self._sizes:
+            self._run(np.zeros((size, INPUT_PIXELS, INPUT_PIXELS, 3), np.uint8))
+
+    def infer(self, pixels: NDArray[np.uint8], shared: bool = False) -> Output:
+        starts = range(0, len(pixels), self.largest_batch)
+        parts = [self._run(pixels[start : start + self.largest_batch]) for start in starts]
+        logits, features = (np.concatenate(outputs) for outputs in zip(*parts, strict=True))
+        return Output(logits if self._head is None else head.logits(features, self._head), features)
+
+    def _run(self, pixels: NDArray[np.uint8]) -> Output:
+        """What the model says of at most `largest_batch` photos, filled up to a size that is compiled."""
+        size = next(size for size in self._sizes if size >= len(pixels))
+        batch = np.zeros((size, *pixels.shape[1:]), np.uint8)
+        batch[: len(pixels)] = pixels
+        with self._lock:
+            logits, features = self._model.predict_on_batch(batch)
+        return Output(logits[: len(pixels)], features[: len(pixels)])

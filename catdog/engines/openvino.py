@@ -1,17 +1,22 @@
 """VGG16 in OpenVINO: the engine for the processor."""
 
+import logging
 from copy import copy
-from threading import Lock
-from typing import Literal, Self
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Self
 
 import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 from openvino import opset13 as opset
 
-from catdog import head
+from catdog import cores, head
 from catdog.architecture import INPUT_PIXELS, KERNEL_PIXELS, MEAN_BGR, POOL_PIXELS, Architecture
-from catdog.engines import Arrays, Output, Precision
+from catdog.engines import Arrays, Asked, Output, Precision
+from catdog.network import Network
+
+logger = logging.getLogger(__name__)
 
 NCHW = (0, 3, 1, 2)
 NHWC = (0, 2, 3, 1)
@@ -69,35 +74,58 @@ def _dense(x: ov.Node, arrays: Arrays, name: str) -> ov.Node:
     return opset.add(product, arrays[f"{name}/bias"].reshape(1, -1))
 
 
-def best_precision() -> Precision:
-    """bfloat16 where the processor computes in it, else float32."""
-    return "bf16" if "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+def precision_of(network: Network, asked: Asked = "auto") -> Precision:
+    """What the network is run in where `asked` is: int8 where it has such a graph, else bfloat16, else float32.
+
+    Each only where the processor computes in it.
+    """
+    if asked != "auto":
+        return asked
+    capabilities = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if network.int8 is not None and "INT8" in capabilities:
+        return "int8"
+    return "bf16" if "BF16" in capabilities else "f32"
 
 
 class OpenVINOEngine:
-    """Runs the network on the processor, one call at a time over all its threads.
+    """Runs the network on the processor, in two ways: one call on all threads, or several that share them.
 
-    `threads` None takes every core that the process may use.
+    The first answers soonest; the second does more in all, for threads that work on one photo wait for each other.
+    `threads` None takes every core that the process may use; `streams` is how many calls share them, None for as many
+    as OpenVINO finds best. What was compiled is kept in the folder `cache`, and not compiled again. ValueError where
+    int8 is asked for of a network without such a graph.
     """
+
+    largest_batch = 1  # photos together are no quicker than one by one, and hold all their activations at once
 
     def __init__(
         self,
-        architecture: Architecture,
-        arrays: Arrays,
-        precision: Literal["auto"] | Precision = "auto",
+        network: Network,
+        precision: Asked = "auto",
         threads: int | None = None,
+        streams: int | None = 1,
+        cache: Path | None = None,
     ) -> None:
-        self.precision: Precision = best_precision() if precision == "auto" else precision
+        self.precision = precision_of(network, precision)
         options: dict[str, str | int] = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": self.precision,
+            "INFERENCE_NUM_THREADS": threads or cores.usable(),
+            "ENABLE_CPU_PINNING": False,
+            # Of what isn't in int8 float32 is a sliver, and the same on every processor.
+            "INFERENCE_PRECISION_HINT": "f32" if self.precision == "int8" else self.precision,
         }
-        if threads is not None:
-            options["INFERENCE_NUM_THREADS"] = threads
-        compiled = ov.Core().compile_model(build(architecture, arrays), "CPU", options)
-        self._request = compiled.create_infer_request()
-        self._lock = Lock()
-        self._head = _pooled_head(arrays) if architecture.head == "pooled" else None
+        if cache is not None and _is_folder(cache):
+            options["CACHE_DIR"] = str(cache)
+        graph = _graph(network, self.precision)
+        alone = ov.Core().compile_model(graph, "CPU", options | {"PERFORMANCE_HINT": "LATENCY"})
+        self.was_cached = bool(alone.get_property("LOADED_FROM_CACHE"))
+        self._alone = self._shared = _Requests(alone, 1)
+        self.streams = 1
+        if streams != 1:
+            limit: dict[str, str | int] = {} if streams is None else {"NUM_STREAMS": streams}
+            shared = ov.Core().compile_model(graph, "CPU", options | {"PERFORMANCE_HINT": "THROUGHPUT"} | limit)
+            self.streams = int(shared.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+            self._shared = _Requests(shared, self.streams)
+        self._head = head.of(network.arrays) if network.architecture.head == "pooled" else None
 
     def with_head(self, arrays: Arrays) -> Self:
         """Another engine on this one's graph, with the pooled head in `arrays`: nothing is compiled or held twice.
@@ -107,15 +135,43 @@ class OpenVINOEngine:
         if self._head is None:
             raise ValueError("only a pooled head can be replaced; the classic one is part of the graph")
         other = copy(self)
-        other._head = _pooled_head(arrays)
+        other._head = head.of(arrays)
         return other
 
-    def infer(self, pixels: NDArray[np.uint8]) -> Output:
-        with self._lock:  # there is one set of activations, and one call already takes every thread
-            features, *logits = self._request.infer([pixels]).to_tuple()
+    def infer(self, pixels: NDArray[np.uint8], shared: bool = False) -> Output:
+        features, *logits = (self._shared if shared else self._alone).infer(pixels)
         return Output(logits[0] if self._head is None else head.logits(features, self._head), features)
 
 
-def _pooled_head(arrays: Arrays) -> Arrays:
-    """What `catdog.head` needs, so that the backbone's arrays can go."""
-    return {name: array for name, array in arrays.items() if name.startswith("predictions/")}
+class _Requests:
+    """So many sets of activations of one compiled graph, each for one call at a time."""
+
+    def __init__(self, compiled: ov.CompiledModel, count: int) -> None:
+        self._free: SimpleQueue[ov.InferRequest] = SimpleQueue()
+        for _ in range(count):
+            self._free.put(compiled.create_infer_request())
+
+    def infer(self, pixels: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        request = self._free.get()
+        try:
+            return [output.copy() for output in request.infer([pixels], share_outputs=True).to_tuple()]
+        finally:
+            self._free.put(request)
+
+
+def _graph(network: Network, precision: Precision) -> ov.Model | Path:
+    if precision != "int8":
+        return build(network.architecture, network.arrays)
+    if network.int8 is None:
+        raise ValueError("the network has no int8 graph")
+    return network.int8.path
+
+
+def _is_folder(cache: Path) -> bool:
+    """Whether the folder is there or could be made: without it OpenVINO gives up, though it can do without writing."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        logger.warning("what is compiled isn't kept: %s", error)
+        return False
+    return True

@@ -7,10 +7,12 @@ import keras
 import numpy as np
 import pytest
 
+from catdog import cores
 from catdog.architecture import Architecture, Head
 from catdog.engines import keras as reference
 from catdog.engines import openvino
 from catdog.engines.openvino import OpenVINOEngine
+from catdog.network import Network
 from tests.networks import random_arrays, random_pixels
 
 PIXELS = random_pixels(3)
@@ -27,8 +29,8 @@ def test_openvino_in_float32_says_what_keras_says(head: Head) -> None:
     network = Architecture(3, width=1 / 16, head=head)
     arrays = random_arrays(network)
 
-    expected = reference.KerasEngine(network, arrays).infer(PIXELS)
-    found = OpenVINOEngine(network, arrays, "f32").infer(PIXELS)
+    expected = reference.KerasEngine(Network(network, arrays), "f32").infer(PIXELS)
+    found = OpenVINOEngine(Network(network, arrays), "f32").infer(PIXELS)
 
     assert np.abs(found.logits - expected.logits).max() < 1e-3
     assert np.abs(found.features - expected.features).max() < 1e-3
@@ -38,7 +40,7 @@ def test_openvino_in_float32_says_what_keras_says(head: Head) -> None:
 def test_outputs_have_a_row_a_photo(head: Head) -> None:
     network = Architecture(5, width=1 / 32, head=head)
 
-    logits, features = OpenVINOEngine(network, random_arrays(network)).infer(PIXELS)
+    logits, features = OpenVINOEngine(Network(network, random_arrays(network))).infer(PIXELS)
 
     assert logits.shape == (3, 5)
     assert features.shape == (3, 16)
@@ -47,7 +49,7 @@ def test_outputs_have_a_row_a_photo(head: Head) -> None:
 
 def test_a_photos_answer_does_not_depend_on_its_neighbours() -> None:
     network = Architecture(2, width=1 / 32)
-    engine = OpenVINOEngine(network, random_arrays(network))
+    engine = OpenVINOEngine(Network(network, random_arrays(network)))
 
     together = engine.infer(PIXELS)
     alone = [engine.infer(photo[None]) for photo in PIXELS]
@@ -55,23 +57,45 @@ def test_a_photos_answer_does_not_depend_on_its_neighbours() -> None:
     assert close(np.concatenate([output.logits for output in alone]), together.logits, 1e-6)
 
 
-def test_an_output_stays_what_it_was_after_the_next_call() -> None:
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("shared", [False, True])
+def test_an_output_stays_what_it_was_after_the_next_call(head: Head, shared: bool) -> None:
+    network = Architecture(2, width=1 / 32, head=head)
+    engine = OpenVINOEngine(Network(network, random_arrays(network)), streams=2)
+
+    first = engine.infer(PIXELS[:1], shared)
+    before = [output.copy() for output in first]
+    for _ in range(4):  # each stream has its turn
+        engine.infer(PIXELS[1:2], shared)
+
+    assert all(np.array_equal(*pair) for pair in zip(first, before, strict=True))
+
+
+@pytest.mark.parametrize("streams", [None, 1, 2, 3])
+@pytest.mark.parametrize("shared", [False, True])
+def test_from_many_threads_at_once_the_answers_are_those_of_one_call_after_another(
+    streams: int | None, shared: bool
+) -> None:
     network = Architecture(2, width=1 / 32)
-    engine = OpenVINOEngine(network, random_arrays(network))
+    engine = OpenVINOEngine(Network(network, random_arrays(network)), "f32", streams=streams)
+    expected = [engine.infer(photo[None]) for photo in PIXELS]
 
-    first = engine.infer(PIXELS[:1])
-    before = first.features.copy()
-    engine.infer(PIXELS[1:2])
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda call: engine.infer(PIXELS[call % 3][None], shared), range(48)))
 
-    assert np.array_equal(first.features, before)
+    if streams is not None:
+        assert engine.streams == min(streams, cores.usable())
+    for call, output in enumerate(found):
+        assert close(output.logits, expected[call % 3].logits, 1e-5)
+        assert close(output.features, expected[call % 3].features, 1e-5)
 
 
 def test_bfloat16_stays_near_float32() -> None:
     network = Architecture(2, width=1 / 16)
     arrays = random_arrays(network)
 
-    exact = OpenVINOEngine(network, arrays, "f32").infer(PIXELS)
-    rounded = OpenVINOEngine(network, arrays, "bf16").infer(PIXELS)
+    exact = OpenVINOEngine(Network(network, arrays), "f32").infer(PIXELS)
+    rounded = OpenVINOEngine(Network(network, arrays), "bf16").infer(PIXELS)
 
     assert close(rounded.features, exact.features, 0.03)
 
@@ -120,8 +144,8 @@ def test_another_head_on_the_same_graph_says_what_its_own_graph_would(monkeypatc
     two, three = Architecture(2, width=1 / 32), Architecture(3, width=1 / 32)
     arrays = random_arrays(two)
     other = arrays | {name: array for name, array in random_arrays(three, 1).items() if name.startswith("predictions/")}
-    engine = OpenVINOEngine(two, arrays)
-    before, expected = engine.infer(PIXELS), OpenVINOEngine(three, other).infer(PIXELS)
+    engine = OpenVINOEngine(Network(two, arrays))
+    before, expected = engine.infer(PIXELS), OpenVINOEngine(Network(three, other)).infer(PIXELS)
     monkeypatch.setattr(openvino, "build", None)  # whoever needs a graph now fails
 
     found = engine.with_head(other).infer(PIXELS)
@@ -134,7 +158,7 @@ def test_another_head_on_the_same_graph_says_what_its_own_graph_would(monkeypatc
 
 def test_engines_on_one_graph_may_be_called_at_once() -> None:
     network = Architecture(2, width=1 / 32)
-    engine = OpenVINOEngine(network, random_arrays(network))
+    engine = OpenVINOEngine(Network(network, random_arrays(network)))
     engines = [engine.with_head(random_arrays(network, seed)) for seed in range(4)]
     expected = [each.infer(PIXELS[:1]).logits for each in engines]
 
@@ -149,7 +173,7 @@ def test_a_classic_head_cannot_be_replaced() -> None:
     arrays = random_arrays(network)
 
     with pytest.raises(ValueError, match="part of the graph"):
-        OpenVINOEngine(network, arrays).with_head(arrays)
+        OpenVINOEngine(Network(network, arrays)).with_head(arrays)
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -158,7 +182,7 @@ def test_an_engine_lets_the_arrays_of_the_backbone_go(head: Head) -> None:
     arrays = random_arrays(network)
     backbone = [weakref.ref(arrays[f"{layer.name}/kernel"]) for layer in network.backbone_layers]
 
-    engine = OpenVINOEngine(network, arrays)
+    engine = OpenVINOEngine(Network(network, arrays))
     del arrays
 
     assert all(array() is None for array in backbone)

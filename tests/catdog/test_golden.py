@@ -7,6 +7,7 @@ from catdog import golden
 from catdog.architecture import Architecture, Head
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.manifest import Golden
+from catdog.network import Network
 from catdog.store import SHIPPED, Store
 from tests.networks import random_arrays
 
@@ -31,16 +32,16 @@ def test_the_pictures_differ_in_grain() -> None:
 def test_the_same_network_gives_its_golden_answers(head: Head) -> None:
     network = Architecture(3, width=1 / 32, head=head)
     arrays = random_arrays(network)
-    expected = golden.record(network, arrays, temperature=50.0)
+    expected = golden.record(Network(network, arrays), temperature=50.0)
 
-    golden.check(golden.answers(OpenVINOEngine(network, arrays, "f32"), 50.0), expected, "f32")
+    golden.check(golden.answers(OpenVINOEngine(Network(network, arrays), "f32"), 50.0), expected, "f32")
 
 
 def test_a_network_that_changed_is_refused_with_the_largest_difference() -> None:
     arrays = random_arrays(TINY)
-    expected = golden.record(TINY, arrays, temperature=50.0)
+    expected = golden.record(Network(TINY, arrays), temperature=50.0)
     changed = arrays | {"block3_conv2/kernel": arrays["block3_conv2/kernel"] * 0.5}
-    found = golden.answers(OpenVINOEngine(TINY, changed, "f32"), 50.0)
+    found = golden.answers(OpenVINOEngine(Network(TINY, changed), "f32"), 50.0)
     apart = np.abs(found - np.array(expected.probabilities)).max()
 
     with pytest.raises(ValueError, match=f"a probability differs by {apart:.3g}, and in f32 only 0.001 is taken"):
@@ -48,7 +49,7 @@ def test_a_network_that_changed_is_refused_with_the_largest_difference() -> None
 
 
 def test_what_is_no_number_is_refused() -> None:
-    expected = golden.record(TINY, random_arrays(TINY), temperature=1.0)
+    expected = golden.record(Network(TINY, random_arrays(TINY)), temperature=1.0)
 
     with pytest.raises(ValueError, match="differs by nan"):
         golden.check(np.full((4, 2), np.nan), expected, "bf16")
@@ -70,7 +71,7 @@ def test_the_shipped_version_gives_its_golden_answers_and_is_sure_of_none() -> N
     version = Store(ROOT / "models").open(SHIPPED)
     manifest = version.manifest
     assert manifest.golden is not None
-    engine = OpenVINOEngine(manifest.architecture, version.load())
+    engine = OpenVINOEngine(version.network())
 
     golden.check(golden.answers(engine, manifest.temperature), manifest.golden, engine.precision)
 
@@ -84,7 +85,7 @@ def test_another_order_of_the_colours_would_be_noticed_in_every_precision() -> N
     arrays = version.load()
     first = arrays["block1_conv1/kernel"]
     swapped = arrays | {"block1_conv1/kernel": first[:, :, ::-1]}
-    engine = OpenVINOEngine(version.manifest.architecture, swapped, "f32")
+    engine = OpenVINOEngine(Network(version.manifest.architecture, swapped), "f32")
     assert version.manifest.golden is not None
 
     with pytest.raises(ValueError, match="differs by"):

@@ -8,8 +8,10 @@ from catdog.architecture import Architecture
 from catdog.errors import DownloadError, NoChampion, WeightsError
 from catdog.store import Store
 from tests.networks import random_arrays
-from training import backbones
+from tests.observers import Recorder
+from training import backbones, quantization
 from training.config import Config
+from training.train import Request, train
 
 SLIM = 1 / 32
 
@@ -49,6 +51,26 @@ def test_a_file_of_another_width_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(WeightsError, match="shape"):
         load(str(tmp_path / "theirs.weights.h5"), tmp_path, width=1 / 16)
+
+
+def test_a_version_gives_its_int8_graph_whether_that_serves_or_not(
+    split_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(quantization, "LOG_LOSS", -1.0)
+    request = Request(Config(backbone="random", width=SLIM), split_photos, "test")
+    version = train(request, Store(tmp_path / "models"), tmp_path / "data", Recorder()).version
+    assert version.manifest.quantization is not None
+    assert not version.manifest.quantization.serves
+
+    found = load("champion", tmp_path)
+    (version.path / "int8.bin").unlink()
+    damaged = load("1", tmp_path)
+
+    assert found.int8 is not None
+    assert found.int8.sha256 == version.manifest.quantization.graph
+    assert damaged.int8 is None
+    assert "it is done without" in caplog.text
+    assert damaged.fingerprint == found.fingerprint
 
 
 def test_without_a_version_there_is_no_champion_to_start_from(tmp_path: Path) -> None:

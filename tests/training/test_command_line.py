@@ -22,6 +22,7 @@ from tests.waiting import until
 
 RANDOM = ("--backbone", "random", "--width", "0.03125")
 FEW_EPOCHS = ("--epochs", "2", "--batch-size", "8")
+SOONER = "--no-quantize"  # where int8 is not what a test is about
 
 
 def hear_ctrl_c() -> None:
@@ -87,7 +88,7 @@ def test_a_head_on_a_random_backbone_learns_colours_and_goes_into_service(traine
 
 def test_training_measures_the_probabilities_that_the_engine_serves(trained: Shop, split_photos: Path) -> None:
     version = trained.store.open(1)
-    engine = OpenVINOEngine(version.manifest.architecture, version.load())
+    engine = OpenVINOEngine(version.network())
     losses = []
     for label, name in enumerate(version.manifest.classes):
         for photo in (split_photos / "test" / name).iterdir():
@@ -149,7 +150,7 @@ def test_evaluate_says_how_good_the_champion_is(trained: Shop, split_photos: Pat
 
 def test_evaluate_on_the_folder_that_was_trained_on_takes_what_was_kept_from_it(shop: Shop, tmp_path: Path) -> None:
     photos = draw_set(tmp_path / "photos", 60)
-    shop.run("train", "--data", photos, *RANDOM)
+    shop.run("train", "--data", photos, *RANDOM, SOONER)
 
     own = json.loads(shop.run("evaluate", "--data", photos, "--json").stdout)
     kept = sum(shop.store.open(1).manifest.lineage.dataset.photos["test"].values())
@@ -159,6 +160,20 @@ def test_evaluate_on_the_folder_that_was_trained_on_takes_what_was_kept_from_it(
     assert own["photos"] == kept < 60
     assert "split by content" in own["data"]
     assert other["photos"] == 122
+
+
+def test_a_version_without_an_int8_graph_is_published_once_more_with_one(shop: Shop, split_photos: Path) -> None:
+    without = shop.run("train", "--data", split_photos, *RANDOM, SOONER)
+    said = shop.run("quantize", "--data", split_photos)
+
+    first, second = (shop.store.open(number).manifest for number in (1, 2))
+    assert "without an int8 graph: none was asked for" in without.stdout
+    assert said.stderr == ""
+    assert second.weights == first.weights
+    assert second.quantization is not None
+    assert second.quantization.reason in said.stdout
+    assert "version 2 is in service" in said.stdout
+    assert second.lineage.command.startswith("python -m training quantize --data")
 
 
 def test_summary_shows_the_layers_and_counts(trained: Shop) -> None:
@@ -174,7 +189,7 @@ def test_a_broken_photo_is_named_and_skipped(shop: Shop, tmp_path: Path) -> None
     draw_set(photos / "validation", 4, first=500)
     (photos / "train" / "cat" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no more")
 
-    done = shop.run("train", "--data", photos, *RANDOM)
+    done = shop.run("train", "--data", photos, *RANDOM, SOONER)
 
     assert "broken.jpg" in done.stderr
     assert shop.store.open(1).manifest.lineage.dataset.photos["train"] == {"cat": 8, "dog": 8}
@@ -189,6 +204,7 @@ def test_three_classes_are_trained_with_the_classic_head_and_fine_tuned(shop: Sh
     version = shop.store.open(1)
     assert version.manifest.classes == ("cat", "dog", "fish")
     assert version.manifest.head == "classic"
+    assert version.manifest.quantization is not None
     assert (version.path / "report" / "history.csv").read_text().count("\n") == 3
 
 
@@ -205,7 +221,7 @@ def test_fine_tuning_changes_the_last_block_and_no_other(trained: Shop, split_ph
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_every_layer_is_trained_on_another_backend_as_well(shop: Shop, split_photos: Path, backend: str) -> None:
-    shop.run("train", "--data", split_photos, *RANDOM, *FEW_EPOCHS, "--strategy", "full", KERAS_BACKEND=backend)
+    shop.run("train", "--data", split_photos, *RANDOM, *FEW_EPOCHS, SOONER, "--strategy", "full", KERAS_BACKEND=backend)
 
     version = shop.store.open(1)
     assert version.manifest.lineage.strategy == "full"
@@ -214,7 +230,7 @@ def test_every_layer_is_trained_on_another_backend_as_well(shop: Shop, split_pho
 
 
 def test_ctrl_c_ends_a_training_cleanly_and_resume_finishes_it(shop: Shop, split_photos: Path) -> None:
-    training: tuple[str | Path, ...] = ("train", "--data", split_photos, *RANDOM)
+    training: tuple[str | Path, ...] = ("train", "--data", split_photos, *RANDOM, SOONER)
     arguments = (*training, "--strategy", "full", "--epochs", "42", "--batch-size", "8")
     with shop.start(*arguments) as command:
         until(lambda: command.poll() is not None or any(shop.folder.glob("data/runs/*/state.json")))
@@ -234,7 +250,7 @@ def test_ctrl_c_ends_a_training_cleanly_and_resume_finishes_it(shop: Shop, split
 def test_another_networks_file_is_a_start(trained: Shop, shop: Shop, split_photos: Path) -> None:
     file = trained.store.open(1).weights_path
 
-    shop.run("train", "--data", split_photos, "--backbone", file, "--width", "0.03125")
+    shop.run("train", "--data", split_photos, "--backbone", file, "--width", "0.03125", SOONER)
 
     theirs, ours = trained.store.open(1).load(), shop.store.open(1).load()
     assert np.array_equal(ours["block3_conv1/kernel"], theirs["block3_conv1/kernel"])

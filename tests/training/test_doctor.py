@@ -6,6 +6,7 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from catdog.architecture import Architecture
+from catdog.network import Network
 from tests.networks import random_arrays
 from tests.photos import draw, draw_set
 from training import dataset, doctor, features
@@ -31,7 +32,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def examine(photos: Path, cache: Path) -> Callable[[], Findings]:
-    return lambda: doctor.examine(CLASSES, splits(photos), NETWORK, ARRAYS, cache)
+    return lambda: doctor.examine(CLASSES, splits(photos), Network(NETWORK, ARRAYS), cache)
 
 
 def splits(photos: Path) -> dict[str, tuple[dataset.Photo, ...]]:
@@ -167,7 +168,7 @@ def test_a_class_of_fewer_than_five_pictures_is_not_judged(photos: Path, cache: 
     network = Architecture(3, NETWORK.width)
     with_fish = {"train": dataset.read_split(photos, classes, "train"), "validation": ()}
 
-    findings = doctor.examine(classes, with_fish, network, random_arrays(network), cache)
+    findings = doctor.examine(classes, with_fish, Network(network, random_arrays(network)), cache)
 
     assert [found.kind for found in findings.findings] == ["too-few", "imbalance"]
 
@@ -186,8 +187,8 @@ def test_a_class_with_more_than_ten_times_the_photos_of_another_is_found(photos:
     cats = [photo for photo in whole["train"] if photo.label == 0]
     dogs = [photo for photo in whole["train"] if photo.label == 1]
 
-    ten_times = doctor.examine(CLASSES, whole | {"train": cats + dogs[:2]}, NETWORK, ARRAYS, cache)
-    more = doctor.examine(CLASSES, whole | {"train": cats + dogs[:1]}, NETWORK, ARRAYS, cache)
+    ten_times = doctor.examine(CLASSES, whole | {"train": cats + dogs[:2]}, Network(NETWORK, ARRAYS), cache)
+    more = doctor.examine(CLASSES, whole | {"train": cats + dogs[:1]}, Network(NETWORK, ARRAYS), cache)
 
     assert [found.kind for found in ten_times.findings] == ["too-few"]
     assert finding(more, "imbalance").sentence.startswith("20 photos of cat to train on, but 1 of dog:")
@@ -196,8 +197,8 @@ def test_a_class_with_more_than_ten_times_the_photos_of_another_is_found(photos:
 def test_a_set_too_poor_to_train_on_can_be_examined(photos: Path, cache: Path) -> None:
     cats = [photo for photo in splits(photos)["train"] if photo.label == 0]
 
-    findings = doctor.examine(CLASSES, {"train": cats, "validation": []}, NETWORK, ARRAYS, cache)
-    nothing = doctor.examine(CLASSES, {"train": [], "validation": []}, NETWORK, ARRAYS, cache)
+    findings = doctor.examine(CLASSES, {"train": cats, "validation": []}, Network(NETWORK, ARRAYS), cache)
+    nothing = doctor.examine(CLASSES, {"train": [], "validation": []}, Network(NETWORK, ARRAYS), cache)
 
     assert "0 of dog in train" in finding(findings, "too-few").sentence
     assert [found.kind for found in findings.findings] == [found.kind for found in nothing.findings] == ["too-few"]
@@ -232,7 +233,7 @@ def test_a_set_that_was_mended_needs_no_mending(photos: Path, cache: Path, exami
     halved(photos / "test" / "cat" / "0.png", photos / "train" / "cat" / "in-test.png")
     mended, _ = doctor.mend(splits(photos), examine())
 
-    assert doctor.examine(CLASSES, mended, NETWORK, ARRAYS, cache).findings == ()
+    assert doctor.examine(CLASSES, mended, Network(NETWORK, ARRAYS), cache).findings == ()
 
 
 def test_what_was_seen_once_is_not_decoded_again(
@@ -276,7 +277,7 @@ def test_photos_of_cats_and_dogs_hold_one_pair_that_is_nearly_the_same(shared_da
     }
     thin = Architecture(2, width=1 / 64)
 
-    findings = doctor.examine(CLASSES, both, thin, random_arrays(thin), cache)
+    findings = doctor.examine(CLASSES, both, Network(thin, random_arrays(thin)), cache)
 
     assert places(finding(findings, "near-duplicate")) == ["train/dog/dog.180.jpg", "train/dog/dog.74.jpg"]
     assert not {"duplicate", "leakage", "conflicting-labels"} & {found.kind for found in findings.findings}

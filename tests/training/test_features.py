@@ -1,5 +1,4 @@
 import multiprocessing
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -7,8 +6,8 @@ import numpy as np
 import pytest
 
 from catdog.architecture import Architecture, Head
-from catdog.engines.openvino import OpenVINOEngine
 from catdog.errors import DatasetError
+from catdog.network import Network
 from tests.networks import random_arrays
 from training import dataset, features
 from training.dataset import Photo, decode
@@ -32,10 +31,10 @@ def test_a_known_photo_is_not_computed_again(
 ) -> None:
     network = Architecture(2, width=1 / 32, head=head)
     arrays = random_arrays(network)
-    _, first = features.outputs(photos, network, arrays, tmp_path, unexpected)
+    _, first = features.outputs(photos, Network(network, arrays), tmp_path, unexpected)
     monkeypatch.setattr(features, "OpenVINOEngine", None)  # whoever needs it now fails
 
-    _, again = features.outputs(photos, network, arrays, tmp_path, unexpected)
+    _, again = features.outputs(photos, Network(network, arrays), tmp_path, unexpected)
 
     assert np.array_equal(again.logits, first.logits)
     assert np.array_equal(again.features, first.features)
@@ -43,10 +42,10 @@ def test_a_known_photo_is_not_computed_again(
 
 def test_only_new_photos_are_computed(photos: tuple[Photo, ...], tmp_path: Path) -> None:
     arrays = random_arrays(TINY)
-    features.outputs(photos[:5], TINY, arrays, tmp_path, unexpected)
+    features.outputs(photos[:5], Network(TINY, arrays), tmp_path, unexpected)
 
-    kept, mixed = features.outputs(photos, TINY, arrays, tmp_path, unexpected)
-    _, alone = features.outputs(photos, TINY, arrays, tmp_path / "empty", unexpected)
+    kept, mixed = features.outputs(photos, Network(TINY, arrays), tmp_path, unexpected)
+    _, alone = features.outputs(photos, Network(TINY, arrays), tmp_path / "empty", unexpected)
 
     assert kept == photos
     assert np.array_equal(mixed.features, alone.features)
@@ -56,11 +55,11 @@ def test_another_backbone_has_other_features_and_another_head_the_same(
     photos: tuple[Photo, ...], tmp_path: Path
 ) -> None:
     arrays = random_arrays(TINY)
-    _, first = features.outputs(photos, TINY, arrays, tmp_path, unexpected)
+    _, first = features.outputs(photos, Network(TINY, arrays), tmp_path, unexpected)
 
     other_head = arrays | {"predictions/bias": np.array([5, 5], np.float32)}
-    _, shared = features.outputs(photos, TINY, other_head, tmp_path, unexpected)
-    _, other = features.outputs(photos, TINY, random_arrays(TINY, seed=1), tmp_path, unexpected)
+    _, shared = features.outputs(photos, Network(TINY, other_head), tmp_path, unexpected)
+    _, other = features.outputs(photos, Network(TINY, random_arrays(TINY, seed=1)), tmp_path, unexpected)
 
     assert np.array_equal(shared.features, first.features)
     assert not np.array_equal(shared.logits, first.logits)
@@ -72,12 +71,12 @@ def test_thumbnails_are_kept_with_the_features(
     photos: tuple[Photo, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrays = random_arrays(TINY)
-    first = features.look(photos, TINY, arrays, tmp_path, unexpected)
+    first = features.look(photos, Network(TINY, arrays), tmp_path, unexpected)
     _, pixels = decode(photos, unexpected)
     grey = pixels.reshape(-1, 16, 14, 16, 14, 3).mean(axis=(2, 4)) @ (0.299, 0.587, 0.114)
     monkeypatch.setattr(features, "decode", None)  # whoever needs it now fails
 
-    again = features.look(photos, TINY, arrays, tmp_path, unexpected)
+    again = features.look(photos, Network(TINY, arrays), tmp_path, unexpected)
 
     assert again.thumbnails.dtype == np.uint8
     assert np.abs(again.thumbnails - grey).max() <= 1
@@ -88,10 +87,10 @@ def test_a_cache_in_another_format_is_not_read(
     photos: tuple[Photo, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrays = random_arrays(TINY)
-    features.outputs(photos[:1], TINY, arrays, tmp_path, unexpected)
+    features.outputs(photos[:1], Network(TINY, arrays), tmp_path, unexpected)
     monkeypatch.setattr(features, "FORMAT", "1")
 
-    features.outputs(photos[:1], TINY, arrays, tmp_path, unexpected)
+    features.outputs(photos[:1], Network(TINY, arrays), tmp_path, unexpected)
 
     assert len(list(tmp_path.glob("*.sqlite"))) == 2
 
@@ -102,27 +101,10 @@ def test_progress_is_told_the_share_that_is_done(
     monkeypatch.setattr(features, "BATCH", 5)
     shares: list[float] = []
 
-    features.outputs(photos, TINY, random_arrays(TINY), tmp_path, unexpected, progress=shares.append)
+    features.outputs(photos, Network(TINY, random_arrays(TINY)), tmp_path, unexpected, progress=shares.append)
 
     assert shares == pytest.approx([5 / 12, 10 / 12, 1])
     assert capsys.readouterr().err == ""
-
-
-def test_the_engine_takes_as_many_threads_as_it_is_given(
-    photos: tuple[Photo, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[int | None] = []
-
-    def recorded(*arguments: object, threads: int | None) -> object:
-        asked.append(threads)
-        build: Callable[..., object] = OpenVINOEngine
-        return build(*arguments, threads=threads)
-
-    monkeypatch.setattr(features, "OpenVINOEngine", recorded)
-
-    features.outputs(photos, TINY, random_arrays(TINY), tmp_path, unexpected, threads=1)
-
-    assert asked == [1]
 
 
 def test_a_cache_gives_what_it_is_asked_for_and_no_more(tmp_path: Path) -> None:
@@ -159,8 +141,7 @@ def test_nothing_readable_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="not one of the 1 photos"):
         features.outputs(
             [Photo(tmp_path / "text.jpg", 0, "0" * 64, "text.jpg")],
-            TINY,
-            random_arrays(TINY),
+            Network(TINY, random_arrays(TINY)),
             tmp_path,
             lambda photo, error: reported.append(photo.path.name),
         )
@@ -169,9 +150,9 @@ def test_nothing_readable_is_an_error(tmp_path: Path) -> None:
 
 def test_a_damaged_cache_is_an_error_that_names_the_file(photos: tuple[Photo, ...], tmp_path: Path) -> None:
     arrays = random_arrays(TINY)
-    features.outputs(photos[:1], TINY, arrays, tmp_path, unexpected)
+    features.outputs(photos[:1], Network(TINY, arrays), tmp_path, unexpected)
     (file,) = tmp_path.glob("*.sqlite")
     file.write_bytes(b"no database" * 100)
 
     with pytest.raises(OSError, match=file.name):
-        features.outputs(photos, TINY, arrays, tmp_path, unexpected)
+        features.outputs(photos, Network(TINY, arrays), tmp_path, unexpected)

@@ -10,6 +10,7 @@ import pytest
 
 from catdog.architecture import Architecture
 from catdog.manifest import Decision
+from catdog.network import Network
 from catdog.store import SHIPPED, Store
 from tests.observers import Recorder
 from tests.photos import draw_set
@@ -27,7 +28,8 @@ CONFIG = Config(backbone="random", width=1 / 32)
 def folder(tmp_path_factory: pytest.TempPathFactory, split_photos: Path) -> Path:
     """With a store of one version, and the features of its photos."""
     folder = tmp_path_factory.mktemp("gate")
-    train(Request(CONFIG, split_photos, "test"), Store(folder / "models"), folder / "data", Recorder())
+    request = Request(CONFIG, split_photos, "test", quantize=False)
+    train(request, Store(folder / "models"), folder / "data", Recorder())
     return folder
 
 
@@ -57,8 +59,9 @@ def photos(split_photos: Path) -> Dataset:
 
 def turned(contender: Contender) -> Contender:
     """The same backbone with a head that says the opposite."""
-    head = {name: -contender.arrays[name] for name in ("predictions/kernel", "predictions/bias")}
-    return replace(contender, arrays={**contender.arrays, **head})
+    network = contender.network
+    head = {name: -network.arrays[name] for name in ("predictions/kernel", "predictions/bias")}
+    return replace(contender, network=replace(network, arrays={**network.arrays, **head}))
 
 
 def remember(store: Store, folder: Path, root: Path) -> None:
@@ -111,9 +114,9 @@ def test_on_another_backbone_the_kept_photos_do_not_count(
     judge: Judge, store: Store, folder: Path, champion: Contender, photos: Dataset, tmp_path: Path
 ) -> None:
     remember(store, folder, tmp_path)
-    other = {**champion.arrays, **backbones.random(1 / 32, seed=1)}
+    other = {**champion.network.arrays, **backbones.random(1 / 32, seed=1)}
 
-    assert judge(replace(champion, arrays=other), photos).photos == 8
+    assert judge(replace(champion, network=replace(champion.network, arrays=other)), photos).photos == 8
 
 
 def test_a_classic_head_is_judged_by_ones_own_photos_alone(
@@ -123,7 +126,7 @@ def test_a_classic_head_is_judged_by_ones_own_photos_alone(
     classic = Architecture(2, 1 / 32, "classic")
     head = {name: np.zeros(classic.shapes[name], np.float32) for name in classic.shapes if name[:5] != "block"}
 
-    decision = judge(Contender(classic, {**champion.arrays, **head}, 1.0), photos)
+    decision = judge(Contender(Network(classic, {**champion.network.arrays, **head}), 1.0), photos)
 
     assert (decision.promote, decision.photos) == (False, 8)
 

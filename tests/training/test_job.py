@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from threading import Event, Thread
 
+import nncf
 import pytest
 
 from catdog.database import Database
@@ -70,6 +71,21 @@ def test_a_finetune_reports_its_epochs(place: Place) -> None:
     assert [epoch["epoch"] for epoch in epochs] == [1, 2]
     assert all({"loss", "val_log_loss", "val_accuracy"} <= epoch.keys() for epoch in epochs)
     assert (job.progress["epoch"], job.progress["epochs"]) == (2, 2)
+    progress = [event.data for event in place.jobs.events(job.id) if event.kind == "progress"]
+    assert "quantizing" in {said["phase"] for said in progress}
+    assert [said["progress"] for said in progress] == sorted(said["progress"] for said in progress)
+
+
+def test_a_job_says_where_there_is_no_int8_graph_and_why(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise nncf.InternalError("no such operation")
+
+    monkeypatch.setattr(nncf, "quantize", fail)
+
+    job = place.run(dataset="pets", strategy="finetune", promote="never", epochs=1, batch_size=16)
+
+    assert job.status is Status.SUCCEEDED, job.reason
+    assert (job.reason or "").endswith("; NNCF can't make an int8 graph: no such operation")
 
 
 def test_a_version_that_is_worse_is_kept_out_with_the_reason(place: Place, tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
+from catdog import cores
 from training.limits import default_threads
-from training.lineage import cores
 
 SHOW = """
 import os, sys, threading
@@ -30,4 +30,4 @@ def test_a_worker_takes_as_many_cores_as_it_may_and_lets_everybody_else_go_first
 
 
 def test_by_default_that_is_half_the_cores_and_at_least_one() -> None:
-    assert default_threads() == max(1, cores() // 2)
+    assert default_threads() == max(1, cores.usable() // 2)

@@ -4,6 +4,7 @@ import pytest
 
 from catdog.architecture import Architecture, Head
 from catdog.engines.keras import KerasEngine
+from catdog.network import Network
 from tests.networks import random_arrays, random_pixels
 from training import network
 from training.normalization import BatchNormalization
@@ -34,7 +35,7 @@ def test_folded_arrays_compute_what_the_normalised_network_computes(head: Head) 
     folded = network.fold(model, architecture)
 
     assert {name: array.shape for name, array in folded.items()} == architecture.shapes
-    assert close(KerasEngine(architecture, folded).infer(PIXELS).logits, model.predict_on_batch(PIXELS))
+    assert close(KerasEngine(Network(architecture, folded), "f32").infer(PIXELS).logits, model.predict_on_batch(PIXELS))
 
 
 def test_an_unfolded_network_starts_from_what_the_arrays_compute() -> None:
@@ -44,7 +45,7 @@ def test_an_unfolded_network_starts_from_what_the_arrays_compute() -> None:
 
     network.unfold(model, architecture, arrays, PIXELS)
 
-    assert close(model.predict_on_batch(PIXELS), KerasEngine(architecture, arrays).infer(PIXELS).logits)
+    assert close(model.predict_on_batch(PIXELS), KerasEngine(Network(architecture, arrays), "f32").infer(PIXELS).logits)
     normalised = model(PIXELS, training=True)
     assert np.isfinite(np.asarray(normalised)).all()
 

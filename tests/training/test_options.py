@@ -53,6 +53,14 @@ def test_the_classic_head_is_trained_on_whole_pictures() -> None:
     assert {stage.pixels for stage in config("--strategy", "full", "--head", "classic").stages} == {224}
 
 
+def test_an_int8_graph_is_made_unless_it_is_not_wanted() -> None:
+    parser = ArgumentParser()
+    options.add_to(parser)
+
+    assert parser.parse_args(["--data", "photos"]).quantize
+    assert not parser.parse_args(["--data", "photos", "--no-quantize"]).quantize
+
+
 def test_a_width_for_a_backbone_that_has_one_is_refused() -> None:
     with pytest.raises(RecipeError, match="leave out --width"):
         config("--backbone", "imagenet", "--width", "0.5")

@@ -34,14 +34,14 @@ def run(folder: Path, request: Request, observer: Recorder | None = None) -> Out
 
 def against(split_photos: Path, seed: int = 1) -> Request:
     """A candidate as good as the first version, on another backbone."""
-    return Request(replace(TINY, seed=seed), split_photos, "test", promote="auto")
+    return Request(replace(TINY, seed=seed), split_photos, "test", promote="auto", quantize=False)
 
 
 def confused(tmp_path: Path, split_photos: Path) -> Request:
     """A candidate that learnt cats as dogs; it is tested on photos with the right names."""
     photos = dataset.read(split_photos)
     swapped = tuple(replace(photo, label=1 - photo.label) for photo in photos.splits["train"])
-    return Request(replace(TINY, seed=2), photos.with_only({"train": swapped}), "test", promote="auto")
+    return Request(replace(TINY, seed=2), photos.with_only({"train": swapped}), "test", promote="auto", quantize=False)
 
 
 def test_the_first_version_meets_no_champion(first: tuple[Path, Outcome]) -> None:
@@ -55,7 +55,7 @@ def test_the_first_version_meets_no_champion(first: tuple[Path, Outcome]) -> Non
 
 def test_a_version_keeps_answers_that_its_engine_gives_again(first: tuple[Path, Outcome]) -> None:
     version = first[1].version
-    engine = OpenVINOEngine(version.manifest.architecture, version.load(), "f32")
+    engine = OpenVINOEngine(version.network(), "f32")
     assert version.manifest.golden is not None
 
     golden.check(golden.answers(engine, version.manifest.temperature), version.manifest.golden, "f32")
@@ -136,7 +136,7 @@ def test_what_is_published_and_promoted_is_so_within_what_is_given(split_photos:
         yield
         seen.append(store.versions())
 
-    train(Request(TINY, split_photos, "test"), store, tmp_path / "data", Recorder(), within)
+    train(Request(TINY, split_photos, "test", quantize=False), store, tmp_path / "data", Recorder(), within)
 
     assert seen == [(), (1,), (1,), (1,)]
 
@@ -150,7 +150,7 @@ def test_nothing_is_published_where_that_is_refused(split_photos: Path, tmp_path
         yield
 
     with pytest.raises(InterruptedError):
-        train(Request(TINY, split_photos, "test"), store, tmp_path / "data", Recorder(), within)
+        train(Request(TINY, split_photos, "test", quantize=False), store, tmp_path / "data", Recorder(), within)
 
     assert store.versions() == ()
 
@@ -160,8 +160,8 @@ def test_a_head_has_its_temperature_from_photos_that_it_was_not_fitted_on(split_
     photos = dataset.read(split_photos)
     fewer = photos.with_only({"validation": photos.splits["validation"][:3]})
 
-    one = run(tmp_path / "one", Request(TINY, photos, "test")).version.manifest
-    other = run(tmp_path / "other", Request(TINY, fewer, "test")).version.manifest
+    one = run(tmp_path / "one", Request(TINY, photos, "test", quantize=False)).version.manifest
+    other = run(tmp_path / "other", Request(TINY, fewer, "test", quantize=False)).version.manifest
 
     assert one.temperature == other.temperature != 1.0
     assert one.weights == other.weights
@@ -176,7 +176,7 @@ def test_a_single_photo_of_a_class_leaves_the_temperature_to_the_validation_phot
     dogs = tuple(photo for photo in photos.splits["train"] if photo.label)
     lonely = photos.with_only({"train": (photos.splits["train"][0], *dogs)})
 
-    version = run(tmp_path, Request(TINY, lonely, "test")).version
+    version = run(tmp_path, Request(TINY, lonely, "test", quantize=False)).version
 
     assert version.manifest.lineage.dataset.photos["train"] == {"cat": 1, "dog": 16}
     assert version.manifest.temperature != 1.0
@@ -190,8 +190,8 @@ def test_an_observer_is_told_of_the_phases_and_epochs(split_photos: Path, tmp_pa
     config = replace(TINY, strategy="finetune", stages=(Stage(224, 1, 8),), policy="float32")
     run(tmp_path, replace(request, config=config), finetune)
 
-    assert head.phases == ["features", "fitting", "measuring", "publishing"]
-    assert finetune.phases == ["features", "fitting", *head.phases]
+    assert head.phases == ["quantizing", "features", "fitting", "measuring", "publishing"]
+    assert finetune.phases == ["features", "fitting"] * 2 + ["quantizing", "measuring", "publishing"]
     assert [row["epoch"] for row, _ in finetune.epochs] == [1]
     assert np.isfinite(finetune.epochs[0][0]["val_log_loss"])
 

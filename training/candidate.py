@@ -1,0 +1,98 @@
+"""What a training made, measured in the precision that will serve."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catdog.engines import Output
+from catdog.errors import RecipeError
+from catdog.manifest import Metrics
+from catdog.network import Int8Graph, Network
+from training import calibrate, evaluate, features, quantization
+from training.dataset import Dataset, Photo, Report, labels
+from training.gate import Contender
+from training.quantization import Comparison
+from training.strategies import STRATEGIES, Job, Trained, fit_head
+
+Outputs = Mapping[str, tuple[tuple[Photo, ...], Output]]  # by split: the photos that can be read, and what is said
+
+
+class Measured(NamedTuple):
+    """One split through a network: n photos, their labels (n,), probabilities (n, classes)."""
+
+    photos: tuple[Photo, ...]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    metrics: Metrics
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network to be published, and the photos of its data set that could be read.
+
+    `int8` is how its int8 graph did, `unquantized` why there is none.
+    """
+
+    contender: Contender
+    dataset: Dataset
+    measured: Mapping[str, Measured]
+    history: Sequence[Mapping[str, float]] = ()
+    int8: Comparison | None = None
+    unquantized: str | None = None
+
+    def compared(self, int8: Int8Graph, cache: Path, report: Report) -> Comparison:
+        """Its network in float32 and by this graph, on the validation photos."""
+        network, photos = replace(self.contender.network, int8=int8), self.measured["validation"].photos
+        return quantization.compare(network, self.contender.temperature, photos, cache, report)
+
+
+def make(job: Job) -> Candidate:
+    """Train, calibrate and measure: in int8 if that loses nothing, else as if there were no int8 graph."""
+    trained = _trained(STRATEGIES[job.config.strategy](job))
+    job.observer.phase("measuring")
+    candidate = _measured(job, trained, trained.int8)
+    if trained.int8 is None:
+        return candidate
+    fitted = candidate.compared(trained.int8, job.cache, job.observer.skipped)
+    if fitted.serves:
+        return replace(candidate, int8=fitted)
+    if job.config.strategy == "head":  # on features of the precision that serves instead
+        without = replace(job, dataset=candidate.dataset, backbone=replace(job.backbone, int8=None))
+        trained = _trained(fit_head(without))
+    candidate = _measured(job, trained, None)
+    return replace(candidate, int8=candidate.compared(fitted.graph, job.cache, job.observer.skipped).kept_out(fitted))
+
+
+def outputs(network: Network, dataset: Dataset, cache: Path, report: Report) -> Outputs:
+    """What the network says of the photos of every split but train."""
+    splits = {split: photos for split in ("validation", "test") if (photos := dataset.splits.get(split))}
+    return {split: features.outputs(photos, network, cache, report) for split, photos in splits.items()}
+
+
+def measured(contender: Contender, dataset: Dataset, said: Outputs) -> Candidate:
+    """The candidate, by what its network said of the photos of the data set."""
+    found = {}
+    for split, (photos, output) in said.items():
+        truth, probabilities = labels(photos), contender.probabilities(output.logits)
+        metrics = evaluate.measure(truth, probabilities, dataset.classes, f"the {split} photos")
+        found[split] = Measured(photos, truth, probabilities, metrics)
+    return Candidate(contender, dataset.with_only({split: photos for split, (photos, _) in said.items()}), found)
+
+
+def _trained(trained: Trained) -> Trained:
+    if not all(np.isfinite(array).all() for array in trained.arrays.values()):
+        raise RecipeError("the training diverged: its weights are no numbers any more; train with another --seed")
+    return trained
+
+
+def _measured(job: Job, trained: Trained, int8: Int8Graph | None) -> Candidate:
+    network = Network(job.architecture, trained.arrays, int8)
+    said = outputs(network, trained.dataset, job.cache, job.observer.skipped)
+    photos, output = said["validation"]
+    temperature = calibrate.temperature(*(trained.unseen or (output.logits, labels(photos))))
+    candidate = measured(Contender(network, temperature), trained.dataset, said)
+    return replace(candidate, history=trained.history, unquantized=trained.unquantized)

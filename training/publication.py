@@ -1,0 +1,71 @@
+"""From a measured candidate to a version in the store: its files, and its manifest."""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from catdog import golden, weights
+from catdog.engines import Precision
+from catdog.images import FINGERPRINT
+from catdog.manifest import Decision, Golden, Lineage, Manifest, Quantization, WeightsFile
+from catdog.network import Network
+from catdog.store import Draft, Store, Version, Within
+from catdog.version import INT8_GRAPH
+from training import features, report
+from training.candidate import Candidate
+
+
+def publish(
+    store: Store, candidate: Candidate, cache: Path, origin: Lineage, decision: Decision, within: Within
+) -> Version:
+    """Publish the candidate, with its int8 graph, whether that serves or not, where it has one."""
+    network, temperature = candidate.contender.network, candidate.contender.temperature
+    architecture = network.architecture
+    answers = _answers(network, temperature, "f32", cache)
+    with store.draft() as draft:
+        weights.write(draft.weights_path, architecture, network.arrays)
+        file = WeightsFile.of(draft.weights_path, "float32")
+        quantization = _add_int8(draft, candidate, file, cache)
+        _write_report(draft, candidate)
+        return draft.publish(
+            lambda number: Manifest(
+                version=number,
+                created=datetime.now(UTC),
+                classes=candidate.dataset.classes,
+                width=architecture.width,
+                head=architecture.head,
+                preprocessing=FINGERPRINT,
+                weights=file,
+                temperature=temperature,
+                metrics={split: part.metrics for split, part in candidate.measured.items()},
+                lineage=origin,
+                decision=decision,
+                golden=answers,
+                quantization=quantization,
+                unquantized=candidate.unquantized,
+            ),
+            within,
+        )
+
+
+def _add_int8(draft: Draft, candidate: Candidate, file: WeightsFile, cache: Path) -> Quantization | None:
+    """Copy the graph beside the weights, and describe it."""
+    compared, contender = candidate.int8, candidate.contender
+    if compared is None:
+        return None
+    for suffix in (".xml", ".bin"):
+        shutil.copyfile(compared.graph.path.with_suffix(suffix), (draft.path / INT8_GRAPH).with_suffix(suffix))
+    network = Network(contender.network.architecture, contender.network.arrays, compared.graph)
+    return compared.described(file.sha256, _answers(network, contender.temperature, "int8", cache))
+
+
+def _answers(network: Network, temperature: float, precision: Precision, cache: Path) -> Golden:
+    pooled = network.architecture.head == "pooled"
+    known = features.of_golden_pictures(network, precision, cache) if pooled else None
+    return golden.record(network, temperature, precision, known)
+
+
+def _write_report(draft: Draft, candidate: Candidate) -> None:
+    """On the test photos where there are some: nothing was chosen by them."""
+    shown = candidate.measured.get("test", candidate.measured["validation"])
+    report.write(draft.path / "report", candidate.history, candidate.dataset.classes, *shown)

@@ -1,0 +1,65 @@
+"""A published version once more, with an int8 graph made anew: for those that came before there were any."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+from catdog import durable
+from catdog.errors import DatasetError
+from catdog.network import Int8Graph, Network
+from catdog.store import Store, Version
+from catdog.version import INT8_GRAPH
+from training import dataset, gate, quantization
+from training.candidate import Candidate, measured, outputs
+from training.dataset import Dataset
+from training.gate import Contender
+from training.progress import Observer
+from training.publication import publish
+from training.train import Outcome, Promote, promote
+
+
+def quantize(
+    version: Version, data: Path, command: str, asked: Promote, store: Store, data_dir: Path, observer: Observer
+) -> Outcome:
+    """Publish the version's weights with a graph calibrated on the training photos of `data`, measured on the others.
+
+    DatasetError where their classes are others, QuantizationFailed where NNCF can't make the graph.
+    """
+    photos, cache = _photos(version, data), data_dir / "features"
+    with durable.scratch(data_dir / "graphs", ".making-") as folder:
+        observer.phase("quantizing")
+        network = version.network("f32")
+        some = quantization.draw(photos.splits["train"], version.manifest.lineage.seed)
+        quantization.write(network, some, folder / INT8_GRAPH)
+        observer.phase("measuring")
+        candidate = _measured(version, network, Int8Graph.of(folder / INT8_GRAPH), photos, cache, observer)
+        decision = gate.judge(candidate.contender, candidate.dataset, store, cache, observer.skipped)
+        observer.phase("publishing")
+        origin = version.manifest.lineage.model_copy(update={"command": command, "parent": version.number, "job": None})
+        published = publish(store, candidate, cache, origin, decision, nullcontext)
+    return promote(asked, store, published, decision, nullcontext)
+
+
+def _photos(version: Version, data: Path) -> Dataset:
+    """Split as they were for the training of the version."""
+    lineage, classes = version.manifest.lineage, version.manifest.classes
+    photos = dataset.read(data, lineage.seed, float(str(lineage.config.get("validation_share", 0.1))))
+    if photos.classes != classes:
+        raise DatasetError(
+            f"{data} has the classes {', '.join(photos.classes)}, and version {version.number} {', '.join(classes)}"
+        )
+    return photos
+
+
+def _measured(
+    version: Version, network: Network, int8: Int8Graph, photos: Dataset, cache: Path, observer: Observer
+) -> Candidate:
+    """With the version's own temperature, in the precision that serves."""
+
+    def candidate(network: Network, photos: Dataset) -> Candidate:
+        said = outputs(network, photos, cache, observer.skipped)
+        return measured(Contender(network, version.manifest.temperature), photos, said)
+
+    in_int8 = candidate(replace(network, int8=int8), photos)
+    compared = in_int8.compared(int8, cache, observer.skipped)
+    return replace(in_int8 if compared.serves else candidate(network, in_int8.dataset), int8=compared)
