@@ -12,7 +12,10 @@
     ├── MisdirectedRequest       sent to a name that isn't this service's
     ├── CrossOrigin              sent by a page of another site
     ├── TrainerMissing           jobs can't be run here
-    └── NotReady                 no champion can answer yet
+    ├── NotReady                 no champion can answer yet
+    ├── Overloaded               more photos wait than may
+    ├── Expired                  a photo that had no answer in time
+    └── ClientGone               nobody waits for the answer any more
 
 As in `catdog.errors`, an error carries the facts, and knows no HTTP.
 """
@@ -121,3 +124,26 @@ class NotReady(ServiceError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(reason)
+
+
+class Overloaded(ServiceError):
+    """More photos wait, or more bodies are received, than may; there should be room in about `retry_seconds`."""
+
+    def __init__(self, retry_seconds: int) -> None:
+        self.retry_seconds = retry_seconds
+        super().__init__("the service has as much to do as it can take; send this again later")
+
+
+class Expired(ServiceError):
+    """A photo that had no answer in time, and was dropped."""
+
+    def __init__(self, limit_seconds: float) -> None:
+        self.limit_seconds = limit_seconds
+        super().__init__(f"there was no answer within {limit_seconds:g} seconds; send this again when less is going on")
+
+
+class ClientGone(ServiceError):
+    """Nobody waits for the answer any more."""
+
+    def __init__(self) -> None:
+        super().__init__("the client left before the answer")

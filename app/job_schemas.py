@@ -65,7 +65,7 @@ class RetrainJob(Answer):
     """Why it ended as it did, or why it waits again."""
 
     phase: str | None
-    """What the worker is doing: `examining`, `features`, `fitting`, `measuring` or `publishing`."""
+    """What the worker is doing: `examining`, `features`, `fitting`, `quantizing`, `measuring` or `publishing`."""
 
     progress: float = Field(ge=0, le=1)
     """How much of it is done."""

@@ -4,20 +4,21 @@
       019a3c...           one prediction: a line of JSON, then the photo as it came
 
 A file is named by the prediction's id, whose order is that of time, so nothing else needs to be kept, and any number
-of processes may share the folder. Nothing here is brought to the disk at once: a crash may cost the last few.
+of processes may share the folder. The line says how long the photo is, so that one which is still being written, or
+never was to the end, is no photo. Nothing here is brought to the disk at once: a crash may cost the last few.
 """
 
 import json
 import logging
+import os
 import secrets
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from threading import Lock
-from time import time, time_ns
+from time import time_ns
 from typing import Self
 
 from app.schemas import Prediction
@@ -26,7 +27,6 @@ from catdog.errors import PredictionNotFound
 logger = logging.getLogger(__name__)
 
 FOLDER = "uploads"  # in the data folder
-ABANDONED_SECONDS = 60.0  # after which nobody is still writing a photo
 SWEEP_EVERY = 50  # photos kept between two looks at what is too many: listing the folder costs more than writing one
 
 
@@ -47,9 +47,11 @@ class Kept:
         return int(self.prediction.prediction_id[:ID_TIME_DIGITS], 16) / 1e9
 
     @classmethod
-    def read(cls, line: bytes) -> Self:
-        """The head of a file."""
+    def read(cls, line: bytes, photo_bytes: int) -> Self:
+        """The head of a file, before a photo of so many bytes; ValueError where it isn't whole."""
         said = json.loads(line)
+        if said.get("bytes") != photo_bytes:
+            raise ValueError("the photo is cut short")
         return cls(Prediction.model_validate(said["prediction"]), said["sha256"])
 
 
@@ -71,11 +73,10 @@ class KeptUploads:
         """Keep a photo; a disk that can't take it costs the feedback on it and not its answer, and is logged."""
         if not self._keep:
             return
-        kept = {"sha256": sha256(photo).hexdigest(), "prediction": prediction.model_dump()}
+        kept = {"sha256": sha256(photo).hexdigest(), "bytes": len(photo), "prediction": prediction.model_dump()}
         head = json.dumps(kept).encode() + b"\n"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._write(self._folder / prediction.prediction_id, head + photo)
+            self._write(prediction.prediction_id, head + photo)
             if next(self._counted) % SWEEP_EVERY == 0:
                 self.sweep()
         except OSError as error:
@@ -85,7 +86,7 @@ class KeptUploads:
         """A prediction and its photo; PredictionNotFound where it isn't kept."""
         try:
             head, _, photo = (self._folder / _checked(prediction_id)).read_bytes().partition(b"\n")
-            return Kept.read(head), photo
+            return Kept.read(head, len(photo)), photo
         except (FileNotFoundError, ValueError) as error:
             raise PredictionNotFound(prediction_id) from error
 
@@ -94,40 +95,38 @@ class KeptUploads:
         for name in self._names():
             try:
                 with (self._folder / name).open("rb") as file:
-                    yield Kept.read(file.readline())
+                    line = file.readline()
+                    yield Kept.read(line, os.fstat(file.fileno()).st_size - len(line))
             except (FileNotFoundError, ValueError):  # it became one too many meanwhile, or a power cut emptied it
                 continue
 
     def sweep(self) -> None:
-        """Remove what is too many, and what killed processes were writing; what can't be removed is logged."""
+        """Remove what is too many; what can't be removed is logged."""
         if not self._sweeping.acquire(blocking=False):
             return
         try:
             for name in self._names()[self._keep :]:
                 (self._folder / name).unlink(missing_ok=True)
-            for path in self._folder.glob(".*"):
-                with suppress(FileNotFoundError):
-                    if time() - path.stat().st_mtime > ABANDONED_SECONDS:
-                        path.unlink()
         except OSError as error:
             logger.warning("predicted photos can't be removed: %s", error)
         finally:
             self._sweeping.release()
 
     def _names(self) -> list[str]:
-        """The files that are whole, the last one first."""
-        if not self._folder.is_dir():
-            return []
-        return sorted((path.name for path in self._folder.iterdir() if not path.name.startswith(".")), reverse=True)
-
-    def _write(self, path: Path, content: bytes) -> None:
-        """Whole or not at all, for whoever reads meanwhile."""
-        aside = path.with_name(f".{path.name}")
+        """The last one first."""
         try:
-            aside.write_bytes(content)
-            aside.rename(path)
+            with os.scandir(self._folder) as files:
+                return sorted((file.name for file in files), reverse=True)
+        except FileNotFoundError:
+            return []
+
+    def _write(self, name: str, content: bytes) -> None:
+        path = self._folder / name
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
         except OSError:
-            aside.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
             raise
 
 

@@ -3,7 +3,12 @@
 Importing this takes a moment, for it brings OpenVINO: `app.succession` does so on a thread, once the port is open.
 """
 
+import logging
+import shutil
+from contextlib import suppress
 from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -11,45 +16,97 @@ from PIL import Image
 from app.predictor import Champion
 from app.settings import Settings
 from catdog import calibration, golden, images, weights
-from catdog.architecture import Head
-from catdog.engines import Arrays
+from catdog.engines import Engine
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.errors import BrokenVersion
+from catdog.network import Network
 from catdog.version import Version
 
+logger = logging.getLogger(__name__)
 
-def load(version: Version, settings: Settings, beside: Champion | None = None) -> Champion:
+CACHE = "compiled"  # in the data folder: what OpenVINO made of graphs, a folder for each
+KEPT = 4  # of these, the last that were used; two are 120 MB at full width in float32
+
+
+class Read(NamedTuple):
+    """A version's network, read from the disk, and what tells its graph apart from others."""
+
+    network: Network
+    graph: str
+
+
+def read(version: Version, settings: Settings) -> Read:
+    """The longer part of the work, which needs no engine; StoreError."""
+    network = version.network("f32" if settings.engine == "keras" else settings.precision)
+    if network.int8:
+        return Read(network, network.int8.sha256)
+    return Read(network, weights.backbone_fingerprint(network.architecture, network.arrays))
+
+
+def load(version: Version, found: Read, settings: Settings, beside: Champion | None = None) -> Champion:
     """A version that has answered a photo, and the golden pictures as it did when it was published; else StoreError.
 
-    Where its backbone is that of `beside`, which was loaded with the same settings, both run on one graph.
+    Where its graph is that of `beside`, which was loaded with the same settings, both run on one.
     """
-    manifest, arrays = version.manifest, version.load()
-    backbone = weights.backbone_fingerprint(manifest.architecture, arrays)
-    engine = _on_the_graph_of(beside, manifest.head, backbone, arrays)
-    if engine is None:
-        engine = OpenVINOEngine(manifest.architecture, arrays, settings.precision, settings.threads)
-    champion = Champion(manifest, engine, backbone)
+    engine = _on_the_graph_of(beside, found)
+    if engine is not None or settings.engine == "keras":
+        return _warm(version, found.graph, engine or _on_a_gpu(found.network, settings))
+    cache = settings.data_dir / CACHE / found.graph
+    compiled = _on_the_processor(found.network, settings, cache)
+    try:
+        return _warm(version, found.graph, compiled)
+    except BrokenVersion:
+        if not compiled.was_cached:
+            raise
+        logger.warning("version %d is compiled anew: what was kept of it doesn't answer as it should", version.number)
+        shutil.rmtree(cache, ignore_errors=True)
+        return _warm(version, found.graph, _on_the_processor(found.network, settings, cache))
+
+
+def _warm(version: Version, graph: str, engine: Engine) -> Champion:
+    champion = Champion(version.manifest, engine, graph)
     champion.predict(images.decode(_grey_photo()))
     _check_golden(champion)
     return champion
 
 
-def _on_the_graph_of(beside: Champion | None, head: Head, backbone: str, arrays: Arrays) -> OpenVINOEngine | None:
-    if beside is None or not isinstance(beside.engine, OpenVINOEngine):
+def _on_a_gpu(network: Network, settings: Settings) -> Engine:
+    from catdog.engines.keras import KerasEngine  # it brings a whole framework
+
+    engine = KerasEngine(network, settings.precision)
+    engine.warm()
+    return engine
+
+
+def _on_the_processor(network: Network, settings: Settings, cache: Path) -> OpenVINOEngine:
+    """The engine, compiled or taken from `cache`, which is then the newest of its kind; the oldest are removed."""
+    engine = OpenVINOEngine(network, settings.precision, settings.threads, settings.streams, cache)
+    with suppress(OSError):  # the engine has told of a folder that can't be used
+        cache.touch()
+        for old in sorted(cache.parent.iterdir(), key=lambda folder: folder.stat().st_mtime)[:-KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+    return engine
+
+
+def _on_the_graph_of(beside: Champion | None, found: Read) -> Engine | None:
+    """An engine with this head on that one's graph, where that can be."""
+    if beside is None or beside.graph != found.graph or found.network.architecture.head != "pooled":
         return None
-    same = beside.backbone == backbone and beside.manifest.head == head == "pooled"
-    return beside.engine.with_head(arrays) if same else None
+    return beside.engine.with_head(found.network.arrays)
 
 
 def _check_golden(champion: Champion) -> None:
     """Raise BrokenVersion unless the golden answers come out, where the version has them."""
     manifest, engine = champion.manifest, champion.engine
-    if manifest.golden is None:
+    expected = manifest.golden
+    if engine.precision == "int8" and manifest.quantization is not None:
+        expected = manifest.quantization.golden
+    if expected is None:
         return
     # One by one: a request waits no longer for the graph than for a photo, and memory for one is enough.
     logits = np.concatenate([engine.infer(picture[np.newaxis]).logits for picture in golden.pictures()])
     try:
-        golden.check(calibration.probabilities(logits, manifest.temperature), manifest.golden, engine.precision)
+        golden.check(calibration.probabilities(logits, manifest.temperature), expected, engine.precision)
     except ValueError as error:
         raise BrokenVersion(manifest.version, str(error)) from error
 

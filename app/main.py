@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 
 import anyio
 from anyio import to_thread
@@ -15,7 +16,8 @@ from app.linger import Linger
 from app.predictor import Predictor
 from app.request_id import RequestId
 from app.retraining import Retraining
-from app.routes import datasets, feedback, health, model, models, predict, retrain
+from app.room import Room
+from app.routes import datasets, feedback, health, model, models, predict, queue, retrain
 from app.runner import LocalProcess
 from app.same_site import SameSite
 from app.settings import Settings, SettingsError
@@ -31,19 +33,21 @@ DESCRIPTION = "Tells cats from dogs in photos. Every error is `application/probl
 def create_app(settings: Settings) -> FastAPI:
     """The service with these settings; it loads its model once it runs.
 
-    SettingsError where it can't have a key, or nothing can be done with its database's URL.
+    SettingsError where it can't have a key or its engine, or nothing can be done with its database's URL.
     """
+    _check_engine(settings)
     app = FastAPI(title="catdog", summary=DESCRIPTION, lifespan=_lifespan, redirect_slashes=False)
     app.state.settings = settings
     app.state.admin_key = access.admin_key(settings)
     app.state.database = _database(settings)
     uploads = KeptUploads(settings.data_dir, settings.keep_uploads)
-    app.state.predictor = Predictor(uploads)
+    app.state.predictor = Predictor(uploads, settings)
+    app.state.receiving = Room(settings.max_uploads)
     app.state.succession = Succession(app.state.predictor, settings)
     app.state.collecting = Collecting(Datasets(app.state.database, settings.data_dir), uploads)
     runner = LocalProcess(settings) if settings.worker == "process" else None
     app.state.retraining = Retraining(Jobs(app.state.database), runner)
-    for routes in (predict, model, models, datasets, retrain, feedback, health):
+    for routes in (predict, model, models, queue, datasets, retrain, feedback, health):
         app.include_router(routes.router)
     problems.install(app)
     app.add_middleware(SameSite, settings=settings)
@@ -62,7 +66,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         tasks.cancel_scope.cancel()
     await to_thread.run_sync(app.state.retraining.stop)
+    app.state.predictor.close()
     app.state.database.close()
+
+
+def _check_engine(settings: Settings) -> None:
+    if settings.engine == "keras" and find_spec("keras") is None:
+        raise SettingsError("CATDOG_ENGINE=keras needs Keras, which isn't installed; run `make trainer`")
 
 
 def _database(settings: Settings) -> Database:

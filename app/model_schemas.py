@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 from app.schemas import Answer
 from catdog.architecture import Head
 from catdog.engines import Precision
-from catdog.manifest import Decision, Manifest, Metrics
+from catdog.manifest import Decision, Manifest, Metrics, Quantization
 
 
 class Network(Answer):
@@ -46,6 +46,37 @@ class Training(Answer):
     notes: str
 
 
+class Int8(Answer):
+    """The version's network in int8, measured when it was published."""
+
+    serves: bool
+    """Whether it loses so little that it serves, unless `CATDOG_PRECISION` says otherwise."""
+
+    reason: str
+    photos: int
+    """Validation photos that both were measured on."""
+
+    accuracy: float
+    accuracy_f32: float
+    log_loss: float
+    log_loss_f32: float
+    largest_difference: float
+    """Between two probabilities of a class, on these photos."""
+
+    @classmethod
+    def of(cls, quantization: Quantization) -> Self:
+        return cls(
+            serves=quantization.serves,
+            reason=quantization.reason,
+            photos=quantization.photos,
+            accuracy=quantization.int8.accuracy,
+            accuracy_f32=quantization.f32.accuracy,
+            log_loss=quantization.int8.log_loss,
+            log_loss_f32=quantization.f32.log_loss,
+            largest_difference=quantization.largest_difference,
+        )
+
+
 class Description(Answer):
     """A version, as its manifest describes it."""
 
@@ -60,6 +91,9 @@ class Description(Answer):
     metrics: dict[str, Metrics]
     """How good it is on each split, with the number of photos."""
 
+    int8: Int8 | None
+    """How its int8 graph did; null where it has none."""
+
     training: Training
 
     @classmethod
@@ -73,6 +107,7 @@ class Description(Answer):
             architecture=Network(width=network.width, head=network.head, parameters=network.parameters),
             temperature=manifest.temperature,
             metrics=dict(manifest.metrics),
+            int8=Int8.of(manifest.quantization) if manifest.quantization else None,
             training=Training(
                 recipe=lineage.recipe,
                 strategy=lineage.strategy,

@@ -1,25 +1,22 @@
 """The champion in memory: what it answers, and what of it is in service."""
 
 import asyncio
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from anyio import CapacityLimiter, to_thread
 from numpy.typing import NDArray
 
+from app.answer_cache import AnswerCache
+from app.batching import Batching
 from app.errors import NotReady, ServiceError
 from app.kept_uploads import KeptUploads, new_id
+from app.queue_schemas import QueueState
 from app.schemas import Prediction
-from catdog import calibration, images
-from catdog.engines import Engine
+from app.settings import Settings
+from catdog import calibration
+from catdog.engines import Engine, Output
 from catdog.manifest import Manifest
-
-INFERENCES = 1  # at a time: one already runs on every thread of the engine
-DECODERS = min(2, os.cpu_count() or 1)  # photos decoded at a time; 25 megapixels with alpha were seen to take 480 MB
-
-KEEPERS = 2  # photos written for feedback at a time
 
 
 @dataclass(frozen=True)
@@ -28,19 +25,22 @@ class Champion:
 
     manifest: Manifest
     engine: Engine
-    backbone: str  # fingerprint of its arrays
+    graph: str  # fingerprint of what is compiled: all but a pooled head
 
     def __str__(self) -> str:
         return f"version {self.manifest.version} ({', '.join(self.manifest.classes)}; {self.engine.precision})"
 
     def is_on_the_graph_of(self, other: "Champion") -> bool:
         """Whether both are heads on one backbone; those that are loaded beside each other then share its graph."""
-        return self.backbone == other.backbone and self.manifest.head == other.manifest.head == "pooled"
+        return self.graph == other.graph and self.manifest.head == other.manifest.head == "pooled"
 
     def predict(self, pixels: NDArray[np.uint8]) -> Prediction:
         """The answer for uint8 RGB (224, 224, 3), 0-255."""
-        logits = self.engine.infer(pixels[np.newaxis]).logits
-        (row,) = calibration.probabilities(logits, self.manifest.temperature).tolist()
+        return self.answer(self.engine.infer(pixels[np.newaxis]))
+
+    def answer(self, output: Output) -> Prediction:
+        """The answer that the output for one photo means."""
+        (row,) = calibration.probabilities(output.logits, self.manifest.temperature).tolist()
         probabilities = dict(zip(self.manifest.classes, row, strict=True))
         label = max(probabilities, key=probabilities.__getitem__)
         return Prediction(
@@ -55,13 +55,12 @@ class Champion:
 class Predictor:
     """Answers with the champion of the moment, on threads, so that the event loop stays free."""
 
-    def __init__(self, uploads: KeptUploads) -> None:
+    def __init__(self, uploads: KeptUploads, settings: Settings) -> None:
         self._uploads = uploads
+        self._batching = Batching(settings)
+        self._cache = AnswerCache(settings.cache_items)
         self.serving: Champion | None = None
         self.problem: str | None = None  # why that isn't the store's champion
-        self._decoding = CapacityLimiter(DECODERS)
-        self._inference = CapacityLimiter(INFERENCES)
-        self._keeping = CapacityLimiter(KEEPERS)
 
     @property
     def champion(self) -> Champion:
@@ -70,28 +69,46 @@ class Predictor:
             raise NotReady(self.problem or "the model is being loaded")
         return self.serving
 
+    @property
+    def queue(self) -> QueueState:
+        """How the queue does."""
+        return self._batching.measurements.state(self._batching.room)
+
+    def check_room(self) -> None:
+        """Raise Overloaded where one more photo has no room in the queue."""
+        self._batching.room.check(retry_seconds=self._batching.seconds_to_drain)
+
     def swap(self, champion: Champion) -> None:
         """Put a loaded, warm version into service; what already runs ends on the one before."""
         self.serving = champion
 
+    def close(self) -> None:
+        """End the threads."""
+        self._batching.close()
+
     async def predict(self, photo: bytes) -> Prediction:
-        """The answer for an encoded photo; raises ImageError, NotReady."""
-        return await self._predict(self.champion, photo)
+        """The answer for an encoded photo; raises ImageError, NotReady, Overloaded, Expired."""
+        with self._batching.room.admitted(1, self._batching.seconds_to_drain):
+            return await self._predict(self.champion, photo)
 
     async def predict_each(self, photos: Sequence[bytes | ServiceError]) -> list[Prediction | Exception]:
         """Every photo's answer or what is wrong with it, in order, all of one version.
 
-        Photos are inferred one by one: together they are no faster on a processor, and would hold
-        all their activations at once. Few of a batch wait at any time, so that others get their turn.
+        Few of a batch are in the queue at any time, so that others get their turn; Overloaded where not even these
+        have room.
         """
         champion = self.champion
-        turns = asyncio.Semaphore(DECODERS)
+        engine = champion.engine
+        most = max(engine.streams + 1, engine.largest_batch // 4)  # one is decoded while as many as can be are inferred
+        at_a_time = min(len(photos), most, self._batching.room.limit)
+        turns = asyncio.Semaphore(at_a_time)
 
         async def answer(photo: bytes | ServiceError) -> Prediction | Exception:
             async with turns:
                 return await self._try(champion, photo)
 
-        return await asyncio.gather(*map(answer, photos))
+        with self._batching.room.admitted(at_a_time, self._batching.seconds_to_drain):
+            return await asyncio.gather(*map(answer, photos))
 
     async def _try(self, champion: Champion, photo: bytes | ServiceError) -> Prediction | Exception:
         if isinstance(photo, ServiceError):
@@ -102,7 +119,28 @@ class Predictor:
             return error
 
     async def _predict(self, champion: Champion, photo: bytes) -> Prediction:
-        pixels = await to_thread.run_sync(images.decode, photo, limiter=self._decoding)
-        prediction = await to_thread.run_sync(champion.predict, pixels, limiter=self._inference)
-        await to_thread.run_sync(self._uploads.add, prediction, photo, limiter=self._keeping)
+        def answer(output: Output) -> Prediction:
+            prediction = champion.answer(output)
+            self._uploads.add(prediction, photo)
+            return prediction
+
+        if self._cache.limit:
+            prediction = await self._remembered(champion, photo, answer)
+        else:
+            prediction = await self._batching.infer(champion.engine, photo, answer)
+        self._batching.measurements.answered += 1
+        return prediction
+
+    async def _remembered(self, champion: Champion, photo: bytes, answer: Callable[[Output], Prediction]) -> Prediction:
+        """From the cache, where it knows the photo, else from the engine."""
+        key = await asyncio.to_thread(self._cache.key, champion.manifest, photo)
+        if (known := self._cache.get(key)) is not None:
+            self._batching.measurements.cached += 1
+            return await asyncio.to_thread(answer, known)
+
+        def remember(output: Output) -> tuple[Output, Prediction]:
+            return output, answer(output)
+
+        output, prediction = await self._batching.infer(champion.engine, photo, remember)
+        self._cache.put(key, output)
         return prediction

@@ -26,6 +26,7 @@ DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 RETRY_SECONDS: dict[type[Exception], int] = {
     service.NotReady: 1,  # about as long as loading the shipped model takes
     domain.NoChampion: 1,
+    service.Expired: 5,
     domain.QueueFull: 60,
     domain.DatabaseUnavailable: 5,
 }
@@ -76,6 +77,9 @@ KINDS: dict[type[Exception], Kind] = {
     domain.KeyReused: Kind("key-reused", 422, "The idempotency key came with another request before"),
     RequestValidationError: Kind("invalid-request", 422, "The request is not what the service expects"),
     domain.QueueFull: Kind("queue-full", 429, "Too many jobs wait"),
+    service.ClientGone: Kind("client-gone", 499, "The client has gone"),  # nginx's number; nobody sees it
+    service.Overloaded: Kind("overloaded", 503, "The service has too much to do"),
+    service.Expired: Kind("expired", 503, "There was no answer in time"),
     service.NotReady: Kind("not-ready", 503, "The service can't answer now"),
     domain.NoChampion: Kind("no-champion", 503, "No version is in service"),
     service.TrainerMissing: Kind("trainer-missing", 503, "Training isn't possible here"),
@@ -154,6 +158,8 @@ def _detail(error: Exception) -> str:
 def _headers(error: Exception) -> dict[str, str]:
     if isinstance(error, service.Unauthorized):
         return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, service.Overloaded):
+        return {"Retry-After": str(error.retry_seconds)}
     if seconds := RETRY_SECONDS.get(type(error)):
         return {"Retry-After": str(seconds)}
     return dict(getattr(error, "headers", None) or {})

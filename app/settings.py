@@ -6,10 +6,21 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, Field, NonNegativeInt, PositiveInt, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from catdog.engines import Precision
+from catdog.engines import Asked
 
 PREFIX = "CATDOG_"
 ENV_FILE = ".env"
@@ -59,11 +70,40 @@ class Settings(BaseSettings):
     """Names that the service is reached by, with commas between; by default addresses, localhost and this machine's
     name. `*` allows every one."""
 
-    precision: Literal["auto"] | Precision = "auto"
-    """What the network computes in; `auto` by default: bf16 where the processor has it, else f32."""
+    engine: Literal["openvino", "keras"] = "openvino"
+    """What runs the network; `openvino` by default, for processors. `keras` is for a GPU, which takes many at once."""
+
+    precision: Asked = "auto"
+    """What the network computes in; `auto` by default: int8 where the version was found to lose nothing by it, else
+    bf16 where the processor has it, else f32."""
 
     threads: PositiveInt | None = None
-    """Threads of one inference; by default every core that the process may use."""
+    """Threads that infer; by default every core that the process may use."""
+
+    streams: PositiveInt | None = None
+    """Photos inferred at a time when many wait; by default as many as OpenVINO finds best. One that is alone always
+    has all the threads."""
+
+    decoders: PositiveInt | None = None
+    """Photos decoded at a time; by default one for each core that the process may use, at most 16."""
+
+    queue_items: PositiveInt = 64
+    """Most photos that may wait for an answer; 64 by default, more are answered 503."""
+
+    deadline_seconds: PositiveFloat = 10
+    """Seconds within which a photo must be answered, or is dropped; 10 by default."""
+
+    max_batch_size: PositiveInt = 64
+    """Most photos that a GPU infers together; 64 by default."""
+
+    max_delay_milliseconds: float = Field(default=2, ge=0, le=1000)
+    """How long a batch with room in it waits for photos that are just being decoded; 2 by default, in milliseconds."""
+
+    cache_items: NonNegativeInt = 0
+    """How many answers are kept, for photos that come again; 0 by default, so none."""
+
+    max_uploads: PositiveInt = 256
+    """Most requests whose photos are received at a time; 256 by default, more are answered 503."""
 
     max_upload_bytes: PositiveInt = 10 * MIB
     """Largest photo in bytes; 10 MiB by default."""
@@ -102,6 +142,13 @@ class Settings(BaseSettings):
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("precision")
+    @classmethod
+    def _check_precision(cls, value: Asked, info: ValidationInfo) -> Asked:
+        if value == "int8" and info.data.get("engine") == "keras":
+            raise PydanticCustomError("engine", "CATDOG_ENGINE=keras has no int8; ask for auto, bf16 or f32")
+        return value
 
     @property
     def address(self) -> str:

@@ -2,9 +2,6 @@
 
 import ctypes
 import logging
-import os
-import sys
-import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -14,6 +11,7 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 
 from app.predictor import Champion, Predictor
+from app.priority import step_aside
 from app.settings import Settings
 from catdog.errors import StoreError
 from catdog.store import Store
@@ -21,7 +19,7 @@ from catdog.store import Store
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
-NICE = 19  # of the thread that loads
+NICE = 19  # of the thread that reads a version: predictions go before it
 RETRY_SECONDS = 5.0  # between attempts at a version that couldn't be loaded
 
 
@@ -38,7 +36,7 @@ class Succession:
         self._settings = settings
         self._store = Store(settings.models_dir)
         self._turn = CapacityLimiter(1)
-        self._loader = ThreadPoolExecutor(1, "loader", _step_aside)
+        self._reader = ThreadPoolExecutor(1, "reader", step_aside, (NICE,))
         self._tried: int | None = None  # the version that couldn't be loaded last
         self._retry_at = 0.0  # when it may be tried again, on the monotonic clock
         self._logged: str | None = None  # why it couldn't
@@ -104,12 +102,14 @@ class Succession:
         if (known := self._heads.get(version)) is not None:
             self._store.open(version).verify()  # it may have been damaged, or deleted, since
             return known
-        from app.loading import load  # here, on the thread, because it brings OpenVINO
+        from app.loading import load, read  # here, on the thread, because it brings OpenVINO
 
         self._trimmed = False
-        if serving is None:  # the threads that OpenVINO makes now do its work ever after, so nobody steps aside
-            return load(self._store.open(version), self._settings)
-        return self._loader.submit(load, self._store.open(version), self._settings, serving).result()
+        opened = self._store.open(version)
+        # Compiled on this thread, which steps aside for nobody: those that OpenVINO makes then inherit its priority,
+        # and infer ever after.
+        found = self._reader.submit(read, opened, self._settings).result()
+        return load(opened, found, self._settings, serving)
 
     def _take_over(self, champion: Champion, began: float) -> None:
         """Swap one reference."""
@@ -149,9 +149,3 @@ class Succession:
         self._trimmed = True
         if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
             trim(0)
-
-
-def _step_aside() -> None:
-    """Let predictions go before this thread: a whole network takes both time and cores to load."""
-    if sys.platform == "linux":  # elsewhere a thread has no priority of its own
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

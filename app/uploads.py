@@ -27,6 +27,7 @@ from app.forms import (
     stream,
     whole,
 )
+from app.room import Room
 from app.settings import Settings
 
 OCTETS = "application/octet-stream"
@@ -40,7 +41,7 @@ Model = TypeVar("Model", bound=BaseModel)
 async def read_photo(request: Request, settings: Settings) -> bytes:
     """The one photo of a request: in a form, or as the whole body."""
     sent_as = content_type(request)
-    async with _in_time(settings):
+    async with _receiving(request, settings.upload_seconds):
         if sent_as == FORM:
             form = await _read_form(request, settings.max_upload_bytes, 1, FORM_BYTES)
             photos = [file.content for file in form.files]
@@ -75,7 +76,7 @@ async def read_archive(request: Request, settings: Settings, folder: Path) -> Pa
         raise UnsupportedContentType((FORM, ZIPS[0]))
     path = folder / "archive"
     with path.open("wb") as target:
-        async with _in_time(settings, settings.archive_seconds):
+        async with _receiving(request, settings.archive_seconds):
             await (_write_form if sent_as == FORM else _write_body)(request, settings, target)
     return path
 
@@ -84,7 +85,7 @@ async def read_json(request: Request, model: type[Model]) -> Model:
     """The body as `model`; raises RequestValidationError where it isn't one."""
     if content_type(request) not in (JSON, ""):
         raise UnsupportedContentType((JSON,))
-    async with _in_time(request.app.state.settings):
+    async with _receiving(request, request.app.state.settings.upload_seconds):
         body = b"".join([chunk async for chunk in stream(request, JSON_BYTES)])
     try:
         return model.model_validate_json(body)
@@ -95,7 +96,7 @@ async def read_json(request: Request, model: type[Model]) -> Model:
 async def _read_files(request: Request, settings: Settings) -> Form:
     if content_type(request) != FORM:
         raise UnsupportedContentType((FORM,))
-    async with _in_time(settings):
+    async with _receiving(request, settings.upload_seconds):
         form = await _read_form(request, settings.max_batch_bytes, settings.max_batch_files)
     if not form.files:
         raise NoFile
@@ -117,11 +118,13 @@ async def _write_body(request: Request, settings: Settings, target: BinaryIO) ->
 
 
 @asynccontextmanager
-async def _in_time(settings: Settings, seconds: int | None = None) -> AsyncIterator[None]:
-    seconds = seconds or settings.upload_seconds
+async def _receiving(request: Request, seconds: int) -> AsyncIterator[None]:
+    """Within these seconds, and beside no more others than the settings allow: each may hold much in memory."""
+    room: Room = request.app.state.receiving
     try:
-        async with asyncio.timeout(seconds):
-            yield
+        with room.admitted():
+            async with asyncio.timeout(seconds):
+                yield
     except TimeoutError as error:
         raise TooSlow(seconds) from error
 

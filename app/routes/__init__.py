@@ -31,6 +31,13 @@ async def champion(predictor: Annotated[Predictor, Depends(predictor)]) -> Champ
     return predictor.champion
 
 
+async def room(
+    champion: Annotated[Champion, Depends(champion)], predictor: Annotated[Predictor, Depends(predictor)]
+) -> None:
+    """Nothing, but 503 where there is no champion, or no room in its queue."""
+    predictor.check_room()
+
+
 async def succession(request: Request) -> Succession:
     """The one that says which version serves."""
     held: Succession = request.app.state.succession

@@ -13,6 +13,7 @@ from app.errors import (
     MalformedUpload,
     NoFile,
     NoLabel,
+    Overloaded,
     TooLarge,
     TooManyFiles,
     TooSlow,
@@ -25,7 +26,16 @@ from app.routes import BYTES, TheCollecting, TheSettings, form
 from catdog.datasets import Added
 from catdog.errors import ArchiveError, DatabaseUnavailable, DatasetError, DatasetNotFound, PictureNotFound
 
-UPLOAD_ERRORS = (TooLarge, TooSlow, UnsupportedContentType, MalformedUpload, NoFile, TooManyFiles, DatasetError)
+UPLOAD_ERRORS = (
+    TooLarge,
+    TooSlow,
+    Overloaded,
+    UnsupportedContentType,
+    MalformedUpload,
+    NoFile,
+    TooManyFiles,
+    DatasetError,
+)
 ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError)
 LABEL = {"type": "string"}
 

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from app import uploads
 from app.access import admin
 from app.dataset_schemas import Feedback, Review, ReviewItem, StoredPicture
-from app.errors import NotReady, TooLarge, Unauthorized, UnsupportedContentType
+from app.errors import NotReady, Overloaded, TooLarge, Unauthorized, UnsupportedContentType
 from app.problems import documented
 from app.reviewing import least_sure
 from app.routes import TheChampion, TheCollecting, json_body
@@ -25,7 +25,7 @@ router = APIRouter(tags=["feedback"], dependencies=[Depends(admin)])
     "/feedback",
     status_code=201,
     responses=documented(
-        *ANY, NotReady, TooLarge, UnsupportedContentType, DatasetError, UnknownLabel, PredictionNotFound
+        *ANY, NotReady, TooLarge, Overloaded, UnsupportedContentType, DatasetError, UnknownLabel, PredictionNotFound
     ),
     openapi_extra=json_body(Feedback),
 )

@@ -4,10 +4,13 @@ from fastapi import APIRouter, Depends, Request
 
 from app import uploads
 from app.access import reader
+from app.disconnects import unless_gone
 from app.errors import (
+    Expired,
     MalformedUpload,
     NoFile,
     NotReady,
+    Overloaded,
     TooLarge,
     TooManyFiles,
     TooSlow,
@@ -16,7 +19,7 @@ from app.errors import (
 )
 from app.forms import FORM
 from app.problems import describe, documented
-from app.routes import BYTES, ThePredictor, TheSettings, champion, form
+from app.routes import BYTES, ThePredictor, TheSettings, form, room
 from app.schemas import BatchItem, BatchPrediction, Prediction
 from catdog.errors import BrokenImage, TooManyPixels, UnsupportedImage
 
@@ -29,6 +32,8 @@ UPLOAD_ERRORS = (
     NoFile,
     TooManyFiles,
     NotReady,
+    Overloaded,
+    Expired,
 )
 IMAGE_ERRORS = (UnsupportedImage, BrokenImage, TooManyPixels)
 
@@ -36,7 +41,7 @@ ONE_PHOTO = {FORM: form(BYTES), "image/*": {"schema": BYTES}, uploads.OCTETS: {"
 PHOTOS = {FORM: form({"type": "array", "items": BYTES})}
 
 # Before a body is read: what can't be answered need not be sent.
-router = APIRouter(prefix="/predict", tags=["predict"], dependencies=[Depends(reader), Depends(champion)])
+router = APIRouter(prefix="/predict", tags=["predict"], dependencies=[Depends(reader), Depends(room)])
 
 
 @router.post(
@@ -46,7 +51,8 @@ router = APIRouter(prefix="/predict", tags=["predict"], dependencies=[Depends(re
 )
 async def predict(request: Request, predictor: ThePredictor, settings: TheSettings) -> Prediction:
     """What is in one photo: a form with the field `file`, or the photo itself as the body."""
-    return await predictor.predict(await uploads.read_photo(request, settings))
+    photo = await uploads.read_photo(request, settings)
+    return await unless_gone(request, predictor.predict(photo))
 
 
 @router.post(
@@ -57,7 +63,8 @@ async def predict(request: Request, predictor: ThePredictor, settings: TheSettin
 )
 async def predict_batch(request: Request, predictor: ThePredictor, settings: TheSettings) -> BatchPrediction:
     """What is in each photo: a form with several fields `file`. One that is wrong doesn't touch the others."""
-    answers = await predictor.predict_each(await uploads.read_photos(request, settings))
+    photos = await uploads.read_photos(request, settings)
+    answers = await unless_gone(request, predictor.predict_each(photos))
     return BatchPrediction(results=[_item(answer, request) for answer in answers])
 
 

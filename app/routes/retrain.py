@@ -13,7 +13,7 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from app import uploads
 from app.access import admin, reader
-from app.errors import TooLarge, TrainerMissing, Unauthorized, UnsupportedContentType
+from app.errors import Overloaded, TooLarge, TrainerMissing, Unauthorized, UnsupportedContentType
 from app.job_schemas import RetrainJob, RetrainJobs, RetrainRequest
 from app.problems import documented
 from app.retraining import Retraining
@@ -42,7 +42,15 @@ router = APIRouter(prefix="/retrain", tags=["retrain"])
     status_code=202,
     dependencies=[Depends(admin)],
     responses=documented(
-        *ANY, TooLarge, UnsupportedContentType, DatasetNotFound, DatasetError, KeyReused, QueueFull, TrainerMissing
+        *ANY,
+        TooLarge,
+        Overloaded,
+        UnsupportedContentType,
+        DatasetNotFound,
+        DatasetError,
+        KeyReused,
+        QueueFull,
+        TrainerMissing,
     ),
     openapi_extra=json_body(RetrainRequest),
 )

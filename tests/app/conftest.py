@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.app.service import ADMIN, Service, encoded, publish, serving
+from catdog.engines import Engine
+from catdog.engines.openvino import OpenVINOEngine
+from catdog.network import Network
+from tests.app.service import ADMIN, TINY, Service, encoded, publish, random_arrays, serving
+from tests.app.watching import WatchedDecoding
 from tests.waiting import until
 
 
@@ -41,3 +45,15 @@ def jpeg() -> bytes:
     """A small photo with something to see in it."""
     noise = np.random.default_rng(3).integers(0, 256, (12, 16, 3), np.uint8)
     return encoded(Image.fromarray(noise).resize((320, 240)), "JPEG")
+
+
+@pytest.fixture(scope="session")
+def real() -> Engine:
+    """An engine that a test may wrap."""
+    return OpenVINOEngine(Network(TINY, random_arrays(TINY, 7, 7)), "f32")
+
+
+@pytest.fixture
+def decoding(monkeypatch: pytest.MonkeyPatch) -> WatchedDecoding:
+    """Every decoding of the test."""
+    return WatchedDecoding(monkeypatch)

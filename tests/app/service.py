@@ -22,7 +22,7 @@ from app.server import listen, server
 from app.settings import Settings
 from catdog import images, weights
 from catdog.architecture import Architecture
-from catdog.engines import Engine, Output, Precision
+from catdog.engines import Arrays, Engine, Output, Precision
 from catdog.manifest import Dataset, Lineage, Manifest, Metrics, WeightsFile
 from catdog.store import Store
 from tests.waiting import PATIENCE_SECONDS
@@ -135,6 +135,9 @@ class Service:
 class HeldEngine:
     """A real engine that begins each inference only when it is let go."""
 
+    streams = 1
+    largest_batch = 1
+
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.held = threading.Event()
@@ -144,10 +147,13 @@ class HeldEngine:
     def precision(self) -> Precision:
         return self.engine.precision
 
-    def infer(self, pixels: NDArray[np.uint8]) -> Output:
+    def infer(self, pixels: NDArray[np.uint8], shared: bool = False) -> Output:
         self.held.set()
         assert self.let_go.wait(PATIENCE_SECONDS)
-        return self.engine.infer(pixels)
+        return self.engine.infer(pixels, shared)
+
+    def with_head(self, arrays: Arrays) -> Engine:
+        return self.engine.with_head(arrays)
 
 
 @contextmanager

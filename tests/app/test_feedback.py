@@ -1,9 +1,11 @@
+import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from app import kept_uploads
+from app.schemas import Prediction
 from tests.app.service import ADMIN, Service, encoded, serving
 from tests.app.test_problems import check
 from tests.waiting import until
@@ -114,6 +116,53 @@ def test_a_file_that_a_crash_left_is_no_prediction(keeper: Service, tmp_path: Pa
     (item,) = keeper.client.get("/review").json()["items"]
     assert item["prediction"] == prediction
     check(keeper.client.get(f"/review/{'f' * 32}/picture"), "prediction-not-found", 404)
+
+
+def test_a_photo_that_was_not_kept_to_its_end_is_no_prediction(keeper: Service, tmp_path: Path) -> None:
+    """Wherever a crash cut it, and whatever else is in the folder."""
+    prediction = predict(keeper, 10)
+    prediction_id = str(prediction["prediction_id"])
+    uploads = tmp_path / "data" / "uploads"
+    whole = (uploads / prediction_id).read_bytes()
+    line = whole.index(b"\n") + 1
+    shorter = [whole[:length] for length in (0, 1, line // 2, line - 1, line, line + 1, len(whole) - 1)]
+    cuts = [*shorter, whole.replace(b'"bytes"', b'"before"', 1), whole + b"\0"]
+    for place, content in enumerate(cuts):
+        (uploads / f"{place:032x}").write_bytes(content)
+
+    (item,) = keeper.client.get("/review").json()["items"]
+
+    assert item["prediction"] == prediction
+    for place in range(len(cuts)):
+        name = f"{place:032x}"
+        check(keeper.client.get(f"/review/{name}/picture"), "prediction-not-found", 404)
+        said = {"prediction_id": name, "label": "cat"}
+        check(keeper.client.post("/feedback", json=said), "prediction-not-found", 404)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_photo_that_does_not_fit_on_the_disk_leaves_nothing(
+    tmp_path: Path, is_first: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    import resource
+
+    uploads = kept_uploads.KeptUploads(tmp_path, keep=9)
+    prediction = Prediction(
+        label="cat", probability=1.0, probabilities={"cat": 1.0}, model_version=1, prediction_id=kept_uploads.new_id()
+    )
+    if not is_first:
+        uploads.add(prediction.model_copy(update={"prediction_id": kept_uploads.new_id()}), photo(1))
+    before = [kept.prediction.prediction_id for kept in uploads.newest()]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        uploads.add(prediction, bytes(5000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert [path.name for path in (tmp_path / "uploads").iterdir()] == before
+    assert "can't be kept for feedback" in caplog.text
 
 
 @pytest.mark.parametrize("prediction_id", ["", "../admin.key", "0" * 32, "g" * 32, "0" * 31 + "\x00"])

@@ -4,8 +4,10 @@ from threading import Event
 
 import pytest
 
+from catdog import golden
 from catdog.architecture import Architecture
 from catdog.engines.openvino import OpenVINOEngine
+from catdog.manifest import Golden, Manifest, Measured, Quantization
 from catdog.store import Store
 from catdog.version import Version
 from tests.app.service import TINY, Service, publish, serving
@@ -122,6 +124,42 @@ def test_the_model_is_described_by_its_manifest(service: Service) -> None:
     assert model["created"] == "2026-03-01T12:00:00Z"
     assert model["metrics"]["validation"]["photos"] == 100
     assert model["training"]["strategy"] == "full"
+
+
+def test_the_model_says_how_it_does_in_int8(tmp_path: Path) -> None:
+    did = Quantization(
+        weights="0" * 64,
+        graph="1" * 64,
+        calibration_photos=300,
+        photos=1000,
+        f32=Measured(accuracy=0.979, log_loss=0.0536),
+        int8=Measured(accuracy=0.97, log_loss=0.06),
+        largest_difference=0.11,
+        golden=Golden(pictures=golden.fingerprint(), probabilities=((1.0, 0.0),) * 4),
+        serves=False,
+        reason="int8 does not serve, for it loses more than 0.2 points of accuracy",
+    )
+    publish(tmp_path)
+    manifest = tmp_path / "1" / "manifest.json"
+    known = Manifest.from_json(manifest.read_bytes())
+    did = did.model_copy(update={"weights": known.weights.sha256})
+    manifest.write_text(known.model_copy(update={"quantization": did}).to_json())
+
+    with serving(tmp_path) as service:
+        until(lambda: service.client.get("/health/ready").is_success)
+        model = service.client.get("/model").json()
+
+    assert model["precision"] != "int8"
+    assert model["int8"] == {
+        "serves": False,
+        "reason": did.reason,
+        "photos": 1000,
+        "accuracy": 0.97,
+        "accuracy_f32": 0.979,
+        "log_loss": 0.06,
+        "log_loss_f32": 0.0536,
+        "largest_difference": 0.11,
+    }
 
 
 def test_the_model_does_not_tell_the_paths_of_who_trained_it(service: Service) -> None:

@@ -47,6 +47,7 @@ def test_the_ways_to_send_a_photo_are_described(document: dict[str, Any], path: 
         ("/predict", "post", {"200", "401", "408", "413", "415", "422", "503"}),
         ("/predict/batch", "post", {"200", "401", "408", "413", "415", "422", "503"}),
         ("/model", "get", {"200", "401", "503"}),
+        ("/queue", "get", {"200", "401"}),
         ("/models", "get", {"200", "401"}),
         ("/models/{version}", "get", {"200", "401", "404", "409", "422"}),
         ("/models/{version}", "delete", {"204", "401", "404", "409", "422"}),

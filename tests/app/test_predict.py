@@ -49,7 +49,7 @@ def test_raw_bytes_are_answered_like_a_form_whatever_their_type_says(
 
 def test_http_gives_the_probabilities_of_the_engine(service: Service, models_dir: Path, jpeg: bytes) -> None:
     version = Store(models_dir).open(1)
-    engine = OpenVINOEngine(version.manifest.architecture, version.load())
+    engine = OpenVINOEngine(version.network())
     logits = engine.infer(images.decode(jpeg)[np.newaxis]).logits
     expected = calibration.probabilities(logits, version.manifest.temperature)[0]
 
@@ -64,7 +64,7 @@ def test_real_photos_get_the_same_probabilities_over_http(
     service: Service, models_dir: Path, shared_data: Path
 ) -> None:
     version = Store(models_dir).open(1)
-    engine = OpenVINOEngine(version.manifest.architecture, version.load())
+    engine = OpenVINOEngine(version.network())
     for path in sorted((shared_data / "originals" / "cat").iterdir())[:5]:
         logits = engine.infer(images.decode(path.read_bytes())[np.newaxis]).logits
         expected = calibration.probabilities(logits, version.manifest.temperature)[0]

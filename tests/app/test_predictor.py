@@ -11,9 +11,10 @@ from PIL import Image
 
 from app.errors import NoFile, NotReady
 from app.kept_uploads import KeptUploads
-from app.predictor import DECODERS, Predictor
+from app.predictor import Predictor
 from app.schemas import Prediction
-from catdog.engines import Engine, Output, Precision
+from app.settings import Settings
+from catdog.engines import Arrays, Engine, Output, Precision
 from catdog.errors import UnsupportedImage
 from tests.app.service import Service, encoded
 
@@ -24,6 +25,9 @@ BLACK = encoded(Image.new("L", (32, 32), "black"), "PNG")
 class RecordingEngine:
     """A real engine that remembers which photos it was asked about, by their brightness."""
 
+    streams = 1
+    largest_batch = 1
+
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.seen: list[float] = []
@@ -32,22 +36,25 @@ class RecordingEngine:
     def precision(self) -> Precision:
         return self.engine.precision
 
-    def infer(self, pixels: NDArray[np.uint8]) -> Output:
+    def infer(self, pixels: NDArray[np.uint8], shared: bool = False) -> Output:
         self.seen.append(float(pixels.mean()))
-        return self.engine.infer(pixels)
+        return self.engine.infer(pixels, shared)
+
+    def with_head(self, arrays: Arrays) -> Engine:
+        return self.engine.with_head(arrays)
 
 
 def recording(service: Service) -> tuple[Predictor, RecordingEngine]:
     champion = service.predictor.champion
     engine = RecordingEngine(champion.engine)
-    predictor = Predictor(KeptUploads(Path(), keep=0))
+    predictor = Predictor(KeptUploads(Path(), keep=0), Settings())
     predictor.swap(replace(champion, engine=engine))
     return predictor, engine
 
 
 def test_a_predictor_without_a_champion_says_why() -> None:
     with pytest.raises(NotReady, match="the model is being loaded"):
-        asyncio.run(Predictor(KeptUploads(Path(), keep=0)).predict(WHITE))
+        asyncio.run(Predictor(KeptUploads(Path(), keep=0), Settings()).predict(WHITE))
 
 
 @pytest.mark.parametrize("ask", [Predictor.predict, lambda predictor, photo: predictor.predict_each([photo])])
@@ -82,4 +89,4 @@ def test_a_batch_lets_others_have_their_turn(service: Service) -> None:
     asyncio.run(both())
 
     assert len(engine.seen) == 41
-    assert engine.seen.index(255) <= 3 * DECODERS
+    assert engine.seen.index(255) <= 3 * (engine.streams + 1)

@@ -16,7 +16,7 @@ from PIL import Image
 from app import errors
 from app.problems import KINDS
 from catdog import errors as domain
-from catdog.engines import Output, Precision
+from catdog.engines import Arrays, Engine, Output, Precision
 from catdog.errors import ImageError
 from tests.app.service import Service, encoded, serving
 from tests.waiting import until
@@ -29,10 +29,16 @@ PART = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\
 class StumblingEngine:
     """An engine that fails in a way that nobody foresaw."""
 
+    streams = 1
+    largest_batch = 1
+
     precision: Precision = "f32"
 
-    def infer(self, pixels: NDArray[np.uint8]) -> Output:
+    def infer(self, pixels: NDArray[np.uint8], shared: bool = False) -> Output:
         raise RuntimeError("secret of /home/someone")
+
+    def with_head(self, arrays: Arrays) -> Engine:
+        return self
 
 
 class Case(NamedTuple):

@@ -1,8 +1,10 @@
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
+from app.main import create_app
 from app.settings import Settings, SettingsError, read_settings, variables
 
 README = Path(__file__).parents[2] / "README.md"
@@ -64,6 +66,12 @@ def test_an_empty_variable_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> No
         ("CATDOG_THREADS", "0"),
         ("CATDOG_MAX_UPLOAD_BYTES", "-1"),
         ("CATDOG_DRAIN_SECONDS", "soon"),
+        ("CATDOG_ENGINE", "torch"),
+        ("CATDOG_STREAMS", "0"),
+        ("CATDOG_QUEUE_ITEMS", "0"),
+        ("CATDOG_DEADLINE_SECONDS", "0"),
+        ("CATDOG_MAX_DELAY_MILLISECONDS", "inf"),
+        ("CATDOG_CACHE_ITEMS", "-1"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_variable(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
@@ -71,6 +79,25 @@ def test_a_wrong_value_is_named_with_its_variable(monkeypatch: pytest.MonkeyPatc
 
     with pytest.raises(SettingsError, match=f"{variable}={value}: "):
         read_settings()
+
+
+def test_an_engine_that_has_not_the_precision_says_what_to_ask_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CATDOG_PRECISION", "int8")
+    assert read_settings().precision == "int8"
+
+    monkeypatch.setenv("CATDOG_ENGINE", "keras")
+    with pytest.raises(SettingsError, match="CATDOG_PRECISION=int8: CATDOG_ENGINE=keras has no int8; ask for auto, "):
+        read_settings()
+
+
+def test_an_engine_that_is_not_installed_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keras", None)  # as if it weren't
+    create_app(Settings())
+
+    with pytest.raises(
+        SettingsError, match="CATDOG_ENGINE=keras needs Keras, which isn't installed; run `make trainer`"
+    ):
+        create_app(Settings(engine="keras"))
 
 
 def test_every_wrong_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

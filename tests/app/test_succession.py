@@ -10,19 +10,21 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
+from types import ModuleType
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app import loading, succession
-from app.loading import load
-from app.predictor import Champion
+from app import batching, loading, succession
+from app.loading import load, read
 from app.settings import Settings
 from catdog import golden, images
 from catdog.engines import openvino
 from catdog.manifest import Golden
+from catdog.network import Network
 from catdog.store import Store
 from catdog.version import Version
 from tests.app.service import ADMIN, TEMPERATURE, TINY, HeldEngine, Service, publish, random_arrays, serving
@@ -61,7 +63,8 @@ def problem(service: Service) -> str | None:
 
 def right_answer(models_dir: Path, version: int, photo: bytes) -> list[float]:
     """What a version answers where nothing else goes on."""
-    champion = load(Store(models_dir).open(version), Settings.model_construct())
+    settings, opened = Settings.model_construct(), Store(models_dir).open(version)
+    champion = load(opened, read(opened, settings), settings)
     return list(champion.predict(images.decode(photo)).probabilities.values())
 
 
@@ -129,7 +132,7 @@ def test_what_runs_ends_on_the_version_that_it_began_with(
 
 def test_a_version_with_its_golden_answers_takes_over(tmp_path: Path) -> None:
     publish(tmp_path)
-    right = golden.record(TINY, random_arrays(TINY, 8, 8), TEMPERATURE)
+    right = golden.record(Network(TINY, random_arrays(TINY, 8, 8)), TEMPERATURE)
     publish(tmp_path, seed=8, golden=right)
     with ready(tmp_path) as service:
         assert promote(service, 2).json()["version"] == 2
@@ -307,36 +310,32 @@ def test_a_new_head_on_the_same_backbone_takes_over_without_a_new_graph(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
-def test_whoever_predicts_goes_before_whoever_loads(
+def test_whoever_infers_goes_before_whoever_decodes_and_that_before_whoever_reads_a_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jpeg: bytes
 ) -> None:
-    """But for the first version, whose threads do the work ever after."""
+    """A graph is compiled at normal priority, because the threads that this starts infer ever after."""
     publish(tmp_path)
     publish(tmp_path, seed=8)
-    decode = images.decode
-    loaders: list[int] = []
-    predictors: list[int] = []
+    priorities: dict[str, int] = {}
 
-    def own_priority() -> int:
-        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    def watch(module: ModuleType, name: str) -> None:
+        watched = getattr(module, name)
 
-    def watched_load(version: Version, settings: Settings, beside: Champion | None = None) -> Champion:
-        loaders.append(own_priority())
-        return load(version, settings, beside)
+        def watching(*arguments: Any) -> Any:
+            priorities[name] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+            return watched(*arguments)
 
-    def watched_decode(photo: bytes) -> NDArray[np.uint8]:
-        predictors.append(own_priority())
-        return decode(photo)
+        monkeypatch.setattr(module, name, watching)
 
-    monkeypatch.setattr(loading, "load", watched_load)
+    watch(loading, "read")
+    watch(loading, "load")
     with ready(tmp_path) as service:
         promote(service, 2).raise_for_status()
-        monkeypatch.setattr(images, "decode", watched_decode)
+        watch(images, "decode")
         assert _one(service.client, jpeg) == [2]
 
-    normal = own_priority()
-    assert loaders == [normal, max(normal, 19)]
-    assert predictors == [normal]
+    normal = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert priorities == {"load": normal, "decode": max(normal, batching.NICE), "read": max(normal, succession.NICE)}
 
 
 def test_a_rollback_among_heads_of_one_backbone_loads_nothing(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@ import tempfile
 from itertools import pairwise
 
 import pytest
-from fastapi import Request
+from fastapi import FastAPI, Request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.types import Message
 
-from app.errors import ServiceError, TooLarge, TooManyFiles
+from app.errors import Overloaded, ServiceError, TooLarge, TooManyFiles
 from app.forms import FORM_BYTES
+from app.room import Room
 from app.settings import Settings
 from app.uploads import read_photo, read_photos
 
@@ -32,7 +33,9 @@ class Body:
         headers = [(b"content-type", content_type.encode())]
         if declared is not None:
             headers.append((b"content-length", str(declared).encode()))
-        self.request = Request({"type": "http", "method": "POST", "headers": headers}, self._receive)
+        self.app = FastAPI()
+        self.app.state.receiving = Room(1)
+        self.request = Request({"type": "http", "method": "POST", "headers": headers, "app": self.app}, self._receive)
 
     async def _receive(self) -> Message:
         chunk = self.chunks[self.taken] if self.chunks else b""
@@ -62,6 +65,16 @@ def test_a_declared_length_is_refused_before_a_byte_is_read() -> None:
         body.photo()
 
     assert body.taken == 0
+
+
+def test_a_body_beside_too_many_others_is_refused_before_a_byte_is_read() -> None:
+    body = Body(part(b"photo") + END)
+
+    with body.app.state.receiving.admitted(), pytest.raises(Overloaded):
+        body.photo()
+
+    assert body.taken == 0
+    assert body.photo() == b"photo"
 
 
 def test_an_undeclared_length_is_counted_as_it_arrives() -> None:

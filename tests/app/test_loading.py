@@ -1,0 +1,94 @@
+"""A version from the store into memory, and what is kept of it for the next start."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app import loading
+from app.loading import load, read
+from app.predictor import Champion
+from app.settings import Settings
+from catdog import golden, images
+from catdog.engines.openvino import OpenVINOEngine
+from catdog.network import Network
+from catdog.store import Store
+from tests.app.service import TEMPERATURE, TINY, publish, random_arrays
+
+
+def loaded(models_dir: Path, number: int = 1, **settings_given: Any) -> Champion:
+    settings = Settings.model_construct(data_dir=models_dir / "data", **settings_given)
+    version = Store(models_dir).open(number)
+    return load(version, read(version, settings), settings)
+
+
+def was_cached(champion: Champion) -> bool:
+    assert isinstance(champion.engine, OpenVINOEngine)
+    return champion.engine.was_cached
+
+
+def test_a_second_start_compiles_nothing_and_answers_the_same(tmp_path: Path, jpeg: bytes) -> None:
+    publish(tmp_path)
+    pixels = images.decode(jpeg)
+
+    first, second = loaded(tmp_path), loaded(tmp_path)
+
+    assert (was_cached(first), was_cached(second)) == (False, True)
+    assert first.predict(pixels).probabilities == second.predict(pixels).probabilities
+
+
+def test_heads_on_one_backbone_share_what_was_compiled(tmp_path: Path) -> None:
+    publish(tmp_path)
+    publish(tmp_path, head_seed=8)
+
+    loaded(tmp_path, 1)
+
+    assert was_cached(loaded(tmp_path, 2))
+
+
+def test_what_was_kept_but_answers_otherwise_is_compiled_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, jpeg: bytes
+) -> None:
+    answers = golden.record(Network(TINY, random_arrays(TINY, 7, 7)), TEMPERATURE)
+    publish(tmp_path, golden=answers)
+    first = loaded(tmp_path, precision="f32")
+    bias = random_arrays(TINY, 7, 7)["block2_conv1/bias"].tobytes()
+    for blob in tmp_path.glob("data/compiled/*/*.blob"):
+        whole = blob.read_bytes()
+        assert bias in whole  # one of the constants, which OpenVINO doesn't look at
+        blob.unlink()
+        blob.write_bytes(whole.replace(bias, np.full(len(bias) // 4, 9, np.float32).tobytes()))
+
+    again = loaded(tmp_path, precision="f32")
+
+    assert "compiled anew" in caplog.text
+    pixels = images.decode(jpeg)
+    assert again.predict(pixels).probabilities == first.predict(pixels).probabilities
+    assert was_cached(loaded(tmp_path, precision="f32"))
+
+
+def test_what_was_compiled_longest_ago_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "KEPT", 2)
+    for seed in range(3):
+        publish(tmp_path, seed=seed)
+    first = loaded(tmp_path, 1)
+    second = loaded(tmp_path, 2)
+    loaded(tmp_path, 1)
+
+    third = loaded(tmp_path, 3)
+
+    kept = {folder.name for folder in (tmp_path / "data" / "compiled").iterdir()}
+    assert kept == {first.graph, third.graph}
+    assert second.graph not in kept
+
+
+def test_keras_can_serve_instead_of_openvino(tmp_path: Path, jpeg: bytes) -> None:
+    publish(tmp_path, golden=golden.record(Network(TINY, random_arrays(TINY, 7, 7)), TEMPERATURE))
+    pixels = images.decode(jpeg)
+
+    by_keras, by_openvino = loaded(tmp_path, engine="keras", precision="f32"), loaded(tmp_path, precision="f32")
+
+    assert type(by_keras.engine).__name__ == "KerasEngine"
+    expected = by_openvino.predict(pixels).probabilities
+    assert by_keras.predict(pixels).probabilities == pytest.approx(expected, abs=1e-4)
