@@ -10,8 +10,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 PACKAGES := catdog app training benchmarks tests
 
-LOCK := $(abspath $(BIN))/uv pip compile --quiet ../pyproject.toml --universal --python-version 3.11 --generate-hashes \
+LOCK := $(abspath $(BIN))/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock"
+PEERS := tutorial litserve bentoml rayserve
 
 DATA ?= data/photos
 OPTIONS ?=
@@ -41,12 +42,13 @@ bench: $(VENV)/.dev
 # The largest first: the smaller ones are held to its versions, so that one environment can hold them all.
 lock: $(VENV)/.python
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet uv
-	cd requirements && $(LOCK) --upgrade --extra train --group ../pyproject.toml:dev -o dev.txt
-	cd requirements && $(LOCK) --constraints dev.txt --extra train -o train.txt
-	cd requirements && $(LOCK) --constraints dev.txt -o serve.txt
+	cd requirements && $(LOCK) ../pyproject.toml --upgrade --extra train --group ../pyproject.toml:dev -o dev.txt
+	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt --extra train -o train.txt
+	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt -o serve.txt
+	cd benchmarks/peers && for peer in $(PEERS); do $(LOCK) --upgrade $$peer/requirements.in -o $$peer/requirements.txt || exit; done
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-bench
 
 # Each stamp means: the environment holds what this part needs, as pinned. A larger part holds the smaller ones.
 $(VENV)/.python:

@@ -1,14 +1,15 @@
-"""One client, one request at a time, over a connection that it keeps."""
+"""Asks a service one thing at a time, over a connection that is kept."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
-from time import perf_counter
 from types import TracebackType
 from typing import Self
 
 import httpx
 
+from benchmarks import closed_loop
+from benchmarks.closed_loop import Load
 from benchmarks.processes import PATIENCE_SECONDS
 
 PREDICT = "/predict"
@@ -26,26 +27,19 @@ class Upload:
         form = httpx.Request("POST", "http://localhost", files={"file": ("photo.jpg", photo, "image/jpeg")})
         return cls(form.read(), {"Content-Type": form.headers["Content-Type"]})
 
-
-@dataclass(frozen=True)
-class Load:
-    """What a client saw in `seconds`: how long each answer took, and how many requests had none or an error."""
-
-    seconds: float
-    latencies_seconds: tuple[float, ...]
-    failures: int
-    answers: Mapping[int, bytes]  # the first for each photo, by its place
-
     @property
-    def requests_a_second(self) -> float:
-        """Of those answered."""
-        return len(self.latencies_seconds) / self.seconds
+    def request(self) -> bytes:
+        """All that goes over the wire for a prediction."""
+        headers = {"Host": "127.0.0.1", **self.headers, "Content-Length": str(len(self.body))}
+        lines = [f"POST {PREDICT} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        return "\r\n".join([*lines, "", ""]).encode() + self.body
 
 
 class Client:
     """Asks the service on a port of this machine."""
 
     def __init__(self, port: int) -> None:
+        self._port = port
         self._connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
 
     def __enter__(self) -> Self:
@@ -63,22 +57,8 @@ class Client:
         return self._exchange("POST", PREDICT, upload.body, upload.headers)
 
     def load(self, uploads: Sequence[Upload], order: Iterable[int], seconds: float) -> Load:
-        """Send the uploads in `order`, which doesn't end, for some seconds."""
-        latencies: list[float] = []
-        answers: dict[int, bytes] = {}
-        failures = 0
-        begun = now = perf_counter()
-        for place in order:
-            answer = self.predict(uploads[place])
-            before, now = now, perf_counter()
-            if answer is None:
-                failures += 1
-            else:
-                latencies.append(now - before)
-                answers.setdefault(place, answer)
-            if now - begun >= seconds:
-                break
-        return Load(now - begun, tuple(latencies), failures, answers)
+        """What one client sees that sends the uploads in `order`, which doesn't end, for some seconds."""
+        return closed_loop.ask(self._port, [upload.request for upload in uploads], iter(order), 1, seconds)
 
     def _exchange(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None

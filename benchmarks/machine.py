@@ -3,23 +3,24 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 from platform import python_version
 from typing import Self
 
-from catdog.engines.openvino import best_precision
-from training.lineage import cores, libraries, processor
+from catdog import cores
+from training.lineage import libraries, processor
 
 LIBRARIES = ("openvino", "tensorflow-cpu", "tensorflow", "keras", "fastapi", "uvicorn", "pillow", "numpy")
 
 
 @dataclass(frozen=True)
 class Machine:
-    """The processor and the cores of it that this process may use; `precision` is what the service computes in."""
+    """The processor and the cores of it that this process may use; `versions` are of this environment."""
 
     day: date
     processor: str
     cores: int
-    precision: str
+    has_amx: bool
     versions: dict[str, str]
 
     @classmethod
@@ -27,8 +28,8 @@ class Machine:
         return cls(
             day=datetime.now(UTC).date(),
             processor=re.sub(r"\((R|TM)\)", "", processor()),
-            cores=cores(),
-            precision=best_precision(),
+            cores=cores.usable(),
+            has_amx=_has_amx(),
             versions={"Python": python_version(), **libraries(LIBRARIES)},
         )
 
@@ -40,8 +41,16 @@ class Machine:
 
     @property
     def where(self) -> str:
-        return f"{self.cores} cores of {self.processor}, {self.day}"
+        amx = " with AMX" if self.has_amx else ""
+        return f"{self.cores} cores of {self.processor}{amx}, {self.day}"
 
     @property
     def libraries(self) -> str:
         return ", ".join(map(" ".join, self.versions.items()))
+
+
+def _has_amx() -> bool:
+    try:
+        return "amx_tile" in Path("/proc/cpuinfo").read_text("utf-8")
+    except OSError:
+        return False

@@ -1,80 +1,63 @@
 """Requests at a constant rate, whatever the answers take: what a closed loop hides, waiting, shows here."""
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from statistics import median
-from threading import Event, Lock, Thread
+from threading import Event, Thread
 from time import perf_counter
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 
-from benchmarks.client import Client, Upload
+from benchmarks.client import Upload
+from benchmarks.exchanges import Answered, Exchanges
 
-CONNECTIONS = 8
 WINDOW_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class Answered:
-    """One request: which photo, when it was due, how long after that it was answered, and with what; None: failed."""
-
-    place: int
-    due: float
-    seconds: float
-    answer: bytes | None
-
-    @property
-    def version(self) -> int:
-        return int(json.loads(self.answer or b"{}")["model_version"])
-
-    @property
-    def probabilities(self) -> Mapping[str, float]:
-        found: Mapping[str, float] = json.loads(self.answer or b"{}")["probabilities"]
-        return found
+STOP_SECONDS = 0.1  # that the end may go unnoticed
 
 
 class OpenLoop:
-    """Asks the service on `port` so many times a second from enter to exit, the photos in turn."""
+    """Asks the service on `port` so many times a second from enter to exit, the photos in turn.
+
+    A photo that is due while others wait for their answers goes over another connection.
+    """
 
     def __init__(self, port: int, uploads: Sequence[Upload], requests_a_second: float) -> None:
         self._port = port
-        self._uploads = uploads
+        self._requests = [upload.request for upload in uploads]
         self._interval = 1 / requests_a_second
-        self._next = 0
-        self._lock = Lock()
         self._over = Event()
-        self._threads = [Thread(target=self._ask) for _ in range(CONNECTIONS)]
+        self._thread = Thread(target=self._ask)
         self.answered: list[Answered] = []
 
     def __enter__(self) -> Self:
-        self._began = perf_counter()
-        for thread in self._threads:
-            thread.start()
+        self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """What was sent is still answered."""
         self._over.set()
-        for thread in self._threads:
-            thread.join()
+        self._thread.join()
 
     @property
     def failures(self) -> int:
         return sum(one.answer is None for one in self.answered)
 
+    @property
+    def latencies_seconds(self) -> list[float]:
+        """Of those answered, from the moment that each was due."""
+        return [one.seconds for one in self.answered if one.answer is not None]
+
     def _ask(self) -> None:
-        with Client(self._port) as client:
-            while True:
-                with self._lock:
-                    number, self._next = self._next, self._next + 1
-                due = self._began + number * self._interval
-                if self._over.wait(max(0.0, due - perf_counter())):
-                    return
-                place = number % len(self._uploads)
-                answer = client.predict(self._uploads[place])
-                self.answered.append(Answered(place, due, perf_counter() - due, answer))
+        number, due = 0, perf_counter()
+        with Exchanges(self._port, self._requests) as exchanges:
+            while not self._over.is_set():
+                while due <= perf_counter():
+                    exchanges.ask(number % len(self._requests), due)
+                    number, due = number + 1, due + self._interval
+                self.answered += exchanges.wait(min(max(0.0, due - perf_counter()), STOP_SECONDS))
+            while exchanges.waiting:
+                self.answered += exchanges.wait()
 
 
 def p99_milliseconds(answered: Sequence[Answered]) -> float:

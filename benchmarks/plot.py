@@ -1,44 +1,54 @@
-"""Requests a second as bars, a panel for each model."""
+"""Requests a second by the number of clients, a panel for each model."""
 
 from collections.abc import Sequence
+from statistics import median
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.serving import OURS, Comparison
+from benchmarks.rounds import CLIENTS
+from benchmarks.serving import Comparison
+from benchmarks.systems import OURS
 from training.plots import BLUE, GREY, SMALL_POINTS, TEXT_POINTS, TITLE_POINTS
+
+BAR = 0.8 / len(CLIENTS)  # height of one, where the systems are 1 apart
+SHADES = (0.4, 0.6, 0.8, 1.0)
 
 
 def requests_a_second(comparisons: Sequence[Comparison], where: str) -> Figure:
     """Medians over the rounds, each panel with its own scale; `where` says when and on what."""
-    figure = Figure((8, 1.2 + 1.5 * len(comparisons)), layout="constrained")
-    figure.suptitle("Requests a second, one at a time", fontsize=TITLE_POINTS, fontweight="bold", x=0.01, ha="left")
-    legend = f"bar: median, line: lowest to highest round; {where}"
+    drawn = [comparison for comparison in comparisons if len(comparison.rounds) > 1] or comparisons
+    heights = [len(comparison.summaries) + 0.6 for comparison in drawn]
+    figure = Figure((8, 1.4 + 0.85 * sum(heights)), layout="constrained")
+    figure.suptitle("Requests a second", fontsize=TITLE_POINTS, fontweight="bold", x=0.01, ha="left")
+    shades = ", ".join(map(str, CLIENTS))
+    legend = f"from top to bottom: {shades} clients; dashed: benchmark_app on the same graph\n{where}"
     figure.supxlabel(legend, fontsize=SMALL_POINTS, color=GREY, x=0.01, ha="left")
-    panels = figure.subplots(len(comparisons), 1, squeeze=False)[:, 0]
-    for axes, comparison in zip(panels, comparisons, strict=True):
+    panels = figure.subplots(len(drawn), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, comparison in zip(panels, drawn, strict=True):
         _draw(axes, comparison)
     return figure
 
 
 def _draw(axes: Axes, comparison: Comparison) -> None:
-    names = list(comparison.rounds)
-    medians = [comparison.summaries[name].requests_a_second for name in names]
-    axes.barh(names, medians, height=0.6, color=[BLUE if name == OURS else GREY for name in names])
-    highest = 0.0
-    for place, name in enumerate(names):
-        speeds = [each.load.requests_a_second for each in comparison.rounds[name]]
-        axes.hlines(place, min(speeds), max(speeds), color="black", linewidth=1.5)
-        axes.annotate(
-            f"{medians[place]:.3g}",
-            (max(speeds), place),
-            xytext=(8, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=TEXT_POINTS,
-        )
-        highest = max(highest, *speeds)
-    axes.set_xlim(0, 1.15 * highest or 1)
+    summaries = comparison.summaries
+    for place, (name, summary) in enumerate(summaries.items()):
+        for nth, clients in enumerate(CLIENTS):
+            speed = summary.requests_a_second.get(clients)
+            if speed:
+                height = place + (nth - (len(CLIENTS) - 1) / 2) * BAR
+                color = BLUE if name == OURS else GREY
+                axes.barh(height, speed, height=0.9 * BAR, color=color, alpha=SHADES[nth])
+                axes.annotate(
+                    f"{speed:.3g}",
+                    (speed, height),
+                    (4, 0),
+                    textcoords="offset points",
+                    va="center",
+                    fontsize=SMALL_POINTS,
+                )
+    axes.axvline(median(each.inference for each in comparison.limits), color="black", linestyle="--", linewidth=1)
+    axes.set_yticks(range(len(summaries)), list(summaries))
     axes.set_title(comparison.model, fontsize=TEXT_POINTS, loc="left")
     axes.invert_yaxis()
     axes.tick_params("x", labelsize=SMALL_POINTS)

@@ -1,7 +1,6 @@
 """The processes that are measured: started as a user would, and ended by their own ids."""
 
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -11,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, sleep
 
+from benchmarks import tree
+
 ROOT = Path(__file__).parents[1]
-PATIENCE_SECONDS = 180  # what a start, a request or an end may take
+PATIENCE_SECONDS = 180  # what a start or a request may take
+END_SECONDS = 30  # what an end may take
 POLL_SECONDS = 0.02
 LOG = "log.txt"
 LOG_CHARACTERS = 2000  # of its end, shown where a process failed
@@ -40,15 +42,14 @@ class Process:
         return perf_counter() - self.started
 
     def memory_bytes(self) -> tuple[int, int] | None:
-        """Resident now, and at its peak; None where the system has no /proc."""
+        """Of the service and all that it started: resident now, and at its peak; None where there is no /proc."""
         if self.popen.poll() is not None:
             raise self._failure()
-        try:
-            status = Path(f"/proc/{self.popen.pid}/status").read_text("utf-8")
-        except FileNotFoundError:
-            return None
-        kibibytes = dict(re.findall(r"(VmRSS|VmHWM):\s+(\d+) kB", status))
-        return int(kibibytes["VmRSS"]) * 1024, int(kibibytes["VmHWM"]) * 1024
+        return tree.memory_bytes(self.popen.pid)
+
+    def cpu_seconds(self) -> float | None:
+        """Of the service and all that it started; None where there is no /proc."""
+        return tree.cpu_seconds(self.popen.pid)
 
     def _failure(self) -> BenchmarkError:
         state = "still didn't answer" if self.popen.returncode is None else "ended"
@@ -85,9 +86,9 @@ def run(command: list[str], settings: Mapping[str, str], folder: Path) -> float:
     return seconds
 
 
-def python(module: str, *arguments: str | Path) -> list[str]:
+def python(module: str, *arguments: str | Path, interpreter: Path | str = sys.executable) -> list[str]:
     """The command that runs a module of this repository."""
-    return [sys.executable, "-m", module, *map(str, arguments)]
+    return [str(interpreter), "-m", module, *map(str, arguments)]
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
@@ -111,10 +112,13 @@ def _free_port() -> int:
 
 
 def _end(popen: subprocess.Popen[bytes]) -> None:
+    """End it, and then what it left behind."""
+    started = tree.members(popen.pid)
     popen.terminate()
     try:
         with suppress(subprocess.TimeoutExpired):
-            popen.wait(PATIENCE_SECONDS)
+            popen.wait(END_SECONDS)
     finally:  # also where a second Ctrl-C cuts the waiting short
         popen.kill()
         popen.wait()
+        tree.kill(started)

@@ -1,17 +1,17 @@
 """One run's results: the numbers as JSON, and beside them what they say as Markdown and a plot."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import plot, retraining, serving, training
+from benchmarks import growth, pages, plot, retraining, serving, training
+from benchmarks.limits import Overhead
 from benchmarks.machine import Machine
-from benchmarks.serving import OURS, TUTORIAL, Summary
+from benchmarks.rounds import Latency, Round
+from benchmarks.serving_pages import served
 from benchmarks.targets import targets
-
-NONE = "–"
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,9 @@ class Results:
     machine: Machine
     notes: Sequence[str]
     served: Sequence[serving.Comparison] = ()
+    overheads: Sequence[Overhead] = ()
     trained: training.Comparison | None = None
+    grown: Sequence[growth.Step] = ()
     retrained: Sequence[retraining.Retraining] = ()
 
     def write(self, folder: Path) -> Path:
@@ -39,112 +41,60 @@ class Results:
     def markdown(self, plotted: str | None = None) -> str:
         """The page; `plotted` is the file of the plot beside it."""
         lines = [f"# Benchmark on {self.machine.where}", "", f"{self.machine.libraries}.", *self.notes]
-        lines += ["", "## Against the targets", "", *self._targets()]
+        rows = targets(self.served, self.overheads, self.trained, self.retrained)
+        lines += ["", "## Against the targets", "", *pages.against_targets(rows)]
         if self.served:
-            lines += ["", "## Serving", "", *self._serving()]
+            lines += ["", "## Serving", "", *served(self.served, self.overheads)]
         if plotted:
             lines += ["", f"![Requests a second]({plotted})"]
         if self.trained:
-            lines += ["", "## Training", "", *_training(self.trained)]
+            lines += ["", "## Training", "", *pages.trained(self.trained)]
+        if self.grown:
+            lines += ["", *pages.grown(self.grown)]
         if self.retrained:
-            lines += ["", "## Retraining", "", *_retraining(self.retrained)]
+            lines += ["", "## Retraining", "", *pages.retrained(self.retrained)]
         return "\n".join(lines) + "\n"
-
-    def _targets(self) -> Iterator[str]:
-        yield f"| what | {TUTORIAL} | {OURS} | ratio | n | target | reached |"
-        yield "|---|---:|---:|---:|---|---|---|"
-        for row in targets(self.served, self.trained, self.retrained):
-            numbers = f"{_number(row.tutorial)} | {_number(row.ours)} | {row.ratio_text or NONE}"
-            yield f"| {row.what} | {numbers} | {row.n} | {row.target} | {'yes' if row.reached else '**no**'} |"
-
-    def _serving(self) -> Iterator[str]:
-        yield (
-            "| model | system | requests a second | p50 (ms) | p99 (ms) | answered | failures | ready (s)"
-            " | first answer (s) | resident (MB) | peak (MB) |"
-        )
-        yield "|---|---|" + "---:|" * 9
-        for comparison in self.served:
-            for name, summary in comparison.summaries.items():
-                yield f"| {comparison.model} | {name} | {' | '.join(_cells(summary))} |"
-        yield ""
-        for comparison in self.served:
-            yield (
-                f"Largest difference between the two systems' probabilities, {comparison.model}:"
-                f" {comparison.difference:.4f}, over {comparison.compared} photos."
-            )
 
     def _raw(self) -> dict[str, Any]:
         return {
             "machine": {**asdict(self.machine), "day": str(self.machine.day)},
             "notes": list(self.notes),
             "serving": [_raw_serving(comparison) for comparison in self.served],
+            "overhead": [asdict(each) for each in self.overheads],
             "training": asdict(self.trained) if self.trained else None,
+            "growth": [asdict(each) for each in self.grown],
             "retraining": [asdict(each) for each in self.retrained],
         }
 
 
-def _cells(summary: Summary) -> list[str]:
-    return [
-        _number(summary.requests_a_second),
-        _number(summary.p50_seconds, 1e3),
-        _number(summary.p99_seconds, 1e3),
-        f"{summary.answered:,}",
-        f"{summary.failures:,}",
-        _number(summary.ready_seconds),
-        _number(summary.first_answer_seconds),
-        _number(summary.resident_bytes, 1e-6),
-        _number(summary.peak_bytes, 1e-6),
-    ]
-
-
-def _training(measured: training.Comparison) -> Iterator[str]:
-    yield "| what | seconds | validation accuracy | epochs |"
-    yield "|---|---:|---:|---|"
-    came = "" if measured.reached else f", and {measured.cold.goal:.1%} not reached"
-    rows = (
-        (f"{OURS}, nothing known", measured.cold, NONE),
-        (f"{OURS}, features known", measured.cached, NONE),
-        (TUTORIAL, measured.tutorial, f"{len(measured.epochs)} of at most {measured.epochs_limit}{came}"),
-    )
-    for name, each, epochs in rows:
-        yield f"| {name} | {_number(each.seconds)} | {each.accuracy:.1%} | {epochs} |"
-    yield ""
-    yield f"{measured.train_photos:,} photos to train on, {measured.validation_photos:,} to validate with."
-
-
-def _retraining(measured: Sequence[retraining.Retraining]) -> Iterator[str]:
-    yield (
-        "| model | retrain, nothing known (s) | every photo known (s) | 100 photos new (s) | requests a second"
-        " | p99 alone, thrice (ms) | beside a training (ms) | across swaps of heads (ms) | of backbones (ms)"
-        " | resident (MB) |"
-    )
-    yield "|---|" + "---:|" * 9
-    for each in measured:
-        jobs, beside = each.jobs, (each.training, each.swaps.predictions, each.backbone_swaps.predictions)
-        cells = [
-            *map(_number, (jobs.first, jobs.again, jobs.with_new, each.training.requests_a_second)),
-            ", ".join(_number(one.alone_p99_milliseconds) for one in beside),
-            *(_number(one.beside_p99_milliseconds) for one in beside),
-            _number(each.swaps.end_bytes, 1e-6),
-        ]
-        yield f"| {each.model} | {' | '.join(cells)} |"
-    yield ""
-    for each in measured:
-        yield f"{each.model}, with new photos: {each.jobs.decision}."
-
-
 def _raw_serving(comparison: serving.Comparison) -> dict[str, Any]:
-    """Everything but the answers, which belong to photos that aren't ours."""
-    raw = asdict(comparison)
-    for rounds in raw["rounds"].values():
-        for each in rounds:
-            del each["load"]["answers"]
-    return raw
+    """Everything but the answers, which belong to photos that aren't ours, and single latencies."""
+    return {
+        "kind": comparison.kind,
+        "model": comparison.model,
+        "precision": comparison.precision,
+        "first_start_seconds": comparison.first_start_seconds,
+        "summaries": {name: asdict(summary) for name, summary in comparison.summaries.items()},
+        "rounds": {name: list(map(_raw_round, rounds)) for name, rounds in comparison.rounds.items()},
+        "missing": comparison.missing,
+        "limits": [asdict(limit) for limit in comparison.limits],
+        "differences": {name: comparison.difference(name) for name in comparison.summaries},
+    }
 
 
-def _number(value: float | None, unit: float = 1.0) -> str:
-    """In three digits, more than a run is worth; `unit` turns the value's unit into the table's."""
-    if value is None:
-        return NONE
-    scaled = value * unit
-    return f"{scaled:.0f}" if abs(scaled) >= 100 else f"{scaled:.3g}"
+def _raw_round(measured: Round) -> dict[str, Any]:
+    loads = {}
+    for clients, load in measured.loads.items():
+        kept = ("seconds", "answered", "failures", "requests_a_second", "client_cpu_seconds")
+        loads[clients] = {name: getattr(load, name) for name in kept} | _raw_latency(load.latencies_seconds)
+    opened = measured.open and {
+        "requests_a_second": measured.open.requests_a_second,
+        "answered": len(measured.open.latencies_seconds),
+        "failures": measured.open.failures,
+    } | _raw_latency(measured.open.latencies_seconds)
+    rest = ("ready_seconds", "first_answer_seconds", "cpu_seconds", "resident_bytes", "peak_bytes")
+    return {"loads": loads, "open": opened} | {name: getattr(measured, name) for name in rest}
+
+
+def _raw_latency(seconds: Sequence[float]) -> dict[str, float | None]:
+    return asdict(Latency.of([seconds]))

@@ -15,7 +15,8 @@ from time import perf_counter
 
 from benchmarks import versions
 from benchmarks.client import Client, Upload
-from benchmarks.open_loop import Answered, OpenLoop, p99_milliseconds
+from benchmarks.exchanges import Answered
+from benchmarks.open_loop import OpenLoop, p99_milliseconds
 from benchmarks.photos import SHARED_DATA
 from benchmarks.processes import BenchmarkError, Process, python, running
 from benchmarks.teacher import KEY, Teacher
@@ -25,7 +26,7 @@ PHOTOS = SHARED_DATA / "cats_and_dogs"
 DATASET = "pets"
 NEW_PHOTOS = 100
 CAPACITY_SECONDS = 4.0
-ALONE_SECONDS = 20.0  # of predictions alone, before and after
+ALONE_SECONDS = 10.0  # of predictions alone, before and after
 SWAPS = 200
 WARM_SWAPS = 20  # after which memory may hardly grow
 SWAP_SECONDS = 0.25  # between two swaps

@@ -1,144 +1,175 @@
-"""One request at a time: the service against the way a tutorial serves the same weights."""
+"""The service against what a user would pick instead, with the same weights, and against what can't be passed."""
 
 import json
-import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from statistics import median
+from typing import Any, Literal
 
-import numpy as np
-
-from benchmarks.client import Client, Load, Upload
-from benchmarks.processes import python, running
+from benchmarks import limits, systems, versions
+from benchmarks.client import Upload
+from benchmarks.limits import WITHOUT_AMX, Alone, Graph, Limit, Overhead
+from benchmarks.processes import BenchmarkError, running
+from benchmarks.rounds import CLIENTS, MANY, Round, Summary, measure, start
+from benchmarks.systems import OURS, PEERS, TUTORIAL, System
+from catdog.engines import Precision
 from catdog.version import Version
 
-TUTORIAL, OURS = "tutorial's way", "catdog"
+STUB_WIDTH = 1 / 32  # of the network that the service runs where it is measured without it
+
+Kind = Literal["shipped", "full width", "without AMX"]
 
 
 @dataclass(frozen=True)
-class System:
-    """A way to serve; `health` is the address that answers 200 once it is ready, where it has one."""
+class Case:
+    """One version, and the systems that serve it; `settings` are variables of what is measured alone."""
 
-    name: str
-    command: list[str]
-    settings: Mapping[str, str]
-    health: str | None = None
-
-
-@dataclass(frozen=True)
-class Round:
-    """A system started, asked for a while and ended. Ready and first answer count from its start."""
-
-    ready_seconds: float | None
-    first_answer_seconds: float
-    load: Load
-    resident_bytes: int | None
-    peak_bytes: int | None
-
-
-@dataclass(frozen=True)
-class Summary:
-    """The rounds of one system: medians, and the percentiles and counts of all their requests."""
-
-    rounds: int
-    requests_a_second: float
-    p50_seconds: float | None  # None where nothing was answered
-    p99_seconds: float | None
-    answered: int
-    failures: int
-    ready_seconds: float | None
-    first_answer_seconds: float
-    resident_bytes: float | None
-    peak_bytes: float | None
-
-    @classmethod
-    def of(cls, rounds: Sequence[Round]) -> "Summary":
-        latencies = [seconds for each in rounds for seconds in each.load.latencies_seconds]
-        p50, p99 = map(float, np.percentile(latencies, (50, 99))) if latencies else (None, None)
-        return cls(
-            rounds=len(rounds),
-            requests_a_second=median(each.load.requests_a_second for each in rounds),
-            p50_seconds=p50,
-            p99_seconds=p99,
-            answered=len(latencies),
-            failures=sum(each.load.failures for each in rounds),
-            ready_seconds=_median(each.ready_seconds for each in rounds),
-            first_answer_seconds=median(each.first_answer_seconds for each in rounds),
-            resident_bytes=_median(each.resident_bytes for each in rounds),
-            peak_bytes=_median(each.peak_bytes for each in rounds),
-        )
+    kind: Kind
+    model: str
+    version: Version
+    graph: Graph
+    systems: Sequence[System]  # ours is the last
+    missing: Mapping[str, str] = field(default_factory=dict)  # those whose environment can't be made, and why
+    settings: Mapping[str, str] = field(default_factory=dict)
+    clients: Sequence[int] = CLIENTS
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Both systems with one version, and how far their probabilities lie apart at most, over `compared` photos."""
+    """What the rounds of a case came to; `missing` says of a system that couldn't be measured why."""
 
+    kind: Kind
     model: str
-    rounds: Mapping[str, Sequence[Round]]  # by the name of the system
-    difference: float
-    compared: int
+    precision: Precision
+    first_start_seconds: float | None = None  # of ours to its first answer, with nothing compiled yet
+    rounds: dict[str, list[Round]] = field(default_factory=dict)  # by the name of the system
+    missing: dict[str, str] = field(default_factory=dict)
+    limits: list[Limit] = field(default_factory=list)
 
     @property
     def summaries(self) -> dict[str, Summary]:
-        return {name: Summary.of(rounds) for name, rounds in self.rounds.items()}
+        return {name: Summary.of(rounds) for name, rounds in self.rounds.items() if rounds}
+
+    def difference(self, name: str) -> tuple[float, int]:
+        """The largest between a probability of ours and the system's, and over how many photos."""
+        ours, theirs = (_answers(self.rounds[each]) for each in (OURS, name))
+        both = ours.keys() & theirs.keys()
+        apart = (abs(ours[place][label] - theirs[place][label]) for place in both for label in ours[place])
+        return max(apart, default=0.0), len(both)
 
 
-def compare(
-    model: str, version: Version, photos: Sequence[bytes], rounds: int, seconds: float, folder: Path
-) -> Comparison:
-    """Interleaved rounds of `seconds` each. Both systems get the same photos in the same order."""
-    uploads = [Upload.of(photo) for photo in photos]
-    systems = (tutorial(version), ours(version))
-    done: dict[str, list[Round]] = {system.name: [] for system in systems}
-    for number in range(rounds):
-        for system in systems[:: -1 if number % 2 else 1]:
-            measured = measure(system, uploads, seconds, folder, seed=number)
-            done[system.name].append(measured)
-            speed = measured.load.requests_a_second
-            print(f"{model}, round {number + 1}/{rounds}: {system.name} {speed:.1f} requests a second", flush=True)
-    return Comparison(model, done, *_difference(*map(_answers, done.values())))
+@dataclass(frozen=True)
+class Plan:
+    """How long everything takes, and where it happens."""
+
+    uploads: Sequence[Upload]
+    rounds: int
+    seconds: float
+    folder: Path
+    interpreter: Path  # with what our service needs
 
 
-def tutorial(version: Version) -> System:
-    return System(TUTORIAL, python("benchmarks.tutorial_service", version.path), {})
+def cases(shipped: Version, full: Version, has_amx: bool, plan: Plan) -> list[Case]:
+    """What is served by what."""
+    name = f"version {shipped.number}, width {shipped.manifest.width:g}"
+    found = [
+        _case("shipped", name, shipped, (TUTORIAL,), plan),
+        _case("full width", "widened to full width", full, PEERS, plan),
+    ]
+    return [*found, _without_amx(found[1], plan)] if has_amx else found
 
 
-def ours(version: Version) -> System:
-    return System(OURS, python("app"), {"CATDOG_MODELS_DIR": str(version.path.parent)}, health="/health/ready")
+def _case(kind: Kind, model: str, version: Version, names: Iterable[str], plan: Plan) -> Case:
+    made, missing = [], {}
+    for name in names:
+        try:
+            made.append(systems.peer(name, version, plan.folder))
+        except BenchmarkError as error:
+            missing[name] = str(error)
+    settings = {"CATDOG_DATA_DIR": str(plan.folder / f"data-{kind}")}
+    made.append(systems.ours(version, plan.interpreter, settings))
+    return Case(kind, model, version, Graph.of(version, plan.folder), made, missing)
 
 
-def measure(system: System, uploads: Sequence[Upload], seconds: float, folder: Path, seed: int) -> Round:
-    with running(system.command, system.settings, folder) as process, Client(process.port) as client:
-        health = system.health
-        ready = None if health is None else process.seconds_until(lambda: client.succeeds(health))
-        first = process.seconds_until(lambda: client.predict(uploads[0]) is not None)
-        load = client.load(uploads, _shuffled(len(uploads), seed), seconds)
-        resident, peak = process.memory_bytes() or (None, None)
-    return Round(ready, first, load, resident, peak)
+def _without_amx(full: Case, plan: Plan) -> Case:
+    """In what the service would take on such a processor: bfloat16 is slower there than float32."""
+    precision: Precision = "int8" if full.graph.precision == "int8" else "f32"
+    graph = Graph.of(full.version, plan.folder, precision)
+    settings = {"CATDOG_DATA_DIR": str(plan.folder / "data-without-amx"), "CATDOG_PRECISION": precision, **WITHOUT_AMX}
+    system = systems.ours(full.version, plan.interpreter, settings)
+    return Case(
+        "without AMX", f"{full.model}, without AMX and AVX-512", full.version, graph, [system], {}, WITHOUT_AMX, (MANY,)
+    )
 
 
-def _shuffled(count: int, seed: int) -> Iterator[int]:
-    """The places 0 to count - 1 in random order, again and again."""
-    chance = random.Random(seed)  # noqa: S311  # an order is no secret
-    while True:
-        yield from chance.sample(range(count), count)
+def compare(cases: Sequence[Case], plan: Plan) -> tuple[list[Comparison], list[Overhead]]:
+    """Interleaved rounds, every other one in reverse. All systems get the same photos in the same order."""
+    found = [_started(case, plan) for case in cases]
+    overheads: list[Overhead] = []
+    steps = [step for case, comparison in zip(cases, found, strict=True) for step in _steps(case, comparison, plan)]
+    if limits.can_pin():
+        version = versions.random(STUB_WIDTH, plan.folder / "stub")
+        steps.append(partial(_overhead, version, overheads, plan))
+    for number in range(plan.rounds):
+        for step in steps[:: -1 if number % 2 else 1]:
+            step(number)
+    return found, overheads
+
+
+def _started(case: Case, plan: Plan) -> Comparison:
+    """Ours has been started once, so that the rounds find what it compiled, as any later start does."""
+    system = case.systems[-1]
+    with running(system.command, system.settings, plan.folder) as process:
+        _, first = start(system, process, plan.uploads[0])
+    return Comparison(case.kind, case.model, case.graph.precision, first, missing=dict(case.missing))
+
+
+def _steps(case: Case, comparison: Comparison, plan: Plan) -> Iterator[Callable[[int], None]]:
+    for system in case.systems:
+        comparison.rounds[system.name] = []
+        yield partial(_serve, case, comparison, system, plan)
+    yield partial(_limit, case, comparison, plan)
+
+
+def _serve(case: Case, comparison: Comparison, system: System, plan: Plan, number: int) -> None:
+    if system.name in comparison.missing:
+        return
+    try:
+        measured = measure(system, plan.uploads, case.clients, plan.seconds, plan.folder, seed=number)
+    except BenchmarkError as error:
+        if system.name == OURS:
+            raise
+        comparison.missing[system.name] = str(error)
+        return
+    comparison.rounds[system.name].append(measured)
+    speed = measured.loads[MANY].requests_a_second
+    print(f"round {number + 1}/{plan.rounds}: {case.model}, {system.name}: {speed:.1f} requests a second", flush=True)
+
+
+def _limit(case: Case, comparison: Comparison, plan: Plan, number: int) -> None:
+    found = Alone(plan.interpreter, plan.seconds, plan.folder, case.settings).limit(case.graph)
+    comparison.limits.append(found)
+    print(f"round {number + 1}/{plan.rounds}: {case.model}, benchmark_app: {found.inference:.1f} a second", flush=True)
+
+
+def _overhead(version: Version, overheads: list[Overhead], plan: Plan, number: int) -> None:
+    found = limits.overhead(version, plan.interpreter, plan.uploads, plan.seconds, plan.folder)
+    overheads.append(found)
+    print(f"round {number + 1}/{plan.rounds}: {1e3 * found.wall_seconds:.2f} ms a request without both", flush=True)
 
 
 def _answers(rounds: Iterable[Round]) -> dict[int, Mapping[str, float]]:
     """Probabilities by class, by the photo's place."""
-    return {
-        place: json.loads(answer)["probabilities"] for each in rounds for place, answer in each.load.answers.items()
-    }
+    found: dict[int, Mapping[str, float]] = {}
+    for each in rounds:
+        for load in each.loads.values():
+            found |= {place: _probabilities(json.loads(answer)) for place, answer in load.answers.items()}
+    return found
 
 
-def _difference(one: Mapping[int, Mapping[str, float]], other: Mapping[int, Mapping[str, float]]) -> tuple[float, int]:
-    """The largest between two probabilities of a class, and over how many photos."""
-    both = one.keys() & other.keys()
-    apart = (abs(one[place][name] - other[place][name]) for place in both for name in one[place])
-    return max(apart, default=0.0), len(both)
-
-
-def _median(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return median(known) if known else None
+def _probabilities(answer: Any) -> Mapping[str, float]:
+    """BentoML gives a list, because it takes one."""
+    one = answer[0] if isinstance(answer, list) else answer
+    found: Mapping[str, float] = one["probabilities"]
+    return found

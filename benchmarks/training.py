@@ -13,6 +13,7 @@ from catdog.store import Store
 from catdog.version import Version
 
 PHOTOS = SHARED_DATA / "cats_and_dogs"
+NEVER = 2.0  # an accuracy that no training comes to
 TOLERANCE = 0.001  # of accuracy, that the tutorial's way may stay below ours: one photo of 1,000
 
 
@@ -49,10 +50,10 @@ class Comparison:
 
 def compare(version: Version, data: Path, epochs: int, folder: Path) -> Comparison:
     """Train on `data`/{train,validation}/<class>/*, each way once; publishes into the version's store."""
-    cold = _ours(version, data, folder)
-    cached = _ours(version, data, folder)
+    cold = ours(version, data, folder)
+    cached = ours(version, data, folder)
     print(f"training: catdog {cold.seconds:.1f} s, with features known {cached.seconds:.1f} s", flush=True)
-    seconds, accuracies = _tutorial(version, data, cold.goal, epochs, folder)
+    seconds, accuracies = tutorial(version, data, cold.goal, epochs, folder)
     print(f"training: tutorial's way {seconds:.1f} s, {len(accuracies)} epochs", flush=True)
     return Comparison(
         train_photos=_count(data / "train"),
@@ -65,7 +66,9 @@ def compare(version: Version, data: Path, epochs: int, folder: Path) -> Comparis
     )
 
 
-def _ours(version: Version, data: Path, folder: Path) -> Training:
+def ours(version: Version, data: Path, folder: Path) -> Training:
+    """A head on the version's backbone, published into its store; features are kept in `folder`."""
+    folder.mkdir(exist_ok=True)
     models = version.path.parent
     options = ("--strategy", "head", "--backbone", str(version.number), "--promote", "never")
     command = python("training", "--models", models, "--data-dir", folder / "data", "train", "--data", data, *options)
@@ -74,10 +77,10 @@ def _ours(version: Version, data: Path, folder: Path) -> Training:
     return Training(seconds, store.open(store.versions()[-1]).manifest.metrics["validation"].accuracy)
 
 
-def _tutorial(
+def tutorial(
     version: Version, data: Path, accuracy: float, epochs: int, folder: Path
 ) -> tuple[float, tuple[float, ...]]:
-    """Seconds, and validation accuracy after each epoch."""
+    """Seconds, and validation accuracy after each epoch, until one is `accuracy`."""
     result = folder / "accuracies.json"
     arguments = (version.path, data, str(accuracy), str(epochs), result)
     seconds = run(python("benchmarks.tutorial_training", *arguments), {}, folder)

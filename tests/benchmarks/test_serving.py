@@ -4,60 +4,66 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import serving, versions
+from benchmarks import rounds, serving, systems, versions
 from benchmarks.client import Upload
+from benchmarks.limits import Graph, Overhead, can_pin
 from benchmarks.machine import Machine
 from benchmarks.photos import generated
-from benchmarks.processes import ROOT
+from benchmarks.processes import ROOT, BenchmarkError, python
 from benchmarks.results import Results
-from benchmarks.serving import OURS, TUTORIAL, Comparison, System
-from benchmarks.targets import targets
+from benchmarks.rounds import CLIENTS, MANY
+from benchmarks.serving import Case, Comparison, Plan
+from benchmarks.systems import OURS, TUTORIAL, System
+from tests.benchmarks import services
+from tests.benchmarks.measured import good
 
-FAILURES_COLUMN = 7
-EVERY_OTHER_FAILS = """
-import os
-from http.server import BaseHTTPRequestHandler, HTTPServer
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    answered = 0
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        answer = b'{"probabilities": {"cat": 1.0, "dog": 0.0}}'
-        Handler.answered += 1
-        self.send_response(200 if Handler.answered % 2 else 500)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
-"""
-
-
-def cells(page: str, model: str, system: str) -> list[str]:
-    """Those of the system's row in the table of the services."""
-    (row,) = (line for line in page.splitlines() if line.startswith(f"| {model} | {system} | "))
-    return [cell.strip() for cell in row.split("|")]
+ENDS = [sys.executable, "-c", "raise SystemExit('no such module')"]
 
 
 @pytest.fixture(scope="module")
-def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
-    """One short round of both systems, as they are, with a tiny network."""
-    version = versions.random(1 / 32, tmp_path_factory.mktemp("models"))
-    photos = [generated(seed) for seed in range(3)]
-    return serving.compare("tiny", version, photos, 1, 1.0, tmp_path_factory.mktemp("run"))
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    uploads = [Upload.of(generated(seed)) for seed in range(4)]
+    return Plan(uploads, 1, 0.2, tmp_path_factory.mktemp("benchmarks"), Path(sys.executable))
 
 
-def test_both_systems_answer_without_a_failure_and_agree(comparison: Comparison) -> None:
+@pytest.fixture(scope="module")
+def found(plan: Plan) -> tuple[list[Comparison], list[Overhead]]:
+    """A tiny network, served by all three: ours, the tutorial's way, and one that doesn't start."""
+    version = versions.random(1 / 32, plan.folder / "models")
+    tutorial = System(TUTORIAL, python("benchmarks.peers.tutorial.service", version.path))
+    ours = systems.ours(version, plan.interpreter, {"CATDOG_DATA_DIR": str(plan.folder / "data")})
+    graph = Graph.of(version, plan.folder)
+    made = [tutorial, System("ending", ENDS), ours]
+    return serving.compare([Case("shipped", "tiny", version, graph, made, {"absent": "no such package"})], plan)
+
+
+def test_all_systems_serve_the_same_weights_and_answer_alike(found: tuple[list[Comparison], list[Overhead]]) -> None:
+    ((comparison,), _) = found
+
     for summary in comparison.summaries.values():
-        assert summary.answered > 0
+        assert summary.answered > sum(CLIENTS)
         assert summary.failures == 0
-    assert comparison.compared >= 1  # a busy machine may not get to all in the time
-    assert comparison.difference < 0.02
+        assert list(summary.requests_a_second) == list(CLIENTS)
+        assert summary.open is not None
+    difference, photos = comparison.difference(TUTORIAL)
+    assert difference < 0.02
+    assert photos >= 1  # a busy machine may not get to all in the time
 
 
-def test_only_ours_says_when_it_is_ready_and_it_is_so_before_its_first_answer(comparison: Comparison) -> None:
+def test_one_that_does_not_start_or_has_no_environment_is_said_and_the_rest_goes_on(
+    found: tuple[list[Comparison], list[Overhead]],
+) -> None:
+    ((comparison,), _) = found
+
+    assert list(comparison.summaries) == [TUTORIAL, OURS]
+    assert comparison.missing["absent"] == "no such package"
+    assert "no such module" in comparison.missing["ending"]
+
+
+def test_only_ours_says_when_it_is_ready_and_it_is_so_before_its_first_answer(
+    found: tuple[list[Comparison], list[Overhead]],
+) -> None:
+    ((comparison,), _) = found
     ours, tutorial = comparison.summaries[OURS], comparison.summaries[TUTORIAL]
 
     assert tutorial.ready_seconds is None
@@ -66,39 +72,75 @@ def test_only_ours_says_when_it_is_ready_and_it_is_so_before_its_first_answer(co
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
-def test_memory_is_that_of_the_services(comparison: Comparison) -> None:
+def test_memory_and_time_are_those_of_the_services(found: tuple[list[Comparison], list[Overhead]]) -> None:
+    ((comparison,), _) = found
+
     for summary in comparison.summaries.values():
         assert summary.resident_bytes is not None
         assert summary.peak_bytes is not None
         assert 20e6 < summary.resident_bytes <= summary.peak_bytes
+        assert summary.cpu_seconds is not None
+        assert 0 < summary.cpu_seconds < 1
+
+
+def test_what_can_not_be_passed_is_measured_beside(found: tuple[list[Comparison], list[Overhead]]) -> None:
+    ((comparison,), overheads) = found
+    (limit,) = comparison.limits
+
+    assert limit.inference == max(limit.benchmark_app["latency"], limit.benchmark_app["throughput"]) > 0
+    assert 0 < limit.both < min(limit.decoding, limit.inference)
+    assert len(overheads) == can_pin()
+    for each in overheads:
+        assert each.answered > 0
+        assert each.failures == 0
+        assert 0 < each.wall_seconds < 1
+
+
+def test_ours_must_start(plan: Plan) -> None:
+    version = versions.random(1 / 32, plan.folder / "not-started")
+    case = Case("shipped", "tiny", version, Graph.of(version, plan.folder), [System(OURS, ENDS)])
+
+    with pytest.raises(BenchmarkError, match=r"(?s)a service ended .*no such module"):
+        serving.compare([case], plan)
 
 
 def test_the_results_hold_a_row_for_each_system_and_nothing_of_this_machine_but_its_processor(
-    comparison: Comparison, tmp_path: Path
+    found: tuple[list[Comparison], list[Overhead]], tmp_path: Path
 ) -> None:
-    page = Results(Machine.this(), ["A note."], [comparison]).write(tmp_path)
+    comparisons, overheads = found
 
-    text = page.read_text()
-    raw = page.with_suffix(".json").read_text()
+    page = Results(Machine.this(), ["A note."], comparisons, overheads).write(tmp_path)
+
+    text, raw = page.read_text(), page.with_suffix(".json").read_text()
     for system in (OURS, TUTORIAL):
-        assert cells(text, "tiny", system)[FAILURES_COLUMN] == "0"
-    assert "| requests a second, tiny | " in text
+        assert text.count(f"| tiny | {system} | ") == 3
+    assert "**absent could not be measured with tiny: no such package**" in text
+    assert "**ending could not be measured with tiny: a service ended after" in text
     assert f"({page.with_suffix('.png').name})" in text
     assert page.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
-    assert len(json.loads(raw)["serving"][0]["rounds"][OURS]) == 1
+    kept = json.loads(raw)["serving"][0]
+    assert len(kept["rounds"][OURS]) == 1
+    assert kept["summaries"][OURS]["latencies"]["1"]["p50_seconds"] > 0
     assert str(ROOT) not in text + raw
-    assert "answers" not in raw
+    assert str(tmp_path.parent) not in text + raw
+    assert '"answers"' not in raw
 
 
-def test_an_answer_of_500_is_counted_as_a_failure(tmp_path: Path) -> None:
-    system = System("failing", [sys.executable, "-c", EVERY_OTHER_FAILS], {})
+def test_a_page_says_how_far_answers_lie_apart_and_of_how_many_photos() -> None:
+    page = Results(Machine.this(), [], good()).markdown()
 
-    measured = serving.measure(system, [Upload.of(generated(0))], 0.3, tmp_path, seed=0)
+    assert "full width: tutorial's way 0.0000 (2 photos), LitServe 0.0000 (2 photos), BentoML 0.1500 (2 photos)" in page
 
-    load = measured.load
-    assert load.failures > 0
-    assert abs(load.failures - len(load.latencies_seconds)) <= 1
-    comparison = Comparison("any", {OURS: [measured], TUTORIAL: [measured]}, 0.0, 1)
+
+def test_failures_are_counted_on_the_page(plan: Plan) -> None:
+    failing = System(TUTORIAL, services.command(services.EVERY_OTHER_FAILS))
+
+    measured = rounds.measure(failing, plan.uploads, CLIENTS, 0.1, plan.folder, seed=0)
+
+    assert measured.loads[MANY].failures > 0
+    assert measured.open is not None
+    assert measured.open.failures > 0
+    comparison = good()[1]
+    comparison.rounds[TUTORIAL][:] = [measured]
     page = Results(Machine.this(), [], [comparison]).markdown()
-    assert cells(page, "any", OURS)[FAILURES_COLUMN] == f"{load.failures:,}"
-    assert not any(row.reached for row in targets([comparison], None))
+    assert f"| {measured.answered:,} | {measured.failures:,} |" in page

@@ -47,7 +47,7 @@ def test_the_page_says_whether_the_tutorial_came_to_our_accuracy(
 ) -> None:
     page = Results(Machine.this(), [], trained=measured(epochs)).markdown()
 
-    assert f"features known (s) | 50 | 2 | {ratio} | 1 run | 20x | yes |" in page
-    assert "nothing known (s) | 50 | 10 |" in page
+    assert f"features known (s) | tutorial's way | 50 | 2 | {ratio} | 1 run | 20x | yes |" in page
+    assert "nothing known (s) | tutorial's way | 50 | 10 |" in page
     assert "| 20x | **no** |" in page
     assert said in page

@@ -1,0 +1,47 @@
+"""Numbers as a run measures them, made up."""
+
+from collections.abc import Mapping
+
+from benchmarks.closed_loop import Load
+from benchmarks.limits import Limit
+from benchmarks.rounds import CLIENTS, Open, Round
+from benchmarks.serving import Comparison, Kind
+from benchmarks.systems import OURS, TUTORIAL
+
+ANSWER = b'{"label": "cat", "probabilities": {"cat": 0.9, "dog": 0.1}}'
+A_LITTLE_OTHER = b'[{"label": "cat", "probabilities": {"cat": 0.75, "dog": 0.25}}]'
+
+
+def measured(
+    *,
+    speed: float,
+    p50: float = 0.01,
+    p99: float = 0.02,
+    first: float = 1.0,
+    resident: float = 200e6,
+    failures: int = 0,
+    answer: bytes = ANSWER,
+) -> Round:
+    """A round in which every number of clients saw the same; `p99` is that of the open loop, in seconds as p50."""
+    load = Load(8, 100 / speed, (p50,) * 100, 0, 0.01, {0: answer, 1: answer})
+    opened = Open(0.7 * speed, (p99,) * 100, failures)
+    return Round(first / 2, first, dict.fromkeys(CLIENTS, load), opened, 0.01, round(resident), round(resident))
+
+
+def comparison(kind: Kind, rounds: Mapping[str, Round], inference: float = 100.0, decoding: float = 1e6) -> Comparison:
+    found = Comparison(kind, kind, "f32", 2.0)
+    found.rounds.update({name: [one] for name, one in rounds.items()})
+    found.limits.append(Limit({"latency": inference / 2, "throughput": inference}, decoding))
+    return found
+
+
+def good() -> list[Comparison]:
+    """All targets are reached, though by little."""
+    tutorial = measured(speed=19, p50=0.051, first=4.1, resident=610e6)
+    batching = {"LitServe": measured(speed=20), "BentoML": measured(speed=24, answer=A_LITTLE_OTHER)}
+    full = {TUTORIAL: tutorial, **batching, "Ray Serve": measured(speed=18), OURS: measured(speed=97)}
+    return [
+        comparison("shipped", {TUTORIAL: tutorial, OURS: measured(speed=205)}, inference=500, decoding=500),
+        comparison("full width", full),
+        comparison("without AMX", {OURS: measured(speed=96)}),
+    ]
