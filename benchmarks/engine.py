@@ -53,9 +53,9 @@ def measure(engine: OpenVINOEngine, shared: bool) -> Speed:
     return photos / (perf_counter() - began), 1000 * (process_time() - worked) / photos
 
 
-def speeds(version: Version) -> Iterator[tuple[str, Speed, Speed]]:
+def speeds(version: Version, precisions: Sequence[Precision]) -> Iterator[tuple[str, Speed, Speed]]:
     """By precision, alone and shared: medians of interleaved rounds."""
-    engines = {each: OpenVINOEngine(version.network(each), each, streams=None) for each in PRECISIONS}
+    engines = {each: OpenVINOEngine(version.network(each), each, streams=None) for each in precisions}
     rounds = [
         {(name, shared): measure(engine, shared) for name, engine in engines.items() for shared in (False, True)}
         for _ in range(ROUNDS)
@@ -72,9 +72,9 @@ def _median(found: Sequence[Speed]) -> Speed:
 
 def main() -> None:
     """Measure in processes of their own: OpenVINO decides once what the processor can do."""
-    if len(sys.argv) == 2:
-        path = Path(sys.argv[1])
-        print(json.dumps(list(speeds(Store(path.parent).open(int(path.name))))))
+    if len(sys.argv) == 3:
+        path, precisions = Path(sys.argv[1]), json.loads(sys.argv[2])
+        print(json.dumps(list(speeds(Store(path.parent).open(int(path.name)), precisions))))
         return
     machine = Machine.this()
     print(f"{machine.where}, {machine.libraries}; medians of {ROUNDS} rounds of {SECONDS:g} s\n")
@@ -90,7 +90,8 @@ def main() -> None:
 
 def _print(version: Version, without_amx: bool) -> None:
     variables = os.environ | (WITHOUT_AMX if without_amx else {})
-    command = [sys.executable, "-m", "benchmarks.engine", str(version.path)]
+    precisions = [each for each in PRECISIONS if not without_amx or each != "bf16"]  # which comes with AVX-512
+    command = [sys.executable, "-m", "benchmarks.engine", str(version.path), json.dumps(precisions)]
     done = subprocess.run(command, env=variables, cwd=ROOT, stdout=subprocess.PIPE, check=True)
     for name, alone, shared in json.loads(done.stdout):
         cells = [f"{value:.3g}" for value in (*alone, *shared)]
