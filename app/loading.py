@@ -65,7 +65,10 @@ def load(version: Version, found: Read, settings: Settings, beside: Champion | N
 
 def _warm(version: Version, graph: str, engine: Engine) -> Champion:
     champion = Champion(version.manifest, engine, graph)
-    champion.predict(images.decode(_grey_photo()))
+    pixels = images.decode(_grey_photo())
+    champion.predict(pixels)
+    for _ in range(engine.streams):  # the first inference of each takes several times as long
+        engine.infer(pixels[np.newaxis], shared=True)
     _check_golden(champion)
     return champion
 

@@ -23,7 +23,8 @@ def interpreter(name: str, requirements: Path, folder: Path = FOLDER) -> Path:
     if not stamp.is_file() or stamp.read_text("utf-8") != made_of:
         print(f"making the environment {name}", flush=True)
         _uv("venv", "--clear", "--python", sys.executable, environment)
-        _uv("pip", "install", "--python", python, "--require-hashes", "--requirements", requirements)
+        options = ("--require-hashes", "--compile-bytecode")  # as pip does, and a later start finds
+        _uv("pip", "install", "--python", python, *options, "--requirements", requirements)
         stamp.write_text(made_of, "utf-8")
     return python
 

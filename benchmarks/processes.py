@@ -17,6 +17,7 @@ PATIENCE_SECONDS = 180  # what a start or a request may take
 END_SECONDS = 30  # what an end may take
 POLL_SECONDS = 0.02
 LOG = "log.txt"
+LEFT_OUT = ("HOST", "PORT", "PYTHONDONTWRITEBYTECODE")  # without bytecode a start takes as long as the very first one
 LOG_CHARACTERS = 2000  # of its end, shown where a process failed
 
 
@@ -92,11 +93,9 @@ def python(module: str, *arguments: str | Path, interpreter: Path | str = sys.ex
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Ours less the settings of the service, with `settings` instead; this repository can be imported."""
+    """Ours less LEFT_OUT and the settings of the service, with `settings` instead; this repository can be imported."""
     kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("CATDOG_") and name not in ("HOST", "PORT")
+        name: value for name, value in os.environ.items() if not name.startswith("CATDOG_") and name not in LEFT_OUT
     }
     return {**kept, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow", **settings}
 

@@ -18,6 +18,8 @@ from catdog.version import Version
 
 STUB_WIDTH = 1 / 32  # of the network that the service runs where it is measured without it
 
+SLOW_TIMES = 4  # as long is a case without AMX asked
+
 Kind = Literal["shipped", "full width", "without AMX"]
 
 
@@ -136,7 +138,7 @@ def _serve(case: Case, comparison: Comparison, system: System, plan: Plan, numbe
     if system.name in comparison.missing:
         return
     try:
-        measured = measure(system, plan.uploads, case.clients, plan.seconds, plan.folder, seed=number)
+        measured = measure(system, plan.uploads, case.clients, _seconds(case, plan), plan.folder, seed=number)
     except BenchmarkError as error:
         if system.name == OURS:
             raise
@@ -148,9 +150,14 @@ def _serve(case: Case, comparison: Comparison, system: System, plan: Plan, numbe
 
 
 def _limit(case: Case, comparison: Comparison, plan: Plan, number: int) -> None:
-    found = Alone(plan.interpreter, plan.seconds, plan.folder, case.settings).limit(case.graph)
+    found = Alone(plan.interpreter, _seconds(case, plan), plan.folder, case.settings).limit(case.graph)
     comparison.limits.append(found)
     print(f"round {number + 1}/{plan.rounds}: {case.model}, benchmark_app: {found.inference:.1f} a second", flush=True)
+
+
+def _seconds(case: Case, plan: Plan) -> float:
+    """Of each load: where an answer takes a third of a second, the last ones, ending one by one, would count much."""
+    return plan.seconds * SLOW_TIMES if case.kind == "without AMX" else plan.seconds
 
 
 def _overhead(version: Version, overheads: list[Overhead], plan: Plan, number: int) -> None:

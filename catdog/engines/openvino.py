@@ -114,7 +114,7 @@ class OpenVINOEngine:
             "INFERENCE_PRECISION_HINT": "f32" if self.precision == "int8" else self.precision,
         }
         if cache is not None and _is_folder(cache):
-            options["CACHE_DIR"] = str(cache)
+            options |= {"CACHE_DIR": str(cache), "CACHE_MODE": "OPTIMIZE_SIZE"}
         graph = _graph(network, self.precision)
         alone = ov.Core().compile_model(graph, "CPU", options | {"PERFORMANCE_HINT": "LATENCY"})
         self.was_cached = bool(alone.get_property("LOADED_FROM_CACHE"))
