@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from math import ceil
-from threading import Condition
+from threading import Barrier, Condition
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
@@ -85,7 +85,7 @@ class Batching:
         self._decoders = ThreadPoolExecutor(
             settings.decoders or min(cores.usable(), MOST_DECODERS), "decoder", step_aside, (NICE,)
         )
-        self._runners = ThreadPoolExecutor(max(settings.streams or 1, cores.usable()), "inference")
+        self._runners = _started(max(settings.streams or 1, cores.usable()))
         self._running = 0  # of these, at work
         self._decoded: deque[Waiting[Any]] = deque()
         self._decoding = 0  # photos that will be among them soon
@@ -199,3 +199,11 @@ class Batching:
         for each in batch:
             self.measurements.inferred(Timing(began - each.began - each.decode_seconds, ended - began, len(batch)))
         return [(each, Output(*(part[place : place + 1] for part in output))) for place, each in enumerate(batch)]
+
+
+def _started(threads: int) -> ThreadPoolExecutor:
+    """A pool whose threads are all there: started by one that decodes, they would inherit its priority."""
+    pool, all_there = ThreadPoolExecutor(threads, "inference"), Barrier(threads)
+    for _ in range(threads):
+        pool.submit(all_there.wait)
+    return pool

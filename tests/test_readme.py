@@ -180,10 +180,23 @@ def test_the_accuracy_in_the_readme_is_that_of_the_shipped_version() -> None:
 
 
 def test_the_latency_in_the_readme_is_that_of_the_results_which_it_links_to() -> None:
-    shipped, *_ = results(0)["serving"]
-    seconds = [latency for each in shipped["rounds"]["catdog"] for latency in each["load"]["latencies_seconds"]]
+    alone = served("shipped")["catdog"]["latencies"]["1"]
 
-    assert f"{1000 * np.median(seconds):.1f} ms" in README
+    assert f"{1000 * alone['p50_seconds']:.1f} ms" in README
+
+
+def test_the_peers_in_the_readme_have_the_numbers_of_the_results_which_it_links_to() -> None:
+    rows = [[cell.strip("* ") for cell in line.split("|")[1:-1]] for line in README.splitlines() if line[:1] == "|"]
+    names = {"FastAPI with `model.predict`, as tutorials do it": "tutorial's way"}
+    shown = {names.get(row[0], row[0]): row[1:] for row in rows}
+
+    for name, measured in served("full width").items():
+        assert shown[name] == [
+            f"{measured['requests_a_second']['8']:.1f}",
+            f"{1000 * measured['latencies']['1']['p50_seconds']:.0f} ms",
+            f"{measured['first_answer_seconds']:.1f} s",
+            f"{measured['resident_bytes'] / 1e6:.0f} MB",
+        ]
 
 
 def test_what_retraining_takes_in_the_readme_is_that_of_the_results_which_it_links_to() -> None:
@@ -197,6 +210,12 @@ def test_what_retraining_takes_in_the_readme_is_that_of_the_results_which_it_lin
     assert f"{beside['beside_p99_milliseconds'] / beside['alone_p99_milliseconds']:.2f} times" in README
     assert f"{sum(each['swaps'] for each in swaps):,} promotions and rollbacks" in README
     assert sum(each["predictions"]["failures"] for each in swaps) == 0
+
+
+def served(kind: str) -> dict[str, Any]:
+    """What each system did with one model, in the results that the README links to first."""
+    (found,) = (comparison["summaries"] for comparison in results(0)["serving"] if comparison["kind"] == kind)
+    return dict(found)
 
 
 def results(place: int) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from types import ModuleType
 from typing import Any
 
 import httpx
@@ -318,24 +317,30 @@ def test_whoever_infers_goes_before_whoever_decodes_and_that_before_whoever_read
     publish(tmp_path, seed=8)
     priorities: dict[str, int] = {}
 
-    def watch(module: ModuleType, name: str) -> None:
-        watched = getattr(module, name)
+    def watch(place: object, name: str) -> None:
+        watched = getattr(place, name)
 
-        def watching(*arguments: Any) -> Any:
+        def watching(*arguments: Any, **named: Any) -> Any:
             priorities[name] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-            return watched(*arguments)
+            return watched(*arguments, **named)
 
-        monkeypatch.setattr(module, name, watching)
+        monkeypatch.setattr(place, name, watching)
 
     watch(loading, "read")
     watch(loading, "load")
     with ready(tmp_path) as service:
         promote(service, 2).raise_for_status()
         watch(images, "decode")
+        watch(openvino.OpenVINOEngine, "infer")
         assert _one(service.client, jpeg) == [2]
 
     normal = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-    assert priorities == {"load": normal, "decode": max(normal, batching.NICE), "read": max(normal, succession.NICE)}
+    assert priorities == {
+        "infer": normal,
+        "load": normal,
+        "decode": max(normal, batching.NICE),
+        "read": max(normal, succession.NICE),
+    }
 
 
 def test_a_rollback_among_heads_of_one_backbone_loads_nothing(tmp_path: Path) -> None:
