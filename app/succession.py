@@ -1,6 +1,7 @@
 """Versions taking over from each other: whoever moves the store's pointer, the service follows it."""
 
 import ctypes
+import gc
 import logging
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -118,6 +119,8 @@ class Succession:
         if champion is old:
             return
         self._predictor.swap(champion)
+        if old is None:
+            gc.freeze()  # a full collection looked at all that lives as long as the service: 25 ms without an answer
         if old is not None and champion.is_on_the_graph_of(old):
             self._heads |= {each.manifest.version: each for each in (old, champion)}
             self._left = None

@@ -1,5 +1,6 @@
 """Versions taking over from each other, with somebody always asking."""
 
+import gc
 import os
 import sys
 import threading
@@ -341,6 +342,16 @@ def test_whoever_infers_goes_before_whoever_decodes_and_that_before_whoever_read
         "decode": max(normal, batching.NICE),
         "read": max(normal, succession.NICE),
     }
+
+
+def test_what_the_service_is_made_of_is_left_out_of_garbage_collections(tmp_path: Path) -> None:
+    publish(tmp_path)
+    gc.unfreeze()
+    try:
+        with ready(tmp_path):
+            assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()
 
 
 def test_a_rollback_among_heads_of_one_backbone_loads_nothing(tmp_path: Path) -> None:
