@@ -13,7 +13,7 @@
     ├── CrossOrigin              sent by a page of another site
     ├── TrainerMissing           jobs can't be run here
     ├── NotReady                 no champion can answer yet
-    ├── Overloaded               more photos wait than may
+    ├── Overloaded               as much to do as can be taken
     ├── Expired                  a photo that had no answer in time
     └── ClientGone               nobody waits for the answer any more
 

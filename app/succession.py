@@ -120,7 +120,7 @@ class Succession:
             return
         self._predictor.swap(champion)
         if old is None:
-            gc.freeze()  # a full collection looked at all that lives as long as the service: 25 ms without an answer
+            gc.freeze()  # else each full collection looks at all that lives as long as the service: a pause for all
         if old is not None and champion.is_on_the_graph_of(old):
             self._heads |= {each.manifest.version: each for each in (old, champion)}
             self._left = None

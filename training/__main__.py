@@ -83,14 +83,17 @@ def _parser() -> ArgumentParser:
     for command in (quantize, evaluate, summary):
         command.add_argument("--version", type=int, metavar="N", help="default: the champion")
 
+    _add_store_commands(of)
+    _add_service_commands(of, settings)
+    return parser
+
+
+def _add_store_commands(of: Any) -> None:
     promote = of.add_parser("promote", help="put a version into service")
     promote.add_argument("version", type=int, metavar="N")
     promote.set_defaults(run=commands.promote)
     of.add_parser("rollback", help="put the champion before this one back").set_defaults(run=commands.rollback)
     of.add_parser("versions", help="list the versions").set_defaults(run=commands.versions)
-
-    _add_service_commands(of, settings)
-    return parser
 
 
 def _add_service_commands(of: Any, settings: Mapping[str, str | None]) -> None:
