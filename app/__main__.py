@@ -4,10 +4,13 @@ import logging
 import signal
 import sys
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from app.main import create_app
-from app.server import listen, server
-from app.settings import SettingsError, read_settings
+from app.listening import listen
+from app.settings import Settings, SettingsError, read_settings
+
+if TYPE_CHECKING:
+    from uvicorn import Server
 
 WRONG_SETTINGS = 2  # exit status
 
@@ -21,13 +24,25 @@ def main() -> None:
         signal.signal(number, _leave)
     try:
         listener, settings = listen(read_settings())
-        app = create_app(settings)
+        running = _assembled(settings)
     except SettingsError as error:
         sys.stderr.write(f"catdog can't start: {error}\n")
         sys.exit(WRONG_SETTINGS)
     except OSError as error:
         sys.exit(f"catdog can't listen there: {error}")
-    server(app, settings).run(sockets=[listener])
+    running.run(sockets=[listener])
+
+
+def _assembled(settings: Settings) -> "Server":
+    """Imports take most of a start: so the port is open before, and the model is loaded beside the longer ones."""
+    from app.succession import Succession
+
+    succession = Succession(settings)
+    succession.begin()
+    from app.main import create_app
+    from app.server import server
+
+    return server(create_app(settings, succession), settings)
 
 
 def _leave(signal_number: int, frame: FrameType | None) -> None:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, inf
 from threading import Barrier, Condition
 from time import perf_counter
 from typing import Any, Generic, TypeVar
@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 MOST_DECODERS = 16  # unless the settings say so: a photo of 25 megapixels with alpha was seen to take 480 MB
 NICE = 5  # of the threads that decode: inference goes before them, for they are ahead of it anyway
+CALM_SECONDS = 0.5  # without two photos in the queue at a time, after which one may have every core
 
 
 Answer = TypeVar("Answer")
@@ -90,6 +91,7 @@ class Batching:
         self._decoded: deque[Waiting[Any]] = deque()
         self._decoding = 0  # photos that will be among them soon
         self._changed = Condition()
+        self._met = -inf  # when there were last two photos in the queue
 
     @property
     def seconds_to_drain(self) -> int:
@@ -177,6 +179,12 @@ class Batching:
                 batch.append(first)
             self._decoded.popleft()
 
+    def _is_calm(self, now: float) -> bool:
+        """Whether a photo may have every core: another that came while it did would wait, or take them from it."""
+        if self.room.taken > 1:
+            self._met = now
+        return now - self._met > CALM_SECONDS
+
     def _limit(self, waiting: Waiting[Any]) -> int:
         return min(waiting.engine.largest_batch, self._settings.max_batch_size)
 
@@ -188,7 +196,7 @@ class Batching:
         began = perf_counter()
         try:
             pixels = np.stack([each.pixels for each in batch if each.pixels is not None])
-            output = batch[0].engine.infer(pixels, shared=self.room.taken > 1)
+            output = batch[0].engine.infer(pixels, shared=not self._is_calm(began))
         except Exception as error:
             if len(batch) == 1:
                 batch[0].fail(error)

@@ -1,7 +1,4 @@
-"""From the model store into memory: one version, warm and checked.
-
-Importing this takes a moment, for it brings OpenVINO: `app.succession` does so on a thread, once the port is open.
-"""
+"""From the model store into memory: one version, warm and checked."""
 
 import logging
 import shutil
@@ -17,7 +14,7 @@ from app.predictor import Champion
 from app.settings import Settings
 from catdog import calibration, golden, images, weights
 from catdog.engines import Engine
-from catdog.engines.openvino import OpenVINOEngine
+from catdog.engines.openvino import OpenVINOEngine, computes_in
 from catdog.errors import BrokenVersion
 from catdog.network import Network
 from catdog.version import Version
@@ -37,7 +34,10 @@ class Read(NamedTuple):
 
 def read(version: Version, settings: Settings) -> Read:
     """The longer part of the work, which needs no engine; StoreError."""
-    network = version.network("f32" if settings.engine == "keras" else settings.precision)
+    if settings.engine == "keras":
+        network = version.network("f32")
+    else:  # what is in an int8 graph isn't read a second time
+        network = version.network(settings.precision, whole=not computes_in("INT8"))
     if network.int8:
         return Read(network, network.int8.sha256)
     return Read(network, weights.backbone_fingerprint(network.architecture, network.arrays))

@@ -10,10 +10,8 @@ from fastapi import FastAPI
 
 from app import access, problems
 from app.collecting import Collecting
-from app.kept_uploads import KeptUploads
 from app.last_resort import LastResort
 from app.linger import Linger
-from app.predictor import Predictor
 from app.request_id import RequestId
 from app.retraining import Retraining
 from app.room import Room
@@ -30,8 +28,8 @@ from catdog.jobs import Jobs
 DESCRIPTION = "Tells cats from dogs in photos. Every error is `application/problem+json` (RFC 9457)."
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The service with these settings; it loads its model once it runs.
+def create_app(settings: Settings, succession: Succession | None = None) -> FastAPI:
+    """The service with these settings; it loads its model once it runs, unless `succession` has begun to.
 
     SettingsError where it can't have a key or its engine, or nothing can be done with its database's URL.
     """
@@ -40,11 +38,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.admin_key = access.admin_key(settings)
     app.state.database = _database(settings)
-    uploads = KeptUploads(settings.data_dir, settings.keep_uploads)
-    app.state.predictor = Predictor(uploads, settings)
+    app.state.succession = succession or Succession(settings)
+    app.state.predictor = app.state.succession.predictor
     app.state.receiving = Room(settings.max_uploads)
-    app.state.succession = Succession(app.state.predictor, settings)
-    app.state.collecting = Collecting(Datasets(app.state.database, settings.data_dir), uploads)
+    app.state.collecting = Collecting(Datasets(app.state.database, settings.data_dir), app.state.predictor.uploads)
     runner = LocalProcess(settings) if settings.worker == "process" else None
     app.state.retraining = Retraining(Jobs(app.state.database), runner)
     for routes in (predict, model, models, queue, datasets, retrain, feedback, health):

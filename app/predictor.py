@@ -55,8 +55,8 @@ class Champion:
 class Predictor:
     """Answers with the champion of the moment, on threads, so that the event loop stays free."""
 
-    def __init__(self, uploads: KeptUploads, settings: Settings) -> None:
-        self._uploads = uploads
+    def __init__(self, settings: Settings) -> None:
+        self.uploads = KeptUploads(settings.data_dir, settings.keep_uploads)
         self._batching = Batching(settings)
         self._cache = AnswerCache(settings.cache_items)
         self.serving: Champion | None = None
@@ -121,7 +121,7 @@ class Predictor:
     async def _predict(self, champion: Champion, photo: bytes) -> Prediction:
         def answer(output: Output) -> Prediction:
             prediction = champion.answer(output)
-            self._uploads.add(prediction, photo)
+            self.uploads.add(prediction, photo)
             return prediction
 
         if self._cache.limit:

@@ -1,6 +1,5 @@
 """The HTTP server around the app."""
 
-import socket
 from types import FrameType
 
 import uvicorn
@@ -10,13 +9,6 @@ from app.retraining import Retraining
 from app.settings import Settings
 
 HEAD_BYTES = 64 * 1024  # of one request: its line and headers
-
-
-def listen(settings: Settings) -> tuple[socket.socket, Settings]:
-    """An open socket, and the settings with the port that it really got; OSError where the address can't be had."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.create_server((settings.host, settings.port), family=family)
-    return listener, settings.model_copy(update={"port": listener.getsockname()[1]})
 
 
 class Server(uvicorn.Server):

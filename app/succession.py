@@ -4,13 +4,14 @@ import ctypes
 import gc
 import logging
 import weakref
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from time import monotonic, perf_counter
+from time import monotonic
 
 import anyio
 from anyio import CapacityLimiter, to_thread
 
+from app.loading import load, read
 from app.predictor import Champion, Predictor
 from app.priority import step_aside
 from app.settings import Settings
@@ -32,8 +33,8 @@ class Succession:
     kept, for each is a few kilobytes: a rollback among them loads nothing.
     """
 
-    def __init__(self, predictor: Predictor, settings: Settings) -> None:
-        self._predictor = predictor
+    def __init__(self, settings: Settings) -> None:
+        self.predictor = Predictor(settings)
         self._settings = settings
         self._store = Store(settings.models_dir)
         self._turn = CapacityLimiter(1)
@@ -44,6 +45,14 @@ class Succession:
         self._heads: dict[int, Champion] = {}  # those that have served on the graph in service, by version
         self._left: weakref.ref[Champion] | None = None  # the version before, where its graph is to go
         self._trimmed = True
+        self._begun: Future[Champion] | None = None
+
+    def begin(self) -> "Future[Champion]":
+        """Load the store's champion at once, on a thread; `follow` serves it, or tells why it can't."""
+        loader = ThreadPoolExecutor(1, "loader")
+        self._begun = loader.submit(lambda: self._load(self._store.champion()))
+        loader.shutdown(wait=False)
+        return self._begun
 
     async def follow(self) -> None:
         """Serve the store's champion, until cancelled; what can't be loaded is tried again, for it may be mended."""
@@ -71,20 +80,20 @@ class Succession:
             self._tell(error)
 
     def _catch_up(self) -> None:
-        began, version = perf_counter(), self._store.champion()
+        version = self._store.champion()
         if version == self._tried and monotonic() < self._retry_at:
             return
         self._tried, self._retry_at = version, monotonic() + RETRY_SECONDS
-        self._take_over(self._loaded(version), began)
+        self._take_over(self._loaded(version))
 
     def _promote(self, version: int) -> Champion:
-        began, champion = perf_counter(), self._loaded(version)
+        champion = self._loaded(version)
         self._store.promote(version)
-        self._take_over(champion, began)
+        self._take_over(champion)
         return champion
 
     def _roll_back(self) -> Champion:
-        began, before = perf_counter(), self._store.champion()
+        before = self._store.champion()
         version = self._store.roll_back()
         try:
             champion = self._loaded(version)
@@ -92,33 +101,38 @@ class Succession:
             with suppress(StoreError):  # another was promoted meanwhile, which then stands
                 self._store.promote(before, instead_of=version)
             raise
-        self._take_over(champion, began)
+        self._take_over(champion)
         return champion
 
     def _loaded(self, version: int) -> Champion:
         """The version in service, or another that is ready to take over."""
-        serving = self._predictor.serving
+        serving = self.predictor.serving
         if serving is not None and serving.manifest.version == version:
             return serving
         if (known := self._heads.get(version)) is not None:
             self._store.open(version).verify()  # it may have been damaged, or deleted, since
             return known
-        from app.loading import load, read  # here, on the thread, because it brings OpenVINO
+        if self._begun is not None:
+            begun, self._begun = self._begun, None
+            if (first := begun.result()).manifest.version == version:
+                return first
+        return self._load(version)
 
+    def _load(self, version: int) -> Champion:
         self._trimmed = False
         opened = self._store.open(version)
         # Compiled on this thread, which steps aside for nobody: those that OpenVINO makes then inherit its priority,
         # and infer ever after.
         found = self._reader.submit(read, opened, self._settings).result()
-        return load(opened, found, self._settings, serving)
+        return load(opened, found, self._settings, self.predictor.serving)
 
-    def _take_over(self, champion: Champion, began: float) -> None:
+    def _take_over(self, champion: Champion) -> None:
         """Swap one reference."""
-        old = self._predictor.serving
-        self._predictor.problem = self._tried = self._logged = None
+        old = self.predictor.serving
+        self.predictor.problem = self._tried = self._logged = None
         if champion is old:
             return
-        self._predictor.swap(champion)
+        self.predictor.swap(champion)
         if old is None:
             gc.freeze()  # else each full collection looks at all that lives as long as the service: a pause for all
         if old is not None and champion.is_on_the_graph_of(old):
@@ -127,17 +141,16 @@ class Succession:
         else:
             self._heads = {}
             self._left = weakref.ref(old) if old else None
-        address, seconds = self._settings.address, perf_counter() - began
-        logger.info("%s serves %s, loaded in %.1f s", address, champion, seconds)
+        logger.info("%s serves %s", self._settings.address, champion)
 
     def _tell(self, error: Exception) -> None:
         """Tell the predictor and the log, in one line, why the store's champion can't serve, unless they know."""
         reason = " ".join(str(error).split()) or type(error).__name__
         # A StoreError speaks of versions; what else went wrong may speak of this machine.
         told = reason if isinstance(error, StoreError) else "the model can't be loaded; the log says why"
-        self._predictor.problem = told
+        self.predictor.problem = told
         if reason != self._logged:
-            serving = self._predictor.serving
+            serving = self.predictor.serving
             goes_on = f"goes on with version {serving.manifest.version}" if serving else "is up but not ready"
             logger.error("%s %s: %s", self._settings.address, goes_on, reason)
         self._logged = reason

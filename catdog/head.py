@@ -5,17 +5,19 @@ from numpy.typing import NDArray
 
 from catdog.engines import Arrays
 
+ARRAYS = KERNEL, BIAS = "predictions/kernel", "predictions/bias"
+
 
 def logits(features: NDArray[np.float32], arrays: Arrays) -> NDArray[np.float32]:
     """Logits (n, classes) of features (n, features), by the "predictions" layer in `arrays`.
 
     In float64, so that the size of a batch doesn't show in the result.
     """
-    kernel = arrays["predictions/kernel"].astype(np.float64)
-    result: NDArray[np.float32] = (features @ kernel + arrays["predictions/bias"]).astype(np.float32)
+    kernel = arrays[KERNEL].astype(np.float64)
+    result: NDArray[np.float32] = (features @ kernel + arrays[BIAS]).astype(np.float32)
     return result
 
 
 def of(arrays: Arrays) -> Arrays:
     """The arrays of the head alone, so that those of the backbone can go."""
-    return {name: array for name, array in arrays.items() if name.startswith("predictions/")}
+    return {name: arrays[name] for name in ARRAYS}

@@ -1,6 +1,7 @@
 """One version of the model on disk: its files, and whether they may be trusted."""
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -8,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from catdog import weights
+from catdog import head, weights
 from catdog.engines import Asked
 from catdog.errors import BrokenVersion, WeightsError
 from catdog.images import FINGERPRINT
@@ -74,31 +75,40 @@ class Version:
             raise BrokenVersion(self.number, f"{WEIGHTS} is not the file that {MANIFEST} describes")
         _known[state] = found
 
-    def load(self) -> dict[str, NDArray[np.float32]]:
-        """Every array of the network by its name in `Architecture.shapes`, after `verify`; else BrokenVersion."""
+    def load(self, names: Collection[str] | None = None) -> dict[str, NDArray[np.float32]]:
+        """Arrays of the network by their names in `Architecture.shapes`, None for all; else BrokenVersion.
+
+        After `verify`.
+        """
         self.verify()
         try:
-            return weights.read(self.weights_path, self.manifest.architecture)
+            return weights.read(self.weights_path, self.manifest.architecture, names)
         except WeightsError as error:
             raise BrokenVersion(self.number, str(error)) from error
 
-    def network(self, precision: Asked = "auto") -> Network:
+    def network(self, precision: Asked = "auto", whole: bool = True) -> Network:
         """The network to be run in this precision; BrokenVersion where its files can't be used.
 
         An int8 graph that was found good enough to serve, but is damaged or gone, is done without unless it was asked
-        for: everything in it can be had from the weights.
+        for: everything in it can be had from the weights. Where there is one, and the network needn't be `whole`, only
+        the pooled head's arrays are read.
         """
-        architecture, arrays = self.manifest.architecture, self.load()
+        graph, architecture = self._graph_for(precision), self.manifest.architecture
+        if whole or graph is None:
+            return Network(architecture, self.load(), graph)
+        return Network(architecture, self.load(head.ARRAYS), graph)
+
+    def _graph_for(self, precision: Asked) -> Int8Graph | None:
         quantization = self.manifest.quantization
         if precision == "int8":
-            return Network(architecture, arrays, self._int8_graph())
+            return self._int8_graph()
         if precision != "auto" or quantization is None or not quantization.serves:
-            return Network(architecture, arrays)
+            return None
         try:
-            return Network(architecture, arrays, self._int8_graph())
+            return self._int8_graph()
         except BrokenVersion as error:
             logger.warning("%s; it is run without", error)
-            return Network(architecture, arrays)
+            return None
 
     def _int8_graph(self) -> Int8Graph:
         if self.manifest.quantization is None:

@@ -50,13 +50,15 @@ class _Fingerprinted(NamedTuple):
 _last = _Fingerprinted([], "")
 
 
-def read(path: Path, architecture: Architecture) -> dict[str, NDArray[np.float32]]:
-    """Read a Keras 3 file that holds this network and nothing else.
+def read(
+    path: Path, architecture: Architecture, names: Collection[str] | None = None
+) -> dict[str, NDArray[np.float32]]:
+    """Read a Keras 3 file that holds this network and nothing else; of its arrays those with these names, None for all.
 
     Returns the arrays named and ordered as in `architecture.shapes`. Raises WeightsError.
     """
     with stored_arrays(path) as arrays:
-        return _read_all(path.name, arrays, _keras_3_paths(architecture.layers), architecture)
+        return _read(path.name, arrays, _keras_3_paths(architecture.layers), architecture, names)
 
 
 def read_backbone(path: Path, architecture: Architecture) -> dict[str, NDArray[np.float32]]:
@@ -67,9 +69,9 @@ def read_backbone(path: Path, architecture: Architecture) -> dict[str, NDArray[n
     paths = _keras_3_paths(architecture.backbone_layers)
     with stored_arrays(path) as arrays:
         if convolutions := _keras_3_convolutions(arrays):
-            return _read_all(path.name, convolutions, paths, architecture)
+            return _read(path.name, convolutions, paths, architecture)
         if convolutions := _keras_2_convolutions(path.name, arrays):
-            return _read_all(path.name, convolutions, {name: name for name in paths}, architecture)
+            return _read(path.name, convolutions, {name: name for name in paths}, architecture)
     raise WeightsError(path.name, "holds no VGG16 in the layout of Keras 2 or Keras 3")
 
 
@@ -110,14 +112,18 @@ def fingerprint(arrays: Iterable[NDArray[np.float32]]) -> str:
     return digest.hexdigest()
 
 
-def _read_all(
-    file: str, arrays: Mapping[str, StoredArray], paths: Mapping[str, str], architecture: Architecture
+def _read(
+    file: str,
+    arrays: Mapping[str, StoredArray],
+    paths: Mapping[str, str],
+    architecture: Architecture,
+    names: Collection[str] | None = None,
 ) -> dict[str, NDArray[np.float32]]:
     """Read the arrays at `paths`, by name. Every header is checked before the first value is read."""
     _refuse_other_names(file, arrays, paths.values())
     for name, path in paths.items():
         arrays[path].check(architecture.shapes[name])
-    return {name: arrays[path].read() for name, path in paths.items()}
+    return {name: arrays[path].read() for name, path in paths.items() if names is None or name in names}
 
 
 def _refuse_other_names(file: str, found: Iterable[str], needed: Collection[str]) -> None:

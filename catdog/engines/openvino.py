@@ -4,7 +4,7 @@ import logging
 from copy import copy
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import openvino as ov
@@ -81,10 +81,14 @@ def precision_of(network: Network, asked: Asked = "auto") -> Precision:
     """
     if asked != "auto":
         return asked
-    capabilities = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    if network.int8 is not None and "INT8" in capabilities:
+    if network.int8 is not None and computes_in("INT8"):
         return "int8"
-    return "bf16" if "BF16" in capabilities else "f32"
+    return "bf16" if computes_in("BF16") else "f32"
+
+
+def computes_in(capability: Literal["INT8", "BF16"]) -> bool:
+    """Whether the processor does."""
+    return capability in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 class OpenVINOEngine:

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import SecretStr
 
+from app.listening import listen
 from app.main import create_app
 from app.predictor import Predictor
-from app.server import listen, server
+from app.server import server
 from app.settings import Settings
 from catdog import images, weights
 from catdog.architecture import Architecture

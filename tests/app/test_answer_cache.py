@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from app.answer_cache import AnswerCache, Key
-from app.kept_uploads import KeptUploads
 from app.predictor import Predictor
 from app.schemas import Prediction
 from app.settings import Settings
@@ -22,7 +21,7 @@ from tests.app.watching import WatchedEngine, photo
 def remembering(service: Service, **settings: Any) -> tuple[Predictor, WatchedEngine]:
     champion = service.predictor.champion
     engine = WatchedEngine(champion.engine)
-    predictor = Predictor(KeptUploads(Path(), keep=0), Settings.model_construct(None, **settings))
+    predictor = Predictor(Settings.model_construct(None, **({"keep_uploads": 0} | settings)))
     predictor.swap(replace(champion, engine=engine))
     return predictor, engine
 

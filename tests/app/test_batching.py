@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from app import batching
 from app.batching import Batching
 from app.predictor import Predictor
 from app.priority import step_aside
@@ -170,18 +171,24 @@ def test_as_many_inferences_run_at_once_as_there_are_streams(
     assert max(call.at_once for call in engine.calls) == 2
 
 
-def test_only_a_photo_that_is_alone_has_the_engine_for_itself(service: Service, real: Engine) -> None:
+def test_a_photo_has_the_engine_for_itself_unless_others_came_just_now(
+    service: Service, real: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = WatchedEngine(real, streams=2)
     predictor = predicting(service, engine)
 
     async def scenario() -> None:
         await predictor.predict(photo(0))
         await asyncio.gather(*await ask(predictor, [1, 2]))
+        await predictor.predict(photo(3))
+        monkeypatch.setattr(batching, "CALM_SECONDS", 0.0)
+        await predictor.predict(photo(4))
 
     asyncio.run(scenario())
 
-    assert {call.shades: call.shared for call in engine.calls}[(0,)] is False
-    assert engine.calls[1].shared is True
+    shared = {call.shades: call.shared for call in engine.calls}
+    assert shared[(0,)] is shared[(4,)] is False
+    assert engine.calls[1].shared is shared[(3,)] is True
 
 
 def test_a_queue_smaller_than_a_batch_takes_the_batch_all_the_same(service: Service, real: Engine) -> None:

@@ -1,7 +1,6 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.errors import NoFile, NotReady
-from app.kept_uploads import KeptUploads
 from app.predictor import Predictor
 from app.schemas import Prediction
 from app.settings import Settings
@@ -47,14 +45,14 @@ class RecordingEngine:
 def recording(service: Service) -> tuple[Predictor, RecordingEngine]:
     champion = service.predictor.champion
     engine = RecordingEngine(champion.engine)
-    predictor = Predictor(KeptUploads(Path(), keep=0), Settings())
+    predictor = Predictor(Settings(keep_uploads=0))
     predictor.swap(replace(champion, engine=engine))
     return predictor, engine
 
 
 def test_a_predictor_without_a_champion_says_why() -> None:
     with pytest.raises(NotReady, match="the model is being loaded"):
-        asyncio.run(Predictor(KeptUploads(Path(), keep=0), Settings()).predict(WHITE))
+        asyncio.run(Predictor(Settings(keep_uploads=0)).predict(WHITE))
 
 
 @pytest.mark.parametrize("ask", [Predictor.predict, lambda predictor, photo: predictor.predict_each([photo])])

@@ -1,5 +1,6 @@
 """Versions taking over from each other, with somebody always asking."""
 
+import asyncio
 import gc
 import os
 import sys
@@ -18,9 +19,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app import batching, loading, succession
+from app import batching, succession
 from app.loading import load, read
 from app.settings import Settings
+from app.succession import Succession
 from catdog import golden, images
 from catdog.engines import openvino
 from catdog.manifest import Golden
@@ -192,10 +194,10 @@ def test_what_could_not_be_loaded_is_tried_again_silently_until_it_is_mended(
     tried = threading.Semaphore(0)
     load_arrays = Version.load
 
-    def counted(version: Version) -> object:
+    def counted(version: Version, *names: Any) -> object:
         if version.number == 2:
             tried.release()
-        return load_arrays(version)
+        return load_arrays(version, *names)
 
     publish(tmp_path)
     publish(tmp_path, seed=8)
@@ -233,10 +235,10 @@ def test_the_service_answers_while_a_version_is_loaded(
 ) -> None:
     held, let_go, load_arrays = threading.Event(), threading.Event(), Version.load
 
-    def slowly(version: Version) -> object:
+    def slowly(version: Version, *names: Any) -> object:
         held.set()
         assert let_go.wait(PATIENCE_SECONDS)
-        return load_arrays(version)
+        return load_arrays(version, *names)
 
     publish(tmp_path)
     publish(tmp_path, seed=8)
@@ -327,8 +329,8 @@ def test_whoever_infers_goes_before_whoever_decodes_and_that_before_whoever_read
 
         monkeypatch.setattr(place, name, watching)
 
-    watch(loading, "read")
-    watch(loading, "load")
+    watch(succession, "read")
+    watch(succession, "load")
     with ready(tmp_path) as service:
         promote(service, 2).raise_for_status()
         watch(images, "decode")
@@ -415,3 +417,38 @@ def test_the_backbone_does_not_stay_in_memory_a_second_time(tmp_path: Path, monk
     with ready(tmp_path):
         assert len(arrays) == 26
         until(lambda: all(array() is None for array in arrays))
+
+
+def test_a_service_that_began_early_serves_what_it_loaded_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(tmp_path)
+    early = Succession(Settings(models_dir=tmp_path, data_dir=tmp_path / "data"))
+    early.begin().result()
+    monkeypatch.setattr(succession, "load", None)
+
+    asyncio.run(early.catch_up())
+
+    assert early.predictor.champion.manifest.version == 1
+
+
+def test_what_became_champion_after_an_early_begin_is_loaded_nevertheless(tmp_path: Path) -> None:
+    publish(tmp_path)
+    publish(tmp_path, seed=8)
+    early = Succession(Settings(models_dir=tmp_path, data_dir=tmp_path / "data"))
+    early.begin().result()
+    Store(tmp_path).promote(2)
+
+    asyncio.run(early.catch_up())
+
+    assert early.predictor.champion.manifest.version == 2
+
+
+def test_an_early_begin_that_fails_is_told_once_the_service_is_there(tmp_path: Path) -> None:
+    early = Succession(Settings(models_dir=tmp_path, data_dir=tmp_path / "data"))
+    early.begin()
+
+    asyncio.run(early.catch_up())
+
+    assert early.predictor.serving is None
+    assert "no version is in service" in str(early.predictor.problem)

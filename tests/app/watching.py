@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.errors import Expired
-from app.kept_uploads import KeptUploads
 from app.predictor import Predictor
 from app.schemas import Prediction
 from app.settings import Settings
@@ -110,7 +108,7 @@ class WatchedDecoding:
 
 def predicting(service: Service, engine: Engine, **settings: Any) -> Predictor:
     """A queue of its own before this engine."""
-    predictor = Predictor(KeptUploads(Path(), keep=0), Settings.model_construct(None, **settings))
+    predictor = Predictor(Settings.model_construct(None, **({"keep_uploads": 0} | settings)))
     predictor.swap(replace(service.predictor.champion, engine=engine))
     return predictor
 

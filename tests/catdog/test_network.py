@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+import numpy as np
 import openvino as ov
 import pytest
 
@@ -60,6 +61,15 @@ def test_the_int8_graph_is_given_where_it_serves_or_is_asked_for(version: Versio
 
     assert version.network().int8 == version.network("int8").int8 == graph
     assert version.network("f32").int8 is version.network("bf16").int8 is None
+
+
+def test_of_a_network_in_int8_the_head_alone_can_be_read(version: Version) -> None:
+    whole, served = version.network(), version.network(whole=False)
+
+    assert set(served.arrays) == {"predictions/kernel", "predictions/bias"}
+    for name, array in served.arrays.items():
+        np.testing.assert_array_equal(array, whole.arrays[name])
+    assert set(version.network("f32", whole=False).arrays) == set(whole.arrays)
 
 
 def test_a_graph_that_does_not_serve_is_given_only_where_it_is_asked_for(version: Version) -> None:
