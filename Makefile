@@ -3,6 +3,8 @@
 # make train    train on your photos: make train DATA=folder [OPTIONS="--strategy finetune"]
 # make test     run the tests;  make check  all that CI checks
 # make bench    measure side by side with the usual way;  make lock  pin the dependencies anew
+# make image    build the images catdog:serve and catdog:train;  make image-gpu  build catdog:gpu
+# make test-containers  build and run them all;  make check-supply  list what is in them, and what is known against it
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -17,7 +19,10 @@ PEERS := tutorial litserve bentoml rayserve
 DATA ?= data/photos
 OPTIONS ?=
 
-.PHONY: serve trainer train test check bench lock clean
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' catdog/__init__.py)
+IMAGE = docker build --build-arg VERSION=$(VERSION) --target $(1) --tag catdog:$(1) --tag catdog:$(VERSION)-$(1) .
+
+.PHONY: serve trainer train test check bench lock image image-gpu test-containers check-supply clean
 
 serve: $(VENV)/.serve
 	$(BIN)/python -m app
@@ -39,16 +44,35 @@ check: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
+image:
+	$(call IMAGE,serve)
+	$(call IMAGE,train)
+
+image-gpu:
+	$(call IMAGE,gpu)
+
+test-containers: $(VENV)/.dev
+	$(BIN)/python -m pytest -m containers
+
+check-supply: $(VENV)/.dev
+	mkdir -p sbom
+	for part in serve postgres train gpu; do \
+		$(BIN)/cyclonedx-py requirements requirements/$$part.txt --pyproject pyproject.toml --output-reproducible -o sbom/$$part.json \
+		&& $(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements/$$part.txt || exit; done
+
 # The largest first: the smaller ones are held to its versions, so that one environment can hold them all.
 lock: $(VENV)/.python
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet uv
 	cd requirements && $(LOCK) ../pyproject.toml --upgrade --extra train --group ../pyproject.toml:dev -o dev.txt
 	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt --extra train -o train.txt
+	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt --extra gpu -o gpu.txt
+	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt --extra postgres -o postgres.txt
 	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt -o serve.txt
 	cd benchmarks/peers && for peer in $(PEERS); do $(LOCK) --upgrade $$peer/requirements.in -o $$peer/requirements.txt || exit; done
+	cd tests/clients && $(LOCK) --upgrade requirements.in -o requirements.txt
 
 clean:
-	rm -rf $(VENV) .venv-bench
+	rm -rf $(VENV) .venv-bench .venv-clients
 
 # Each stamp means: the environment holds what this part needs, as pinned. A larger part holds the smaller ones.
 $(VENV)/.python:

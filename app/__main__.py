@@ -3,6 +3,7 @@
 import logging
 import signal
 import sys
+from argparse import ArgumentParser
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,32 @@ WRONG_SETTINGS = 2  # exit status
 
 
 def main() -> None:
+    """Serve, or say how one would."""
+    parser = ArgumentParser("python -m app", description="Serves the champion, with the settings of the environment.")
+    parser.add_argument(
+        "command",
+        nargs="?",
+        choices=["serve", "doctor"],
+        default="serve",
+        help="serve (default), or doctor: say what would be run here, and why",
+    )
+    if parser.parse_args().command == "serve":
+        serve()
+    else:
+        sys.exit(_examine())
+
+
+def _examine() -> int:
+    from app import doctor
+
+    try:
+        return doctor.main(read_settings())
+    except SettingsError as error:
+        sys.stderr.write(f"catdog: {error}\n")
+        return WRONG_SETTINGS
+
+
+def serve() -> None:
     """Serve until SIGTERM or Ctrl-C; accepted requests still finish, and the exit status is 0."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     for noisy in ("python_multipart", "PIL"):  # what a client did wrong is in its answer
@@ -35,8 +62,14 @@ def main() -> None:
 
 def _assembled(settings: Settings) -> "Server":
     """Imports take most of a start: so the port is open before, and the model is loaded beside the longer ones."""
+    from app import engine_choice
     from app.succession import Succession
 
+    if settings.engine == "auto":
+        choice = engine_choice.choose(settings)
+        settings = settings.model_copy(update={"engine": choice.engine})
+        where = "a GPU, with Keras" if choice.engine == "keras" else "the processor, with OpenVINO"
+        logging.getLogger(__name__).info("the network runs on %s: %s", where, choice.reason)
     succession = Succession(settings)
     succession.begin()
     from app.main import create_app

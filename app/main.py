@@ -2,13 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.util import find_spec
 
 import anyio
 from anyio import to_thread
 from fastapi import FastAPI
 
-from app import access, problems
+from app import access, engine_choice, problems
 from app.collecting import Collecting
 from app.last_resort import LastResort
 from app.linger import Linger
@@ -20,6 +19,7 @@ from app.runner import LocalProcess
 from app.same_site import SameSite
 from app.settings import Settings, SettingsError
 from app.succession import Succession
+from catdog import __version__
 from catdog.database import Database
 from catdog.datasets import Datasets
 from catdog.errors import DatabaseUnavailable
@@ -33,8 +33,8 @@ def create_app(settings: Settings, succession: Succession | None = None) -> Fast
 
     SettingsError where it can't have a key or its engine, or nothing can be done with its database's URL.
     """
-    _check_engine(settings)
-    app = FastAPI(title="catdog", summary=DESCRIPTION, lifespan=_lifespan, redirect_slashes=False)
+    settings = settings.model_copy(update={"engine": engine_choice.choose(settings).engine})
+    app = FastAPI(title="catdog", version=__version__, summary=DESCRIPTION, lifespan=_lifespan, redirect_slashes=False)
     app.state.settings = settings
     app.state.admin_key = access.admin_key(settings)
     app.state.database = _database(settings)
@@ -65,11 +65,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await to_thread.run_sync(app.state.retraining.stop)
     app.state.predictor.close()
     app.state.database.close()
-
-
-def _check_engine(settings: Settings) -> None:
-    if settings.engine == "keras" and find_spec("keras") is None:
-        raise SettingsError("CATDOG_ENGINE=keras needs Keras, which isn't installed; run `make trainer`")
 
 
 def _database(settings: Settings) -> Database:

@@ -61,6 +61,7 @@ class Predictor:
         self._cache = AnswerCache(settings.cache_items)
         self.serving: Champion | None = None
         self.problem: str | None = None  # why that isn't the store's champion
+        self.is_leaving = False  # the service is about to end
 
     @property
     def champion(self) -> Champion:

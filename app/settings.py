@@ -9,6 +9,7 @@ from dotenv import dotenv_values
 from pydantic import (
     AliasChoices,
     Field,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -24,6 +25,7 @@ from catdog.engines import Asked
 
 PREFIX = "CATDOG_"
 ENV_FILE = ".env"
+SECRETS = Path("/run/secrets")  # where containers find them, each in a file that is named like its variable
 MIB = 2**20
 GIB = 2**30
 
@@ -38,6 +40,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_file=ENV_FILE,
+        secrets_dir=SECRETS if SECRETS.is_dir() else None,
         env_ignore_empty=True,
         extra="ignore",  # a `.env` may serve others too; `read_settings` refuses what begins with our prefix
         frozen=True,
@@ -70,8 +73,9 @@ class Settings(BaseSettings):
     """Names that the service is reached by, with commas between; by default addresses, localhost and this machine's
     name. `*` allows every one."""
 
-    engine: Literal["openvino", "keras"] = "openvino"
-    """What runs the network; `openvino` by default, for processors. `keras` is for a GPU, which takes many at once."""
+    engine: Literal["openvino", "keras", "auto"] = "openvino"
+    """What runs the network; `openvino` by default, for processors. `keras` is for a GPU, which takes many at once;
+    `auto` takes that where one is found."""
 
     precision: Asked = "auto"
     """What the network computes in; `auto` by default: int8 where the version was found to lose nothing by it, else
@@ -135,8 +139,12 @@ class Settings(BaseSettings):
     train_threads: PositiveInt | None = None
     """Cores that a training may take; by default half of them."""
 
+    leave_seconds: NonNegativeFloat = 1
+    """Seconds that the service goes on after it is told to end, and says that it isn't ready; 1 by default, so that
+    whoever watches it can send requests elsewhere."""
+
     drain_seconds: PositiveInt = 10
-    """Seconds that accepted requests get to finish on shutdown; 10 by default."""
+    """Seconds that accepted requests get to finish after that; 10 by default."""
 
     @field_validator("allowed_hosts", mode="before")
     @classmethod
@@ -158,7 +166,7 @@ class Settings(BaseSettings):
 
 
 def read_settings() -> Settings:
-    """Settings from the environment and `.env`; raises SettingsError, which names every wrong one."""
+    """Settings from the environment, `.env` and SECRETS, in this order; SettingsError, which names every wrong one."""
     try:
         problems = [_unknown(name) for name in _given() if name not in variables()]
     except (OSError, UnicodeDecodeError) as error:

@@ -119,7 +119,6 @@ class Succession:
         return self._load(version)
 
     def _load(self, version: int) -> Champion:
-        self._trimmed = False
         opened = self._store.open(version)
         # Compiled on this thread, which steps aside for nobody: those that OpenVINO makes then inherit its priority,
         # and infer ever after.
@@ -133,6 +132,7 @@ class Succession:
         if champion is old:
             return
         self.predictor.swap(champion)
+        self._trimmed = False
         if old is None:
             gc.freeze()  # else each full collection looks at all that lives as long as the service: a pause for all
         if old is not None and champion.is_on_the_graph_of(old):

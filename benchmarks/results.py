@@ -27,9 +27,9 @@ class Results:
     retrained: Sequence[retraining.Retraining] = ()
 
     def write(self, folder: Path) -> Path:
-        """Write everything below `folder`, named by day and processor; returns the Markdown file."""
+        """Write everything below `folder`, named by day, processor and parts; returns the Markdown file."""
         folder.mkdir(parents=True, exist_ok=True)
-        base = folder / self.machine.slug
+        base = folder / "-".join([self.machine.slug, *self._parts()])
         plotted = base.with_name(f"{base.name}.png") if self.served else None
         if plotted:
             plot.requests_a_second(self.served, self.machine.where).savefig(plotted, dpi=120)
@@ -37,6 +37,12 @@ class Results:
         page = base.with_name(f"{base.name}.md")
         page.write_text(self.markdown(plotted.name if plotted else None), "utf-8")
         return page
+
+    def _parts(self) -> list[str]:
+        """What was measured, so that a run of few parts replaces none of more; nothing where it was the usual run."""
+        measured = {"serving": self.served, "training": self.trained, "retraining": self.retrained}
+        parts = [part for part, results in measured.items() if results]
+        return [] if parts == ["serving", "training"] else parts
 
     def markdown(self, plotted: str | None = None) -> str:
         """The page; `plotted` is the file of the plot beside it."""

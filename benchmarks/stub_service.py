@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app import loading
-from app.__main__ import main
+from app.__main__ import serve
 from catdog import images
 from catdog.architecture import INPUT_PIXELS
 from catdog.engines import Output
@@ -38,4 +38,4 @@ if __name__ == "__main__":
     os.sched_setaffinity(0, {int(sys.argv[1])})
     loading.OpenVINOEngine = Stub  # type: ignore[attr-defined]
     images.decode = decode
-    main()
+    serve()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 LOCKS = Path(__file__).parents[1] / "requirements"
-NAMES = ["serve.txt", "train.txt", "dev.txt"]
+NAMES = ["serve.txt", "postgres.txt", "train.txt", "gpu.txt", "dev.txt"]
 
 
 def pinned(name: str) -> dict[str, set[str]]:
@@ -40,7 +40,7 @@ def test_serving_installs_none_of_the_heavy_libraries() -> None:
     assert "openvino" in pinned("serve.txt")
 
 
-@pytest.mark.parametrize("name", ["serve.txt", "train.txt"])
+@pytest.mark.parametrize("name", ["serve.txt", "postgres.txt", "train.txt"])
 def test_one_environment_can_hold_all_parts(name: str) -> None:
     everything = pinned("dev.txt")
 

@@ -27,7 +27,9 @@ from tests.waiting import until
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
+BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+DOCKER = next(block.splitlines() for block in BLOCKS if block.startswith("docker"))  # typed in tests/containers
+COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line not in DOCKER]
 TEACHING = [line for line in COMMANDS[COMMANDS.index("make trainer") :] if not line.startswith(".venv")][:6]
 ADDRESS = "127.0.0.1:8000"
 

@@ -1,6 +1,7 @@
 """The commands that work on what the service collects: each takes the parsed arguments and prints what it did."""
 
 import os
+import signal
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,8 @@ def doctor(arguments: Namespace) -> None:
 
 
 def worker(arguments: Namespace) -> None:
+    # Until the worker itself takes it, after these imports: the first process of a container would else go on.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     from training.limits import default_threads, limit
 
     threads = arguments.threads or default_threads()

@@ -20,5 +20,7 @@ async def live() -> Live:
 @router.head("/ready", include_in_schema=False)
 @router.get("/ready", responses=documented(NotReady))
 async def ready(champion: TheChampion, predictor: ThePredictor) -> Ready:
-    """A model is loaded and has answered once; until then 503, with the reason."""
+    """A model is loaded and has answered once, and the service isn't about to end; else 503, with the reason."""
+    if predictor.is_leaving:
+        raise NotReady("the service is about to end")
     return Ready(model_version=champion.manifest.version, problem=predictor.problem)

@@ -73,6 +73,11 @@ def has_accelerator() -> bool:
     return not keras.distribution.list_devices()[0].startswith("cpu")
 
 
+def device() -> str:
+    """What Keras computes with, and on."""
+    return f"Keras with {keras.backend.backend()} on {'a GPU' if has_accelerator() else 'the processor'}"
+
+
 def precision_of(asked: Asked = "auto") -> Precision:
     """What the network is run in where `asked` is: bfloat16 on an accelerator, else float32. ValueError for int8."""
     if asked == "int8":

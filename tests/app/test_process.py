@@ -233,6 +233,19 @@ def test_on_shutdown_an_accepted_request_finishes_and_no_other_is_taken(
     assert (process.popen.returncode, log) == (0, "")
 
 
+def test_a_service_that_is_told_to_end_says_so_and_goes_on_for_a_moment(models_dir: Path, jpeg: bytes) -> None:
+    """So that a load balancer can send requests elsewhere before nobody listens; a second Ctrl-C ends it at once."""
+    with running(models_dir, CATDOG_LEAVE_SECONDS="3600") as process:
+        process.popen.send_signal(signal.SIGINT)
+        until(lambda: not process.is_ready())
+
+        assert "the service is about to end" in httpx.get(f"{process.url}/health/ready").json()["detail"]
+        answer = httpx.post(f"{process.url}/predict", content=jpeg, headers={"Content-Type": "image/jpeg"})
+        assert answer.status_code == 200
+
+        assert process.stop(signal.SIGINT)[0] == 0
+
+
 def test_a_request_that_does_not_finish_holds_the_shutdown_only_for_so_long(models_dir: Path, jpeg: bytes) -> None:
     with running(models_dir, CATDOG_DRAIN_SECONDS="1") as process, process.connect() as connection:
         begin_upload(connection, jpeg)

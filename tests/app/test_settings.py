@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from app.main import create_app
 from app.settings import Settings, SettingsError, read_settings, variables
@@ -133,3 +134,12 @@ def test_a_settings_file_that_cannot_be_read_is_one_message() -> None:
 
     with pytest.raises(SettingsError, match=r"the file \.env can't be read"):
         read_settings()
+
+
+def test_a_secret_may_lie_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(Settings.model_config, "secrets_dir", tmp_path)
+    (tmp_path / "catdog_admin_key").write_text("kept from everyone else\n")
+    assert read_settings().admin_key == SecretStr("kept from everyone else")
+
+    monkeypatch.setenv("CATDOG_ADMIN_KEY", "the environment's own")
+    assert read_settings().admin_key == SecretStr("the environment's own")

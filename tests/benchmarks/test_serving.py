@@ -111,6 +111,7 @@ def test_the_results_hold_a_row_for_each_system_and_nothing_of_this_machine_but_
 
     page = Results(Machine.this(), ["A note."], comparisons, overheads).write(tmp_path)
 
+    assert page.name == f"{Machine.this().slug}-serving.md"
     text, raw = page.read_text(), page.with_suffix(".json").read_text()
     for system in (OURS, TUTORIAL):
         assert text.count(f"| tiny | {system} | ") == 3

@@ -1,0 +1,83 @@
+# One file, three images: `serve` answers (OpenVINO, no TensorFlow), `train` also trains on the processor, `gpu` does
+# both on an NVIDIA GPU, and on the processor where it finds none.
+
+ARG PYTHON=3.12
+
+FROM python:${PYTHON}-slim-bookworm AS build
+WORKDIR /build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN apt-get update -qq \
+    && apt-get install -y -qq --no-install-recommends binutils \
+    && rm -rf /var/lib/apt/lists/* \
+    && python -m venv --without-pip /opt/catdog
+COPY requirements/postgres.txt requirements/
+# Of what wheels hold, what never runs here goes: OpenVINO's other devices and other frameworks' files, tests, sources,
+# and what a debugger would want to know (12 MB in uvloop alone).
+RUN pip --python /opt/catdog install --require-hashes -r requirements/postgres.txt \
+    && find /opt/catdog -path '*/openvino/libs/*' \( -name '*_gpu_plugin.so' -o -name '*_npu_plugin.so' -o -name cache.json \
+        -o -name '*_frontend.so*' ! -name '*_ir_frontend.so*' \) -delete \
+    && find /opt/catdog \( -path '*/numpy/*' -o -path '*/h5py/*' \) -name tests -prune -exec rm -r {} + \
+    && find /opt/catdog \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.c' \) -delete \
+    && find /opt/catdog \( -path '*/uvloop/*.so' -o -path '*/sqlalchemy/*.so' \) -exec strip --strip-debug {} +
+
+FROM build AS build-train
+COPY requirements/train.txt requirements/
+RUN pip --python /opt/catdog install --require-hashes -r requirements/train.txt
+
+FROM build AS build-gpu
+COPY requirements/gpu.txt requirements/
+RUN pip --python /opt/catdog install --require-hashes -r requirements/gpu.txt
+
+# Compiled here, because nothing can be written where it runs.
+FROM build AS code
+WORKDIR /srv/catdog
+COPY catdog catdog
+COPY app app
+COPY training training
+RUN python -m compileall -q .
+
+# Python without what only building needs: pip, headers, the static library.
+FROM python:${PYTHON}-slim-bookworm AS python
+RUN rm -rf /usr/local/include /usr/local/bin/pip* /usr/local/lib/python3*/config-* /usr/local/lib/python3*/site-packages/* \
+        /usr/local/lib/python3*/ensurepip /usr/local/lib/python3*/idlelib /usr/local/lib/python3*/lib2to3 \
+        /usr/local/lib/python3*/test /usr/local/lib/python3*/tkinter /usr/local/lib/python3*/turtledemo \
+    && find /usr/local -name '__pycache__' -prune -exec rm -r {} + \
+    && python -m compileall -q /usr/local/lib
+
+FROM debian:bookworm-slim AS base
+RUN apt-get update -qq \
+    && apt-get install -y -qq --no-install-recommends ca-certificates libbz2-1.0 libexpat1 libffi8 liblzma5 \
+        libncursesw6 libreadline8 libsqlite3-0 libssl3 libuuid1 netbase tzdata zlib1g \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 10001 --no-create-home --home-dir /tmp catdog \
+    && install -d -o catdog -g catdog /srv/catdog/models /srv/catdog/data
+COPY --from=python /usr/local /usr/local
+RUN ldconfig
+WORKDIR /srv/catdog
+ENV PATH=/opt/catdog/bin:$PATH PYTHONUNBUFFERED=1 HOST=0.0.0.0 KERAS_HOME=/tmp/keras MPLCONFIGDIR=/tmp/matplotlib
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+USER 10001:10001
+CMD ["python", "-m", "app"]
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["python", "-Ic", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health/ready', timeout=4)"]
+ARG VERSION=unreleased
+LABEL org.opencontainers.image.title="catdog" \
+      org.opencontainers.image.description="Tells cats from dogs in photos, and retrains itself on yours" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="${VERSION}"
+# A new volume takes over what lies at its place, and whose it is.
+COPY --chown=catdog models/1 models/1
+
+FROM base AS serve
+COPY --from=build /opt/catdog /opt/catdog
+COPY --from=code /srv/catdog .
+
+FROM base AS train
+COPY --from=build-train /opt/catdog /opt/catdog
+COPY --from=code /srv/catdog .
+
+FROM base AS gpu
+ENV CATDOG_ENGINE=auto
+COPY --from=build-gpu /opt/catdog /opt/catdog
+COPY --from=code /srv/catdog .

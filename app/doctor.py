@@ -1,0 +1,150 @@
+"""What the service would run with here, and why: `python -m app doctor`."""
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from tempfile import TemporaryFile
+from typing import NamedTuple
+
+from app import engine_choice
+from app.engine_choice import Choice
+from app.loading import load, read
+from app.predictor import Champion
+from app.settings import Settings, SettingsError
+from catdog import __version__, cores
+from catdog.database import Database
+from catdog.errors import DatabaseUnavailable, StoreError
+from catdog.store import Store
+
+PACKAGES = (
+    "openvino",
+    "keras",
+    "tensorflow",
+    "tensorflow-cpu",
+    "jax",
+    "torch",
+    "fastapi",
+    "uvicorn",
+    "numpy",
+    "pillow",
+)
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at; `is_well` is False where the service couldn't do its work."""
+
+    what: str
+    found: str
+    is_well: bool = True
+
+
+def main(settings: Settings) -> int:
+    """Print every finding; returns the exit status, 1 where something isn't well."""
+    is_well = True
+    for finding in examine(settings):
+        is_well = is_well and finding.is_well
+        print(f"{finding.what:<10} {'' if finding.is_well else 'NOT WELL: '}{finding.found}")  # noqa: T201
+    return 0 if is_well else 1
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """What there is to be said, in the order in which it depends on each other; the model is really loaded."""
+    yield Finding("versions", ", ".join(_versions()))
+    try:
+        choice = engine_choice.choose(settings)
+    except SettingsError as error:
+        yield Finding("engine", str(error), is_well=False)
+        return
+    yield Finding("engine", f"{choice.engine}: {choice.reason}")
+    yield Finding("device", _device(choice))
+    yield Finding("threads", _threads(settings))
+    yield from _model(settings.model_copy(update={"engine": choice.engine}))
+    yield _folder(settings)
+    yield _database(settings)
+
+
+def _versions() -> Iterator[str]:
+    yield f"catdog {__version__}"
+    yield f"Python {platform.python_version()}"
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            yield f"{package} {version(package)}"
+
+
+def _device(choice: Choice) -> str:
+    if choice.engine == "keras":
+        from catdog.engines.keras import device  # it brings a whole framework
+
+        return device()
+    import openvino
+
+    return str(openvino.Core().get_property("CPU", "FULL_DEVICE_NAME"))
+
+
+def _threads(settings: Settings) -> str:
+    if settings.threads:
+        return f"{settings.threads}: CATDOG_THREADS says so"
+    return f"{cores.usable()}: as many cores as this process may use, of {os.cpu_count()}"
+
+
+def _model(settings: Settings) -> Iterator[Finding]:
+    """The champion, loaded and asked as it would be at a start."""
+    try:
+        found = Store(settings.models_dir)
+        opened = found.open(found.champion())
+        champion = load(opened, read(opened, settings), settings)
+    except (StoreError, OSError, ValueError) as error:
+        yield Finding("model", f"{settings.models_dir.absolute()}: {error}", is_well=False)
+        return
+    versions = ", ".join(map(str, found.versions()))
+    yield Finding("model", f"{champion} of {settings.models_dir.absolute()}, which holds: {versions}")
+    yield Finding("precision", f"{champion.engine.precision}: {_why(champion, settings)}")
+    yield Finding("streams", f"{champion.engine.streams}: {_why_streams(settings)}")
+
+
+def _why(champion: Champion, settings: Settings) -> str:
+    """Why the version runs in its precision."""
+    if settings.precision != "auto":
+        return "CATDOG_PRECISION says so"
+    precision, quantization = champion.engine.precision, champion.manifest.quantization
+    if precision == "int8" and quantization is not None:
+        measured = f"{quantization.int8.accuracy:.2%}, in float32 on {quantization.f32.accuracy:.2%}"
+        return f"of {quantization.photos:,} validation photos it is right on {measured}"
+    where = "the device" if settings.engine == "keras" else "the processor"
+    speed = f"{where} is {'' if precision == 'bf16' else 'not '}quick in bfloat16"
+    if settings.engine == "keras":
+        return speed
+    not_int8 = quantization.reason if quantization else champion.manifest.unquantized or "it has no int8 graph"
+    return f"{not_int8}; {speed}"
+
+
+def _why_streams(settings: Settings) -> str:
+    if settings.engine == "keras":
+        return "a GPU takes whole batches"
+    if settings.streams:
+        return "CATDOG_STREAMS says so"
+    return "so many photos at a time are what OpenVINO finds best here"
+
+
+def _folder(settings: Settings) -> Finding:
+    folder = settings.data_dir.absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            return Finding("data", f"{folder} can be written")
+    except OSError as error:
+        return Finding("data", f"{folder} can't be written ({error.strerror})", is_well=False)
+
+
+def _database(settings: Settings) -> Finding:
+    where = "CATDOG_DATABASE_URL" if settings.database_url else "SQLite in the data folder"
+    try:
+        database = Database.of(settings.data_dir, settings.database_url)
+        with database.reading():
+            pass
+        database.close()
+    except (DatabaseUnavailable, OSError) as error:
+        return Finding("database", f"{where}: {getattr(error, 'reason', error)}", is_well=False)
+    return Finding("database", f"{where} answers")

@@ -1,0 +1,331 @@
+"""What must be true of the running containers; started by test_containers.py, in this order, not by itself."""
+
+import json
+import os
+import subprocess
+from io import BytesIO
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic
+from typing import Any
+from zipfile import ZipFile
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.photos import draw_set
+from tests.test_readme import DOCKER
+from tests.waiting import until
+
+MIB = 2**20
+SERVE_BYTES = 450 * 10**6
+READY_SECONDS = 5.0
+STOPS = 20
+WRITABLE = ("/srv/catdog/data", "/srv/catdog/models", "/tmp")  # noqa: S108  # in the container
+
+MEMORY_LIMIT = "cat /sys/fs/cgroup/memory.max || cat /sys/fs/cgroup/memory/memory.limit_in_bytes"  # version 2, or 1
+
+# Prints every folder in which a file can be made; the kernel's own have their own rules.
+TRIES = """
+import os
+for folder, _, _ in os.walk("/"):
+    if not folder.startswith(("/proc", "/sys", "/dev")):
+        try:
+            with open(folder + "/.tried", "x"):
+                os.remove(folder + "/.tried")
+            print(folder)
+        except OSError:
+            pass
+"""
+
+
+def docker(*arguments: str, check: bool = True) -> str:
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 or not check, f"docker {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout.strip()
+
+
+def container(service: str) -> str:
+    """The id of the service's container, running or not."""
+    return docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.service={service}")
+
+
+def inspected(service: str) -> Any:
+    return json.loads(docker("inspect", container(service)))[0]
+
+
+def inside(service: str, *command: str, check: bool = True) -> str:
+    return docker("exec", container(service), *command, check=check)
+
+
+def is_running(service: str) -> bool:
+    return bool(inspected(service)["State"]["Running"])
+
+
+class Service:
+    """The api over HTTP, as it is published on this machine."""
+
+    def __init__(self) -> None:
+        self.url = f"http://{os.environ['CATDOG_PUBLISH']}"
+        self.client = httpx.Client(base_url=self.url, timeout=60)
+        key = inside("api", "cat", "data/admin.key")
+        self.admin = {"Authorization": f"Bearer {key}"}
+
+    def is_ready(self) -> bool:
+        try:
+            return self.client.get("/health/ready").is_success
+        except httpx.TransportError:
+            return False
+
+    def predict(self, photo: bytes) -> httpx.Response:
+        return self.client.post("/predict", content=photo, headers={"Content-Type": "image/png"})
+
+    def retrain(self, **request: object) -> str:
+        answer = self.client.post("/retrain", json={"dataset": "pets", **request}, headers=self.admin)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    def job(self, job: str) -> Any:
+        return self.client.get(f"/retrain/{job}").json()
+
+    def ends(self, job: str) -> Any:
+        until_ended(lambda: self.job(job)["status"] in ("succeeded", "failed", "cancelled"))
+        return self.job(job)
+
+
+def until_ended(condition: Any, seconds: float = 240) -> None:
+    deadline = monotonic() + seconds
+    while not condition():
+        assert monotonic() < deadline, "it never happened"
+        Event().wait(0.1)
+
+
+@pytest.fixture(scope="session")
+def service() -> Service:
+    return Service()
+
+
+@pytest.fixture(scope="session")
+def photo() -> bytes:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    file = BytesIO()
+    Image.fromarray(noise).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def pets(service: Service, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A data set of 120 drawn pictures."""
+    folder = draw_set(tmp_path_factory.mktemp("pets"), 60)
+    file = BytesIO()
+    with ZipFile(file, "w") as archive:
+        for path in sorted(folder.glob("*/*")):
+            archive.write(path, str(path.relative_to(folder)))
+    sent = service.client.post(
+        "/datasets/pets/archive", files={"file": ("pets.zip", file.getvalue())}, headers=service.admin
+    )
+    assert sent.is_success, sent.text
+
+
+@pytest.fixture(scope="session")
+def shell(photo: bytes, service: Service) -> dict[str, str]:
+    """The environment of someone who types in the project's folder, with a photo there."""
+    labels = inspected("api")["Config"]["Labels"]
+    place = labels["com.docker.compose.project.working_dir"]
+    (Path(place) / "cat.jpg").write_bytes(photo)
+    files = labels["com.docker.compose.project.config_files"].replace(",", os.pathsep)
+    project = labels["com.docker.compose.project"]
+    return {**os.environ, "PWD": place, "COMPOSE_PROJECT_NAME": project, "COMPOSE_FILE": files}
+
+
+@pytest.mark.parametrize("line", DOCKER)
+def test_the_readme_s_lines_work_as_they_stand(line: str, shell: dict[str, str], service: Service) -> None:
+    mine = line.replace("http://127.0.0.1:8000", service.url)
+
+    done = subprocess.run(["bash", "-c", mine], cwd=shell["PWD"], env=shell, stdout=subprocess.PIPE, check=False)
+
+    assert done.returncode == 0, done.stdout
+    if line.startswith("curl"):
+        assert json.loads(done.stdout)["model_version"] == 1
+
+
+def test_whoever_looks_inside_finds_no_root_and_no_privileges() -> None:
+    for name in ("api", "trainer"):
+        assert inside(name, "id", "-u") != "0"
+        status = inside(name, "cat", "/proc/1/status")
+        assert "CapEff:\t0000000000000000" in status
+        assert "NoNewPrivs:\t1" in status
+
+
+def test_the_api_can_write_nowhere_but_its_volumes_and_temporary_files() -> None:
+    written = inside("api", "python", "-c", TRIES).splitlines()
+
+    assert {place for place in WRITABLE if place in written} == set(WRITABLE)
+    assert [place for place in written if not place.startswith(WRITABLE)] == []
+
+
+def test_limits_of_memory_and_cores_are_honoured() -> None:
+    limits = inspected("api")["HostConfig"]
+
+    assert limits["Memory"] > 0
+    assert limits["NanoCpus"] > 0
+    assert inside("api", "sh", "-c", MEMORY_LIMIT) == str(limits["Memory"])
+    threads = next(line for line in doctor().splitlines() if line.startswith("threads"))
+    assert int(threads.split()[1].rstrip(":")) <= -(-limits["NanoCpus"] // 10**9)
+
+
+def doctor() -> str:
+    return inside("api", "python", "-m", "app", "doctor")
+
+
+def test_the_doctor_says_what_is_run_and_that_all_is_well() -> None:
+    said = doctor()
+
+    assert "NOT WELL" not in said
+    assert "openvino: " in said
+    database = "CATDOG_DATABASE_URL" if os.environ["CATDOG_VERIFIED_PROFILE"] == "postgres" else "SQLite"
+    assert f"{database}" in said.partition("database")[2]
+
+
+def test_the_serving_image_is_small_and_soon_ready(tmp_path: Path) -> None:
+    assert json.loads(docker("inspect", "catdog:serve"))[0]["Size"] <= SERVE_BYTES
+    began = monotonic()
+    alone = docker("run", "--detach", "--rm", "--publish", "127.0.0.1:0:8000", "catdog:serve")
+    try:
+        address = docker("port", alone, "8000").splitlines()[0]
+        until(lambda: answers(f"http://{address}/health/ready"))
+        assert monotonic() - began < READY_SECONDS
+    finally:
+        docker("rm", "--force", alone)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url).is_success
+    except httpx.TransportError:
+        return False
+
+
+def test_a_training_asked_for_over_http_puts_a_new_version_into_service(
+    service: Service, pets: None, photo: bytes
+) -> None:
+    job = service.ends(service.retrain(promote="never"))
+
+    assert job["status"] == "succeeded", job
+    promoted = service.client.post(f"/models/{job['version']}/promote", headers=service.admin)
+    assert promoted.is_success, promoted.text
+    assert service.predict(photo).json()["model_version"] == job["version"]
+
+
+def test_a_restart_keeps_versions_jobs_and_pictures(service: Service) -> None:
+    places = ("/models", "/retrain", "/datasets/pets", "/model")
+    before = [service.client.get(place).json() for place in places]
+
+    docker("restart", container("api"))
+    until(service.is_ready)
+
+    assert [service.client.get(place).json() for place in places] == before
+
+
+def test_a_job_whose_trainer_is_killed_is_run_again_and_ends(service: Service, pets: None) -> None:
+    job = service.retrain(strategy="finetune", epochs=1, promote="never")
+    until_ended(lambda: service.job(job)["status"] == "running")
+
+    docker("kill", container("trainer"))
+    docker("start", container("trainer"))
+
+    ended = service.ends(job)
+    assert ended["status"] == "succeeded", ended
+    assert ended["attempt"] == 2
+
+
+def test_a_trainer_that_is_stopped_puts_its_job_back(service: Service, pets: None) -> None:
+    job = service.retrain(strategy="finetune", epochs=5, promote="never")
+    until_ended(lambda: service.job(job)["status"] == "running")
+
+    docker("stop", "--time", "20", container("trainer"))
+
+    assert inspected("trainer")["State"]["ExitCode"] == 0
+    assert service.job(job)["status"] == "queued"
+    service.client.delete(f"/retrain/{job}", headers=service.admin)
+    docker("start", container("trainer"))
+    assert service.ends(job)["status"] == "cancelled"
+
+
+class Asking:
+    """Clients that ask without a pause until readiness is gone, as those behind a load balancer; from enter to exit.
+
+    They ask the container itself: the engine's proxy takes connections that nobody in there would.
+    """
+
+    def __init__(self, photo: bytes, clients: int = 4) -> None:
+        self._url = f"http://{address('api')}:8000"
+        self._photo = photo
+        self._over = Event()
+        self._threads = [Thread(target=self._watch), *(Thread(target=self._ask) for _ in range(clients))]
+        self.readiness: set[int] = set()
+        self.answered = 0
+        self.broken: list[str] = []
+
+    def __enter__(self) -> "Asking":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _watch(self) -> None:
+        with self._client() as client:
+            while not self._over.is_set():
+                try:
+                    self.readiness.add(client.get("/health/ready").status_code)
+                except httpx.TransportError:
+                    return
+
+    def _ask(self) -> None:
+        with self._client() as client:
+            while not self._over.is_set() and 503 not in self.readiness:
+                try:
+                    answer = client.post("/predict", content=self._photo, headers={"Content-Type": "image/png"})
+                except httpx.TransportError as error:
+                    self.broken.append(repr(error))
+                else:
+                    self._count(answer)
+
+    def _client(self) -> httpx.Client:
+        """A new connection for each request."""
+        return httpx.Client(base_url=self._url, timeout=20, limits=httpx.Limits(max_keepalive_connections=0))
+
+    def _count(self, answer: httpx.Response) -> None:
+        if answer.status_code == 200:
+            self.answered += 1
+        else:
+            self.broken.append(answer.text)
+
+
+def address(service: str) -> str:
+    """Of the container, in the network that it shares with this machine."""
+    networks = inspected(service)["NetworkSettings"]["Networks"]
+    return str(next(found["IPAddress"] for name, found in networks.items() if name.endswith("_default")))
+
+
+def test_it_stops_within_its_time_under_load_as_often_as_one_likes(service: Service, photo: bytes) -> None:
+    for _ in range(STOPS):
+        until(service.is_ready)
+        with Asking(photo) as asking:
+            until(lambda: asking.answered > 8)  # of this round
+            began = monotonic()
+            docker("stop", "--time", "20", container("api"))
+            took = monotonic() - began
+
+        assert inspected("api")["State"]["ExitCode"] == 0
+        assert took < 15
+        assert 503 in asking.readiness, "it said so before the end"
+        assert asking.broken == []
+        docker("start", container("api"))
+    until(service.is_ready)
