@@ -8,7 +8,7 @@ WORKDIR /build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends binutils \
-    && rm -rf /var/lib/apt/lists/* \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
     && python -m venv --without-pip /opt/catdog
 COPY requirements/postgres.txt requirements/
 # Of what wheels hold, what never runs here goes: OpenVINO's other devices and other frameworks' files, tests, sources,
@@ -37,18 +37,17 @@ COPY training training
 RUN python -m compileall -q .
 
 # Python without what only building needs: pip, headers, the static library.
-FROM python:${PYTHON}-slim-bookworm AS python
+FROM build AS python
 RUN rm -rf /usr/local/include /usr/local/bin/pip* /usr/local/lib/python3*/config-* /usr/local/lib/python3*/site-packages/* \
         /usr/local/lib/python3*/ensurepip /usr/local/lib/python3*/idlelib /usr/local/lib/python3*/lib2to3 \
         /usr/local/lib/python3*/test /usr/local/lib/python3*/tkinter /usr/local/lib/python3*/turtledemo \
-    && find /usr/local -name '__pycache__' -prune -exec rm -r {} + \
-    && python -m compileall -q /usr/local/lib
+    && find /usr/local/lib -name '*.so*' -type f -exec strip --strip-unneeded {} +
 
 FROM debian:bookworm-slim AS base
 RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends ca-certificates libbz2-1.0 libexpat1 libffi8 liblzma5 \
         libncursesw6 libreadline8 libsqlite3-0 libssl3 libuuid1 netbase tzdata zlib1g \
-    && rm -rf /var/lib/apt/lists/* \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
     && useradd --uid 10001 --no-create-home --home-dir /tmp catdog \
     && install -d -o catdog -g catdog /srv/catdog/models /srv/catdog/data
 COPY --from=python /usr/local /usr/local

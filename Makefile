@@ -16,6 +16,8 @@ LOCK := $(abspath $(BIN))/uv pip compile --quiet --universal --python-version 3.
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock"
 PEERS := tutorial litserve bentoml rayserve
 
+PARTS := serve postgres train gpu  # what users install, in requirements
+
 DATA ?= data/photos
 OPTIONS ?=
 
@@ -56,9 +58,9 @@ test-containers: $(VENV)/.dev
 
 check-supply: $(VENV)/.dev
 	mkdir -p sbom
-	for part in serve postgres train gpu; do \
-		$(BIN)/cyclonedx-py requirements requirements/$$part.txt --pyproject pyproject.toml --output-reproducible -o sbom/$$part.json \
-		&& $(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements/$$part.txt || exit; done
+	for part in $(PARTS); do $(BIN)/cyclonedx-py requirements requirements/$$part.txt --pyproject pyproject.toml \
+		--output-reproducible -o sbom/$$part.json || exit; done
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes $(PARTS:%=-r requirements/%.txt)
 
 # The largest first: the smaller ones are held to its versions, so that one environment can hold them all.
 lock: $(VENV)/.python

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from threading import Event, Thread
@@ -103,8 +104,10 @@ def until_ended(condition: Any, seconds: float = 240) -> None:
 
 
 @pytest.fixture(scope="session")
-def service() -> Service:
-    return Service()
+def service() -> Iterator[Service]:
+    service = Service()
+    with service.client:
+        yield service
 
 
 @pytest.fixture(scope="session")
