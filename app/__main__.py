@@ -7,6 +7,7 @@ from argparse import ArgumentParser
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from app import logs
 from app.listening import listen
 from app.settings import Settings, SettingsError, read_settings
 
@@ -44,13 +45,12 @@ def _examine() -> int:
 
 def serve() -> None:
     """Serve until SIGTERM or Ctrl-C; accepted requests still finish, and the exit status is 0."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    for noisy in ("python_multipart", "PIL"):  # what a client did wrong is in its answer
-        logging.getLogger(noisy).setLevel(logging.ERROR)
     for number in (signal.SIGTERM, signal.SIGINT):  # the server drains first, then raises the signal again
         signal.signal(number, _leave)
     try:
-        listener, settings = listen(read_settings())
+        given = read_settings()
+        logs.begin(given.log_format)
+        listener, settings = listen(given)
         running = _assembled(settings)
     except SettingsError as error:
         sys.stderr.write(f"catdog can't start: {error}\n")

@@ -21,10 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import Expired
-from app.measurements import Measurements, Timing
+from app.exchanges import Moments, note_photo
+from app.measurements import Measurements
 from app.priority import step_aside
 from app.room import Room
 from app.settings import Settings
+from app.tensors import Picture
 from catdog import cores, images
 from catdog.engines import Engine, Output
 
@@ -45,8 +47,7 @@ class Waiting(Generic[Answer]):
     engine: Engine
     then: Callable[[Output], Answer]
     answer: asyncio.Future[Answer]
-    began: float = field(default_factory=perf_counter)
-    decode_seconds: float = 0.0
+    moments: Moments = field(default_factory=Moments)
     pixels: NDArray[np.uint8] | None = None
 
     @property
@@ -98,15 +99,20 @@ class Batching:
         """About how long what is in the queue takes, in whole seconds, at least one."""
         return max(1, ceil(self.room.taken * self.measurements.seconds_each))
 
-    async def infer(self, engine: Engine, photo: bytes, then: Callable[[Output], Answer]) -> Answer:
-        """What `then` makes, on a thread, of the engine's output for one encoded photo; raises ImageError, Expired.
+    async def infer(self, engine: Engine, photo: Picture, then: Callable[[Output], Answer]) -> Answer:
+        """What `then` makes, on a thread, of the engine's output for one photo; raises ImageError, Expired.
 
         Cancelled, or at its deadline, the photo is dropped wherever it is, unless its inference has begun.
         """
         waiting: Waiting[Answer] = Waiting(engine, then, asyncio.get_running_loop().create_future())
-        with self._changed:
-            self._decoding += 1
-        self._decoders.submit(self._decode, waiting, photo)
+        note_photo(waiting.moments)
+        if isinstance(photo, bytes):
+            with self._changed:
+                self._decoding += 1
+            self._decoders.submit(self._decode, waiting, photo)
+        else:
+            waiting.pixels = photo
+            self._line_up(waiting)
         try:
             async with asyncio.timeout(self._settings.deadline_seconds):
                 return await waiting.answer
@@ -125,14 +131,18 @@ class Batching:
     def _decode(self, waiting: Waiting[Any], photo: bytes) -> None:
         try:
             if waiting.is_wanted:
-                began = perf_counter()
+                waiting.moments.decoding = perf_counter()
                 waiting.pixels = images.decode(photo)
-                waiting.decode_seconds = perf_counter() - began
-                self.measurements.decoded(waiting.decode_seconds)
+                waiting.moments.decoded = perf_counter()
+                self.measurements.decoded(waiting.moments)
         except Exception as error:  # whatever it is, it belongs to whoever sent the photo
             waiting.fail(error)
+        self._line_up(waiting, decoded=1)
+
+    def _line_up(self, waiting: Waiting[Any], decoded: int = 0) -> None:
+        """It waits for an engine, if there are pixels to be inferred."""
         with self._changed:
-            self._decoding -= 1
+            self._decoding -= decoded
             if waiting.pixels is not None:
                 self._decoded.append(waiting)
             self._changed.notify()
@@ -205,7 +215,8 @@ class Batching:
             return [outcome for each in batch for outcome in self._infer([each])]
         ended = perf_counter()
         for each in batch:
-            self.measurements.inferred(Timing(began - each.began - each.decode_seconds, ended - began, len(batch)))
+            each.moments.end(began, ended, len(batch))
+        self.measurements.inferred([each.moments for each in batch])
         return [(each, Output(*(part[place : place + 1] for part in output))) for place, each in enumerate(batch)]
 
 

@@ -69,6 +69,10 @@ class Collecting:
         pictures = await to_thread.run_sync(self.datasets.pictures, dataset, limiter=self._threads)
         return Dataset.of(dataset, pictures)
 
+    async def read(self, dataset: str, sha256: str) -> bytes:
+        """The bytes of a picture, as it came; PictureNotFound where the data set doesn't have it."""
+        return await to_thread.run_sync(self.datasets.read, dataset, sha256, limiter=self._threads)
+
     def _store(self, dataset: str, label: str, files: Sequence[Upload]) -> list[Added]:
         if not files:
             return []

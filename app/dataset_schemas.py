@@ -9,6 +9,7 @@ from app.kept_uploads import Kept
 from app.schemas import Answer, Prediction, Problem
 from catdog.datasets import Added, Picture
 from catdog.errors import DatasetError
+from catdog.manifest import Measure
 
 FEEDBACK = "feedback"
 
@@ -154,3 +155,6 @@ class Review(Answer):
     """What the model was least sure of, among the kept photos that nobody has labelled; the least sure first."""
 
     items: list[ReviewItem]
+
+    drifted: tuple[Measure, ...]
+    """What `GET /drift` finds moved within the last hour: where there is anything, labels are worth the most now."""

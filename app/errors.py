@@ -8,11 +8,15 @@
     ├── NoFile                   no photo, or an empty one
     ├── TooManyFiles             more photos than are taken
     ├── NoLabel                  pictures without the class that they are of
+    ├── InvalidInference         not what an inference protocol says
+    ├── ModelNotFound            an inference protocol's name of a model that isn't here
+    ├── VersionNotLoaded         a version that can't be asked, because it isn't in memory
     ├── Unauthorized             a key is missing or wrong
     ├── MisdirectedRequest       sent to a name that isn't this service's
     ├── CrossOrigin              sent by a page of another site
     ├── TrainerMissing           jobs can't be run here
     ├── NotReady                 no champion can answer yet
+    ├── NotExplainable           the champion can't say where it sees what it says
     ├── Overloaded               as much to do as can be taken
     ├── Expired                  a photo that had no answer in time
     └── ClientGone               nobody waits for the answer any more
@@ -21,6 +25,7 @@ As in `catdog.errors`, an error carries the facts, and knows no HTTP.
 """
 
 MIB = 2**20
+SHOWN_CHARACTERS = 50  # of what a client sent
 
 
 class ServiceError(Exception):
@@ -82,6 +87,32 @@ class NoLabel(ServiceError):
         super().__init__("the pictures have no class; send it in the form's field `label`, before or after them")
 
 
+class InvalidInference(ServiceError):
+    """Not what an inference protocol says, or of tensors that the model doesn't take."""
+
+
+class ModelNotFound(ServiceError):
+    """An inference protocol's name of a model that isn't here."""
+
+    def __init__(self, name: str, known: str) -> None:
+        self.name = name
+        self.known = known
+        super().__init__(f"there is no model {name[:SHOWN_CHARACTERS]!r}; there is {known}")
+
+
+class VersionNotLoaded(ServiceError):
+    """A version that can't be asked, because it isn't in memory; `loaded` are those that are."""
+
+    def __init__(self, version: str, loaded: tuple[int, ...]) -> None:
+        self.version = version
+        self.loaded = loaded
+        there = ", ".join(map(str, loaded)) or "none"
+        super().__init__(
+            f"version {version[:SHOWN_CHARACTERS]!r} isn't loaded; loaded are: {there};"
+            " load it with POST /v2/repository/models/catdog/load?version=N"
+        )
+
+
 class Unauthorized(ServiceError):
     """A key is missing or wrong; `key` is the one that is needed."""
 
@@ -124,6 +155,17 @@ class NotReady(ServiceError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(reason)
+
+
+class NotExplainable(ServiceError):
+    """The champion can't say where in a photo it sees what it says."""
+
+    def __init__(self, version: int) -> None:
+        self.version = version
+        super().__init__(
+            f"version {version} has the classic head, which can't say where it sees something; ask without `explain`,"
+            " or train one with the pooled head"
+        )
 
 
 class Overloaded(ServiceError):

@@ -4,17 +4,22 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
 
-from app import access, engine_choice, problems
+from app import access, engine_choice, problems, tracing
 from app.collecting import Collecting
+from app.exchanges import Exchanges
 from app.last_resort import LastResort
 from app.linger import Linger
+from app.logs import RequestLog
+from app.metrics import Metrics
+from app.metrics_jobs import JobNumbers
+from app.metrics_requests import Requests
 from app.request_id import RequestId
 from app.retraining import Retraining
 from app.room import Room
-from app.routes import datasets, feedback, health, model, models, predict, queue, retrain
+from app.routes import datasets, drift, feedback, health, metrics, model, models, page, predict, queue, retrain, v1, v2
 from app.runner import LocalProcess
 from app.same_site import SameSite
 from app.settings import Settings, SettingsError
@@ -25,7 +30,10 @@ from catdog.datasets import Datasets
 from catdog.errors import DatabaseUnavailable
 from catdog.jobs import Jobs
 
-DESCRIPTION = "Tells cats from dogs in photos. Every error is `application/problem+json` (RFC 9457)."
+DESCRIPTION = (
+    "Tells cats from dogs in photos. Every error is `application/problem+json` (RFC 9457), and below `/v1` and `/v2`"
+    " what the inference protocols say."
+)
 
 
 def create_app(settings: Settings, succession: Succession | None = None) -> FastAPI:
@@ -34,23 +42,45 @@ def create_app(settings: Settings, succession: Succession | None = None) -> Fast
     SettingsError where it can't have a key or its engine, or nothing can be done with its database's URL.
     """
     settings = settings.model_copy(update={"engine": engine_choice.choose(settings).engine})
-    app = FastAPI(title="catdog", version=__version__, summary=DESCRIPTION, lifespan=_lifespan, redirect_slashes=False)
+    app = FastAPI(
+        title="catdog",
+        version=__version__,
+        summary=DESCRIPTION,
+        docs_url=None,  # FastAPI's own pages of the addresses load scripts from elsewhere
+        redoc_url=None,
+        lifespan=_lifespan,
+        redirect_slashes=False,
+    )
     app.state.settings = settings
     app.state.admin_key = access.admin_key(settings)
     app.state.database = _database(settings)
     app.state.succession = succession or Succession(settings)
     app.state.predictor = app.state.succession.predictor
     app.state.receiving = Room(settings.max_uploads)
+    app.state.parsing = CapacityLimiter(2)  # bodies of tensors at a time: each may take much memory
     app.state.collecting = Collecting(Datasets(app.state.database, settings.data_dir), app.state.predictor.uploads)
     runner = LocalProcess(settings) if settings.worker == "process" else None
     app.state.retraining = Retraining(Jobs(app.state.database), runner)
-    for routes in (predict, model, models, queue, datasets, retrain, feedback, health):
+    for routes in (page, predict, model, models, queue, drift, datasets, retrain, feedback, health, metrics, v2, v1):
         app.include_router(routes.router)
     problems.install(app)
     app.add_middleware(SameSite, settings=settings)
-    for layer in (Linger, LastResort, RequestId):  # the last one is the outermost
+    for layer in (Linger, LastResort):
         app.add_middleware(layer)
+    _watch(app, settings)
+    app.add_middleware(RequestId)  # the last one is the outermost
     return app
+
+
+def _watch(app: FastAPI, settings: Settings) -> None:
+    """Whoever measures, logs and traces is told of every request."""
+    state, requests = app.state, Requests()
+    state.metrics = Metrics(requests, state.predictor, state.receiving, JobNumbers(state.retraining.jobs))
+    state.tracing = tracing.begin()
+    listeners = [requests.tell, RequestLog(settings.log_slow_seconds).tell]
+    if state.tracing is not None:
+        listeners.append(state.tracing.tell)
+    app.add_middleware(Exchanges, listeners=listeners)
 
 
 @asynccontextmanager
@@ -65,6 +95,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await to_thread.run_sync(app.state.retraining.stop)
     app.state.predictor.close()
     app.state.database.close()
+    if app.state.tracing is not None:
+        await to_thread.run_sync(app.state.tracing.close)
 
 
 def _database(settings: Settings) -> Database:

@@ -1,30 +1,24 @@
 """How the queue does: how many wait, how long each part of an answer took, and what was turned away."""
 
 from collections import Counter, deque
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from app.exchanges import Moments
+from app.histogram import SECONDS, Histogram
 from app.queue_schemas import Quantiles, QueueState, Recent
 from app.room import Room
 
 REMEMBERED = 1000  # photos that the quantiles are of
 NEWEST_COUNTS = 0.1  # share of the newest photo in a running mean
-
-
-class Timing(NamedTuple):
-    """Of one photo: how long it waited for its turns, and how long the batch took that it was inferred in."""
-
-    waited_seconds: float
-    inferred_seconds: float
-    batch_size: int
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Measurements:
-    """Counted since the start, and timed over the last REMEMBERED photos.
+    """Counted and timed since the start, and in more detail over the last REMEMBERED photos.
 
-    The counts are the event loop's; threads only append, which needs no lock.
+    The counts are the event loop's; the rest is for threads: to append needs no lock, and histograms have theirs.
     """
 
     def __init__(self) -> None:
@@ -33,15 +27,25 @@ class Measurements:
         self.cached = 0  # of the answers
         self.expired = 0  # at their deadline
         self.abandoned = 0  # by their clients
+        self.decode_seconds = Histogram(SECONDS)
+        self.queue_seconds = Histogram(SECONDS)
+        self.infer_seconds = Histogram(SECONDS)
+        self.batch_sizes = Histogram(BATCH_SIZES)
         self._decoded: deque[float] = deque(maxlen=REMEMBERED)
-        self._inferred: deque[Timing] = deque(maxlen=REMEMBERED)
+        self._inferred: deque[Moments] = deque(maxlen=REMEMBERED)
 
-    def decoded(self, seconds: float) -> None:
-        self._decoded.append(seconds)
+    def decoded(self, photo: Moments) -> None:
+        self._decoded.append(photo.decode_seconds)
+        self.decode_seconds.add(photo.decode_seconds)
 
-    def inferred(self, timing: Timing) -> None:
-        self._inferred.append(timing)
-        self.seconds_each += (timing.inferred_seconds / timing.batch_size - self.seconds_each) * NEWEST_COUNTS
+    def inferred(self, batch: Sequence[Moments]) -> None:
+        """These were inferred together."""
+        self.batch_sizes.add(len(batch))
+        for photo in batch:
+            self._inferred.append(photo)
+            self.queue_seconds.add(photo.queue_seconds)
+            self.infer_seconds.add(photo.infer_seconds)
+            self.seconds_each += (photo.infer_seconds / len(batch) - self.seconds_each) * NEWEST_COUNTS
 
     def state(self, room: Room) -> QueueState:
         """All of it, with how full the queue is."""
@@ -58,8 +62,8 @@ class Measurements:
             recent=Recent(
                 photos=len(inferred),
                 decode_seconds=_quantiles(list(self._decoded)),
-                wait_seconds=_quantiles(one.waited_seconds for one in inferred),
-                infer_seconds=_quantiles(one.inferred_seconds for one in inferred),
+                wait_seconds=_quantiles(one.queue_seconds for one in inferred),
+                infer_seconds=_quantiles(one.infer_seconds for one in inferred),
                 batch_sizes={str(size): photos // size for size, photos in sorted(sizes.items())},
             ),
         )

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 from app.schemas import Answer
 from catdog.architecture import Head
 from catdog.engines import Precision
-from catdog.manifest import Decision, Manifest, Metrics, Quantization
+from catdog.manifest import Decision, Manifest, Metrics, Neither, Quantization
 
 
 class Network(Answer):
@@ -77,6 +77,22 @@ class Int8(Answer):
         )
 
 
+class Unknown(Answer):
+    """When the version calls a photo unknown."""
+
+    threshold: float
+    """Of `familiarity`; what is below it is unknown."""
+
+    kept: float
+    """Share of the validation photos that are not, 0-1."""
+
+    photos: int
+    """How many of these there were."""
+
+    neither: Neither | None
+    """How it did on photos of none of the classes; null where none were given."""
+
+
 class Description(Answer):
     """A version, as its manifest describes it."""
 
@@ -94,6 +110,9 @@ class Description(Answer):
     int8: Int8 | None
     """How its int8 graph did; null where it has none."""
 
+    unknown: Unknown | None
+    """Null where it can't tell: it was published by an earlier catdog."""
+
     training: Training
 
     @classmethod
@@ -108,6 +127,7 @@ class Description(Answer):
             temperature=manifest.temperature,
             metrics=dict(manifest.metrics),
             int8=Int8.of(manifest.quantization) if manifest.quantization else None,
+            unknown=Unknown(**manifest.unknown.model_dump(exclude={"usual_length"})) if manifest.unknown else None,
             training=Training(
                 recipe=lineage.recipe,
                 strategy=lineage.strategy,

@@ -3,18 +3,25 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.answer_cache import AnswerCache
 from app.batching import Batching
-from app.errors import NotReady, ServiceError
+from app.drift import Drift
+from app.errors import NotExplainable, NotReady, ServiceError, VersionNotLoaded
+from app.exchanges import note_version
+from app.explaining import ExplainingEngine
 from app.kept_uploads import KeptUploads, new_id
+from app.measurements import Measurements
 from app.queue_schemas import QueueState
-from app.schemas import Prediction
+from app.room import Room
+from app.schemas import ExplainedPrediction, Prediction
 from app.settings import Settings
-from catdog import calibration
+from app.tensors import Picture
+from catdog import calibration, unknown
 from catdog.engines import Engine, Output
 from catdog.manifest import Manifest
 
@@ -30,6 +37,11 @@ class Champion:
     def __str__(self) -> str:
         return f"version {self.manifest.version} ({', '.join(self.manifest.classes)}; {self.engine.precision})"
 
+    @cached_property
+    def drift(self) -> Drift:
+        """How its answers of late compare with those to the photos that validated it."""
+        return Drift(self.manifest.histograms)
+
     def is_on_the_graph_of(self, other: "Champion") -> bool:
         """Whether both are heads on one backbone; those that are loaded beside each other then share its graph."""
         return self.graph == other.graph and self.manifest.head == other.manifest.head == "pooled"
@@ -43,10 +55,13 @@ class Champion:
         (row,) = calibration.probabilities(output.logits, self.manifest.temperature).tolist()
         probabilities = dict(zip(self.manifest.classes, row, strict=True))
         label = max(probabilities, key=probabilities.__getitem__)
+        familiarity, is_unknown = unknown.judged(output.features, self.manifest.unknown)
         return Prediction(
             label=label,
             probability=probabilities[label],
             probabilities=probabilities,
+            unknown=is_unknown,
+            familiarity=familiarity,
             model_version=self.manifest.version,
             prediction_id=new_id(),
         )
@@ -60,7 +75,9 @@ class Predictor:
         self._batching = Batching(settings)
         self._cache = AnswerCache(settings.cache_items)
         self.serving: Champion | None = None
+        self.beside: dict[int, Champion] = {}  # loaded on request, by number; replaced, never changed
         self.problem: str | None = None  # why that isn't the store's champion
+        self.swaps = 0  # from one version to another
         self.is_leaving = False  # the service is about to end
 
     @property
@@ -71,9 +88,34 @@ class Predictor:
         return self.serving
 
     @property
+    def measurements(self) -> Measurements:
+        return self._batching.measurements
+
+    @property
+    def room(self) -> Room:
+        """That of the queue."""
+        return self._batching.room
+
+    @property
+    def versions(self) -> dict[int, Champion]:
+        """All that can be asked, by number: the champion, and those that were loaded beside it."""
+        serving = {} if self.serving is None else {self.serving.manifest.version: self.serving}
+        return dict(sorted((self.beside | serving).items()))
+
+    def loaded(self, version: str) -> Champion:
+        """The version of this number, empty for the champion; VersionNotLoaded, NotReady."""
+        if not version:
+            return self.champion
+        versions = self.versions
+        found = [each for number, each in versions.items() if str(number) == version]
+        if not found:
+            raise VersionNotLoaded(version, tuple(versions))
+        return found[0]
+
+    @property
     def queue(self) -> QueueState:
         """How the queue does."""
-        return self._batching.measurements.state(self._batching.room)
+        return self.measurements.state(self.room)
 
     def check_room(self) -> None:
         """Raise Overloaded where one more photo has no room in the queue."""
@@ -81,6 +123,7 @@ class Predictor:
 
     def swap(self, champion: Champion) -> None:
         """Put a loaded, warm version into service; what already runs ends on the one before."""
+        self.swaps += self.serving is not None
         self.serving = champion
 
     def close(self) -> None:
@@ -92,26 +135,52 @@ class Predictor:
         with self._batching.room.admitted(1, self._batching.seconds_to_drain):
             return await self._predict(self.champion, photo)
 
-    async def predict_each(self, photos: Sequence[bytes | ServiceError]) -> list[Prediction | Exception]:
-        """Every photo's answer or what is wrong with it, in order, all of one version.
+    def check_explains(self) -> None:
+        """Raise NotExplainable where the champion can't say where it sees what it says."""
+        if self.champion.manifest.head != "pooled":
+            raise NotExplainable(self.champion.manifest.version)
+
+    async def explain(self, photo: bytes, drawn: bool) -> ExplainedPrediction:
+        """What `predict` says and where that is seen, as a picture as well if it is to be `drawn`.
+
+        After `check_explains`.
+        """
+        champion = self.champion
+        engine = ExplainingEngine(champion.engine)
+
+        def answer(output: Output) -> ExplainedPrediction:
+            prediction = self._answer(champion, photo, output)
+            place = champion.manifest.classes.index(prediction.label)
+            return ExplainedPrediction(**dict(prediction), explanation=engine.explanation(place, drawn))
+
+        note_version(champion.manifest.version)
+        with self._batching.room.admitted(1, self._batching.seconds_to_drain):
+            explained = await self._batching.infer(engine, photo, answer)
+        self._batching.measurements.answered += 1
+        return explained
+
+    async def predict_each(
+        self, photos: Sequence[Picture | ServiceError], champion: Champion | None = None
+    ) -> list[Prediction | Exception]:
+        """Every photo's answer or what is wrong with it, in order, all of one version: the champion, unless given.
 
         Few of a batch are in the queue at any time, so that others get their turn; Overloaded where not even these
         have room.
         """
-        champion = self.champion
+        champion = champion or self.champion
         engine = champion.engine
         most = max(engine.streams + 1, engine.largest_batch // 4)  # one is decoded while as many as can be are inferred
         at_a_time = min(len(photos), most, self._batching.room.limit)
         turns = asyncio.Semaphore(at_a_time)
 
-        async def answer(photo: bytes | ServiceError) -> Prediction | Exception:
+        async def answer(photo: Picture | ServiceError) -> Prediction | Exception:
             async with turns:
                 return await self._try(champion, photo)
 
         with self._batching.room.admitted(at_a_time, self._batching.seconds_to_drain):
             return await asyncio.gather(*map(answer, photos))
 
-    async def _try(self, champion: Champion, photo: bytes | ServiceError) -> Prediction | Exception:
+    async def _try(self, champion: Champion, photo: Picture | ServiceError) -> Prediction | Exception:
         if isinstance(photo, ServiceError):
             return photo
         try:
@@ -119,17 +188,25 @@ class Predictor:
         except Exception as error:
             return error
 
-    async def _predict(self, champion: Champion, photo: bytes) -> Prediction:
-        def answer(output: Output) -> Prediction:
-            prediction = champion.answer(output)
-            self.uploads.add(prediction, photo)
-            return prediction
+    async def _predict(self, champion: Champion, photo: Picture) -> Prediction:
+        note_version(champion.manifest.version)
 
-        if self._cache.limit:
+        def answer(output: Output) -> Prediction:
+            return self._answer(champion, photo, output)
+
+        if self._cache.limit and isinstance(photo, bytes):
             prediction = await self._remembered(champion, photo, answer)
         else:
             prediction = await self._batching.infer(champion.engine, photo, answer)
         self._batching.measurements.answered += 1
+        return prediction
+
+    def _answer(self, champion: Champion, photo: Picture, output: Output) -> Prediction:
+        """The answer that the output means, counted, and kept for whoever asks about it later."""
+        prediction = champion.answer(output)
+        champion.drift.add(prediction)
+        if isinstance(photo, bytes):
+            self.uploads.add(prediction, photo)
         return prediction
 
     async def _remembered(self, champion: Champion, photo: bytes, answer: Callable[[Output], Prediction]) -> Prediction:

@@ -1,11 +1,13 @@
 """Everything that can go wrong, as RFC 9457 problem details: the one place where an error meets HTTP.
 
 A type is a URN: a service that anyone runs anywhere has no address of its own to put there, and a
-relative URI would mean another thing behind every proxy. Clients compare it; there is nothing to open.
+relative URI would mean another thing behind every proxy. Clients compare it; there is nothing to open. Below `/v1` and
+`/v2` the same errors have the inference protocols' form.
 """
 
 import errno
 import logging
+import re
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -16,12 +18,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app import errors as service
+from app.exchanges import note_problem
+from app.inference_schemas import InferenceError
 from app.schemas import Problem
 from catdog import errors as domain
 
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+PROTOCOLS = re.compile("/v[12](/|$)")  # addresses of inference protocols, whose form of an error is another
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 RETRY_SECONDS: dict[type[Exception], int] = {
     service.NotReady: 1,  # about as long as loading the shipped model takes
@@ -60,6 +65,10 @@ KINDS: dict[type[Exception], Kind] = {
     domain.ChampionChanged: Kind("champion-changed", 409, "Another version came into service meanwhile"),
     domain.StoreError: Kind("model-store", 409, "The model store can't do this"),
     domain.JobEnded: Kind("job-ended", 409, "The job has ended"),
+    service.NotExplainable: Kind("not-explainable", 409, "The version can't explain its answers"),
+    service.InvalidInference: Kind("invalid-inference", 400, "The request is not what the protocol says"),
+    service.ModelNotFound: Kind("model-not-found", 404, "There is no such model"),
+    service.VersionNotLoaded: Kind("version-not-loaded", 404, "The version isn't loaded"),
     service.TooLarge: Kind("too-large", 413, "The upload is too large"),
     service.TooSlow: Kind("too-slow", 408, "The upload takes too long"),
     service.MisdirectedRequest: Kind("misdirected-request", 421, "The request is for another host"),
@@ -100,6 +109,7 @@ def install(app: FastAPI) -> None:
 def describe(error: Exception, request: Request) -> Problem:
     """The problem that an error is. One that nobody foresaw is logged with its trace, and nothing of it is told."""
     kind = _kind(error)
+    note_problem(kind.name)
     if kind is UNEXPECTED:
         logger.error("request %s: %r failed", request.state.id, request.scope["path"], exc_info=error)
     elif isinstance(error, OSError):
@@ -118,6 +128,8 @@ def describe(error: Exception, request: Request) -> Problem:
 def respond(request: Request, error: Exception) -> Response:
     """The response to a request that failed."""
     problem = describe(error, request)
+    if PROTOCOLS.match(request.scope["path"]):
+        return JSONResponse(InferenceError(error=problem.detail).model_dump(), problem.status, _headers(error))
     return JSONResponse(problem.model_dump(), problem.status, _headers(error), MEDIA_TYPE)
 
 
@@ -167,8 +179,26 @@ def _headers(error: Exception) -> dict[str, str]:
 
 def documented(*errors: type[Exception]) -> dict[int | str, dict[str, Any]]:
     """These errors, and those of every address, for the OpenAPI document: by status, with an example of each kind."""
-    kinds = list(dict.fromkeys([*map(_kind_of, (*errors, *EVERYWHERE)), UNEXPECTED]))
-    return {status: _documented([kind for kind in kinds if kind.status == status]) for _, status, _ in kinds}
+    return {status: _documented(kinds) for status, kinds in _by_status(errors).items()}
+
+
+def documented_plainly(*errors: type[Exception]) -> dict[int | str, dict[str, Any]]:
+    """The same for addresses of the inference protocols."""
+    return {
+        status: {
+            "model": InferenceError,
+            "description": "; ".join(kind.title for kind in kinds),
+            "content": {"application/json": {"examples": {kind.name: _plain_example(kind) for kind in kinds}}},
+        }
+        for status, kinds in _by_status(errors).items()
+    }
+
+
+def _by_status(errors: tuple[type[Exception], ...]) -> dict[int, list[Kind]]:
+    found: dict[int, list[Kind]] = {}
+    for kind in dict.fromkeys([*map(_kind_of, (*errors, *EVERYWHERE)), UNEXPECTED]):
+        found.setdefault(kind.status, []).append(kind)
+    return found
 
 
 def _documented(kinds: list[Kind]) -> dict[str, Any]:
@@ -177,6 +207,10 @@ def _documented(kinds: list[Kind]) -> dict[str, Any]:
         "examples": {kind.name: {"value": _example(kind)} for kind in kinds},
     }
     return {"description": "; ".join(kind.title for kind in kinds), "content": {MEDIA_TYPE: content}}
+
+
+def _plain_example(kind: Kind) -> dict[str, Any]:
+    return {"value": InferenceError(error=kind.title).model_dump()}
 
 
 def _example(kind: Kind) -> dict[str, Any]:

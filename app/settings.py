@@ -146,6 +146,12 @@ class Settings(BaseSettings):
     drain_seconds: PositiveInt = 10
     """Seconds that accepted requests get to finish after that; 10 by default."""
 
+    log_format: Literal["auto", "text", "json"] = "auto"
+    """How the log is written: `text`, `json`, or by default `auto`: text on a terminal, else JSON."""
+
+    log_slow_seconds: NonNegativeFloat = 1
+    """Requests that take the service longer are logged, like those that fail; 1 second by default, 0 logs every one."""
+
     @field_validator("allowed_hosts", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:

@@ -15,7 +15,7 @@ from app.loading import load, read
 from app.predictor import Champion, Predictor
 from app.priority import step_aside
 from app.settings import Settings
-from catdog.errors import StoreError
+from catdog.errors import StoreError, VersionInService
 from catdog.store import Store
 
 logger = logging.getLogger(__name__)
@@ -72,6 +72,20 @@ class Succession:
         """Put the champion before this one into service; StoreError, and nothing has changed, where it can't serve."""
         return await to_thread.run_sync(self._roll_back, limiter=self._turn)
 
+    async def load(self, version: int | None) -> Champion:
+        """Load a version beside the champion, and keep it until it is unloaded; StoreError where it can't be loaded.
+
+        None is the champion, which is loaded anyway; NotReady where it isn't.
+        """
+        if version is None:
+            await self.catch_up()
+            return self.predictor.champion
+        return await to_thread.run_sync(self._load_beside, version, limiter=self._turn)
+
+    async def unload(self, version: int | None) -> int:
+        """Unload a version and return its number; VersionNotLoaded, VersionInService for the champion, as None is."""
+        return await to_thread.run_sync(self._unload, version, limiter=self._turn)
+
     def _follow(self) -> None:
         self._give_memory_back()
         try:
@@ -104,12 +118,28 @@ class Succession:
         self._take_over(champion)
         return champion
 
+    def _load_beside(self, version: int) -> Champion:
+        loaded = self._loaded(version)
+        self.predictor.beside = {**self.predictor.beside, version: loaded}
+        self._trimmed = False
+        return loaded
+
+    def _unload(self, version: int | None) -> int:
+        unloaded = self.predictor.loaded(str(version or ""))
+        number = unloaded.manifest.version
+        serving = self.predictor.serving
+        if serving is not None and serving.manifest.version == number:
+            raise VersionInService(number)
+        self.predictor.beside = {each: kept for each, kept in self.predictor.beside.items() if each != number}
+        self._left, self._trimmed = weakref.ref(unloaded), False
+        return number
+
     def _loaded(self, version: int) -> Champion:
         """The version in service, or another that is ready to take over."""
         serving = self.predictor.serving
         if serving is not None and serving.manifest.version == version:
             return serving
-        if (known := self._heads.get(version)) is not None:
+        if (known := self._heads.get(version) or self.predictor.beside.get(version)) is not None:
             self._store.open(version).verify()  # it may have been damaged, or deleted, since
             return known
         if self._begun is not None:

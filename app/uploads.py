@@ -81,6 +81,12 @@ async def read_archive(request: Request, settings: Settings, folder: Path) -> Pa
     return path
 
 
+async def read_body(request: Request, settings: Settings, limit_bytes: int) -> bytes:
+    """The whole body, whatever it is."""
+    async with _receiving(request, settings.upload_seconds):
+        return b"".join([chunk async for chunk in stream(request, limit_bytes)])
+
+
 async def read_json(request: Request, model: type[Model]) -> Model:
     """The body as `model`; raises RequestValidationError where it isn't one."""
     if content_type(request) not in (JSON, ""):

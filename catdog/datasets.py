@@ -112,6 +112,16 @@ class Datasets:
         """Where the picture of this content is."""
         return self._root / sha256[:2] / sha256
 
+    def read(self, dataset: str, sha256: str) -> bytes:
+        """The bytes of a picture of a data set; PictureNotFound where it isn't in it."""
+        with self._database.reading() as connection:
+            if connection.scalar(select(pictures.c.id).where(_is(dataset, sha256)).limit(1)) is None:
+                raise PictureNotFound(dataset, sha256)
+        try:
+            return self.path(sha256).read_bytes()
+        except FileNotFoundError as error:  # it was taken out meanwhile
+            raise PictureNotFound(dataset, sha256) from error
+
     def remove(self, dataset: str, sha256: str) -> None:
         """Take a picture out of a data set, under every label; PictureNotFound where it isn't in it.
 

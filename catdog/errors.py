@@ -11,7 +11,7 @@
     │   ├── NoChampion             no version is in service
     │   ├── NoEarlierChampion      nothing to roll back to
     │   ├── ChampionChanged        another version came into service meanwhile
-    │   ├── VersionInService       the champion can't be deleted
+    │   ├── VersionInService       the champion stays
     │   ├── ShippedVersion         the version that came with catdog can't be deleted
     │   └── BrokenVersion          files and manifest don't belong together
     ├── DatasetError             photos that can't be trained on
@@ -129,11 +129,11 @@ class ChampionChanged(StoreError):
 
 
 class VersionInService(StoreError):
-    """The champion can't be deleted."""
+    """The champion can be neither deleted nor unloaded."""
 
     def __init__(self, version: int) -> None:
         self.version = version
-        super().__init__(f"version {version} is in service; promote another before deleting it")
+        super().__init__(f"version {version} is in service; promote another first")
 
 
 class ShippedVersion(StoreError):

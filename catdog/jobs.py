@@ -112,6 +112,12 @@ class Jobs:
             rows = connection.execute(select(jobs).order_by(jobs.c.number.desc()).limit(limit))
             return [_job(row) for row in rows.mappings()]
 
+    def counts(self) -> dict[Status, int]:
+        """How many there are of each status."""
+        with self._database.reading() as connection:
+            found = connection.execute(select(jobs.c.status, func.count()).group_by(jobs.c.status))
+            return dict.fromkeys(Status, 0) | {Status(status): count for status, count in found}
+
     def running(self) -> list[Job]:
         """Those that are in the hands of a worker."""
         with self._database.reading() as connection:

@@ -1,7 +1,9 @@
 """What one model version says of itself: its weights, its classes, how good it is and where it comes from."""
 
+from bisect import bisect_right
 from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
@@ -41,6 +43,7 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Classes = Annotated[tuple[str, ...], AfterValidator(_sorted_classes)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Measure = Literal["probability", "familiarity"]  # of the class that was said; of `catdog.unknown`
 
 
 class _Record(BaseModel):
@@ -158,6 +161,45 @@ class Quantization(_Record):
     reason: str
 
 
+class Neither(_Record):
+    """How well photos of none of the classes are told from others."""
+
+    photos: PositiveInt
+    told: Fraction  # of these, called unknown
+    data: str  # which photos they were told from
+    kept: Fraction  # of those, not called unknown
+    auroc: Fraction  # how often one of those is more familiar than one of these: 1 is always, 0.5 chance
+
+
+class Unknown(_Record):
+    """When the version says that a photo is like none of its classes, as `catdog.unknown` measures it."""
+
+    usual_length: PositiveFloat  # of the features of the validation photos: their median
+    threshold: NonNegativeFloat  # a familiarity below it is unknown
+    photos: PositiveInt  # validation photos that set both
+    kept: Fraction  # of these, not called unknown
+    neither: Neither | None = None  # where such photos were given
+
+
+class Histogram(_Record):
+    """Photos by one number. A bin begins at its edge and ends below the next; the first lies below all edges."""
+
+    edges: Annotated[tuple[float, ...], Field(min_length=1)]  # ascending
+    photos: tuple[NonNegativeInt, ...]  # by bin, of which there is one more than there are edges
+
+    @model_validator(mode="after")
+    def _check_bins(self) -> Self:
+        if len(self.photos) != len(self.edges) + 1 or not sum(self.photos):
+            raise ValueError("must have one bin more than edges, and a photo in one")
+        if any(edge >= following for edge, following in pairwise(self.edges)):
+            raise ValueError("its edges must ascend")
+        return self
+
+    def bin_of(self, value: float) -> int:
+        """The place of the bin that holds the value."""
+        return bisect_right(self.edges, value)
+
+
 class Manifest(_Record):
     """The description that stands beside the weights of one version."""
 
@@ -176,6 +218,8 @@ class Manifest(_Record):
     golden: Golden | None = None  # in float32
     quantization: Quantization | None = None
     unquantized: str | None = None  # why there is no int8 graph
+    unknown: Unknown | None = None
+    histograms: dict[Measure, Histogram] = {}  # of the validation photos, which later ones are compared with
 
     @model_validator(mode="after")
     def _describe_a_network(self) -> Self:

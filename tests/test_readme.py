@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 DOCKER = next(block.splitlines() for block in BLOCKS if block.startswith("docker"))  # typed in tests/containers
-COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line not in DOCKER]
+COMMANDS = [line for block in BLOCKS if not block.startswith("docker") for line in block.splitlines()]
 TEACHING = [line for line in COMMANDS[COMMANDS.index("make trainer") :] if not line.startswith(".venv")][:6]
 ADDRESS = "127.0.0.1:8000"
 

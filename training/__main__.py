@@ -70,6 +70,7 @@ def _parser() -> ArgumentParser:
     evaluate.add_argument("--data", type=Path, required=True, metavar="DIR", help="photos, as for train")
     evaluate.add_argument("--split", help="train, validation or test (default: test, else validation)")
     evaluate.add_argument("--json", action="store_true", help="JSON instead of a table")
+    options.add_neither_to(evaluate)
     evaluate.set_defaults(run=commands.evaluate)
 
     remember = of.add_parser(
@@ -77,6 +78,11 @@ def _parser() -> ArgumentParser:
     )
     remember.add_argument("--data", type=Path, required=True, metavar="DIR", help="photos, as for evaluate")
     remember.set_defaults(run=commands.remember)
+
+    familiarize = of.add_parser("familiarize", help="set when the shipped version calls a photo unknown")
+    familiarize.add_argument("--data", type=Path, required=True, metavar="DIR", help="photos that it was trained on")
+    options.add_neither_to(familiarize)
+    familiarize.set_defaults(run=commands.familiarize)
 
     summary = of.add_parser("summary", help="show the layers of a version's network")
     summary.set_defaults(run=commands.summary)

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from catdog.engines import Output
 from catdog.errors import RecipeError
-from catdog.manifest import Metrics
+from catdog.manifest import Histogram, Measure, Metrics, Unknown
 from catdog.network import Int8Graph, Network
-from training import calibrate, evaluate, features, quantization
+from catdog.unknown import familiarity
+from training import calibrate, evaluate, features, histograms, quantization, unknown
 from training.dataset import Dataset, Photo, Report, labels
 from training.gate import Contender
 from training.quantization import Comparison
@@ -34,12 +35,15 @@ class Measured(NamedTuple):
 class Candidate:
     """A network to be published, and the photos of its data set that could be read.
 
-    `int8` is how its int8 graph did, `unquantized` why there is none.
+    `int8` is how its int8 graph did, `unquantized` why there is none. `unknown` and `histograms` are of the validation
+    photos.
     """
 
     contender: Contender
     dataset: Dataset
     measured: Mapping[str, Measured]
+    unknown: Unknown | None
+    histograms: dict[Measure, Histogram]
     history: Sequence[Mapping[str, float]] = ()
     int8: Comparison | None = None
     unquantized: str | None = None
@@ -48,6 +52,21 @@ class Candidate:
         """Its network in float32 and by this graph, on the validation photos."""
         network, photos = replace(self.contender.network, int8=int8), self.measured["validation"].photos
         return quantization.compare(network, self.contender.temperature, photos, cache, report)
+
+    def beside(self, neither: Sequence[Photo], cache: Path, report: Report) -> "Candidate":
+        """The same, with how well it tells these photos, of none of its classes, from those that it is tested on.
+
+        DatasetError where not one of them can be read.
+        """
+        if self.unknown is None:
+            return self
+        split = "test" if "test" in self.measured else "validation"
+        known, others = (
+            features.outputs(photos, self.contender.network, cache, report)[1].features
+            for photos in (self.measured[split].photos, neither)
+        )
+        compared = unknown.compare(self.unknown, known, others, f"the {split} photos")
+        return replace(self, unknown=self.unknown.model_copy(update={"neither": compared}))
 
 
 def make(job: Job) -> Candidate:
@@ -80,7 +99,19 @@ def measured(contender: Contender, dataset: Dataset, said: Outputs) -> Candidate
         truth, probabilities = labels(photos), contender.probabilities(output.logits)
         metrics = evaluate.measure(truth, probabilities, dataset.classes, f"the {split} photos")
         found[split] = Measured(photos, truth, probabilities, metrics)
-    return Candidate(contender, dataset.with_only({split: photos for split, (photos, _) in said.items()}), found)
+    readable = dataset.with_only({split: photos for split, (photos, _) in said.items()})
+    seen = said["validation"][1].features
+    known = unknown.fit(seen)
+    return Candidate(contender, readable, found, known, _histograms(found["validation"].probabilities, seen, known))
+
+
+def _histograms(
+    probabilities: NDArray[np.float64], seen: NDArray[np.float32], known: Unknown | None
+) -> dict[Measure, Histogram]:
+    found: dict[Measure, Histogram] = {"probability": histograms.of(probabilities.max(axis=1))}
+    if known is not None:
+        found["familiarity"] = histograms.of(familiarity(seen, known.usual_length))
+    return found
 
 
 def _trained(trained: Trained) -> Trained:

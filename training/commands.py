@@ -3,11 +3,16 @@
 Each imports what it needs when it runs, because some libraries take seconds.
 """
 
+import json
 import shlex
 import sys
 from argparse import Namespace
 
-from catdog.errors import ImageError, StoreError
+import numpy as np
+from numpy.typing import NDArray
+
+from catdog.errors import ImageError, RecipeError, StoreError
+from catdog.manifest import Neither
 from catdog.store import SHIPPED, Store, Version
 from training.dataset import Photo
 
@@ -32,6 +37,7 @@ def train(arguments: Namespace) -> None:
         resume=arguments.resume,
         promote=arguments.promote,
         quantize=arguments.quantize,
+        neither=arguments.neither,
     )
     outcome = train(request, Store(arguments.models), arguments.data_dir, Terminal())
     _show(outcome.version, outcome.reason, outcome.promoted)
@@ -51,6 +57,7 @@ def evaluate(arguments: Namespace) -> None:
     from catdog import calibration
     from training import dataset, features
     from training.evaluate import measure, table
+    from training.unknown import told
 
     version = _version(arguments)
     manifest = version.manifest
@@ -58,7 +65,12 @@ def evaluate(arguments: Namespace) -> None:
     readable, output = features.outputs(photos, version.network(), arguments.data_dir / "features", _report_broken)
     probabilities = calibration.probabilities(output.logits, manifest.temperature)
     metrics = measure(dataset.labels(readable), probabilities, manifest.classes, described)
-    print(metrics.model_dump_json(indent=2) if arguments.json else table(metrics))
+    neither = _neither(arguments, version, output.features, described)
+    if arguments.json:
+        found = metrics.model_dump() | ({} if neither is None else {"neither": neither.model_dump()})
+        print(json.dumps(found, indent=2))
+    else:
+        print(table(metrics), *(() if neither is None else (told(neither),)), sep="\n\n")
 
 
 def remember(arguments: Namespace) -> None:
@@ -79,6 +91,16 @@ def remember(arguments: Namespace) -> None:
     )
     reference.write(version.path / reference.FILE, kept)
     print(f"the features of {len(photos):,} photos are in {version.path / reference.FILE}")
+
+
+def familiarize(arguments: Namespace) -> None:
+    """Set when the shipped version calls a photo unknown; nothing else of it changes."""
+    from training.familiarize import familiarize
+    from training.unknown import described
+
+    store = Store(arguments.models)
+    known = familiarize(store, arguments.data, arguments.neither, arguments.data_dir / "features", _report_broken)
+    print(described(known))
 
 
 def summary(arguments: Namespace) -> None:
@@ -111,12 +133,15 @@ def versions(arguments: Namespace) -> None:
 def _show(version: Version, reason: str, promoted: bool) -> None:
     """A version that was published, and whether it went into service, for people."""
     from training.evaluate import table
+    from training.unknown import described
 
     for metrics in version.manifest.metrics.values():
         print(table(metrics), end="\n\n")
     print(f"version {version.number} is published, with a report in {version.path / 'report'}")
     quantization = version.manifest.quantization
     print(quantization.reason if quantization else f"without an int8 graph: {version.manifest.unquantized}")
+    if version.manifest.unknown is not None:
+        print(described(version.manifest.unknown))
     print(reason)
     if promoted:
         print(f"version {version.number} is in service")
@@ -138,6 +163,20 @@ def _version(arguments: Namespace) -> Version:
     """The version that was asked for, else the champion."""
     store = Store(arguments.models)
     return store.open(store.champion() if arguments.version is None else arguments.version)
+
+
+def _neither(arguments: Namespace, version: Version, known: NDArray[np.float32], data: str) -> Neither | None:
+    """How well photos of none of the classes are told from these (n, features), where there are such photos."""
+    from training import features, unknown
+
+    if arguments.neither is None:
+        return None
+    if version.manifest.unknown is None:
+        anew = "python -m training quantize --data DIR"
+        raise RecipeError(f"version {version.number} calls no photo unknown; publish it anew with: {anew}")
+    photos, cache = unknown.photos_of_neither(arguments.neither), arguments.data_dir / "features"
+    _, others = features.outputs(photos, version.network(), cache, _report_broken)
+    return unknown.compare(version.manifest.unknown, known, others.features, data)
 
 
 def _report_broken(photo: Photo, error: ImageError) -> None:

@@ -61,7 +61,15 @@ def add_to(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--no-quantize", dest="quantize", action="store_false", help="publish without an int8 graph, seconds sooner"
     )
+    add_neither_to(parser)
     parser.add_argument("--notes", default="", help="kept in the manifest")
+
+
+def add_neither_to(parser: ArgumentParser) -> None:
+    """Photos to measure with, when the version calls one unknown."""
+    parser.add_argument(
+        "--neither", type=Path, metavar="DIR", help="photos of none of the classes, to see how many it calls unknown"
+    )
 
 
 def config_from(arguments: Namespace) -> Config:

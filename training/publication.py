@@ -43,6 +43,8 @@ def publish(
                 golden=answers,
                 quantization=quantization,
                 unquantized=candidate.unquantized,
+                unknown=candidate.unknown,
+                histograms=candidate.histograms,
             ),
             within,
         )

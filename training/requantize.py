@@ -25,7 +25,7 @@ def quantize(
 
     DatasetError where their classes are others, QuantizationFailed where NNCF can't make the graph.
     """
-    photos, cache = _photos(version, data), data_dir / "features"
+    photos, cache = photos_of(version, data), data_dir / "features"
     with durable.scratch(data_dir / "graphs", ".making-") as folder:
         observer.phase("quantizing")
         network = version.network("f32")
@@ -40,8 +40,8 @@ def quantize(
     return promote(asked, store, published, decision, nullcontext)
 
 
-def _photos(version: Version, data: Path) -> Dataset:
-    """Split as they were for the training of the version."""
+def photos_of(version: Version, data: Path) -> Dataset:
+    """Split as they were for the training of the version; DatasetError where their classes are others."""
     lineage, classes = version.manifest.lineage, version.manifest.classes
     photos = dataset.read(data, lineage.seed, float(str(lineage.config.get("validation_share", 0.1))))
     if photos.classes != classes:

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from catdog.errors import ChampionChanged
 from catdog.manifest import Decision
 from catdog.store import Store, Version, Within
-from training import backbones, dataset, gate
+from training import backbones, dataset, gate, unknown
 from training.candidate import make
 from training.config import Config
 from training.dataset import Dataset
@@ -33,7 +33,7 @@ class Request:
 
     `data` is a folder, or what was read of one. `promote` auto leaves it to the rule. What it takes to resume is kept
     in `folder` until the end, else in one for the same training on the same photos. Without `quantize` the version
-    has no int8 graph.
+    has no int8 graph. `neither` is a folder of photos of none of the classes, to see how many it calls unknown.
     """
 
     config: Config
@@ -46,6 +46,7 @@ class Request:
     quantize: bool = True
     job: str | None = None
     folder: Path | None = None
+    neither: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,11 @@ def train(request: Request, store: Store, data_dir: Path, observer: Observer, wi
     Publishing and promoting are each taken `within`, as the store says.
     """
     started = monotonic()
+    neither = unknown.photos_of_neither(request.neither) if request.neither else ()
     job = _job(request, store, data_dir, observer)
     candidate = make(job)
+    if neither:
+        candidate = candidate.beside(neither, job.cache, observer.skipped)
     decision = gate.judge(candidate.contender, candidate.dataset, store, job.cache, observer.skipped)
     observer.phase("publishing")
     origin = lineage(

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from catdog.errors import CatdogError, DatabaseUnavailable, LeaseLost
 from catdog.jobs import LEASE_SECONDS, Jobs, Lease, Status, log_file
+from training import tracing
 from training.interruptions import Interrupted, Interruptions, Reason
 
 LOOK_SECONDS = 0.25  # between two looks at an empty queue
@@ -58,18 +59,23 @@ class Worker:
 
     def _next(self) -> bool:
         """Run the job that waits longest; False where none does."""
-        lease = None
+        lease = heart = None
         try:
             with self._interruptions.shielded():  # a job that has come is in `lease`, whatever is asked by then
                 lease = self._claim()
             if lease is None:
                 return False
-            self._run_one(lease)
+            heart = Heart(lease, self._interruptions)
+            with heart:
+                self._run_one(lease)
         except Interrupted as interrupted:
             if lease is None:
                 raise
+            if heart is not None:
+                heart.end()  # which the interruption may have cut short; it comes only once
             _settle(lease, interrupted.reason)
         _say(f"job {lease.job.id}: {self._jobs.get(lease.job.id).status}")
+        tracing.tell(self._jobs, lease.job.id)
         return True
 
     def _claim(self) -> Lease | None:
@@ -81,7 +87,7 @@ class Worker:
 
     def _run_one(self, lease: Lease) -> None:
         _say(f"job {lease.job.id} begins, attempt {lease.job.attempts}")
-        with Heart(lease, self._interruptions), _output_into(log_file(self._data_dir, lease.job.id)):
+        with _output_into(log_file(self._data_dir, lease.job.id)):
             try:
                 self._run(lease, self._interruptions)
             except LeaseLost as error:
@@ -106,8 +112,13 @@ class Heart(Thread):
         self.start()
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Stop beating, if it ever began; any number of times."""
         self._over.set()
-        self.join()
+        if self.ident is not None:
+            self.join()
 
     def run(self) -> None:
         while not self._over.wait(RENEW_SECONDS):

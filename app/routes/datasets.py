@@ -21,6 +21,7 @@ from app.errors import (
     UnsupportedContentType,
 )
 from app.forms import FORM
+from app.pictures import picture
 from app.problems import describe, documented
 from app.routes import BYTES, TheCollecting, TheSettings, form
 from catdog.datasets import Added
@@ -91,6 +92,12 @@ async def add_archive(name: str, request: Request, collecting: TheCollecting, se
     new = sum(one.is_new for one in added)
     skipped = [SkippedMember(name=member, reason=reason) for member, reason in unpacked.skipped]
     return AddedArchive(dataset=name, added=new, known=len(added) - new, skipped=skipped)
+
+
+@router.get("/{name}/images/{sha256}", dependencies=[Depends(admin)], responses=documented(*ANY, PictureNotFound))
+async def image(name: str, sha256: Sha256, collecting: TheCollecting) -> Response:
+    """A picture of a data set, as it came."""
+    return picture(await collecting.read(name, sha256))
 
 
 @router.delete(

@@ -10,10 +10,10 @@ from app import uploads
 from app.access import admin
 from app.dataset_schemas import Feedback, Review, ReviewItem, StoredPicture
 from app.errors import NotReady, Overloaded, TooLarge, Unauthorized, UnsupportedContentType
+from app.pictures import picture
 from app.problems import documented
 from app.reviewing import least_sure
-from app.routes import TheChampion, TheCollecting, json_body
-from catdog import images
+from app.routes import TheChampion, TheCollecting, ThePredictor, json_body
 from catdog.errors import DatabaseUnavailable, DatasetError, PredictionNotFound, UnknownLabel
 
 ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError)
@@ -38,15 +38,18 @@ async def feedback(request: Request, collecting: TheCollecting, champion: TheCha
 
 
 @router.get("/review", responses=documented(*ANY))
-async def review(collecting: TheCollecting, limit: Annotated[int, Query(ge=1, le=1000)] = 20) -> Review:
+async def review(
+    collecting: TheCollecting, predictor: ThePredictor, limit: Annotated[int, Query(ge=1, le=1000)] = 20
+) -> Review:
     """The kept photos that the model was least sure of, and that nobody has labelled."""
     found = await to_thread.run_sync(least_sure, collecting.uploads, collecting.datasets, limit)
-    return Review(items=[ReviewItem.of(kept) for kept in found])
+    serving = predictor.serving
+    drifted = () if serving is None else serving.drift.drifted
+    return Review(items=[ReviewItem.of(kept) for kept in found], drifted=drifted)
 
 
 @router.get("/review/{prediction_id}/picture", responses=documented(*ANY, PredictionNotFound))
-async def picture(prediction_id: str, collecting: TheCollecting) -> Response:
+async def photo(prediction_id: str, collecting: TheCollecting) -> Response:
     """The photo of a kept prediction, as it came."""
-    _, photo = await to_thread.run_sync(collecting.uploads.get, prediction_id)
-    headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
-    return Response(photo, media_type=f"image/{images.identify(photo).lower()}", headers=headers)
+    _, kept = await to_thread.run_sync(collecting.uploads.get, prediction_id)
+    return picture(kept)

@@ -1,6 +1,9 @@
 """Photos in, probabilities out."""
 
-from fastapi import APIRouter, Depends, Request
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.exceptions import RequestValidationError
 
 from app import uploads
 from app.access import reader
@@ -9,6 +12,7 @@ from app.errors import (
     Expired,
     MalformedUpload,
     NoFile,
+    NotExplainable,
     NotReady,
     Overloaded,
     TooLarge,
@@ -20,7 +24,7 @@ from app.errors import (
 from app.forms import FORM
 from app.problems import describe, documented
 from app.routes import BYTES, ThePredictor, TheSettings, form, room
-from app.schemas import BatchItem, BatchPrediction, Prediction
+from app.schemas import BatchItem, BatchPrediction, ExplainedPrediction, Prediction
 from catdog.errors import BrokenImage, TooManyPixels, UnsupportedImage
 
 UPLOAD_ERRORS = (
@@ -40,25 +44,35 @@ IMAGE_ERRORS = (UnsupportedImage, BrokenImage, TooManyPixels)
 ONE_PHOTO = {FORM: form(BYTES), "image/*": {"schema": BYTES}, uploads.OCTETS: {"schema": BYTES}}
 PHOTOS = {FORM: form({"type": "array", "items": BYTES})}
 
+Explain = Annotated[Literal["false", "true", "png"], Query()]
+
 # Before a body is read: what can't be answered need not be sent.
 router = APIRouter(prefix="/predict", tags=["predict"], dependencies=[Depends(reader), Depends(room)])
 
 
 @router.post(
     "",
-    responses=documented(*UPLOAD_ERRORS, *IMAGE_ERRORS),
+    responses=documented(*UPLOAD_ERRORS, *IMAGE_ERRORS, RequestValidationError, NotExplainable),
     openapi_extra={"requestBody": {"required": True, "content": ONE_PHOTO}},
 )
-async def predict(request: Request, predictor: ThePredictor, settings: TheSettings) -> Prediction:
-    """What is in one photo: a form with the field `file`, or the photo itself as the body."""
+async def predict(
+    request: Request, predictor: ThePredictor, settings: TheSettings, explain: Explain = "false"
+) -> ExplainedPrediction | Prediction:
+    """What is in one photo: a form with the field `file`, or the photo itself as the body.
+
+    With `explain=true` also where in the photo it is seen, with `explain=png` that as a picture, too.
+    """
+    if explain != "false":
+        predictor.check_explains()
     photo = await uploads.read_photo(request, settings)
-    return await unless_gone(request, predictor.predict(photo))
+    answer = predictor.predict(photo) if explain == "false" else predictor.explain(photo, drawn=explain == "png")
+    return await unless_gone(request, answer)
 
 
 @router.post(
     "/batch",
     responses=documented(*UPLOAD_ERRORS),
-    response_model_exclude_none=True,
+    response_model_exclude_unset=True,
     openapi_extra={"requestBody": {"required": True, "content": PHOTOS}},
 )
 async def predict_batch(request: Request, predictor: ThePredictor, settings: TheSettings) -> BatchPrediction:

@@ -20,6 +20,17 @@ class Output(NamedTuple):
     features: NDArray[np.float32]  # (n, features), the pooled output of the backbone
 
 
+class Explained(NamedTuple):
+    """What the network says of n photos, and where it sees that, by the class activation maps of a pooled head.
+
+    The mean of a map over its places, and the bias of the class, are together the logit.
+    """
+
+    output: Output
+    maps: NDArray[np.float32]  # (n, 7, 7, classes), any sign
+    bias: NDArray[np.float32]  # (classes,)
+
+
 class Engine(Protocol):
     """Runs one network. Safe to call from several threads."""
 
@@ -41,6 +52,10 @@ class Engine(Protocol):
 
         `shared` says that other calls run at the same time, so that this one need not be the quickest it could be.
         """
+        ...
+
+    def explain(self, pixels: NDArray[np.uint8], shared: bool = False) -> Explained:
+        """What `infer` says, and where in the photos it is seen. ValueError where the head is part of the graph."""
         ...
 
     def with_head(self, arrays: Arrays) -> "Engine":

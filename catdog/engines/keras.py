@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from catdog import head
 from catdog.architecture import BLOCKS, INPUT_PIXELS, KERNEL_PIXELS, MEAN_BGR, POOL_PIXELS, Architecture
-from catdog.engines import Arrays, Asked, Output, Precision
+from catdog.engines import Arrays, Asked, Explained, Output, Precision
 from catdog.network import Network
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)  # the photos of a call are filled up to one of these, each compiled once
@@ -103,6 +103,8 @@ class KerasEngine:
         self._sizes = BATCH_SIZES[: BATCH_SIZES.index(self.largest_batch) + 1]
         self._model = build(network.architecture, POLICIES[self.precision])
         assign(self._model, network.arrays)
+        places = self._model.get_layer(f"{BLOCKS[-1].name}_pool").output
+        self._explaining = keras.Model(self._model.inputs, [self._model.get_layer("features").output, places])
         self._head = head.of(network.arrays) if network.architecture.head == "pooled" else None
         self._lock = Lock()  # on JAX a model is without its weights while it predicts
 
@@ -127,6 +129,16 @@ class KerasEngine:
         parts = [self._run(pixels[start : start + self.largest_batch]) for start in starts]
         logits, features = (np.concatenate(outputs) for outputs in zip(*parts, strict=True))
         return Output(logits if self._head is None else head.logits(features, self._head), features)
+
+    def explain(self, pixels: NDArray[np.uint8], shared: bool = False) -> Explained:
+        """One photo after another; what this takes is compiled when it is first asked for."""
+        if self._head is None:
+            raise ValueError("only a pooled head says where in a photo it sees something")
+        with self._lock:
+            parts = [self._explaining.predict_on_batch(photo[np.newaxis]) for photo in pixels]
+        features, places = (np.concatenate(outputs).astype(np.float32) for outputs in zip(*parts, strict=True))
+        output = Output(head.logits(features, self._head), features)
+        return Explained(output, head.activation_maps(places, self._head), self._head[head.BIAS])
 
     def _run(self, pixels: NDArray[np.uint8]) -> Output:
         """What the model says of at most `largest_batch` photos, filled up to a size that is compiled."""

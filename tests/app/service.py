@@ -23,7 +23,7 @@ from app.server import server
 from app.settings import Settings
 from catdog import images, weights
 from catdog.architecture import Architecture
-from catdog.engines import Arrays, Engine, Output, Precision
+from catdog.engines import Arrays, Engine, Explained, Output, Precision
 from catdog.manifest import Dataset, Lineage, Manifest, Metrics, WeightsFile
 from catdog.store import Store
 from tests.waiting import PATIENCE_SECONDS
@@ -152,6 +152,9 @@ class HeldEngine:
         self.held.set()
         assert self.let_go.wait(PATIENCE_SECONDS)
         return self.engine.infer(pixels, shared)
+
+    def explain(self, pixels: NDArray[np.uint8], shared: bool = False) -> Explained:
+        return self.engine.explain(pixels, shared)
 
     def with_head(self, arrays: Arrays) -> Engine:
         return self.engine.with_head(arrays)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from app import batching
@@ -42,6 +43,25 @@ def test_a_photo_that_is_alone_goes_at_once_and_those_that_come_meanwhile_go_tog
     assert engine.sizes == [1, 8, 3]
     assert sorted(engine.seen) == list(range(12))
     assert predictor.queue.recent.batch_sizes == {"1": 1, "3": 1, "8": 1}
+
+
+def test_raw_pixels_go_with_photos_that_were_decoded(service: Service, real: Engine, decoding: WatchedDecoding) -> None:
+    engine = WatchedEngine(real, largest_batch=8)
+    predictor = predicting(service, engine, max_delay_milliseconds=LONG)
+    pixels = np.full((224, 224, 3), 7, np.uint8)
+
+    async def scenario() -> None:
+        asking = await behind_one(predictor, engine, [1, 2])
+        raw = asyncio.create_task(predictor.predict_each([pixels]))
+        await happens(lambda: len(decoding.ended) == 3)
+        engine.let_go.set()
+        await asyncio.gather(raw, *asking)
+
+    asyncio.run(scenario())
+
+    assert engine.sizes == [1, 3]
+    assert sorted(engine.seen) == [0, 1, 2, 7]
+    assert len(decoding.ended) == 3
 
 
 def test_no_batch_is_larger_than_the_settings_allow(service: Service, real: Engine, decoding: WatchedDecoding) -> None:

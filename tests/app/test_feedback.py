@@ -90,7 +90,7 @@ def test_nothing_is_kept_where_that_is_turned_off(models_dir: Path, tmp_path: Pa
     with serving(models_dir, data_dir=tmp_path / "data", worker="none", keep_uploads=0) as service:
         until(lambda: service.client.get("/health/ready").is_success)
         assert predict(service, 1)["prediction_id"]
-        assert service.client.get("/review", headers=ADMIN).json() == {"items": []}
+        assert service.client.get("/review", headers=ADMIN).json() == {"items": [], "drifted": []}
 
     assert not (tmp_path / "data" / "uploads").exists()
 

@@ -2,14 +2,16 @@ import re
 from typing import Any
 
 import pytest
+from fastapi.exceptions import RequestValidationError
 
-from app.errors import NotReady, Unauthorized
+from app.errors import NotExplainable, NotReady, Unauthorized
 from app.problems import EVERYWHERE, KINDS, UNEXPECTED
 from app.routes.predict import IMAGE_ERRORS, UPLOAD_ERRORS
 from tests.app.service import Service
 
 PROBLEM = "application/problem+json"
-PHOTO_ERRORS = {*IMAGE_ERRORS, *UPLOAD_ERRORS, NotReady, Unauthorized}
+PLAIN = "application/json"
+PHOTO_ERRORS = {*IMAGE_ERRORS, *UPLOAD_ERRORS, NotReady, Unauthorized, NotExplainable, RequestValidationError}
 ANYWHERE = {"403", "421", "500"}
 
 
@@ -44,10 +46,11 @@ def test_the_ways_to_send_a_photo_are_described(document: dict[str, Any], path: 
 @pytest.mark.parametrize(
     ("path", "method", "statuses"),
     [
-        ("/predict", "post", {"200", "401", "408", "413", "415", "422", "503"}),
+        ("/predict", "post", {"200", "401", "408", "409", "413", "415", "422", "503"}),
         ("/predict/batch", "post", {"200", "401", "408", "413", "415", "422", "503"}),
         ("/model", "get", {"200", "401", "503"}),
         ("/queue", "get", {"200", "401"}),
+        ("/drift", "get", {"200", "401", "422", "503"}),
         ("/models", "get", {"200", "401"}),
         ("/models/{version}", "get", {"200", "401", "404", "409", "422"}),
         ("/models/{version}", "delete", {"204", "401", "404", "409", "422"}),
@@ -66,6 +69,7 @@ def test_every_answer_is_described(document: dict[str, Any], path: str, method: 
 
 
 def test_every_error_that_is_described_is_a_problem(document: dict[str, Any]) -> None:
+    """Or what the inference protocols have instead."""
     described = {
         (method, path, status): set(response["content"])
         for path, methods in document["paths"].items()
@@ -75,7 +79,37 @@ def test_every_error_that_is_described_is_a_problem(document: dict[str, Any]) ->
     }
 
     assert len(described) > 100
-    assert [place for place, kinds in described.items() if kinds != {PROBLEM}] == []
+    expected = {place: {PLAIN if place[1].startswith(("/v1/", "/v2")) else PROBLEM} for place in described}
+    assert described == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "statuses"),
+    [
+        ("/v2", "get", {"200", "401"}),
+        ("/v2/health/ready", "get", {"200", "503"}),
+        ("/v2/models/{model}", "get", {"200", "401", "404", "422", "503"}),
+        ("/v2/models/{model}/versions/{version}/ready", "get", {"200", "404", "422", "503"}),
+        ("/v2/models/{model}/infer", "post", {"200", "400", "401", "404", "408", "413", "422", "503"}),
+        ("/v2/repository/index", "post", {"200", "400", "401", "408", "413"}),
+        ("/v2/repository/models/{model}/load", "post", {"200", "400", "401", "404", "408", "409", "413", "422", "503"}),
+        ("/v1/models/{model}", "get", {"200", "400", "401", "404", "422", "503"}),
+        ("/v1/models/{model}/labels/{label}/metadata", "get", {"200", "400", "401", "404", "422", "503"}),
+        ("/v1/models/{model}:predict", "post", {"200", "400", "401", "404", "408", "413", "422", "503"}),
+    ],
+)
+def test_every_answer_of_an_inference_protocol_is_described(
+    document: dict[str, Any], path: str, method: str, statuses: set[str]
+) -> None:
+    operation = document["paths"][path][method]
+    errors = [response["content"][PLAIN] for status, response in operation["responses"].items() if int(status) >= 400]
+
+    assert set(operation["responses"]) == statuses | ANYWHERE
+    assert {error["schema"]["$ref"] for error in errors} == {"#/components/schemas/InferenceError"}
+    for error in errors:
+        assert {tuple(example["value"]) for example in error["examples"].values()} == {("error",)}
+    if path.endswith(("/infer", ":predict", ":classify")):
+        assert operation["requestBody"]["content"][PLAIN]["example"]
 
 
 def test_whatever_stores_something_describes_a_full_disk(document: dict[str, Any]) -> None:

@@ -29,7 +29,15 @@ def ask(service: Service, photo: bytes) -> dict[str, Any]:
 def test_an_answer_names_the_class_its_probability_and_the_version(service: Service, jpeg: bytes) -> None:
     answer = ask(service, jpeg)
 
-    assert list(answer) == ["label", "probability", "probabilities", "model_version", "prediction_id"]
+    assert list(answer) == [
+        "label",
+        "probability",
+        "probabilities",
+        "unknown",
+        "familiarity",
+        "model_version",
+        "prediction_id",
+    ]
     assert list(answer["probabilities"]) == ["cat", "dog"]
     assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-9)
     assert answer["probability"] == max(answer["probabilities"].values()) == answer["probabilities"][answer["label"]]

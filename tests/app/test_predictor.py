@@ -12,7 +12,7 @@ from app.errors import NoFile, NotReady
 from app.predictor import Predictor
 from app.schemas import Prediction
 from app.settings import Settings
-from catdog.engines import Arrays, Engine, Output, Precision
+from catdog.engines import Arrays, Engine, Explained, Output, Precision
 from catdog.errors import UnsupportedImage
 from tests.app.service import Service, encoded
 
@@ -37,6 +37,9 @@ class RecordingEngine:
     def infer(self, pixels: NDArray[np.uint8], shared: bool = False) -> Output:
         self.seen.append(float(pixels.mean()))
         return self.engine.infer(pixels, shared)
+
+    def explain(self, pixels: NDArray[np.uint8], shared: bool = False) -> Explained:
+        return self.engine.explain(pixels, shared)
 
     def with_head(self, arrays: Arrays) -> Engine:
         return self.engine.with_head(arrays)

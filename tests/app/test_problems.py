@@ -1,7 +1,6 @@
 """One form for every error."""
 
 import errno
-import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +15,7 @@ from PIL import Image
 from app import errors
 from app.problems import KINDS
 from catdog import errors as domain
-from catdog.engines import Arrays, Engine, Output, Precision
+from catdog.engines import Arrays, Engine, Explained, Output, Precision
 from catdog.errors import ImageError
 from tests.app.service import Service, encoded, serving
 from tests.waiting import until
@@ -35,6 +34,9 @@ class StumblingEngine:
     precision: Precision = "f32"
 
     def infer(self, pixels: NDArray[np.uint8], shared: bool = False) -> Output:
+        raise RuntimeError("secret of /home/someone")
+
+    def explain(self, pixels: NDArray[np.uint8], shared: bool = False) -> Explained:
         raise RuntimeError("secret of /home/someone")
 
     def with_head(self, arrays: Arrays) -> Engine:
@@ -240,6 +242,6 @@ def test_an_unexpected_error_is_logged_with_its_trace_and_told_without(
 
     check(response, "internal-error", 500)
     assert "secret" not in response.text
-    (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    (record,) = [record for record in caplog.records if record.exc_info]
     assert response.headers["X-Request-ID"] in record.getMessage()
     assert "secret of /home/someone" in caplog.text

@@ -17,7 +17,7 @@ from app.predictor import Predictor
 from app.schemas import Prediction
 from app.settings import Settings
 from catdog import images
-from catdog.engines import Arrays, Engine, Output, Precision
+from catdog.engines import Arrays, Engine, Explained, Output, Precision
 from tests.app.service import Service, encoded
 from tests.waiting import PATIENCE_SECONDS, until
 
@@ -80,6 +80,9 @@ class WatchedEngine:
         finally:
             with self._lock:
                 self._running -= 1
+
+    def explain(self, pixels: NDArray[np.uint8], shared: bool = False) -> Explained:
+        return self.engine.explain(pixels, shared)
 
     def with_head(self, arrays: Arrays) -> Engine:
         return self.engine.with_head(arrays)

@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 
 from catdog.images import FINGERPRINT
-from catdog.manifest import Dataset, Decision, Golden, Lineage, Manifest, Metrics, Rule, WeightsFile
+from catdog.manifest import (
+    Dataset,
+    Decision,
+    Golden,
+    Histogram,
+    Lineage,
+    Manifest,
+    Metrics,
+    Neither,
+    Rule,
+    Unknown,
+    WeightsFile,
+)
 from catdog.store import Store, Version
 
 
@@ -68,6 +80,14 @@ def manifest() -> Manifest:
             ),
         ),
         golden=Golden(pictures="c" * 64, probabilities=((0.25, 0.75), (1.0, 0.0))),
+        unknown=Unknown(
+            usual_length=3.1,
+            threshold=0.6,
+            photos=1000,
+            kept=0.95,
+            neither=Neither(photos=250, told=0.6, data="the test photos", kept=0.97, auroc=0.95),
+        ),
+        histograms={"familiarity": Histogram(edges=(0.9, 1.1), photos=(300, 400, 300))},
     )
 
 

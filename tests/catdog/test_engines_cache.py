@@ -12,6 +12,7 @@ from catdog.architecture import Architecture
 from catdog.engines import Precision
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.network import Network
+from catdog.store import SHIPPED, Store
 from tests.catdog.test_engines import close
 from tests.networks import random_arrays, random_pixels
 
@@ -44,6 +45,15 @@ def test_what_was_compiled_is_taken_from_the_cache_and_says_the_same(
     for engine in (first, second):
         assert np.array_equal(engine.infer(PIXELS).logits, expected.logits)
         assert close(engine.infer(PIXELS, shared=True).logits, expected.logits, 1e-5 if precision == "f32" else 0.1)
+
+
+def test_an_int8_graph_is_compiled_once_as_well(tmp_path: Path) -> None:
+    network = Store(Path(__file__).parents[2] / "models").open(SHIPPED).network("int8")
+
+    first, second = (OpenVINOEngine(network, "int8", streams=2, cache=tmp_path) for _ in range(2))
+
+    assert (first.was_cached, second.was_cached) == (False, True)
+    assert np.array_equal(first.infer(PIXELS).logits, second.infer(PIXELS).logits)
 
 
 def test_another_network_is_not_taken_from_the_cache(tmp_path: Path) -> None:

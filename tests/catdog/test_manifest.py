@@ -85,6 +85,13 @@ def test_a_moment_is_kept_in_utc(manifest: Manifest) -> None:
         ("metrics.validation.recall", {"cat": -0.1}, "metrics.validation.recall.cat: "),
         ("golden.probabilities", [[0.5, 1.5]], "golden.probabilities.0.1: "),
         ("decision.champion", 0, "decision.champion: "),
+        ("unknown.usual_length", 0, "unknown.usual_length: "),
+        ("unknown.neither.auroc", 1.1, "unknown.neither.auroc: "),
+        ("histograms.confidence", {}, r"histograms.confidence.\[key\]: Input should be 'probability' or 'familiarity'"),
+        ("histograms.familiarity.edges", [], "histograms.familiarity.edges: "),
+        ("histograms.familiarity.edges", [1.1, 0.9], "histograms.familiarity: its edges must ascend"),
+        ("histograms.familiarity.photos", [1, 2], "histograms.familiarity: must have one bin more than edges"),
+        ("histograms.familiarity.photos", [0, 0, 0], "histograms.familiarity: must have .* a photo in one"),
         ("lineage.dataset.photos", {"train": {"cat": -1}}, "lineage.dataset.photos.train.cat: "),
     ],
 )
@@ -103,11 +110,17 @@ def test_a_missing_field_is_refused_by_name(manifest: Manifest) -> None:
 
 def test_a_manifest_may_lack_what_not_every_training_knows(manifest: Manifest) -> None:
     fields = json.loads(manifest.to_json())
-    del fields["decision"], fields["golden"], fields["lineage"]["job"]
+    del fields["decision"], fields["golden"], fields["lineage"]["job"], fields["unknown"], fields["histograms"]
 
     found = Manifest.from_json(json.dumps(fields))
 
     assert (found.decision, found.golden, found.lineage.job) == (None, None, None)
+    assert (found.unknown, found.histograms) == (None, {})
+
+
+@pytest.mark.parametrize(("value", "place"), [(0.5, 0), (0.9, 1), (1.0, 1), (1.1, 2), (9.0, 2)])
+def test_a_bin_begins_at_its_edge(manifest: Manifest, value: float, place: int) -> None:
+    assert manifest.histograms["familiarity"].bin_of(value) == place
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "\0", b"\xff"])

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -140,6 +141,19 @@ def test_a_stopped_worker_puts_its_job_back(jobs: Jobs, tmp_path: Path, number: 
         assert not Worker(jobs, wait_for_ever, tmp_path).work()
 
     assert (jobs.get(job.id).status, jobs.get(job.id).attempts) == (Status.QUEUED, 0)
+
+
+def test_a_stop_that_comes_just_when_a_job_has_ended_leaves_no_heart_behind(
+    jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would end the whole process some seconds later."""
+    job = jobs.submit({})
+    monkeypatch.setattr(module.Heart, "__exit__", lambda heart, *_: os.kill(os.getpid(), signal.SIGTERM))
+
+    Worker(jobs, succeed, tmp_path).work()
+
+    assert jobs.get(job.id).status == Status.SUCCEEDED
+    assert "heart" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_job_that_comes_just_when_its_worker_is_stopped_goes_back(database: Database, tmp_path: Path) -> None:

@@ -1,0 +1,96 @@
+"""The numbers to watch, on a page for Prometheus: what others count, put together when somebody asks."""
+
+from collections.abc import Iterable, Iterator
+
+from anyio import CapacityLimiter, to_thread
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from app.metrics_families import counter, counters, gauge, gauges, histograms
+from app.metrics_jobs import JobNumbers
+from app.metrics_requests import Requests
+from app.predictor import Predictor
+from app.room import Room
+from catdog import __version__
+
+
+class Metrics(Collector):
+    """Costs nothing until the page is asked for."""
+
+    def __init__(self, requests: Requests, predictor: Predictor, receiving: Room, jobs: JobNumbers) -> None:
+        self._requests = requests
+        self._predictor = predictor
+        self._receiving = receiving
+        self._jobs = jobs
+        self._of_jobs: Iterable[Metric] = ()
+        self._thread = CapacityLimiter(1)
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    async def page(self, accept: str) -> tuple[bytes, str]:
+        """The page in the format of that `Accept` header, and its media type."""
+        encode, media_type = choose_encoder(accept)
+        self._of_jobs = list(await self._jobs.families())
+        return await to_thread.run_sync(encode, self._registry, limiter=self._thread), media_type
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: what there is, is only known when it is asked for."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        yield gauges("catdog_build_info", "1 for the version of the service.", {(__version__,): 1}, "version")
+        yield from self._requests.families()
+        yield from self._of_queue()
+        yield from self._of_model()
+        yield from self._of_jobs
+
+    def _of_queue(self) -> Iterator[Metric]:
+        measured, room, receiving = self._predictor.measurements, self._predictor.room, self._receiving
+        phases = {
+            "read": self._requests.read,
+            "decode": measured.decode_seconds,
+            "queue": measured.queue_seconds,
+            "infer": measured.infer_seconds,
+        }
+        reasons = {
+            **self._requests.problems.copy(),
+            "overloaded": room.refused + receiving.refused,
+            "expired": measured.expired,
+            "client-gone": measured.abandoned,
+        }
+        yield counters(
+            "catdog_rejections",
+            "Requests and photos without the answer that they asked for, by the problem: the end of its type.",
+            {(name,): count for name, count in reasons.items()},
+            "reason",
+        )
+        yield histograms(
+            "catdog_phase_duration_seconds",
+            "Of requests with photos: reading the body. Of each photo: decoding it, its waits, inference of its batch.",
+            {(name,): histogram for name, histogram in phases.items()},
+            "phase",
+        )
+        yield histograms("catdog_batch_photos", "Photos that were inferred together.", {(): measured.batch_sizes})
+        yield counter("catdog_photos_answered", "Photos that were answered.", measured.answered)
+        yield counter("catdog_photos_cached", "Of these, the ones that were known from before.", measured.cached)
+        yield gauge("catdog_queue_photos", "Photos that were admitted and have no answer yet.", room.taken)
+        yield gauge("catdog_queue_limit_photos", "How many there may be; more are refused.", room.limit)
+        yield gauge("catdog_uploads", "Requests whose bodies are being received.", receiving.taken)
+        yield gauge("catdog_uploads_limit", "How many there may be; more are refused.", receiving.limit)
+
+    def _of_model(self) -> Iterator[Metric]:
+        champion = self._predictor.serving
+        version = champion.manifest.version if champion else None
+        about = {(str(version), champion.engine.precision): 1.0} if champion else {}
+        yield gauge("catdog_ready", "1 where a version is loaded and has answered once.", champion is not None)
+        yield gauge("catdog_champion_version", "The version in service.", version)
+        yield gauges("catdog_champion_info", "1 for the version in service.", about, "version", "precision")
+        yield gauge(
+            "catdog_champion_stale",
+            "1 where the version in service isn't the store's champion, because that can't be loaded.",
+            champion is not None and self._predictor.problem is not None,
+        )
+        yield counter("catdog_swaps", "Versions that took over from another since the start.", self._predictor.swaps)

@@ -1,0 +1,103 @@
+// The service's addresses. Keys go into a header and never into an address.
+
+import { authorization, key, obtain } from "./key.js";
+
+const UNREACHABLE = "The service doesn’t answer. Is it running?";
+const KEYS = { admin: "This changes something, so it needs the admin key.", predict: "This service asks for a key." };
+const AGAIN_MILLISECONDS = 1000; // until a stream that broke is asked for again
+
+// Something that the service refused: its message says why, `status` and `type` are the problem's.
+export class Refused extends Error {
+  constructor(message, status = 0, type = "") {
+    super(message);
+    this.status = status;
+    this.type = type;
+  }
+}
+
+export const get = (path) => json(path);
+export const post = (path, body) => json(path, { method: "POST", body });
+export const remove = (path) => json(path, { method: "DELETE" });
+
+export function postJSON(path, value) {
+  return json(path, { method: "POST", body: JSON.stringify(value), headers: { "Content-Type": "application/json" } });
+}
+
+// A picture that may need the key, as an address for an image: `revoke` it once it is shown.
+export async function picture(path) {
+  const response = await send(path);
+  return URL.createObjectURL(await response.blob());
+}
+
+async function json(path, options) {
+  const response = await send(path, options);
+  return response.status === 204 ? null : response.json();
+}
+
+export async function send(path, options = {}) {
+  const known = key();
+  const response = await reach(path, options, known);
+  if (response.ok) return response;
+  const problem = await response.json().catch(() => ({}));
+  if (response.status === 401 && (await another(known, problem))) return send(path, options);
+  const detail = problem.detail ?? problem.error ?? `the service answered ${response.status}`;
+  throw new Refused(sentence(detail), response.status, problem.type);
+}
+
+async function reach(path, options, known) {
+  const headers = new Headers(options.headers);
+  if (known) headers.set("Authorization", authorization(known));
+  try {
+    return await fetch(path, { ...options, headers });
+  } catch (error) {
+    throw error.name === "AbortError" ? error : new Refused(UNREACHABLE);
+  }
+}
+
+// Whether there is another key than the one that was refused.
+async function another(refused, problem) {
+  if (key() !== null && key() !== refused) return true; // given meanwhile
+  const kind = /\badmin\b/.test(problem.detail) ? "admin" : "predict";
+  if ((await obtain(refused === null ? KEYS[kind] : `That key isn’t the one. ${KEYS[kind]}`)) !== null) return true;
+  throw new Refused("Nothing was done: it needs a key, and none was given.", 401);
+}
+
+function sentence(text) {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+}
+
+// Server-sent events from their beginning: {id, kind, data} each. By fetch, because EventSource sends no key.
+// A stream that breaks is asked for again behind its last event, until one ends that brought what `isLast`.
+export async function* events(path, isLast, signal) {
+  let last = 0;
+  let isOver = false;
+  while (!signal.aborted && !isOver) {
+    try {
+      const response = await send(path, { signal, headers: { "Last-Event-ID": String(last) } });
+      for await (const event of parsed(response.body)) {
+        last = event.id;
+        isOver ||= isLast(event);
+        yield event;
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof Refused && error.status) throw error; // else the connection broke
+    }
+    if (!isOver) await new Promise((resolve) => setTimeout(resolve, AGAIN_MILLISECONDS));
+  }
+}
+
+async function* parsed(stream) {
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const blocks = (rest + value).split("\n\n");
+    rest = blocks.pop();
+    for (const block of blocks) {
+      const fields = Object.fromEntries(block.split("\n").map((line) => line.split(/: (.*)/s)));
+      if (fields.data) yield { id: Number(fields.id), kind: fields.event, data: JSON.parse(fields.data) };
+    }
+  }
+}

@@ -1,0 +1,45 @@
+// The version in service, and whoever wants to know that it is another one.
+
+import { Refused, get } from "./api.js";
+import { byId } from "./dom.js";
+import { count, listed, percent } from "./numbers.js";
+
+const AGAIN_MILLISECONDS = 1000;
+const LOST_MILLISECONDS = 5000;
+
+const watchers = [];
+let serving = null;
+
+export const classes = () => serving?.classes ?? [];
+
+export function onChampion(tell) {
+  watchers.push(tell);
+  if (serving) tell(serving);
+}
+
+// Asks the service until it has one.
+export async function refresh() {
+  try {
+    show(await get("model"));
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    byId("champion").textContent = error.message;
+    if (error.status !== 401) setTimeout(refresh, error.status ? AGAIN_MILLISECONDS : LOST_MILLISECONDS);
+  }
+}
+
+// An answer came of this version.
+export function heardOf(version) {
+  if (version !== serving?.version) refresh();
+}
+
+export function show(model) {
+  serving = model;
+  byId("champion").textContent = `Version ${model.version} serves: ${listed(model.classes)}${howGood(model)}`;
+  watchers.forEach((tell) => tell(model));
+}
+
+function howGood(model) {
+  const metrics = model.metrics.test ?? model.metrics.validation;
+  return metrics ? `, right on ${percent(metrics.accuracy)} of ${count(metrics.photos)} photos` : "";
+}

@@ -1,0 +1,65 @@
+// Elements, made from text alone: nothing that a user or the service says is ever read as markup.
+
+export const byId = (id) => document.getElementById(id);
+
+// An element with attributes, listeners (`onclick`) and children: elements, or what is shown as text.
+export function el(tag, attributes = {}, ...children) {
+  return filled(document.createElement(tag), attributes, children);
+}
+
+export function svg(tag, attributes = {}, ...children) {
+  return filled(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+}
+
+function filled(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value != null) element.setAttribute(name, value);
+  }
+  element.append(...children.flat().filter((child) => child != null));
+  return element;
+}
+
+export function button(text, onclick, attributes = {}) {
+  return el("button", { type: "button", onclick, ...attributes }, text);
+}
+
+// What went wrong, in a box of its own.
+export function fault(error) {
+  return el("p", { class: "notice fault" }, prose(error.message));
+}
+
+// A text whose `names` are set as such.
+export function prose(text) {
+  return text.split("`").map((part, place) => (place % 2 ? el("code", {}, part) : part));
+}
+
+// Tells those who listen to the page.
+export function say(text) {
+  byId("said").textContent = text;
+}
+
+// While it lasts the button can't be pressed again. Focus stays on it, as it wouldn't on one that is disabled.
+export async function busy(pressed, work) {
+  if (pressed.getAttribute("aria-disabled") === "true") return undefined;
+  pressed.setAttribute("aria-disabled", "true");
+  try {
+    return await work();
+  } finally {
+    pressed.removeAttribute("aria-disabled");
+  }
+}
+
+// A table in a region that scrolls sideways where it is too wide; the first cell of a row is its header.
+export function table(caption, columns, rows) {
+  const heads = columns.map((name) => el("th", { scope: "col" }, name));
+  const body = rows.map(([first, ...rest]) =>
+    el("tr", {}, el("th", { scope: "row" }, first), rest.map((cell) => el("td", {}, cell))),
+  );
+  return el(
+    "div",
+    { class: "scrolls", role: "region", tabindex: "0", "aria-label": caption },
+    el("table", {}, el("caption", {}, caption), el("thead", {}, el("tr", {}, heads)), el("tbody", {}, body)),
+  );
+}

@@ -1,0 +1,68 @@
+// The key: asked for once, when something needs it, and kept by this tab alone.
+
+import { byId, el } from "./dom.js";
+
+const PLACE = "catdog-key";
+
+let asking = null;
+
+export const key = () => sessionStorage.getItem(PLACE);
+
+// Asks for the key, once for all that need it meanwhile; null where none is given.
+export function obtain(reason) {
+  asking ??= open(reason).finally(() => {
+    asking = null;
+  });
+  return asking;
+}
+
+// A header holds bytes, and the service reads these as UTF-8.
+export function authorization(given) {
+  return `Bearer ${String.fromCharCode(...new TextEncoder().encode(given))}`;
+}
+
+function open(reason) {
+  const input = el("input", { type: "password", autocomplete: "off", required: true });
+  const dialog = el("dialog", { "aria-labelledby": "key-heading" });
+  dialog.append(form(reason, input, (given) => dialog.close(given)));
+  document.body.append(dialog);
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue ? keep(input.value.trim()) : null);
+    });
+  });
+}
+
+function form(reason, input, close) {
+  const [file, setting] = ["data/admin.key", "CATDOG_ADMIN_KEY"].map((text) => el("code", {}, text));
+  const where = el("p", { class: "small" }, "It was made when the service first started, and is in ", file, " there");
+  where.append(", unless ", setting, " says another. This tab keeps it until it is closed.");
+  const buttons = [
+    el("button", { type: "submit", class: "first" }, "Go on"),
+    el("button", { type: "button", onclick: () => close("") }, "Cancel"),
+  ];
+  const made = el("form", {}, el("h2", { id: "key-heading" }, "The key, please"), el("p", {}, reason), where);
+  made.append(el("label", {}, "Key", input), el("p", { class: "buttons" }, buttons));
+  made.addEventListener("submit", (event) => {
+    event.preventDefault();
+    close("given");
+  });
+  return made;
+}
+
+function keep(given) {
+  sessionStorage.setItem(PLACE, given);
+  byId("forget-key").hidden = false;
+  return given;
+}
+
+export function setUp() {
+  byId("forget-key").hidden = key() === null;
+  byId("forget-key").addEventListener("click", () => {
+    sessionStorage.removeItem(PLACE);
+    byId("forget-key").hidden = true;
+    byId("main").focus();
+  });
+}

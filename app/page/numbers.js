@@ -1,0 +1,31 @@
+// Numbers as people read them.
+
+const whole = new Intl.NumberFormat("en");
+const decimals = new Intl.NumberFormat("en", { minimumFractionDigits: 3, maximumFractionDigits: 3 });
+const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+export const count = (number) => whole.format(number);
+export const loss = (nats) => decimals.format(nats);
+export const moment = (text) => moments.format(new Date(text));
+
+// "99.9%", and never 100% of what isn't quite.
+export function percent(share) {
+  const shown = (100 * share).toFixed(1);
+  if (shown === "100.0") return share === 1 ? "100%" : "> 99.9%";
+  return shown === "0.0" && share > 0 ? "< 0.1%" : `${shown}%`;
+}
+
+export function plural(number, noun) {
+  return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+export function duration(seconds) {
+  if (seconds < 90) return plural(Math.max(1, Math.round(seconds)), "second");
+  if (seconds < 5400) return plural(Math.round(seconds / 60), "minute");
+  return plural(Math.round(seconds / 3600), "hour");
+}
+
+// "cat", "cat or dog", "cat, dog or fish"
+export function listed(names, last = "or") {
+  return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} ${last} ${names.at(-1)}`;
+}

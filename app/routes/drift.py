@@ -1,0 +1,21 @@
+"""Whether the photos of late are like those that the model was made for."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.exceptions import RequestValidationError
+
+from app.access import reader
+from app.drift import HOURS
+from app.drift_schemas import Drift
+from app.errors import NotReady, Unauthorized
+from app.problems import documented
+from app.routes import TheChampion
+
+router = APIRouter(tags=["model"], dependencies=[Depends(reader)])
+
+
+@router.get("/drift", responses=documented(NotReady, Unauthorized, RequestValidationError))
+async def drift(champion: TheChampion, hours: Annotated[int, Query(ge=1, le=HOURS)] = 1) -> Drift:
+    """How far answers of the last hours have moved from those to the photos that validated the version in service."""
+    return Drift(model_version=champion.manifest.version, hours=hours, shifts=champion.drift.shifts(hours))

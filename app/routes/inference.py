@@ -1,0 +1,78 @@
+"""What both inference protocols do with a request, once its key is known to be right."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeVar
+
+from anyio import to_thread
+from fastapi import Depends, Path, Request
+from fastapi.exceptions import RequestValidationError
+
+from app import uploads
+from app.disconnects import unless_gone
+from app.errors import (
+    Expired,
+    InvalidInference,
+    ModelNotFound,
+    NotReady,
+    Overloaded,
+    TooLarge,
+    TooManyFiles,
+    TooSlow,
+    Unauthorized,
+    VersionNotLoaded,
+)
+from app.predictor import Predictor
+from app.routes import ThePredictor, TheSettings
+from app.schemas import Prediction
+from app.tensors import MODEL, Picture
+from catdog.errors import ImageError
+
+LOOKING = (Unauthorized, RequestValidationError, ModelNotFound, VersionNotLoaded, NotReady)
+ASKING = (*LOOKING, InvalidInference, TooLarge, TooManyFiles, TooSlow, Overloaded, Expired)
+
+ModelName = Annotated[str, Path(json_schema_extra={"enum": [MODEL]})]
+Asked = TypeVar("Asked")
+
+
+async def named(model: ModelName) -> None:
+    """Nothing, but ModelNotFound where an address names a model that isn't this service's."""
+    if model != MODEL:
+        raise ModelNotFound(model, MODEL)
+
+
+async def version(predictor: ThePredictor, model: ModelName, version: str = "") -> str:
+    """The version that an address names, empty for the champion; ModelNotFound, VersionNotLoaded, NotReady."""
+    await named(model)
+    predictor.loaded(version)
+    return version
+
+
+async def room(predictor: ThePredictor) -> None:
+    """Nothing, but Overloaded where one more picture has no room in the queue."""
+    predictor.check_room()
+
+
+TheVersion = Annotated[str, Depends(version)]
+
+
+async def read(request: Request, settings: TheSettings, reading: Callable[[bytes], Asked]) -> Asked:
+    """What a body asks for. It is read on a thread, and few at a time, for it may become much in memory."""
+    if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
+        raise InvalidInference(f"the Content-Encoding {encoding:.20} is not taken; send the body as it is")
+    body = await uploads.read_body(request, settings, settings.max_batch_bytes)
+    return await to_thread.run_sync(reading, body, limiter=request.app.state.parsing)
+
+
+async def predictions(
+    request: Request, predictor: Predictor, version: str, pictures: Sequence[Picture]
+) -> list[Prediction]:
+    """The answers of a version to all pictures of a request; where one can't be answered, none is."""
+    answers = await unless_gone(request, predictor.predict_each(pictures, predictor.loaded(version)))
+    found = []
+    for place, answer in enumerate(answers, 1):
+        if isinstance(answer, ImageError):
+            raise InvalidInference(f"picture {place} of {len(answers)}: {answer}") from answer
+        if isinstance(answer, Exception):
+            raise answer
+        found.append(answer)
+    return found

@@ -1,0 +1,33 @@
+"""When the shipped version calls a photo unknown: set anew, from photos that can't be shipped with it."""
+
+from pathlib import Path
+
+from catdog import durable
+from catdog.errors import DatasetError
+from catdog.manifest import Manifest, Unknown
+from catdog.store import SHIPPED, Store
+from catdog.version import MANIFEST
+from training import unknown
+from training.candidate import measured, outputs
+from training.dataset import Report
+from training.gate import Contender
+from training.requantize import photos_of
+
+
+def familiarize(store: Store, data: Path, neither: Path | None, cache: Path, report: Report) -> Unknown:
+    """Put into its manifest what the validation photos of `data` say, and how it does on photos of neither class.
+
+    In place, as `python -m training remember` does: it is done before the version ships. DatasetError where `data` is
+    of other classes, or most of its photos have no feature.
+    """
+    version = store.open(SHIPPED)
+    contender, photos = Contender.of(version), photos_of(version, data)
+    candidate = measured(contender, photos, outputs(contender.network, photos, cache, report))
+    if neither is not None:
+        candidate = candidate.beside(unknown.photos_of_neither(neither), cache, report)
+    if candidate.unknown is None:
+        raise DatasetError(f"the network makes nothing of the photos in {data}")
+    found = {"unknown": candidate.unknown, "histograms": candidate.histograms}
+    described = version.manifest.model_copy(update=found).to_json()
+    durable.replace_text(version.path / MANIFEST, Manifest.from_json(described).to_json())
+    return candidate.unknown
