@@ -45,6 +45,7 @@ class Metrics(Collector):
         yield from self._requests.families()
         yield from self._of_queue()
         yield from self._of_model()
+        yield from self._of_drift()
         yield from self._of_jobs
 
     def _of_queue(self) -> Iterator[Metric]:
@@ -94,3 +95,25 @@ class Metrics(Collector):
             champion is not None and self._predictor.problem is not None,
         )
         yield counter("catdog_swaps", "Versions that took over from another since the start.", self._predictor.swaps)
+
+    def _of_drift(self) -> Iterator[Metric]:
+        champion = self._predictor.serving
+        shifts = champion.drift.shifts() if champion else ()
+        yield gauges(
+            "catdog_drift_index",
+            "Population stability index of the last hour's answers against those to the validation photos.",
+            {(shift.measure,): shift.psi for shift in shifts if shift.psi is not None},
+            "measure",
+        )
+        yield gauges(
+            "catdog_drift_photos",
+            "Photos that it is of.",
+            {(shift.measure,): shift.photos for shift in shifts},
+            "measure",
+        )
+        yield gauges(
+            "catdog_drifted",
+            "1 where it is above 0.25, and above what chance gives so many photos.",
+            {(shift.measure,): shift.drifted for shift in shifts},
+            "measure",
+        )

@@ -10,6 +10,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from app import metrics_jobs
+from catdog.manifest import Histogram
 from tests.app.scraping import PROCESS, scrape
 from tests.app.service import ADMIN, publish
 from tests.app.test_queue import ask, ready
@@ -45,12 +46,14 @@ def expressions() -> list[str]:
 def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """Those of a page after some traffic, while something is trained."""
     folder = tmp_path_factory.mktemp("models")
-    publish(folder)
-    publish(folder, seed=8)
+    usual = {"probability": Histogram(edges=(0.75,), photos=(500, 500))}
+    publish(folder, histograms=usual)
+    publish(folder, seed=8, histograms=usual)
     with pytest.MonkeyPatch.context() as patch, ready(folder) as service:
         patch.setattr(metrics_jobs, "FRESH_SECONDS", 0.0)
         ask(service, 1)
         service.client.post("/models/2/promote", headers=ADMIN).raise_for_status()
+        ask(service, 2)
         jobs = service.app.state.retraining.jobs
         jobs.submit({"dataset": "pets"})
         said = {"phase": "fitting", "progress": 0.4, "seconds_left": 8.5, "epoch": 2, "epochs": 5}

@@ -18,13 +18,22 @@ export function setUp() {
 
 export async function open() {
   try {
-    ({ items } = await get(`review?limit=${MOST}`));
+    const found = await get(`review?limit=${MOST}`);
+    ({ items } = found);
     place = 0;
+    tell(found.drifted);
     await show();
   } catch (error) {
     const again = button("Try again", (event) => busy(event.currentTarget, open));
     byId("reviewed").replaceChildren(fault(error), el("p", { class: "buttons" }, again));
   }
+}
+
+// Whether other photos come of late than the version was made for.
+function tell(drifted) {
+  byId("drifted").hidden = !drifted.length;
+  byId("drifted").textContent =
+    "In the last hour other photos came than those that this version was tried on. Label some, and train it again.";
 }
 
 // The keys mean something only within the picture's box: elsewhere they belong to the browser and to screen readers.

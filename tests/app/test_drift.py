@@ -10,6 +10,7 @@ from app.drift import HOURS, SLOT_SECONDS, Drift, index_by_chance, stability_ind
 from app.drift_schemas import Shift
 from app.schemas import Prediction
 from catdog.manifest import Histogram
+from tests.app.scraping import scrape
 from tests.app.service import ADMIN, encoded, publish, serving
 from tests.app.test_problems import check
 from tests.waiting import until
@@ -156,3 +157,18 @@ def test_a_version_without_histograms_knows_of_no_drift(tmp_path: Path) -> None:
         until(lambda: service.client.get("/health/ready").is_success)
 
         assert service.client.get("/drift").json() == {"model_version": 1, "hours": 1, "shifts": []}
+
+
+def test_drift_is_among_the_numbers_to_watch(tmp_path: Path) -> None:
+    publish(tmp_path, histograms={"probability": Histogram(edges=(2.0,), photos=(1, 10_000))})
+    with serving(tmp_path) as service:
+        until(lambda: service.client.get("/health/ready").is_success)
+        assert scrape(service).find("catdog_drifted", measure="probability") == 0
+        for shade in range(3):
+            service.client.post("/predict", content=encoded(Image.new("L", (16, 16), shade), "PNG"))
+
+        page = scrape(service)
+
+    assert page.find("catdog_drifted", measure="probability") == 1
+    assert page.find("catdog_drift_photos", measure="probability") == 3
+    assert (page.find("catdog_drift_index", measure="probability") or 0) > 1

@@ -1,13 +1,16 @@
 """Review: a person labels what the model was least sure of, one key each."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from catdog.manifest import Histogram
 from tests.app.page.browsing import give_key, seen, visiting
-from tests.app.service import Service, encoded
+from tests.app.service import Service, encoded, publish, serving
+from tests.waiting import until
 
 pytestmark = pytest.mark.browser
 
@@ -90,3 +93,20 @@ def test_where_nothing_waits_that_is_said(page: Page, keeper: Service) -> None:
     page.get_by_role("button", name="Look for more").click()
 
     expect(seen(page, "Nothing to look at")).to_be_visible()
+
+
+def test_whoever_labels_is_told_that_other_photos_come_than_before(browser: Browser, tmp_path: Path) -> None:
+    publish(tmp_path, histograms={"probability": Histogram(edges=(2.0,), photos=(1, 10_000))})
+    with serving(tmp_path) as service:
+        until(lambda: service.client.get("/health/ready").is_success)
+        with visiting(browser, service.app.state.settings.address) as page:
+            page.get_by_role("link", name="Review").click()
+            give_key(page)
+            expect(seen(page, "Nothing to look at")).to_be_visible()
+            expect(seen(page, "In the last hour other photos came")).to_be_hidden()
+            for shade in range(PHOTOS):
+                service.client.post("/predict", content=encoded(Image.new("L", (16, 16), 80 * shade), "PNG"))
+
+            page.get_by_role("button", name="Look for more").click()
+
+            expect(seen(page, "In the last hour other photos came")).to_be_visible()
