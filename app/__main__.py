@@ -62,7 +62,9 @@ def serve() -> None:
 
 def _assembled(settings: Settings) -> "Server":
     """Imports take most of a start: so the port is open before, and the model is loaded beside the longer ones."""
-    from app import engine_choice
+    from app import engine_choice, memory
+
+    memory.share_arenas()
     from app.succession import Succession
 
     if settings.engine == "auto":

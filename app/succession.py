@@ -1,6 +1,5 @@
 """Versions taking over from each other: whoever moves the store's pointer, the service follows it."""
 
-import ctypes
 import gc
 import logging
 import weakref
@@ -11,6 +10,7 @@ from time import monotonic
 import anyio
 from anyio import CapacityLimiter, to_thread
 
+from app import memory
 from app.loading import load, read
 from app.predictor import Champion, Predictor
 from app.priority import step_aside
@@ -186,12 +186,8 @@ class Succession:
         self._logged = reason
 
     def _give_memory_back(self) -> None:
-        """Have the C library return what it only keeps, once the last request on the version before has ended.
-
-        glibc kept 59 MB after loading the full width.
-        """
+        """What loading took and is needed no longer, once the last request on the version before has ended."""
         if self._trimmed or (self._left is not None and self._left() is not None):
             return
         self._trimmed = True
-        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
-            trim(0)
+        memory.give_back(self._settings.models_dir.resolve())
