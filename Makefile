@@ -34,14 +34,16 @@ trainer: $(VENV)/.train
 train: $(VENV)/.train
 	$(BIN)/python -m training train --data "$(DATA)" $(OPTIONS)
 
+# The trainer's tests in a process of their own: what TensorFlow leaves behind is none of the service's.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore tests/training
+	$(BIN)/python -m pytest tests/training
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check $(PACKAGES)
 	$(BIN)/ruff check $(PACKAGES)
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(MAKE) test
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from training.batches import Batches
 from training.config import Config, Stage
+from training.ctrl_c import CtrlC
 from training.dataset import Labelled
 from training.progress import Observer
 
@@ -146,12 +147,13 @@ class Fit:
             self._checkpoint.restore(self._model)
         progress = Progress(self._config.stages, len(self._train.labels), self._observer)
         first = 0  # epoch of the stage
-        for stage in self._config.stages:
-            begin = max(first, len(self._checkpoint.history))
-            end = first + stage.epochs
-            if begin < end:
-                self._fit(stage, first, begin, progress)
-            first = end
+        with CtrlC() as ctrl_c:
+            for stage in self._config.stages:
+                begin = max(first, len(self._checkpoint.history))
+                end = first + stage.epochs
+                if begin < end:
+                    self._fit(stage, first, begin, [progress, ctrl_c])
+                first = end
         self._model.load_weights(self._checkpoint.best)
         return self._checkpoint.history
 
@@ -191,7 +193,7 @@ class Fit:
         patience = self._config.patience
         return [best] if patience is None else [best, Patience(patience, losses)]
 
-    def _fit(self, stage: Stage, first: int, begin: int, progress: Progress) -> None:
+    def _fit(self, stage: Stage, first: int, begin: int, watching: Sequence[Callback]) -> None:
         batches = Batches(
             self._train.photos,
             self._train.labels,
@@ -212,7 +214,7 @@ class Fit:
             validation_batch_size=stage.batch_size,
             initial_epoch=begin,
             epochs=first + stage.epochs,
-            callbacks=[*keepers, self._checkpoint, progress],  # an epoch is told of when it is kept
+            callbacks=[*keepers, self._checkpoint, *watching],  # an epoch is told of when it is kept
             shuffle=False,  # of whole batches, by a chance that no seed governs
             verbose=0,
         )
