@@ -1,6 +1,5 @@
 """`python -m app` serves, with the settings of the environment."""
 
-import logging
 import signal
 import sys
 from argparse import ArgumentParser
@@ -67,11 +66,7 @@ def _assembled(settings: Settings) -> "Server":
     memory.share_arenas()
     from app.succession import Succession
 
-    if settings.engine == "auto":
-        choice = engine_choice.choose(settings)
-        settings = settings.model_copy(update={"engine": choice.engine})
-        where = "a GPU, with Keras" if choice.engine == "keras" else "the processor, with OpenVINO"
-        logging.getLogger(__name__).info("the network runs on %s: %s", where, choice.reason)
+    settings = engine_choice.settled(settings)
     succession = Succession(settings)
     succession.begin()
     from app.main import create_app

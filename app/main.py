@@ -41,7 +41,7 @@ def create_app(settings: Settings, succession: Succession | None = None) -> Fast
 
     SettingsError where it can't have a key or its engine, or nothing can be done with its database's URL.
     """
-    settings = settings.model_copy(update={"engine": engine_choice.choose(settings).engine})
+    settings = engine_choice.settled(settings)
     app = FastAPI(
         title="catdog",
         version=__version__,

@@ -75,8 +75,8 @@ class Predictor:
         self._batching = Batching(settings)
         self._cache = AnswerCache(settings.cache_items)
         self.serving: Champion | None = None
-        self.beside: dict[int, Champion] = {}  # loaded on request, by number; replaced, never changed
         self.problem: str | None = None  # why that isn't the store's champion
+        self.beside: dict[int, Champion] = {}  # loaded on request, by number; replaced, never changed
         self.swaps = 0  # from one version to another
         self.is_leaving = False  # the service is about to end
 
@@ -143,8 +143,9 @@ class Predictor:
     async def explain(self, photo: bytes, drawn: bool) -> ExplainedPrediction:
         """What `predict` says and where that is seen, as a picture as well if it is to be `drawn`.
 
-        After `check_explains`.
+        Raises what `predict` and `check_explains` do.
         """
+        self.check_explains()
         champion = self.champion
         engine = ExplainingEngine(champion.engine)
 

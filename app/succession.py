@@ -121,7 +121,6 @@ class Succession:
     def _load_beside(self, version: int) -> Champion:
         loaded = self._loaded(version)
         self.predictor.beside = {**self.predictor.beside, version: loaded}
-        self._trimmed = False
         return loaded
 
     def _unload(self, version: int | None) -> int:
@@ -152,8 +151,11 @@ class Succession:
         opened = self._store.open(version)
         # Compiled on this thread, which steps aside for nobody: those that OpenVINO makes then inherit its priority,
         # and infer ever after.
-        found = self._reader.submit(read, opened, self._settings).result()
-        return load(opened, found, self._settings, self.predictor.serving)
+        try:
+            found = self._reader.submit(read, opened, self._settings).result()
+            return load(opened, found, self._settings, self.predictor.serving)
+        finally:
+            self._trimmed = False  # only now: while it is loaded there is nothing to be given back yet
 
     def _take_over(self, champion: Champion) -> None:
         """Swap one reference."""
@@ -162,7 +164,6 @@ class Succession:
         if champion is old:
             return
         self.predictor.swap(champion)
-        self._trimmed = False
         if old is None:
             gc.freeze()  # else each full collection looks at all that lives as long as the service: a pause for all
         if old is not None and champion.is_on_the_graph_of(old):
@@ -170,7 +171,7 @@ class Succession:
             self._left = None
         else:
             self._heads = {}
-            self._left = weakref.ref(old) if old else None
+            self._left, self._trimmed = weakref.ref(old) if old else None, False
         logger.info("%s serves %s", self._settings.address, champion)
 
     def _tell(self, error: Exception) -> None:

@@ -7,9 +7,9 @@ from time import monotonic
 PATIENCE_SECONDS = 60  # what a busy machine may take for anything here
 
 
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for the condition, and fail where it doesn't come true."""
-    deadline = monotonic() + PATIENCE_SECONDS
+def until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS, every: float = 0.005) -> None:
+    """Wait for the condition, looked at every so many seconds, and fail where it doesn't come true."""
+    deadline = monotonic() + seconds
     while not condition():
         assert monotonic() < deadline, "it never happened"
-        threading.Event().wait(0.005)
+        threading.Event().wait(every)

@@ -66,6 +66,17 @@ def _parser() -> ArgumentParser:
     )
     quantize.set_defaults(run=commands.quantize)
 
+    measured = _add_measuring_commands(of)
+    for command in (quantize, *measured):
+        command.add_argument("--version", type=int, metavar="N", help="default: the champion")
+
+    _add_store_commands(of)
+    _add_service_commands(of, settings)
+    return parser
+
+
+def _add_measuring_commands(of: Any) -> tuple[ArgumentParser, ...]:
+    """What looks at versions; returns those commands that any version can be given to."""
     evaluate = of.add_parser("evaluate", help="measure a version on a folder of photos")
     evaluate.add_argument("--data", type=Path, required=True, metavar="DIR", help="photos, as for train")
     evaluate.add_argument("--split", help="train, validation or test (default: test, else validation)")
@@ -86,12 +97,7 @@ def _parser() -> ArgumentParser:
 
     summary = of.add_parser("summary", help="show the layers of a version's network")
     summary.set_defaults(run=commands.summary)
-    for command in (quantize, evaluate, summary):
-        command.add_argument("--version", type=int, metavar="N", help="default: the champion")
-
-    _add_store_commands(of)
-    _add_service_commands(of, settings)
-    return parser
+    return evaluate, summary
 
 
 def _add_store_commands(of: Any) -> None:

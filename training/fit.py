@@ -11,8 +11,8 @@ from keras.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from numpy.typing import NDArray
 
 from training.batches import Batches
+from training.between_batches import BetweenBatches
 from training.config import Config, Stage
-from training.ctrl_c import CtrlC
 from training.dataset import Labelled
 from training.progress import Observer
 
@@ -147,12 +147,12 @@ class Fit:
             self._checkpoint.restore(self._model)
         progress = Progress(self._config.stages, len(self._train.labels), self._observer)
         first = 0  # epoch of the stage
-        with CtrlC() as ctrl_c:
+        with BetweenBatches() as signals:
             for stage in self._config.stages:
                 begin = max(first, len(self._checkpoint.history))
                 end = first + stage.epochs
                 if begin < end:
-                    self._fit(stage, first, begin, [progress, ctrl_c])
+                    self._fit(stage, first, begin, [progress, signals])
                 first = end
         self._model.load_weights(self._checkpoint.best)
         return self._checkpoint.history

@@ -23,7 +23,7 @@ def test_it_says_what_would_be_run_and_why(models_dir: Path, tmp_path: Path) -> 
 
     assert found["versions"].startswith(f"catdog {__version__}, Python 3.")
     assert "openvino " in found["versions"]
-    assert found["engine"] == "openvino: CATDOG_ENGINE says so"
+    assert found["engine"] == "openvino: that is the default; CATDOG_ENGINE=auto looks for a GPU"
     assert re.fullmatch(r"\d+: as many cores as this process may use, of \d+", found["threads"])
     assert found["model"].startswith("version 1 (cat, dog; ")
     assert found["model"].endswith("which holds: 1")

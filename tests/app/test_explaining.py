@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app import uploads
 from app.explaining import heat_map
 from app.schemas import Prediction
 from catdog import images
@@ -104,6 +105,23 @@ def test_a_classic_head_cannot_be_explained(exact: Service, jpeg: bytes) -> None
     try:
         check(exact.client.post("/predict?explain=true", files={"file": jpeg}), "not-explainable", 409)
         assert "explanation" not in ask(exact, jpeg)
+    finally:
+        exact.predictor.swap(champion)
+
+
+def test_a_classic_head_that_came_during_the_upload_says_that_it_cannot_be_explained(
+    exact: Service, jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    champion, read = exact.predictor.champion, uploads.read_photo
+    classic = champion.manifest.model_copy(update={"head": "classic"})
+
+    async def promoted_meanwhile(*asked: Any) -> bytes:
+        exact.predictor.swap(replace(champion, manifest=classic))
+        return await read(*asked)
+
+    monkeypatch.setattr(uploads, "read_photo", promoted_meanwhile)
+    try:
+        check(exact.client.post("/predict?explain=true", files={"file": jpeg}), "not-explainable", 409)
     finally:
         exact.predictor.swap(champion)
 

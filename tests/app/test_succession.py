@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app import batching, succession
+from app import batching, memory, succession
 from app.loading import load, read
 from app.settings import Settings
 from app.succession import Succession
@@ -452,3 +452,18 @@ def test_an_early_begin_that_fails_is_told_once_the_service_is_there(tmp_path: P
 
     assert early.predictor.serving is None
     assert "no version is in service" in str(early.predictor.problem)
+
+
+def test_what_a_load_took_that_failed_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_back = threading.Semaphore(0)
+    publish(tmp_path)
+    publish(tmp_path, seed=8)
+    with ready(tmp_path) as service:
+        until(lambda: service.app.state.succession._trimmed)
+        monkeypatch.setattr(memory, "give_back", lambda _: given_back.release())
+        weights_path = Store(tmp_path).open(2).weights_path
+        weights_path.write_bytes(b"not what it was")
+
+        assert promote(service, 2).status_code == 409
+
+        assert given_back.acquire(timeout=PATIENCE_SECONDS)

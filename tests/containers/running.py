@@ -20,9 +20,9 @@ from tests.photos import draw_set
 from tests.test_readme import DOCKER
 from tests.waiting import until
 
-MIB = 2**20
 SERVE_BYTES = 450 * 10**6
 READY_SECONDS = 5.0
+TRAINING_SECONDS = 240
 STOPS = 20
 WRITABLE = ("/srv/catdog/data", "/srv/catdog/models", "/tmp")  # noqa: S108  # in the container
 
@@ -61,8 +61,11 @@ def inside(service: str, *command: str, check: bool = True) -> str:
     return docker("exec", container(service), *command, check=check)
 
 
-def is_running(service: str) -> bool:
-    return bool(inspected(service)["State"]["Running"])
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url).is_success
+    except httpx.TransportError:
+        return False
 
 
 class Service:
@@ -75,10 +78,7 @@ class Service:
         self.admin = {"Authorization": f"Bearer {key}"}
 
     def is_ready(self) -> bool:
-        try:
-            return self.client.get("/health/ready").is_success
-        except httpx.TransportError:
-            return False
+        return answers(f"{self.url}/health/ready")
 
     def predict(self, photo: bytes) -> httpx.Response:
         return self.client.post("/predict", content=photo, headers={"Content-Type": "image/png"})
@@ -91,16 +91,12 @@ class Service:
     def job(self, job: str) -> Any:
         return self.client.get(f"/retrain/{job}").json()
 
+    def becomes(self, job: str, *statuses: str) -> None:
+        until(lambda: self.job(job)["status"] in statuses, seconds=TRAINING_SECONDS, every=0.1)
+
     def ends(self, job: str) -> Any:
-        until_ended(lambda: self.job(job)["status"] in ("succeeded", "failed", "cancelled"))
+        self.becomes(job, "succeeded", "failed", "cancelled")
         return self.job(job)
-
-
-def until_ended(condition: Any, seconds: float = 240) -> None:
-    deadline = monotonic() + seconds
-    while not condition():
-        assert monotonic() < deadline, "it never happened"
-        Event().wait(0.1)
 
 
 @pytest.fixture(scope="session")
@@ -204,13 +200,6 @@ def test_the_serving_image_is_small_and_soon_ready(tmp_path: Path) -> None:
         docker("rm", "--force", alone)
 
 
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url).is_success
-    except httpx.TransportError:
-        return False
-
-
 def test_a_training_asked_for_over_http_puts_a_new_version_into_service(
     service: Service, pets: None, photo: bytes
 ) -> None:
@@ -234,7 +223,7 @@ def test_a_restart_keeps_versions_jobs_and_pictures(service: Service) -> None:
 
 def test_a_job_whose_trainer_is_killed_is_run_again_and_ends(service: Service, pets: None) -> None:
     job = service.retrain(strategy="finetune", epochs=1, promote="never")
-    until_ended(lambda: service.job(job)["status"] == "running")
+    service.becomes(job, "running")
 
     docker("kill", container("trainer"))
     docker("start", container("trainer"))
@@ -246,7 +235,7 @@ def test_a_job_whose_trainer_is_killed_is_run_again_and_ends(service: Service, p
 
 def test_a_trainer_that_is_stopped_puts_its_job_back(service: Service, pets: None) -> None:
     job = service.retrain(strategy="finetune", epochs=5, promote="never")
-    until_ended(lambda: service.job(job)["status"] == "running")
+    service.becomes(job, "running")
 
     docker("stop", "--time", "20", container("trainer"))
 
