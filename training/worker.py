@@ -73,9 +73,11 @@ class Worker:
                 raise
             if heart is not None:
                 heart.end()  # which the interruption may have cut short; it comes only once
-            _settle(lease, interrupted.reason)
-        _say(f"job {lease.job.id}: {self._jobs.get(lease.job.id).status}")
-        tracing.tell(self._jobs, lease.job.id)
+            if not self._jobs.get(lease.job.id).status.is_final:
+                _settle(lease, interrupted.reason)
+        with self._interruptions.shielded():  # how a job ended is told, whatever is asked right then
+            _say(f"job {lease.job.id}: {self._jobs.get(lease.job.id).status}")
+            tracing.tell(self._jobs, lease.job.id)
         return True
 
     def _claim(self) -> Lease | None:

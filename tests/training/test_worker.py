@@ -16,7 +16,7 @@ import pytest
 
 from catdog.database import Database
 from catdog.errors import DatasetError
-from catdog.jobs import ATTEMPTS, Jobs, Lease, Status, log_file
+from catdog.jobs import ATTEMPTS, Job, Jobs, Lease, Status, log_file
 from tests.waiting import PATIENCE_SECONDS, until
 from training import worker as module
 from training.interruptions import Interrupted, Interruptions, Reason
@@ -238,6 +238,43 @@ worker.Worker(Jobs(Database({database_url!r})), deaf, Path({str(tmp_path)!r})).w
         assert process.wait(PATIENCE_SECONDS) == 0
 
     assert jobs.get(job.id).status is Status.CANCELLED
+
+
+class StoppedWhenAsked(Jobs):
+    """The worker is asked to stop right when it asks how a job ended."""
+
+    def get(self, id: str) -> Job:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return super().get(id)
+
+
+def test_a_job_that_ends_while_the_worker_is_stopped_has_ended(
+    database: Database, jobs: Jobs, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    job = jobs.submit({})
+
+    work(StoppedWhenAsked(database), succeed, tmp_path)
+
+    assert told(capfd) == [f"job {job.id} begins, attempt 1", f"job {job.id}: succeeded", "the worker ends"]
+
+
+def test_a_stop_behind_the_end_of_a_job_takes_nothing_back(
+    jobs: Jobs, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    job = jobs.submit({})
+
+    def run(lease: Lease, interruptions: Interruptions) -> None:
+        succeed(lease, interruptions)
+        os.kill(os.getpid(), signal.SIGTERM)
+        wait_for_ever(lease, interruptions)
+
+    work(jobs, run, tmp_path)
+
+    assert told(capfd) == [f"job {job.id} begins, attempt 1", f"job {job.id}: succeeded", "the worker ends"]
+
+
+def told(capfd: pytest.CaptureFixture[str]) -> list[str]:
+    return [line.removeprefix("catdog worker: ") for line in capfd.readouterr().err.splitlines()]
 
 
 def test_a_step_that_counts_is_taken_whole() -> None:
