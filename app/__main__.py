@@ -6,12 +6,14 @@ from argparse import ArgumentParser
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from app import logs
-from app.listening import listen
-from app.settings import Settings, SettingsError, read_settings
+from app import imports
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from uvicorn import Server
+
+    from app.settings import Settings
 
 WRONG_SETTINGS = 2  # exit status
 
@@ -34,6 +36,7 @@ def main() -> None:
 
 def _examine() -> int:
     from app import doctor
+    from app.settings import SettingsError, read_settings
 
     try:
         return doctor.main(read_settings())
@@ -46,21 +49,30 @@ def serve() -> None:
     """Serve until SIGTERM or Ctrl-C; accepted requests still finish, and the exit status is 0."""
     for number in (signal.SIGTERM, signal.SIGINT):  # the server drains first, then raises the signal again
         signal.signal(number, _leave)
+    with imports.shortened():
+        server, listener = _prepared()
+    server.run(sockets=[listener])
+
+
+def _prepared() -> tuple["Server", "socket"]:
+    """Imports take most of a start: so the port is open before the longer ones, and the model is loaded beside them."""
+    from app import logs
+    from app.listening import listen
+    from app.settings import SettingsError, read_settings
+
     try:
         given = read_settings()
         logs.begin(given.log_format)
         listener, settings = listen(given)
-        running = _assembled(settings)
+        return _assembled(settings), listener
     except SettingsError as error:
         sys.stderr.write(f"catdog can't start: {error}\n")
         sys.exit(WRONG_SETTINGS)
     except OSError as error:
         sys.exit(f"catdog can't listen there: {error}")
-    running.run(sockets=[listener])
 
 
-def _assembled(settings: Settings) -> "Server":
-    """Imports take most of a start: so the port is open before, and the model is loaded beside the longer ones."""
+def _assembled(settings: "Settings") -> "Server":
     from app import engine_choice, memory
 
     memory.share_arenas()

@@ -214,7 +214,7 @@ def test_serving_takes_little_memory(process: Process, jpeg: bytes) -> None:
 
 
 def test_serving_imports_nothing_of_training() -> None:
-    script = "import sys, app.__main__, catdog.engines.openvino; print(*{name.split('.')[0] for name in sys.modules})"
+    script = "import sys, app.main, catdog.engines.openvino; print(*{name.split('.')[0] for name in sys.modules})"
 
     imported = subprocess.check_output([sys.executable, "-c", script], cwd=ROOT, text=True).split()
 
