@@ -16,6 +16,7 @@ from app.settings import Settings, SettingsError
 from catdog import __version__, cores
 from catdog.database import Database
 from catdog.errors import DatabaseUnavailable, StoreError
+from catdog.manifest import Manifest
 from catdog.store import Store
 
 PACKAGES = (
@@ -116,8 +117,15 @@ def _why(champion: Champion, settings: Settings) -> str:
     speed = f"{where} is {'' if precision == 'bf16' else 'not '}quick in bfloat16"
     if settings.engine == "keras":
         return speed
-    not_int8 = quantization.reason if quantization else champion.manifest.unquantized or "it has no int8 graph"
-    return f"{not_int8}; {speed}"
+    return f"{_why_not_int8(champion.manifest)}; {speed}"
+
+
+def _why_not_int8(manifest: Manifest) -> str:
+    if manifest.quantization is None:
+        return manifest.unquantized or "it has no int8 graph"
+    if manifest.quantization.serves:
+        return "its int8 graph is damaged or gone"
+    return manifest.quantization.reason
 
 
 def _why_streams(settings: Settings) -> str:

@@ -25,6 +25,14 @@ from catdog.engines import Asked
 
 PREFIX = "CATDOG_"
 ENV_FILE = ".env"
+OF_COMPOSE = (  # what the compose files read of the same `.env`
+    "CATDOG_ADMIN_KEY_FILE",
+    "CATDOG_API_CPUS",
+    "CATDOG_API_MEMORY",
+    "CATDOG_PUBLISH",
+    "CATDOG_TRAINER_CPUS",
+    "CATDOG_TRAINER_MEMORY",
+)
 SECRETS = Path("/run/secrets")  # where containers find them, each in a file that is named like its variable
 MIB = 2**20
 GIB = 2**30
@@ -174,7 +182,7 @@ class Settings(BaseSettings):
 def read_settings() -> Settings:
     """Settings from the environment, `.env` and SECRETS, in this order; SettingsError, which names every wrong one."""
     try:
-        problems = [_unknown(name) for name in _given() if name not in variables()]
+        problems = [_unknown(name) for name in _given() if name not in (*variables(), *OF_COMPOSE)]
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"the file {ENV_FILE} can't be read: {error}") from error
     try:

@@ -30,6 +30,7 @@ def lineage(
     job: str | None,
 ) -> Lineage:
     """The record of a training that took `seconds`, of a data set of which it could read the photos in `used`."""
+    usable = cores.usable()
     return Lineage(
         command=command,
         recipe=recipe,
@@ -39,7 +40,7 @@ def lineage(
         dataset=manifest.Dataset(fingerprint=fingerprint, photos=used.counts()),
         seed=config.seed,
         seconds=round(seconds, 1),
-        hardware=f"{cores.usable()} cores of {processor()}",
+        hardware=f"{usable} core{'' if usable == 1 else 's'} of {processor()}",
         libraries=libraries((*LIBRARIES, *_backend())),
         notes=notes,
         config=json.loads(json.dumps(asdict(config))),

@@ -1,6 +1,7 @@
 """What `python -m app doctor` says."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from app import doctor
 from app.settings import Settings
 from catdog import __version__
+
+SHIPPED = Path(__file__).parents[2] / "models"
 
 
 def examined(is_well: bool = True, **settings: object) -> dict[str, str]:
@@ -42,11 +45,20 @@ def test_what_the_settings_say_is_given_as_the_reason(models_dir: Path, tmp_path
 
 
 def test_the_shipped_version_says_what_int8_costs(tmp_path: Path) -> None:
-    found = examined(models_dir=Path(__file__).parents[2] / "models", data_dir=tmp_path)
+    found = examined(models_dir=SHIPPED, data_dir=tmp_path)
 
     assert re.fullmatch(
         r"int8: of [\d,]+ validation photos it is right on \d\d\.\d\d%, in float32 on \d\d\.\d\d%", found["precision"]
     )
+
+
+def test_a_damaged_int8_graph_is_told(tmp_path: Path) -> None:
+    shutil.copytree(SHIPPED, tmp_path / "models")
+    (tmp_path / "models" / "1" / "int8.bin").write_bytes(b"")
+
+    found = examined(models_dir=tmp_path / "models", data_dir=tmp_path)
+
+    assert re.fullmatch(r"(bf16|f32): its int8 graph is damaged or gone; the processor is .*", found["precision"])
 
 
 def test_what_would_keep_it_from_serving_is_named(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -6,9 +7,10 @@ import pytest
 from pydantic import SecretStr
 
 from app.main import create_app
-from app.settings import Settings, SettingsError, read_settings, variables
+from app.settings import OF_COMPOSE, Settings, SettingsError, read_settings, variables
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
 
 
 @pytest.fixture(autouse=True)
@@ -110,6 +112,16 @@ def test_every_wrong_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -
 
     assert "CATDOG_PROT: there is no such setting; is CATDOG_PORT meant?" in str(caught.value)
     assert "CATDOG_THREADS=many: " in str(caught.value)
+
+
+def test_what_only_the_compose_files_read_may_stand_in_the_same_file() -> None:
+    files = "".join(file.read_text() for file in ROOT.glob("docker-compose*.yml"))
+    theirs = set(re.findall(r"\$\{(CATDOG_\w+)", files)) - set(variables())
+    Path(".env").write_text("".join(f"{name}=any\n" for name in theirs))
+
+    read_settings()
+
+    assert theirs == set(OF_COMPOSE)
 
 
 def test_settings_never_change() -> None:
