@@ -3,85 +3,87 @@
 import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import growth, photos, retraining, serving, serving_notes, systems, training, versions
 from benchmarks.client import Upload
-from benchmarks.limits import Overhead
 from benchmarks.machine import Machine
 from benchmarks.processes import ROOT, BenchmarkError
-from benchmarks.results import Results
+from benchmarks.results import DEFAULT, Results
 from catdog.errors import CatdogError
 from catdog.version import Version
 
 PARTS = ("serving", "training", "retraining")
-DEFAULT = ("serving", "training")  # retraining takes as long again as the training
 WIDENED = "the same widened to full width"
 STOPPED = 130  # exit status after Ctrl-C, as shells have it
 
 
 def main() -> int:
-    """Measure, write the results and print them; the exit status is 1 where something couldn't be measured."""
+    """Measure, and write and print the results after each part; the exit status is 1 where something can't be."""
     arguments = _parser().parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))  # so that what was started is ended then, too
     try:
         with TemporaryDirectory(prefix="catdog-benchmarks-") as folder:
-            results = _measure(arguments, Path(folder))
+            for results in _measure(arguments, Path(folder)):
+                page = results.write(arguments.results, arguments.parts)
+                print(f"\n{page.read_text('utf-8')}\nwritten to {page}", flush=True)
     except (BenchmarkError, CatdogError) as error:
         sys.stderr.write(f"benchmarks: {error}\n")
         return 1
     except KeyboardInterrupt:
         return STOPPED
-    page = results.write(arguments.results)
-    print(f"\n{page.read_text('utf-8')}\nwritten to {page}")
     return 0
 
 
-def _measure(arguments: Namespace, folder: Path) -> Results:
-    parts, machine, notes = arguments.parts, Machine.this(), list[str]()
+def _measure(arguments: Namespace, folder: Path) -> Iterator[Results]:
+    """What is known after each part: of a long run that ends early that is left."""
+    machine = Machine.this()
     shipped = versions.shipped(arguments.models, folder / "shipped")
     full = versions.widened(shipped, folder / "full-width")
-    served: Sequence[serving.Comparison] = ()
-    overheads: Sequence[Overhead] = ()
-    if "serving" in parts:
+    results = Results(machine, [])
+    if "serving" in arguments.parts:
         plan = serving.Plan(_uploads(), arguments.rounds, arguments.seconds, folder, systems.our_interpreter())
         served, overheads = serving.compare(serving.cases(shipped, full, machine.has_amx, plan), plan)
-        notes += serving_notes.notes(served, plan)
-    trained = None
-    grown: Sequence[growth.Step] = ()
-    if "training" in parts and _has_photos("Training", training.PHOTOS, notes):
-        trained = training.compare(shipped, training.PHOTOS, arguments.epochs, folder)
-        grown = growth.measure(shipped, folder)
-        notes.append(
-            "Training: whole commands, from start to end; the tutorial's way may stop"
-            f" {100 * training.TOLERANCE:g} points below our accuracy. Growth: the same with"
-            f" {growth.VALIDATION} photos to validate with, and one epoch of the tutorial's, which takes several."
-        )
-    retrained: Sequence[retraining.Retraining] = ()
-    if "retraining" in parts and _has_photos("Retraining", retraining.PHOTOS, notes):
-        retrained = _retraining(shipped, full, folder)
-        notes.append(
-            "Retraining: whole jobs, from the request to the end; predictions at a constant rate of half of what the"
-            " service can do, from the moment that each was due, percentiles as medians over windows of 5 s."
-        )
-    return Results(machine, notes, served, overheads, trained, grown, retrained)
+        results = replace(results, served=served, overheads=overheads, notes=[*serving_notes.notes(served, plan)])
+        yield results
+    if "training" in arguments.parts:
+        results = _training(results, shipped, arguments.epochs, folder)
+        yield results
+    if "retraining" in arguments.parts:
+        yield _retraining(results, shipped, full, folder)
 
 
-def _has_photos(part: str, folder: Path, notes: list[str]) -> bool:
-    """Whether the folder is there; else a note says so."""
-    if not folder.is_dir():
-        notes.append(f"{part} was skipped: it needs photos in ../{folder.relative_to(ROOT.parent)}.")
-    return folder.is_dir()
+def _training(results: Results, shipped: Version, epochs: int, folder: Path) -> Results:
+    if missing := _without_photos("Training", training.PHOTOS):
+        return results.noted(missing)
+    trained = training.compare(shipped, training.PHOTOS, epochs, folder)
+    return replace(results, trained=trained, grown=growth.measure(shipped, folder)).noted(
+        "Training: whole commands, from start to end; the tutorial's way may stop"
+        f" {100 * training.TOLERANCE:g} points below our accuracy. Growth: the same with"
+        f" {growth.VALIDATION} photos to validate with, and one epoch of the tutorial's, which takes several."
+    )
 
 
-def _retraining(shipped: Version, full: Version, folder: Path) -> list[retraining.Retraining]:
+def _retraining(results: Results, shipped: Version, full: Version, folder: Path) -> Results:
+    if missing := _without_photos("Retraining", retraining.PHOTOS):
+        return results.noted(missing)
     models = {f"version 1, width {shipped.manifest.width:g}": shipped, WIDENED: full}
-    return [
+    retrained = [
         retraining.measure(name, version, _uploads(), folder / f"retraining-{number}")
         for number, (name, version) in enumerate(models.items())
     ]
+    return replace(results, retrained=retrained).noted(
+        "Retraining: whole jobs, from the request to the end; predictions at a constant rate of half of what the"
+        " service can do, from the moment that each was due, percentiles as medians over windows of 5 s."
+    )
+
+
+def _without_photos(part: str, folder: Path) -> str | None:
+    """The note that says so where the part's photos aren't there."""
+    return None if folder.is_dir() else f"{part} was skipped: it needs photos in ../{folder.relative_to(ROOT.parent)}."
 
 
 def _uploads() -> list[Upload]:

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from benchmarks import growth, pages, plot, retraining, serving, training
 from benchmarks.limits import Overhead
@@ -12,6 +12,8 @@ from benchmarks.machine import Machine
 from benchmarks.rounds import Latency, Round
 from benchmarks.serving_pages import served
 from benchmarks.targets import targets
+
+DEFAULT = ("serving", "training")  # parts of the usual run; retraining takes as long again as the training
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,16 @@ class Results:
     grown: Sequence[growth.Step] = ()
     retrained: Sequence[retraining.Retraining] = ()
 
-    def write(self, folder: Path) -> Path:
-        """Write everything below `folder`, named by day, processor and parts; returns the Markdown file."""
+    def noted(self, note: str) -> Self:
+        return replace(self, notes=[*self.notes, note])
+
+    def write(self, folder: Path, parts: Sequence[str]) -> Path:
+        """Write everything below `folder`, named by day, processor and parts; returns the Markdown file.
+
+        `parts` are those of the run; of few it replaces no file of more.
+        """
         folder.mkdir(parents=True, exist_ok=True)
-        base = folder / "-".join([self.machine.slug, *self._parts()])
+        base = folder / "-".join([self.machine.slug, *(() if tuple(parts) == DEFAULT else parts)])
         plotted = base.with_name(f"{base.name}.png") if self.served else None
         if plotted:
             plot.requests_a_second(self.served, self.machine.where).savefig(plotted, dpi=120)
@@ -37,12 +45,6 @@ class Results:
         page = base.with_name(f"{base.name}.md")
         page.write_text(self.markdown(plotted.name if plotted else None), "utf-8")
         return page
-
-    def _parts(self) -> list[str]:
-        """What was measured, so that a run of few parts replaces none of more; nothing where it was the usual run."""
-        measured = {"serving": self.served, "training": self.trained, "retraining": self.retrained}
-        parts = [part for part, results in measured.items() if results]
-        return [] if parts == ["serving", "training"] else parts
 
     def markdown(self, plotted: str | None = None) -> str:
         """The page; `plotted` is the file of the plot beside it."""

@@ -3,7 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.processes import ROOT, python
+from benchmarks import serving, training
+from benchmarks.__main__ import main
+from benchmarks.machine import Machine
+from benchmarks.processes import ROOT, BenchmarkError, python
+from tests.benchmarks.measured import good
 
 
 @pytest.mark.parametrize(
@@ -23,3 +27,20 @@ def test_what_can_not_be_measured_is_said_in_one_line(
 
     assert done.returncode == status
     assert said in done.stderr.splitlines()[-1]
+
+
+def test_what_was_measured_is_kept_where_the_run_ends_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise BenchmarkError("the disk is full")
+
+    monkeypatch.setattr(serving, "cases", lambda *_: [])
+    monkeypatch.setattr(serving, "compare", lambda *_: (good(), ()))
+    monkeypatch.setattr(training, "PHOTOS", tmp_path)
+    monkeypatch.setattr(training, "compare", fail)
+    monkeypatch.setattr("sys.argv", ["benchmarks", "--results", str(tmp_path)])
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # this process goes on
+
+    assert main() == 1
+
+    page = tmp_path / f"{Machine.this().slug}.md"
+    assert "## Serving" in page.read_text()

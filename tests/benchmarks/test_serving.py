@@ -109,7 +109,7 @@ def test_the_results_hold_a_row_for_each_system_and_nothing_of_this_machine_but_
 ) -> None:
     comparisons, overheads = found
 
-    page = Results(Machine.this(), ["A note."], comparisons, overheads).write(tmp_path)
+    page = Results(Machine.this(), ["A note."], comparisons, overheads).write(tmp_path, ["serving"])
 
     assert page.name == f"{Machine.this().slug}-serving.md"
     text, raw = page.read_text(), page.with_suffix(".json").read_text()

@@ -188,6 +188,25 @@ def test_the_doctor_says_what_is_run_and_that_all_is_well() -> None:
     assert f"{database}" in said.partition("database")[2]
 
 
+def test_the_admin_key_comes_from_a_file_where_the_secrets_say_so(shell: dict[str, str], tmp_path: Path) -> None:
+    key = tmp_path / "admin.key"
+    key.write_text("a key that stands in a file")
+    files = {"COMPOSE_FILE": "docker-compose.yml:docker-compose.secrets.yml", "CATDOG_ADMIN_KEY_FILE": str(key)}
+    environment = shell | files | {"COMPOSE_PROJECT_NAME": "with-secrets", "CATDOG_PUBLISH": "127.0.0.1:0"}
+
+    def compose(*arguments: str) -> str:
+        return subprocess.check_output(["docker", "compose", *arguments], cwd=shell["PWD"], env=environment, text=True)
+
+    try:
+        compose("up", "--detach", "--wait", "--no-build", "--no-deps", "api")
+        rollback = f"http://{compose('port', 'api', '8000').strip()}/rollback"
+        assert httpx.post(rollback).status_code == 401
+        assert httpx.post(rollback, headers={"Authorization": f"Bearer {key.read_text()}"}).status_code == 409
+        assert key.read_text() not in docker("inspect", compose("ps", "--quiet", "api").strip())
+    finally:
+        compose("down", "--volumes")
+
+
 def test_the_serving_image_is_small_and_soon_ready(tmp_path: Path) -> None:
     assert json.loads(docker("inspect", "catdog:serve"))[0]["Size"] <= SERVE_BYTES
     began = monotonic()
