@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 # Libraries go on without them: OpenVINO doesn't offer its converter, and FastAPI doesn't ask whether a model is one of
-# pydantic 1's. Both together take a tenth of the imports' time, and 8 MB.
+# pydantic 1's.
 UNUSED = ("openvino.tools.ovc", "pydantic.v1")
 
 
