@@ -187,7 +187,7 @@ def documented(*errors: type[Exception]) -> dict[int | str, dict[str, Any]]:
 def documented_plainly(*errors: type[Exception]) -> dict[int | str, dict[str, Any]]:
     """The same for addresses of the inference protocols."""
     responses = _documented(errors, "application/json", lambda kind: InferenceError(error=kind.title))
-    responses[UNEXPECTED.status]["model"] = InferenceError  # one brings the schema, which FastAPI would build for each anew
+    responses[UNEXPECTED.status]["model"] = InferenceError  # one brings the schema; FastAPI builds each anew
     return responses
 
 
