@@ -94,6 +94,16 @@ def write(path: Path, architecture: Architecture, arrays: Arrays, dtype: StoredT
         os.fsync(written.fileno())
 
 
+def halved(arrays: Arrays) -> dict[str, NDArray[np.float32]]:
+    """The arrays in float16's values, to be stored in half the bytes; one that these don't reach stays as it is."""
+    return {name: half if np.isfinite(half := _half(array)).all() else array for name, array in arrays.items()}
+
+
+def smallest(arrays: Iterable[NDArray[np.float32]]) -> StoredType:
+    """The type that holds these arrays in the fewest bytes and loses nothing."""
+    return "float16" if all(np.array_equal(_half(array), array) for array in arrays) else "float32"
+
+
 def backbone_fingerprint(architecture: Architecture, arrays: Arrays) -> str:
     """sha256 of the convolutions' arrays, which nobody may change in place: the same for every head on one backbone."""
     names = (f"{layer.name}/{array}" for layer in architecture.backbone_layers for array in ("kernel", "bias"))
@@ -133,6 +143,11 @@ def _refuse_other_names(file: str, found: Iterable[str], needed: Collection[str]
             raise WeightsError(file, "is missing", item)
     for item in sorted(found.difference(needed)):
         raise WeightsError(file, "is surplus; the network has no such array", item)
+
+
+def _half(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        return array.astype(np.float16).astype(np.float32)
 
 
 def _packed(

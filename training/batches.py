@@ -14,7 +14,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no ty
 
     `photos` are uint8 RGB (n, height, width, 3), `labels` integers (n,). A batch is uint8 RGB (b, pixels, pixels, 3)
     with float32 one-hot labels (b, classes). The last batch is dropped where it is short: batch normalisation needs
-    a full one. `epoch` is the first to be given out.
+    a full one. `epoch` is the first to be given out. They are made by so many `workers`: threads, which share a core
+    for most of what they do, or `processes`.
     """
 
     def __init__(
@@ -29,8 +30,9 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no ty
         seed: int,
         epoch: int = 0,
         workers: int = 2,
+        processes: bool = False,
     ) -> None:
-        super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=8)
+        super().__init__(workers=workers, use_multiprocessing=processes, max_queue_size=max(8, 2 * workers))
         self._photos = photos
         self._labels = np.eye(classes, dtype=np.float32)[labels]
         self._pixels = pixels

@@ -13,11 +13,12 @@ Strategy = Literal["head", "finetune", "full"]
 
 @dataclass(frozen=True)
 class Stage:
-    """Epochs at one picture size, RGB (pixels, pixels, 3)."""
+    """Epochs at one picture size, RGB (pixels, pixels, 3); `augmentation` where it isn't that of the whole training."""
 
     pixels: int
     epochs: int
     batch_size: int
+    augmentation: Augmentation | None = None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ import numpy as np
 from keras.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from numpy.typing import NDArray
 
+from catdog import cores
+from catdog.engines.keras import has_accelerator
 from training.batches import Batches
 from training.between_batches import BetweenBatches
 from training.config import Config, Stage
@@ -200,9 +202,12 @@ class Fit:
             classes=len(self._one_hot),
             pixels=stage.pixels,
             batch_size=stage.batch_size,
-            augmentation=self._config.augmentation,
+            augmentation=stage.augmentation or self._config.augmentation,
             seed=self._config.seed,
             epoch=begin,
+            # Beside an accelerator all cores are free to make batches, and threads would be too slow for it.
+            workers=cores.usable() if has_accelerator() else 2,
+            processes=has_accelerator(),
         )
         validation = self._validation.at(stage.pixels), self._one_hot[self._validation.labels]
         keepers = self._keepers(stage, first, validation)

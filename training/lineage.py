@@ -40,7 +40,7 @@ def lineage(
         dataset=manifest.Dataset(fingerprint=fingerprint, photos=used.counts()),
         seed=config.seed,
         seconds=round(seconds, 1),
-        hardware=f"{usable} core{'' if usable == 1 else 's'} of {processor()}",
+        hardware=f"{usable} core{'' if usable == 1 else 's'} of {processor()}{_accelerator()}",
         libraries=libraries((*LIBRARIES, *_backend())),
         notes=notes,
         config=json.loads(json.dumps(asdict(config))),
@@ -52,6 +52,14 @@ def _backend() -> Sequence[str]:
     """Keras and what it ran on, where it was used at all: a head alone is fitted without."""
     keras = sys.modules.get("keras")
     return () if keras is None else ("keras", *BACKENDS[keras.backend.backend()])
+
+
+def _accelerator() -> str:
+    if "keras" not in sys.modules:
+        return ""
+    from catdog.engines.keras import has_accelerator
+
+    return " beside a GPU" if has_accelerator() else ""
 
 
 def processor() -> str:

@@ -23,8 +23,9 @@ def publish(
     architecture = network.architecture
     answers = _answers(network, temperature, "f32", cache)
     with store.draft() as draft:
-        weights.write(draft.weights_path, architecture, network.arrays)
-        file = WeightsFile.of(draft.weights_path, "float32")
+        dtype = weights.smallest(network.arrays.values())
+        weights.write(draft.weights_path, architecture, network.arrays, dtype)
+        file = WeightsFile.of(draft.weights_path, dtype)
         quantization = _add_int8(draft, candidate, file, cache)
         _write_report(draft, candidate)
         return draft.publish(

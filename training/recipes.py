@@ -13,6 +13,16 @@ from collections.abc import Callable
 from training.augmentation import Augmentation
 from training.config import Config, Stage
 
+GENTLE = Augmentation(
+    area=(0.4, 1.0),
+    aspect=(0.8, 1.25),
+    contrast=(0.8, 1.2),
+    brightness=(-30.0, 30.0),
+    saturation=(0.6, 1.4),
+    coarse_chance=0.05,
+    erase_chance=0.0,
+)
+
 
 def slim() -> Config:
     """A quarter of VGG16's width from random weights, where there is no GPU.
@@ -29,6 +39,27 @@ def slim() -> Config:
         stages=(Stage(64, 18, 64), Stage(112, 18, 64), Stage(160, 6, 48)),
         learning_rate=2e-3,
         warmup_steps=300,
+        weight_decay=0.05,
+        label_smoothing=0.05,
+        patience=None,
+        validation_share=0.05,
+    )
+
+
+def wide() -> Config:
+    """VGG16 at its full width from random weights, on a GPU: larger pictures later, changed less in the last epochs.
+
+        KERAS_BACKEND=jax python -m training train --recipe wide --data data/shipped
+
+    Accuracy on the test photos at 224 px: 98.7% (95%: 97.8% to 99.2%, n = 1,000, one run). 7 minutes on an NVIDIA H100
+    beside 16 cores.
+    """
+    return Config(
+        strategy="full",
+        backbone="random",
+        stages=(Stage(128, 24, 128), Stage(192, 24, 128), Stage(192, 8, 128, GENTLE)),
+        learning_rate=1e-3,
+        warmup_steps=500,
         weight_decay=0.05,
         label_smoothing=0.05,
         patience=None,
@@ -53,17 +84,9 @@ def anneal() -> Config:
         weight_decay=0.05,
         label_smoothing=0.05,
         patience=None,
-        augmentation=Augmentation(
-            area=(0.4, 1.0),
-            aspect=(0.8, 1.25),
-            contrast=(0.8, 1.2),
-            brightness=(-30.0, 30.0),
-            saturation=(0.6, 1.4),
-            coarse_chance=0.05,
-            erase_chance=0.0,
-        ),
+        augmentation=GENTLE,
         validation_share=0.05,
     )
 
 
-RECIPES: dict[str, Callable[[], Config]] = {"slim": slim, "anneal": anneal}
+RECIPES: dict[str, Callable[[], Config]] = {"slim": slim, "anneal": anneal, "wide": wide}

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from catdog import weights
 from catdog.architecture import BLOCKS, Architecture
 from catdog.errors import RecipeError
 from catdog.network import Int8Graph, Network
@@ -118,7 +119,7 @@ def finetune(job: Job) -> Trained:
 
 
 def full(job: Job) -> Trained:
-    """Every layer, with batch normalisation that is folded away at the end."""
+    """Every layer, with batch normalisation that is folded away at the end; what comes of it fits float16."""
     from training import network
     from training.fit import Fit
 
@@ -129,7 +130,7 @@ def full(job: Job) -> Trained:
         some = train.photos[:: max(1, len(train.photos) // UNFOLDED_ON)][:UNFOLDED_ON]
         network.unfold(model, job.architecture, job.backbone.arrays, some)
     history = Fit(model, train, validation, len(usable.classes), config, job.folder, job.observer).run(job.resume)
-    return _with_int8(job, Trained(network.fold(model, job.architecture), usable, history))
+    return _with_int8(job, Trained(weights.halved(network.fold(model, job.architecture)), usable, history))
 
 
 STRATEGIES: Mapping[Strategy, Callable[[Job], Trained]] = {"head": head_only, "finetune": finetune, "full": full}

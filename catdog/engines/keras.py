@@ -27,11 +27,14 @@ class Preprocessing(layers.Layer):  # type: ignore[misc]  # Keras ships no types
         return bgr - ops.cast(ops.convert_to_tensor(MEAN_BGR, dtype="float32"), self.compute_dtype)
 
 
-def build(architecture: Architecture, policy: str = "float32", dropout: float = 0.0) -> keras.Model:
+def build(
+    architecture: Architecture, policy: str = "float32", dropout: float = 0.0, kernels: str = "glorot_uniform"
+) -> keras.Model:
     """The network: RGB 0-255 (n, 224, 224, 3) in, [logits (n, classes), features (n, features)] out.
 
     `policy` is a Keras dtype policy such as "mixed_bfloat16"; logits and features are float32 under every one.
-    `dropout` comes before every dense layer: for training, inference knows none.
+    `dropout` comes before every dense layer: for training, inference knows none. `kernels` is Keras's initializer of
+    these; "zeros" where all are assigned, for JAX compiles random numbers anew for every shape.
     """
     pixels = keras.Input((INPUT_PIXELS, INPUT_PIXELS, 3), dtype="uint8", name="pixels")
     x = Preprocessing(dtype=policy, name="preprocessing")(pixels)
@@ -39,7 +42,13 @@ def build(architecture: Architecture, policy: str = "float32", dropout: float = 
         for layer in convolutions:
             channels = layer.kernel_shape[-1]
             x = layers.Conv2D(
-                channels, KERNEL_PIXELS, padding="same", activation="relu", dtype=policy, name=layer.name
+                channels,
+                KERNEL_PIXELS,
+                padding="same",
+                activation="relu",
+                kernel_initializer=kernels,
+                dtype=policy,
+                name=layer.name,
             )(x)
         x = layers.MaxPooling2D(POOL_PIXELS, dtype=policy, name=f"{block.name}_pool")(x)
     features = layers.GlobalAveragePooling2D(dtype="float32", name="features")(x)
@@ -47,10 +56,11 @@ def build(architecture: Architecture, policy: str = "float32", dropout: float = 
     *hidden, predictions = architecture.head_layers
     for layer in hidden:
         x = layers.Dropout(dropout, dtype=policy)(x) if dropout else x
-        x = layers.Dense(layer.kernel_shape[-1], activation="relu", dtype=policy, name=layer.name)(x)
+        units = layer.kernel_shape[-1]
+        x = layers.Dense(units, activation="relu", kernel_initializer=kernels, dtype=policy, name=layer.name)(x)
     x = layers.Dropout(dropout, dtype=policy)(x) if dropout else x
-    logits = layers.Dense(architecture.classes, dtype="float32", name=predictions.name)(x)
-    return keras.Model(pixels, [logits, features], name="vgg16")
+    last = layers.Dense(architecture.classes, kernel_initializer=kernels, dtype="float32", name=predictions.name)
+    return keras.Model(pixels, [last(x), features], name="vgg16")
 
 
 def assign(model: keras.Model, arrays: Arrays) -> None:
@@ -101,7 +111,7 @@ class KerasEngine:
         self.precision = precision_of(precision)
         self.largest_batch = largest_batch or (BATCH_SIZES[-1] if has_accelerator() else 1)
         self._sizes = BATCH_SIZES[: BATCH_SIZES.index(self.largest_batch) + 1]
-        self._model = build(network.architecture, POLICIES[self.precision])
+        self._model = build(network.architecture, POLICIES[self.precision], kernels="zeros")
         assign(self._model, network.arrays)
         places = self._model.get_layer(f"{BLOCKS[-1].name}_pool").output
         self._explaining = keras.Model(self._model.inputs, [self._model.get_layer("features").output, places])
@@ -143,8 +153,10 @@ class KerasEngine:
     def _run(self, pixels: NDArray[np.uint8]) -> Output:
         """What the model says of at most `largest_batch` photos, filled up to a size that is compiled."""
         size = next(size for size in self._sizes if size >= len(pixels))
-        batch = np.zeros((size, *pixels.shape[1:]), np.uint8)
-        batch[: len(pixels)] = pixels
+        batch = pixels
+        if len(pixels) < size:
+            batch = np.zeros((size, *pixels.shape[1:]), np.uint8)
+            batch[: len(pixels)] = pixels
         with self._lock:
             logits, features = self._model.predict_on_batch(batch)
         return Output(logits[: len(pixels)], features[: len(pixels)])

@@ -58,6 +58,30 @@ def test_the_same_arrays_make_the_same_bytes(path: Path) -> None:
     assert again.read_bytes() == path.read_bytes()
 
 
+def test_arrays_are_stored_in_float16_where_that_loses_nothing() -> None:
+    exact, rough = np.array([0.5, -2.0], np.float32), np.array([1 / 3], np.float32)
+
+    assert weights.smallest([exact]) == "float16"
+    assert weights.smallest([exact, rough]) == "float32"
+
+
+def test_halved_arrays_lose_nothing_in_float16_and_hardly_differ() -> None:
+    arrays = random_arrays(Architecture(2, width=1 / 32))
+
+    halved = weights.halved(arrays)
+
+    assert weights.smallest(arrays.values()) == "float32"
+    assert weights.smallest(halved.values()) == "float16"
+    for name, array in arrays.items():
+        np.testing.assert_allclose(halved[name], array, rtol=1e-3, atol=1e-7)
+
+
+def test_an_array_beyond_float16_is_not_halved() -> None:
+    large = np.array([1e6, 1 / 3], np.float32)
+
+    assert np.array_equal(weights.halved({"large": large})["large"], large)
+
+
 def test_float16_takes_half_the_space(tmp_path: Path) -> None:
     wide = Architecture(2, 1 / 4)
     weights.write(tmp_path / "float32", wide, random_arrays(wide))

@@ -10,6 +10,7 @@ import pytest
 from catdog.architecture import Architecture
 from tests.observers import Recorder
 from training import network
+from training.augmentation import Augmentation
 from training.config import Config, Stage
 from training.dataset import Labelled
 from training.fit import MONITOR, Fit
@@ -180,3 +181,25 @@ def test_an_epoch_is_told_of_once_it_is_kept(tmp_path: Path) -> None:
     fit(tmp_path, observer=told).run()
 
     assert len(told.epochs) == 4
+
+
+def test_processes_beside_an_accelerator_make_the_same_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = fit(tmp_path / "threads", trained=model()).run()
+    monkeypatch.setattr("training.fit.has_accelerator", lambda: True)
+
+    again = fit(tmp_path / "processes", trained=model()).run()
+
+    assert [row["loss"] for row in again] == pytest.approx([row["loss"] for row in made], rel=1e-3)
+
+
+def test_a_stage_may_have_an_augmentation_of_its_own(tmp_path: Path) -> None:
+    """Of pictures that are hidden under grey nothing is learned, so it shows which stage had them."""
+    hidden = Augmentation(contrast=(0, 0), brightness=(0, 0), erase_chance=0)
+    seen, unseen = Stage(32, 4, 8), Stage(32, 4, 8, hidden)
+
+    losses = {
+        stage.augmentation: fit(tmp_path / str(number), replace(TWO_STAGES, stages=(stage,))).run()[-1]["loss"]
+        for number, stage in enumerate((seen, unseen))
+    }
+
+    assert losses[None] < 0.9 * losses[hidden]
