@@ -3,7 +3,7 @@
 import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,11 +13,11 @@ from benchmarks.client import Upload
 from benchmarks.machine import Machine
 from benchmarks.processes import ROOT, BenchmarkError
 from benchmarks.results import DEFAULT, Results
+from benchmarks.versions import Model
 from catdog.errors import CatdogError
 from catdog.version import Version
 
 PARTS = ("serving", "training", "retraining")
-WIDENED = "the same widened to full width"
 STOPPED = 130  # exit status after Ctrl-C, as shells have it
 
 
@@ -42,18 +42,18 @@ def _measure(arguments: Namespace, folder: Path) -> Iterator[Results]:
     """What is known after each part: of a long run that ends early that is left."""
     machine = Machine.this()
     shipped = versions.shipped(arguments.models, folder / "shipped")
-    full = versions.widened(shipped, folder / "full-width")
+    slim, full = versions.slim(shipped, folder / "slim"), versions.full_width(shipped, folder / "full-width")
     results = Results(machine, [])
     if "serving" in arguments.parts:
         plan = serving.Plan(_uploads(), arguments.rounds, arguments.seconds, folder, systems.our_interpreter())
-        served, overheads = serving.compare(serving.cases(shipped, full, machine.has_amx, plan), plan)
+        served, overheads = serving.compare(serving.cases(slim, full, machine.has_amx, plan), plan)
         results = replace(results, served=served, overheads=overheads, notes=[*serving_notes.notes(served, plan)])
         yield results
     if "training" in arguments.parts:
-        results = _training(results, shipped, arguments.epochs, folder)
+        results = _training(results, shipped.version, arguments.epochs, folder)
         yield results
     if "retraining" in arguments.parts:
-        yield _retraining(results, shipped, full, folder)
+        yield _retraining(results, [slim, full], folder)
 
 
 def _training(results: Results, shipped: Version, epochs: int, folder: Path) -> Results:
@@ -67,13 +67,11 @@ def _training(results: Results, shipped: Version, epochs: int, folder: Path) -> 
     )
 
 
-def _retraining(results: Results, shipped: Version, full: Version, folder: Path) -> Results:
+def _retraining(results: Results, models: Sequence[Model], folder: Path) -> Results:
     if missing := _without_photos("Retraining", retraining.PHOTOS):
         return results.noted(missing)
-    models = {f"version 1, width {shipped.manifest.width:g}": shipped, WIDENED: full}
     retrained = [
-        retraining.measure(name, version, _uploads(), folder / f"retraining-{number}")
-        for number, (name, version) in enumerate(models.items())
+        retraining.measure(model, _uploads(), folder / f"retraining-{number}") for number, model in enumerate(models)
     ]
     return replace(results, retrained=retrained).noted(
         "Retraining: whole jobs, from the request to the end; predictions at a constant rate of half of what the"

@@ -82,10 +82,10 @@ def main() -> None:
     print("|---|---|---|---:|---:|---:|---:|")
     with TemporaryDirectory() as folder:
         shipped = versions.shipped(ROOT / "models", Path(folder) / "shipped")
-        full = versions.widened(shipped, Path(folder) / "full")
-        for model in (shipped, full):
+        slim = versions.slim(shipped, Path(folder) / "slim")
+        for model in (slim, versions.full_width(shipped, Path(folder) / "full")):
             for without in (False, True) if machine.has_amx else (False,):
-                _print(model, without)
+                _print(model.version, without)
 
 
 def _print(version: Version, without_amx: bool) -> None:

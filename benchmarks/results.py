@@ -80,6 +80,7 @@ def _raw_serving(comparison: serving.Comparison) -> dict[str, Any]:
     return {
         "kind": comparison.kind,
         "model": comparison.model,
+        "is_shipped": comparison.is_shipped,
         "precision": comparison.precision,
         "first_start_seconds": comparison.first_start_seconds,
         "summaries": {name: asdict(summary) for name, summary in comparison.summaries.items()},

@@ -20,7 +20,7 @@ from benchmarks.open_loop import OpenLoop, p99_milliseconds
 from benchmarks.photos import SHARED_DATA
 from benchmarks.processes import BenchmarkError, Process, python, running
 from benchmarks.teacher import KEY, Teacher
-from catdog.version import Version
+from benchmarks.versions import Model
 
 PHOTOS = SHARED_DATA / "cats_and_dogs"
 DATASET = "pets"
@@ -87,8 +87,9 @@ class Retraining:
     backbone_swaps: Swaps  # of two backbones: each loads and compiles a whole network
 
 
-def measure(model: str, version: Version, uploads: Sequence[Upload], folder: Path) -> Retraining:
+def measure(model: Model, uploads: Sequence[Upload], folder: Path) -> Retraining:
     """Everything, with a service on the version's store."""
+    name, version = model.name, model.version
     settings = {
         "CATDOG_MODELS_DIR": str(version.path.parent),
         "CATDOG_DATA_DIR": str(folder / "data"),
@@ -102,14 +103,14 @@ def measure(model: str, version: Version, uploads: Sequence[Upload], folder: Pat
             rate = client.load(uploads, cycle(range(len(uploads))), CAPACITY_SECONDS).requests_a_second / 2
         teacher = Teacher(process.port)
         jobs = _jobs(teacher)
-        print(f"{model}: jobs {jobs.first:.1f}, {jobs.again:.1f}, {jobs.with_new:.1f} s; {jobs.decision}", flush=True)
+        print(f"{name}: jobs {jobs.first:.1f}, {jobs.again:.1f}, {jobs.with_new:.1f} s; {jobs.decision}", flush=True)
         training = _beside_training(process.port, teacher, uploads, rate, folder)
-        print(f"{model}: p99 beside a training {training.ratio:.2f} times", flush=True)
+        print(f"{name}: p99 beside a training {training.ratio:.2f} times", flush=True)
         newest = max(each["version"] for each in teacher.ask("GET", "/models")["versions"])
         heads, backbones = (_swaps(process, teacher, uploads, rate, (version.number, to)) for to in (newest, other))
         ratios = f"{heads.predictions.ratio:.2f} and {backbones.predictions.ratio:.2f}"
-        print(f"{model}: p99 across swaps of heads and of backbones {ratios} times", flush=True)
-        return Retraining(model, version.manifest.width == 1.0, jobs, training, heads, backbones)
+        print(f"{name}: p99 across swaps of heads and of backbones {ratios} times", flush=True)
+        return Retraining(name, model.is_full_width, jobs, training, heads, backbones)
 
 
 def _jobs(teacher: Teacher) -> Jobs:

@@ -13,6 +13,7 @@ from benchmarks.limits import WITHOUT_AMX, Alone, Graph, Limit, Overhead
 from benchmarks.processes import BenchmarkError, running
 from benchmarks.rounds import CLIENTS, MANY, Round, Summary, measure, start
 from benchmarks.systems import OURS, PEERS, TUTORIAL, System
+from benchmarks.versions import Model
 from catdog.engines import Precision
 from catdog.version import Version
 
@@ -20,7 +21,7 @@ STUB_WIDTH = 1 / 32  # of the network that the service runs where it is measured
 
 SLOW_TIMES = 6  # as long as the others is the case without AMX asked
 
-Kind = Literal["shipped", "full width", "without AMX"]
+Kind = Literal["slim", "full width", "without AMX"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Case:
     missing: Mapping[str, str] = field(default_factory=dict)  # those whose environment can't be made, and why
     settings: Mapping[str, str] = field(default_factory=dict)
     clients: Sequence[int] = CLIENTS
+    is_shipped: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Comparison:
     rounds: dict[str, list[Round]] = field(default_factory=dict)  # by the name of the system
     missing: dict[str, str] = field(default_factory=dict)
     limits: list[Limit] = field(default_factory=list)
+    is_shipped: bool = False
 
     @property
     def summaries(self) -> dict[str, Summary]:
@@ -72,18 +75,17 @@ class Plan:
     interpreter: Path  # with what our service needs
 
 
-def cases(shipped: Version, full: Version, has_amx: bool, plan: Plan) -> list[Case]:
-    """What is served by what."""
-    name = f"version {shipped.number}, width {shipped.manifest.width:g}"
+def cases(slim: Model, full: Model, has_amx: bool, plan: Plan) -> list[Case]:
+    """What is served by what; others serve nothing but trained weights, so that answers can be compared."""
     found = [
-        _case("shipped", name, shipped, (TUTORIAL,), plan),
-        _case("full width", "widened to full width", full, PEERS, plan),
+        _case("slim", slim, (TUTORIAL,) if slim.is_shipped else (), plan),
+        _case("full width", full, PEERS, plan),
     ]
     return [*found, _without_amx(found[1], plan)] if has_amx else found
 
 
-def _case(kind: Kind, model: str, version: Version, names: Iterable[str], plan: Plan) -> Case:
-    made, missing = [], {}
+def _case(kind: Kind, model: Model, names: Iterable[str], plan: Plan) -> Case:
+    made, missing, version = [], {}, model.version
     for name in names:
         try:
             made.append(systems.peer(name, version, plan.folder))
@@ -91,7 +93,8 @@ def _case(kind: Kind, model: str, version: Version, names: Iterable[str], plan: 
             missing[name] = str(error)
     settings = {"CATDOG_DATA_DIR": str(plan.folder / f"data-{kind}")}
     made.append(systems.ours(version, plan.interpreter, settings))
-    return Case(kind, model, version, Graph.of(version, plan.folder), made, missing)
+    graph = Graph.of(version, plan.folder)
+    return Case(kind, model.name, version, graph, made, missing, is_shipped=model.is_shipped)
 
 
 def _without_amx(full: Case, plan: Plan) -> Case:
@@ -124,7 +127,9 @@ def _started(case: Case, plan: Plan) -> Comparison:
     system = case.systems[-1]
     with running(system.command, system.settings, plan.folder) as process:
         _, first = start(system, process, plan.uploads[0])
-    return Comparison(case.kind, case.model, case.graph.precision, first, missing=dict(case.missing))
+    found = Comparison(case.kind, case.model, case.graph.precision, first, is_shipped=case.is_shipped)
+    found.missing.update(case.missing)
+    return found
 
 
 def _steps(case: Case, comparison: Comparison, plan: Plan) -> Iterator[Callable[[int], None]]:

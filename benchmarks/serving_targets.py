@@ -29,15 +29,17 @@ Number = Callable[[Summary], float | None]
 
 def rows(served: Sequence[Comparison], overheads: Sequence[Overhead]) -> Iterator[Row]:
     kinds = {comparison.kind: comparison for comparison in served}
-    full, shipped = kinds.get("full width"), kinds.get("shipped")
+    full, slim = kinds.get("full width"), kinds.get("slim")
     if full:
         yield from _against_others(full)
         yield _of_inference(kinds.get("without AMX", full))
         yield _open(full)
-    if shipped:
-        yield _of_both(shipped)
-        yield _open(shipped)
-        yield from _alone(shipped)
+    if slim:
+        yield _of_both(slim)
+        yield _open(slim)
+    for comparison in served:
+        if comparison.is_shipped:
+            yield from _alone(comparison)
     if overheads:
         yield _overhead(overheads)
 

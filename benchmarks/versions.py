@@ -1,8 +1,7 @@
 """The versions that are measured, each in a store of its own, so that nothing is published into yours."""
 
 import shutil
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -26,13 +25,39 @@ CLASSES = ("cat", "dog")
 SEED = 0
 CALIBRATING = 20  # photos
 TEMPERATURE = 30.0  # the logits of random arrays are large; this brings the probabilities off 0 and 1
+SLIM = 0.25  # of VGG16's width, for a network that is quick beside what surrounds it
 
 
-def shipped(models: Path, folder: Path) -> Version:
+@dataclass(frozen=True)
+class Model:
+    """A version, and what results call it."""
+
+    name: str
+    version: Version
+    is_shipped: bool = False
+
+    @property
+    def is_full_width(self) -> bool:
+        return self.version.manifest.width == 1.0
+
+
+def shipped(models: Path, folder: Path) -> Model:
     """A copy of the version that came with the repository; VersionNotFound where the store has none."""
     version = Store(models).open(SHIPPED)
     shutil.copytree(version.path, folder / str(SHIPPED))
-    return Store(folder).open(SHIPPED)
+    return Model(f"version {SHIPPED}, width {version.manifest.width:g}", Store(folder).open(SHIPPED), is_shipped=True)
+
+
+def full_width(shipped: Model, folder: Path) -> Model:
+    """The shipped version, where it is as wide as VGG16, else what it computes at that width."""
+    return shipped if shipped.is_full_width else Model("widened to full width", widened(shipped.version, folder))
+
+
+def slim(shipped: Model, folder: Path) -> Model:
+    """The shipped version, where it is narrower than VGG16, else random arrays of SLIM width."""
+    if not shipped.is_full_width:
+        return shipped
+    return Model(f"random arrays, width {SLIM:g}", random_like(shipped.version, folder))
 
 
 def random(width: float, folder: Path) -> Version:
@@ -60,6 +85,16 @@ def widened(version: Version, folder: Path) -> Version:
             wide = np.repeat(wide, times, axis=-2) / np.float32(times)
         arrays[name] = np.ascontiguousarray(wide, np.float32)
     return _publish(version.manifest, Network(Architecture(narrow.classes, 1.0), arrays), folder)
+
+
+def random_like(version: Version, folder: Path) -> Version:
+    """Random arrays of SLIM width with the classes of a version, and with an int8 graph where it has one."""
+    architecture = Architecture(len(version.manifest.classes), SLIM)
+    # Nothing that was measured on photos is true of them, and a length of features is another.
+    like = version.manifest.model_copy(
+        update={"temperature": TEMPERATURE, "metrics": {}, "unknown": None, "histograms": {}}
+    )
+    return _publish(like, Network(architecture, _arrays(architecture)), folder)
 
 
 def with_another_backbone(version: Version) -> Version:
@@ -98,7 +133,7 @@ def _calibrating(folder: Path) -> list[Photo]:
     return found
 
 
-def _arrays(architecture: Architecture) -> Mapping[str, NDArray[np.float32]]:
+def _arrays(architecture: Architecture) -> dict[str, NDArray[np.float32]]:
     arrays = backbones.random(architecture.width, SEED)
     chance = np.random.default_rng(SEED)
     for layer in architecture.head_layers:

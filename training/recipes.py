@@ -1,7 +1,7 @@
 """Trainings with a name: `python -m training train --recipe NAME`. Each docstring says what to expect.
 
-The shipped model is `slim`, then `anneal`, trained on the 23,000 photos of `../shared/data/pool` and tested on the
-1,000 of `../shared/data/cats_and_dogs/validation`:
+The shipped model is `wide`; `slim`, then `anneal` make one without a GPU. They were trained on the 23,000 photos of
+`../shared/data/pool` and tested on the 1,000 of `../shared/data/cats_and_dogs/validation`:
 
     mkdir -p data/shipped
     for shard in ../shared/data/pool/*.zip; do unzip -qn "$shard" -d data/shipped/train; done
@@ -68,7 +68,7 @@ def wide() -> Config:
 
 
 def anneal() -> Config:
-    """The last epochs of the shipped model: larger pictures, changed less, from what `slim` gave.
+    """The last epochs of a slim model: larger pictures, changed less, from what `slim` gave.
 
         python -m training train --recipe anneal --backbone data/first/1/model.weights.h5 --data data/shipped
 

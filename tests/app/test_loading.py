@@ -5,13 +5,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from app import loading
 from app.loading import load, read
 from app.predictor import Champion
 from app.settings import Settings
 from catdog import golden, images
+from catdog.engines import Output
 from catdog.engines.openvino import OpenVINOEngine
+from catdog.errors import BrokenVersion
 from catdog.network import Network
 from catdog.store import Store
 from tests.app.service import TEMPERATURE, TINY, publish, random_arrays
@@ -45,6 +48,25 @@ def test_heads_on_one_backbone_share_what_was_compiled(tmp_path: Path) -> None:
     loaded(tmp_path, 1)
 
     assert was_cached(loaded(tmp_path, 2))
+
+
+@pytest.mark.parametrize("way", [False, True], ids=["alone", "beside others"])
+def test_a_version_must_answer_rightly_in_both_ways_to_infer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: bool
+) -> None:
+    class Wrong(OpenVINOEngine):
+        """In one way its answers are the opposite."""
+
+        def infer(self, pixels: NDArray[np.uint8], shared: bool = False) -> Output:
+            output = super().infer(pixels, shared)
+            return output if shared != way else Output(-output.logits, output.features)
+
+    publish(tmp_path, golden=golden.record(Network(TINY, random_arrays(TINY, 7, 7)), TEMPERATURE))
+    loaded(tmp_path, precision="f32")
+    monkeypatch.setattr(loading, "OpenVINOEngine", Wrong)
+
+    with pytest.raises(BrokenVersion, match="not those that it was published with"):
+        loaded(tmp_path, precision="f32")
 
 
 def test_what_was_kept_but_answers_otherwise_is_compiled_anew(

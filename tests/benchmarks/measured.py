@@ -28,8 +28,10 @@ def measured(
     return Round(first / 2, first, dict.fromkeys(CLIENTS, load), opened, 0.01, round(resident), round(resident))
 
 
-def comparison(kind: Kind, rounds: Mapping[str, Round], inference: float = 100.0, decoding: float = 1e6) -> Comparison:
-    found = Comparison(kind, kind, "f32", 2.0)
+def comparison(
+    kind: Kind, rounds: Mapping[str, Round], inference: float = 100.0, decoding: float = 1e6, is_shipped: bool = False
+) -> Comparison:
+    found = Comparison(kind, kind, "f32", 2.0, is_shipped=is_shipped)
     found.rounds.update({name: [one] for name, one in rounds.items()})
     found.limits.append(Limit({"latency": inference / 2, "throughput": inference}, decoding))
     return found
@@ -41,7 +43,7 @@ def good() -> list[Comparison]:
     batching = {"LitServe": measured(speed=20), "BentoML": measured(speed=24, answer=A_LITTLE_OTHER)}
     full = {TUTORIAL: tutorial, **batching, "Ray Serve": measured(speed=18), OURS: measured(speed=97)}
     return [
-        comparison("shipped", {TUTORIAL: tutorial, OURS: measured(speed=205)}, inference=500, decoding=500),
-        comparison("full width", full),
+        comparison("slim", {TUTORIAL: tutorial, OURS: measured(speed=205)}, inference=500, decoding=500),
+        comparison("full width", full, is_shipped=True),
         comparison("without AMX", {OURS: measured(speed=96)}),
     ]

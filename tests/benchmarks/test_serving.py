@@ -34,7 +34,7 @@ def found(plan: Plan) -> tuple[list[Comparison], list[Overhead]]:
     ours = systems.ours(version, plan.interpreter, {"CATDOG_DATA_DIR": str(plan.folder / "data")})
     graph = Graph.of(version, plan.folder)
     made = [tutorial, System("ending", ENDS), ours]
-    return serving.compare([Case("shipped", "tiny", version, graph, made, {"absent": "no such package"})], plan)
+    return serving.compare([Case("slim", "tiny", version, graph, made, {"absent": "no such package"})], plan)
 
 
 def test_all_systems_serve_the_same_weights_and_answer_alike(found: tuple[list[Comparison], list[Overhead]]) -> None:
@@ -98,7 +98,7 @@ def test_what_can_not_be_passed_is_measured_beside(found: tuple[list[Comparison]
 
 def test_ours_must_start(plan: Plan) -> None:
     version = versions.random(1 / 32, plan.folder / "not-started")
-    case = Case("shipped", "tiny", version, Graph.of(version, plan.folder), [System(OURS, ENDS)])
+    case = Case("slim", "tiny", version, Graph.of(version, plan.folder), [System(OURS, ENDS)])
 
     with pytest.raises(BenchmarkError, match=r"(?s)a service ended .*no such module"):
         serving.compare([case], plan)

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.limits import Overhead
 from benchmarks.row import Row
-from benchmarks.serving import Comparison
+from benchmarks.serving import Comparison, Kind
 from benchmarks.serving_targets import rows
 from benchmarks.systems import OURS, TUTORIAL
 from tests.benchmarks.measured import comparison, good, measured
@@ -61,8 +61,21 @@ def test_without_amx_that_run_is_held_against_benchmark_app_and_else_the_one_at_
     assert [row.reached for row in rows(without, []) if row.against == ("benchmark_app", 100)] == [False]
 
 
-def test_what_decoding_and_inference_allow_together_is_the_limit_of_the_shipped_model() -> None:
-    found = [comparison("shipped", {OURS: measured(speed=150)}, inference=500, decoding=300)]
+@pytest.mark.parametrize("place", [0, 1], ids=["slim", "full width"])
+def test_the_start_and_the_memory_of_the_shipped_version_have_targets_of_their_own(place: int) -> None:
+    kinds: tuple[Kind, Kind] = ("slim", "full width")
+    found = [comparison(kind, {OURS: measured(speed=1)}, is_shipped=kind == kinds[place]) for kind in kinds]
+
+    alone = [row for row in rows(found, []) if row.target in {"at most 4 s", "under 400 MB"}]
+
+    assert [row.what for row in alone] == [
+        f"ready after the start (s), {kinds[place]}",
+        f"resident memory (MB), {kinds[place]}",
+    ]
+
+
+def test_what_decoding_and_inference_allow_together_is_the_limit_of_the_slim_model() -> None:
+    found = [comparison("slim", {OURS: measured(speed=150)}, inference=500, decoding=300)]
     (row,) = (row for row in rows(found, []) if row.ratio is not None)
 
     assert row.against is not None
