@@ -79,7 +79,7 @@ def head_only(job: Job) -> Trained:
 
 
 def fit_head(job: Job) -> Trained:
-    """The same on the backbone as it is, with an int8 graph or without, by `training.head`."""
+    """The same on the backbone as it is, with an int8 graph or without, by `training.head`; the head fits float16."""
     network = _headless(job)
     job.observer.phase("features")
     photos = job.dataset.splits["train"]
@@ -88,7 +88,9 @@ def fit_head(job: Job) -> Trained:
     job.observer.phase("fitting")
     truth = labels(photos)
     arrays, logits = head.fit((output.features, truth), len(usable.classes), job.config.seed)
-    return Trained(job.backbone.arrays | arrays, usable, unseen=None if logits is None else (logits, truth))
+    return Trained(
+        job.backbone.arrays | weights.halved(arrays), usable, unseen=None if logits is None else (logits, truth)
+    )
 
 
 def finetune(job: Job) -> Trained:

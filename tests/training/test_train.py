@@ -182,6 +182,18 @@ def test_a_single_photo_of_a_class_leaves_the_temperature_to_the_validation_phot
     assert version.manifest.temperature != 1.0
 
 
+def test_a_full_training_and_a_head_on_it_are_stored_in_half_the_bytes(split_photos: Path, tmp_path: Path) -> None:
+    every_layer = replace(TINY, strategy="full", stages=(Stage(32, 1, 8),), policy="float32")
+
+    full = run(tmp_path, Request(every_layer, split_photos, "test", quantize=False)).version
+    head = run(tmp_path, Request(Config(backbone="champion"), split_photos, "test", quantize=False)).version
+
+    assert (head.manifest.lineage.parent, head.number) == (full.number, full.number + 1)
+    for version in (full, head):
+        assert version.manifest.weights.dtype == "float16"
+        assert version.manifest.golden == golden.record(version.network("f32"), version.manifest.temperature)
+
+
 def test_an_observer_is_told_of_the_phases_and_epochs(split_photos: Path, tmp_path: Path) -> None:
     head, finetune = Recorder(), Recorder()
     request = Request(TINY, split_photos, "test")
