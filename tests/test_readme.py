@@ -135,11 +135,12 @@ def test_every_command_of_the_readme_works_in_its_order(newcomer: Newcomer) -> N
 def test_a_service_is_taught_by_the_readme_s_lines_under_load_and_fails_no_request(
     newcomer: Newcomer, shared_data: Path
 ) -> None:
-    """At half of what it can do, with real photos."""
+    """At half of what it can do: real photos teach it, after a training on drawn ones that knows less of real ones."""
     shutil.rmtree(newcomer.checkout / "data", ignore_errors=True)
     for left in (newcomer.checkout / "models").glob("[!1]*"):
         shutil.rmtree(left) if left.is_dir() else left.unlink()
     newcomer.serve()
+    newcomer.type("make train DATA=photos")
     uploads = [Upload.of(photo.read_bytes()) for photo in sorted((shared_data / "originals").rglob("*.jpg"))]
     with Client(newcomer.port) as client:
         capacity = client.load(uploads, cycle(range(len(uploads))), seconds=2).requests_a_second
@@ -149,11 +150,11 @@ def test_a_service_is_taught_by_the_readme_s_lines_under_load_and_fails_no_reque
         for command in TEACHING:
             printed = newcomer.type(command)
             models += [json.loads(printed)["version"]] if command.endswith("/model") else []
-        until(lambda: bool(load.answered) and load.answered[-1].version == 1)
+        until(lambda: bool(load.answered) and load.answered[-1].version == 2)
 
     assert "promoted: accuracy" in newcomer.type(TEACHING[3])
-    assert models == [2]
-    assert {one.version for one in load.answered} == {1, 2}
+    assert models == [3]
+    assert {one.version for one in load.answered} == {2, 3}
     assert load.failures == 0
     assert len(load.answered) > 100
 
