@@ -5,9 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
-
 from app.answer_cache import AnswerCache
 from app.batching import Batching
 from app.drift import Drift
@@ -45,10 +42,6 @@ class Champion:
     def is_on_the_graph_of(self, other: "Champion") -> bool:
         """Whether both are heads on one backbone; those that are loaded beside each other then share its graph."""
         return self.graph == other.graph and self.manifest.head == other.manifest.head == "pooled"
-
-    def predict(self, pixels: NDArray[np.uint8]) -> Prediction:
-        """The answer for uint8 RGB (224, 224, 3), 0-255."""
-        return self.answer(self.engine.infer(pixels[np.newaxis]))
 
     def answer(self, output: Output) -> Prediction:
         """The answer that the output for one photo means."""

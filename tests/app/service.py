@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from app.listening import listen
 from app.main import create_app
-from app.predictor import Predictor
+from app.predictor import Champion, Predictor
 from app.server import server
 from app.settings import Settings
 from catdog import images, weights
@@ -54,6 +54,12 @@ def publish(
         file = WeightsFile.of(draft.weights_path, "float32")
         version = draft.publish(lambda number: _manifest(number, classes, file).model_copy(update=of_manifest))
     return version.number
+
+
+def probabilities(champion: Champion, photo: bytes) -> list[float]:
+    """What a loaded version answers by itself, with nothing of the service around it."""
+    output = champion.engine.infer(images.decode(photo)[np.newaxis])
+    return list(champion.answer(output).probabilities.values())
 
 
 def random_arrays(architecture: Architecture, seed: int, head_seed: int) -> dict[str, NDArray[np.float32]]:

@@ -11,13 +11,13 @@ from app import loading
 from app.loading import load, read
 from app.predictor import Champion
 from app.settings import Settings
-from catdog import golden, images
+from catdog import golden
 from catdog.engines import Output
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.errors import BrokenVersion
 from catdog.network import Network
 from catdog.store import Store
-from tests.app.service import TEMPERATURE, TINY, publish, random_arrays
+from tests.app.service import TEMPERATURE, TINY, probabilities, publish, random_arrays
 
 
 def loaded(models_dir: Path, number: int = 1, **settings_given: Any) -> Champion:
@@ -33,12 +33,10 @@ def was_cached(champion: Champion) -> bool:
 
 def test_a_second_start_compiles_nothing_and_answers_the_same(tmp_path: Path, jpeg: bytes) -> None:
     publish(tmp_path)
-    pixels = images.decode(jpeg)
-
     first, second = loaded(tmp_path), loaded(tmp_path)
 
     assert (was_cached(first), was_cached(second)) == (False, True)
-    assert first.predict(pixels).probabilities == second.predict(pixels).probabilities
+    assert probabilities(first, jpeg) == probabilities(second, jpeg)
 
 
 def test_heads_on_one_backbone_share_what_was_compiled(tmp_path: Path) -> None:
@@ -69,6 +67,25 @@ def test_a_version_must_answer_rightly_in_both_ways_to_infer(
         loaded(tmp_path, precision="f32")
 
 
+def test_before_threads_infer_side_by_side_one_has_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    class Listening(OpenVINOEngine):
+        def infer(self, pixels: NDArray[np.uint8], shared: bool = False) -> Output:
+            asked.append(shared)
+            output = super().infer(pixels, shared)
+            asked.append(shared)
+            return output
+
+    publish(tmp_path)
+    monkeypatch.setattr(loading, "OpenVINOEngine", Listening)
+
+    loaded(tmp_path, precision="f32")
+
+    assert asked[:2] == [False, False]
+    assert True in asked
+
+
 def test_what_was_kept_but_answers_otherwise_is_compiled_anew(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, jpeg: bytes
 ) -> None:
@@ -85,8 +102,7 @@ def test_what_was_kept_but_answers_otherwise_is_compiled_anew(
     again = loaded(tmp_path, precision="f32")
 
     assert "compiled anew" in caplog.text
-    pixels = images.decode(jpeg)
-    assert again.predict(pixels).probabilities == first.predict(pixels).probabilities
+    assert probabilities(again, jpeg) == probabilities(first, jpeg)
     assert was_cached(loaded(tmp_path, precision="f32"))
 
 
@@ -107,10 +123,8 @@ def test_what_was_compiled_longest_ago_is_removed(tmp_path: Path, monkeypatch: p
 
 def test_keras_can_serve_instead_of_openvino(tmp_path: Path, jpeg: bytes) -> None:
     publish(tmp_path, golden=golden.record(Network(TINY, random_arrays(TINY, 7, 7)), TEMPERATURE))
-    pixels = images.decode(jpeg)
 
     by_keras, by_openvino = loaded(tmp_path, engine="keras", precision="f32"), loaded(tmp_path, precision="f32")
 
     assert type(by_keras.engine).__name__ == "KerasEngine"
-    expected = by_openvino.predict(pixels).probabilities
-    assert by_keras.predict(pixels).probabilities == pytest.approx(expected, abs=1e-4)
+    assert probabilities(by_keras, jpeg) == pytest.approx(probabilities(by_openvino, jpeg), abs=1e-4)

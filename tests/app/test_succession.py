@@ -29,7 +29,17 @@ from catdog.manifest import Golden
 from catdog.network import Network
 from catdog.store import Store
 from catdog.version import Version
-from tests.app.service import ADMIN, TEMPERATURE, TINY, HeldEngine, Service, publish, random_arrays, serving
+from tests.app.service import (
+    ADMIN,
+    TEMPERATURE,
+    TINY,
+    HeldEngine,
+    Service,
+    probabilities,
+    publish,
+    random_arrays,
+    serving,
+)
 from tests.app.test_problems import check
 from tests.waiting import PATIENCE_SECONDS, until
 
@@ -66,8 +76,7 @@ def problem(service: Service) -> str | None:
 def right_answer(models_dir: Path, version: int, photo: bytes) -> list[float]:
     """What a version answers where nothing else goes on."""
     settings, opened = Settings.model_construct(), Store(models_dir).open(version)
-    champion = load(opened, read(opened, settings), settings)
-    return list(champion.predict(images.decode(photo)).probabilities.values())
+    return probabilities(load(opened, read(opened, settings), settings), photo)
 
 
 def test_while_versions_take_over_every_answer_is_that_of_its_version(tmp_path: Path, jpeg: bytes) -> None:
