@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import monotonic
 
 from benchmarks import growth, photos, retraining, serving, serving_notes, systems, training, versions
 from benchmarks.client import Upload
@@ -40,6 +41,7 @@ def main() -> int:
 
 def _measure(arguments: Namespace, folder: Path) -> Iterator[Results]:
     """What is known after each part: of a long run that ends early that is left."""
+    until = monotonic() + 60 * arguments.minutes
     machine = Machine.this()
     shipped = versions.shipped(arguments.models, folder / "shipped")
     slim, full = versions.slim(shipped, folder / "slim"), versions.full_width(shipped, folder / "full-width")
@@ -52,6 +54,9 @@ def _measure(arguments: Namespace, folder: Path) -> Iterator[Results]:
     if "training" in arguments.parts:
         results = _training(results, shipped.version, arguments.epochs, folder)
         yield results
+        if results.trained:
+            results = _growth(results, results.trained, shipped.version, until, folder)
+            yield results
     if "retraining" in arguments.parts:
         yield _retraining(results, [slim, full], folder)
 
@@ -60,11 +65,23 @@ def _training(results: Results, shipped: Version, epochs: int, folder: Path) -> 
     if missing := _without_photos("Training", training.PHOTOS):
         return results.noted(missing)
     trained = training.compare(shipped, training.PHOTOS, epochs, folder)
-    return replace(results, trained=trained, grown=growth.measure(shipped, folder)).noted(
+    return replace(results, trained=trained).noted(
         "Training: whole commands, from start to end; the tutorial's way may stop"
-        f" {100 * training.TOLERANCE:g} points below our accuracy. Growth: the same with"
-        f" {growth.VALIDATION} photos to validate with, and one epoch of the tutorial's, which takes several."
+        f" {100 * training.TOLERANCE:g} points below our accuracy."
     )
+
+
+def _growth(results: Results, trained: training.Comparison, shipped: Version, until: float, folder: Path) -> Results:
+    found = growth.measure(shipped, folder, trained.seconds_a_photo, until)
+    results = replace(results, grown=found.steps)
+    if found.steps:
+        results = results.noted(
+            f"Growth: the same with {growth.VALIDATION} photos to validate with, and one epoch of the tutorial's, which"
+            " may take several."
+        )
+    if found.too_long:
+        results = results.noted(f"Growth to {found.too_long:,} photos takes longer than --minutes allow: left out.")
+    return results
 
 
 def _retraining(results: Results, models: Sequence[Model], folder: Path) -> Results:
@@ -102,6 +119,13 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="of serving (default 5)")
     parser.add_argument("--seconds", type=float, default=1.2, metavar="S", help="of each load (default 1.2)")
     parser.add_argument("--epochs", type=int, default=10, metavar="N", help="that a tutorial gets at most (default 10)")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=27,
+        metavar="M",
+        help="that all may take: how training grows with its photos is measured as far as it fits (default 27)",
+    )
     parser.add_argument("--models", type=Path, default=ROOT / "models", metavar="DIR", help="with version 1")
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results", metavar="DIR")
     return parser

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
+from time import monotonic
 from zipfile import ZipFile
 
 from PIL import Image
@@ -28,10 +29,24 @@ class Step:
     tutorial: float
 
 
-def measure(version: Version, folder: Path, sizes: Sequence[int] = SIZES) -> tuple[Step, ...]:
-    """One step a size, for which there are enough photos; each is a command from its start to its end."""
-    steps = []
+@dataclass(frozen=True)
+class Growth:
+    """The steps for which there were enough photos and enough time; `too_long` is the first that had too little."""
+
+    steps: tuple[Step, ...]
+    too_long: int | None = None  # photos
+
+
+def measure(version: Version, folder: Path, pace: float, until: float, sizes: Sequence[int] = SIZES) -> Growth:
+    """One step a size, each of two whole commands from their start to their end.
+
+    `pace` is the seconds that both take together for a photo, as far as is known, and `until` the moment on the
+    monotonic clock before which a step must be expected to end.
+    """
+    steps: list[Step] = []
     for size in sizes:
+        if monotonic() + pace * (size + VALIDATION) > until:
+            return Growth(tuple(steps), size)
         data = folder / f"photos-{size}"
         if not _lay_out(data, size):
             break
@@ -43,7 +58,8 @@ def measure(version: Version, folder: Path, sizes: Sequence[int] = SIZES) -> tup
             flush=True,
         )
         steps.append(Step(size, ours, tutorial))
-    return tuple(steps)
+        pace = (ours + tutorial) / (size + VALIDATION)
+    return Growth(tuple(steps))
 
 
 def _lay_out(folder: Path, size: int) -> bool:

@@ -11,15 +11,13 @@ from benchmarks import limits, systems, versions
 from benchmarks.client import Upload
 from benchmarks.limits import WITHOUT_AMX, Alone, Graph, Limit, Overhead
 from benchmarks.processes import BenchmarkError, running
-from benchmarks.rounds import CLIENTS, MANY, Round, Summary, measure, start
+from benchmarks.rounds import CLIENTS, MANY, MANY_TIMES, Round, Summary, measure, start
 from benchmarks.systems import OURS, PEERS, TUTORIAL, System
 from benchmarks.versions import Model
 from catdog.engines import Precision
 from catdog.version import Version
 
 STUB_WIDTH = 1 / 32  # of the network that the service runs where it is measured without it
-
-SLOW_TIMES = 6  # as long as the others is the case without AMX asked
 
 Kind = Literal["slim", "full width", "without AMX"]
 
@@ -143,7 +141,7 @@ def _serve(case: Case, comparison: Comparison, system: System, plan: Plan, numbe
     if system.name in comparison.missing:
         return
     try:
-        measured = measure(system, plan.uploads, case.clients, _seconds(case, plan), plan.folder, seed=number)
+        measured = measure(system, plan.uploads, case.clients, plan.seconds, plan.folder, seed=number)
     except BenchmarkError as error:
         if system.name == OURS:
             raise
@@ -155,14 +153,10 @@ def _serve(case: Case, comparison: Comparison, system: System, plan: Plan, numbe
 
 
 def _limit(case: Case, comparison: Comparison, plan: Plan, number: int) -> None:
-    found = Alone(plan.interpreter, _seconds(case, plan), plan.folder, case.settings).limit(case.graph)
+    seconds = plan.seconds * MANY_TIMES  # as long as the service that is held to it
+    found = Alone(plan.interpreter, seconds, plan.folder, case.settings).limit(case.graph)
     comparison.limits.append(found)
     print(f"round {number + 1}/{plan.rounds}: {case.model}, benchmark_app: {found.inference:.1f} a second", flush=True)
-
-
-def _seconds(case: Case, plan: Plan) -> float:
-    """Of each load: where an answer takes a third of a second, the last ones, ending one by one, would count much."""
-    return plan.seconds * SLOW_TIMES if case.kind == "without AMX" else plan.seconds
 
 
 def _overhead(version: Version, overheads: list[Overhead], plan: Plan, number: int) -> None:

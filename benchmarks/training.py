@@ -43,6 +43,12 @@ class Comparison:
     epochs_limit: int
 
     @property
+    def seconds_a_photo(self) -> float:
+        """Of ours with nothing known and one epoch of the tutorial's together."""
+        epoch = self.tutorial.seconds / len(self.epochs)
+        return (self.cold.seconds + epoch) / (self.train_photos + self.validation_photos)
+
+    @property
     def reached(self) -> bool:
         """Whether the tutorial's way came to our goal; if not, its seconds are too few."""
         return self.epochs[-1] >= self.cold.goal

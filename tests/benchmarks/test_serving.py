@@ -11,7 +11,7 @@ from benchmarks.machine import Machine
 from benchmarks.photos import generated
 from benchmarks.processes import ROOT, BenchmarkError, python
 from benchmarks.results import Results
-from benchmarks.rounds import CLIENTS, MANY
+from benchmarks.rounds import CLIENTS, MANY, MANY_TIMES
 from benchmarks.serving import Case, Comparison, Plan
 from benchmarks.systems import OURS, TUTORIAL, System
 from tests.benchmarks import services
@@ -69,6 +69,15 @@ def test_only_ours_says_when_it_is_ready_and_it_is_so_before_its_first_answer(
     assert tutorial.ready_seconds is None
     assert ours.ready_seconds is not None
     assert 0 < ours.ready_seconds <= ours.first_answer_seconds
+
+
+def test_where_systems_are_compared_they_are_asked_for_longer(
+    plan: Plan, found: tuple[list[Comparison], list[Overhead]]
+) -> None:
+    ((comparison,), _) = found
+    (measured,) = comparison.rounds[OURS]
+
+    assert measured.loads[MANY].seconds >= MANY_TIMES * plan.seconds
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
