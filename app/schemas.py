@@ -2,13 +2,15 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from app.described import Described
 
 
-class Answer(BaseModel):
+class Answer(Described):
     """What every answer of the service is: fixed once made, its fields described in the OpenAPI document."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True)
 
 
 class Prediction(Answer):
