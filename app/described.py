@@ -14,8 +14,8 @@ from pydantic_core import CoreSchema
 class Described(BaseModel):
     """A model whose JSON schema describes each field with the string below it; it is on its module's top level.
 
-    As pydantic's `use_attribute_docstrings`, but read when a schema is asked for: that reads the sources when classes
-    are made, which took a tenth of each start.
+    As pydantic's `use_attribute_docstrings`, but read when a schema is asked for: that looks for the source of
+    each class while it is made, at each start.
     """
 
     @classmethod
