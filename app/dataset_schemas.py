@@ -3,9 +3,8 @@
 from datetime import UTC, datetime
 from typing import Self
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from app.described import Described
 from app.kept_uploads import Kept
 from app.schemas import Answer, Prediction, Problem
 from catdog.datasets import Added, Picture
@@ -115,11 +114,12 @@ class Datasets(Answer):
     datasets: list[Dataset]
 
 
-class Feedback(Described):
+class Feedback(BaseModel):
     """What a predicted photo really shows."""
 
     model_config = ConfigDict(
         extra="forbid",
+        use_attribute_docstrings=True,
         json_schema_extra={"example": {"prediction_id": "187f3c5b8a1d2e4f0a1b2c3d4e5f6071", "label": "dog"}},
     )
 

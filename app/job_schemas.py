@@ -4,20 +4,20 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.described import Described
 from app.schemas import Answer
 from catdog.jobs import Job, Status
 
 NOTE_CHARACTERS = 500
 
 
-class RetrainRequest(Described):
+class RetrainRequest(BaseModel):
     """A training to do on a data set."""
 
     model_config = ConfigDict(
         extra="forbid",
+        use_attribute_docstrings=True,
         json_schema_extra={"example": {"dataset": "pets", "strategy": "head", "promote": "auto"}},
     )
 

@@ -2,15 +2,13 @@
 
 from typing import Literal
 
-from pydantic import ConfigDict, Field
-
-from app.described import Described
+from pydantic import BaseModel, ConfigDict, Field
 
 
-class Answer(Described):
+class Answer(BaseModel):
     """What every answer of the service is: fixed once made, its fields described in the OpenAPI document."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
 class Prediction(Answer):

@@ -33,6 +33,7 @@ def was_cached(champion: Champion) -> bool:
 
 def test_a_second_start_compiles_nothing_and_answers_the_same(tmp_path: Path, jpeg: bytes) -> None:
     publish(tmp_path)
+
     first, second = loaded(tmp_path), loaded(tmp_path)
 
     assert (was_cached(first), was_cached(second)) == (False, True)

@@ -8,6 +8,7 @@ from benchmarks.__main__ import main
 from benchmarks.machine import Machine
 from benchmarks.processes import ROOT, BenchmarkError, python
 from tests.benchmarks.measured import good
+from tests.benchmarks.test_training import measured
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,17 @@ def test_what_was_measured_is_kept_where_the_run_ends_early(tmp_path: Path, monk
 
     page = tmp_path / f"{Machine.this().slug}.md"
     assert "## Serving" in page.read_text()
+
+
+def test_a_growth_that_there_is_no_time_for_is_said_to_be_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "PHOTOS", tmp_path)
+    monkeypatch.setattr(training, "compare", lambda *_: measured((0.9,)))
+    monkeypatch.setattr("sys.argv", ["benchmarks", "training", "--minutes", "0", "--results", str(tmp_path)])
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # this process goes on
+
+    assert main() == 0
+
+    page = tmp_path / f"{Machine.this().slug}-training.md"
+    assert "Growth to 500 photos takes longer than --minutes allow: left out." in page.read_text()
