@@ -81,6 +81,7 @@ def _assembled(settings: "Settings") -> "Server":
     settings = engine_choice.settled(settings)
     succession = Succession(settings)
     succession.begin()
+    imports.unbuilt("fastapi.openapi.models")  # for whoever asks for the OpenAPI document
     from app.main import create_app
     from app.server import server
 

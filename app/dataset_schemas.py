@@ -17,19 +17,13 @@ FEEDBACK = "feedback"
 class StoredPicture(Answer):
     """A picture of a data set."""
 
-    sha256: str
-    """Of its bytes: its name here."""
-
-    name: str
-    """What the file was called, to be shown."""
-
+    sha256: str = Field(description="Of its bytes: its name here.")
+    name: str = Field(description="What the file was called, to be shown.")
     label: str
-    split: str
-    """`train`, `validation` or `test`: by the picture's content, unless somebody chose it."""
-
-    source: str
-    """How it came: `upload`, `archive`, `import` or `feedback`."""
-
+    split: str = Field(
+        description="`train`, `validation` or `test`: by the picture's content, unless somebody chose it."
+    )
+    source: str = Field(description="How it came: `upload`, `archive`, `import` or `feedback`.")
     added_at: datetime
 
     @classmethod
@@ -41,10 +35,7 @@ class AddedPicture(Answer):
     """One file's place in the data set, or its own problem: exactly one of the two is there."""
 
     picture: StoredPicture | None = None
-
-    is_new: bool | None = None
-    """False where the data set had it already."""
-
+    is_new: bool | None = Field(default=None, description="False where the data set had it already.")
     problem: Problem | None = None
 
     @classmethod
@@ -70,15 +61,9 @@ class AddedArchive(Answer):
     """What an archive brought."""
 
     dataset: str
-
-    added: int
-    """Pictures that are new in the data set."""
-
-    known: int
-    """Pictures that it had already."""
-
-    skipped: list[SkippedMember]
-    """Files that aren't pictures."""
+    added: int = Field(description="Pictures that are new in the data set.")
+    known: int = Field(description="Pictures that it had already.")
+    skipped: list[SkippedMember] = Field(description="Files that aren't pictures.")
 
 
 class Dataset(Answer):
@@ -86,9 +71,7 @@ class Dataset(Answer):
 
     name: str
     pictures: int
-
-    counts: dict[str, dict[str, int]]
-    """Pictures by split, then by class."""
+    counts: dict[str, dict[str, int]] = Field(description="Pictures by split, then by class.")
 
     @classmethod
     def of(cls, name: str, pictures: list[Picture]) -> Self:
@@ -119,18 +102,12 @@ class Feedback(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
-        use_attribute_docstrings=True,
         json_schema_extra={"example": {"prediction_id": "187f3c5b8a1d2e4f0a1b2c3d4e5f6071", "label": "dog"}},
     )
 
-    prediction_id: str = Field(max_length=64)
-    """Of the answer that was given."""
-
-    label: str = Field(min_length=1, max_length=64)
-    """One of the model's classes."""
-
-    dataset: str = Field(default=FEEDBACK, max_length=64)
-    """The data set that the photo goes to."""
+    prediction_id: str = Field(max_length=64, description="Of the answer that was given.")
+    label: str = Field(min_length=1, max_length=64, description="One of the model's classes.")
+    dataset: str = Field(default=FEEDBACK, max_length=64, description="The data set that the photo goes to.")
 
 
 class ReviewItem(Answer):
@@ -138,9 +115,7 @@ class ReviewItem(Answer):
 
     prediction: Prediction
     predicted_at: datetime
-
-    picture: str
-    """Where the photo is."""
+    picture: str = Field(description="Where the photo is.")
 
     @classmethod
     def of(cls, kept: Kept) -> Self:
@@ -155,6 +130,7 @@ class Review(Answer):
     """What the model was least sure of, among the kept photos that nobody has labelled; the least sure first."""
 
     items: list[ReviewItem]
-
-    drifted: tuple[Measure, ...]
-    """What `GET /drift` finds moved within the last hour: where there is anything, labels are worth the most now."""
+    drifted: tuple[Measure, ...] = Field(
+        description="What `GET /drift` finds moved within the last hour: where there is anything, labels are worth the"
+        " most now."
+    )

@@ -2,6 +2,8 @@
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from app.schemas import Answer
 from app.tensors import MODEL
 
@@ -39,9 +41,7 @@ class ModelMetadata(Answer):
     """The model: one of its inputs is to be sent."""
 
     name: str = MODEL
-    versions: list[str]
-    """Those that are loaded, so that they can be asked."""
-
+    versions: list[str] = Field(description="Those that are loaded, so that they can be asked.")
     platform: str
     inputs: list[TensorMetadata]
     outputs: list[TensorMetadata]
@@ -60,9 +60,9 @@ class OutputTensor(Answer):
     name: str
     datatype: str
     shape: list[int]
-    parameters: dict[str, Any] | None = None
-    """`binary_data_size`, where its data follow the JSON."""
-
+    parameters: dict[str, Any] | None = Field(
+        default=None, description="`binary_data_size`, where its data follow the JSON."
+    )
     data: list[float] | list[str] | None = None
 
 
@@ -71,9 +71,7 @@ class InferenceResponse(Answer):
 
     model_name: str = MODEL
     model_version: str
-    id: str | None = None
-    """That of the request, where it had one."""
-
+    id: str | None = Field(default=None, description="That of the request, where it had one.")
     outputs: list[OutputTensor]
 
 
@@ -83,8 +81,7 @@ class IndexEntry(Answer):
     name: str = MODEL
     version: str
     state: Literal["READY", "UNAVAILABLE"]
-    reason: str
-    """Why it is not ready."""
+    reason: str = Field(description="Why it is not ready.")
 
 
 class StatusOK(Answer):

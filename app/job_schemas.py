@@ -17,30 +17,28 @@ class RetrainRequest(BaseModel):
 
     model_config = ConfigDict(
         extra="forbid",
-        use_attribute_docstrings=True,
         json_schema_extra={"example": {"dataset": "pets", "strategy": "head", "promote": "auto"}},
     )
 
-    dataset: str = Field(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")
-    """The data set to train on."""
-
-    strategy: Literal["head", "finetune"] = "head"
-    """`head`: a new linear head, in seconds; `finetune`: the network's last blocks as well, in minutes to hours."""
-
-    epochs: int | None = Field(default=None, ge=1, le=100)
-    """Of `finetune`; 10 by default."""
-
-    unfreeze: int | None = Field(default=None, ge=1, le=5)
-    """Blocks that `finetune` trains, from the last; 1 by default."""
-
-    batch_size: int | None = Field(default=None, ge=1, le=256)
-    """Photos a step of `finetune`; 32 by default."""
-
-    promote: Literal["auto", "never"] = "auto"
-    """`auto` puts the new version into service if it is no worse than the champion; `never` only publishes it."""
-
-    notes: str = Field(default="", max_length=NOTE_CHARACTERS)
-    """Kept with the version."""
+    dataset: str = Field(pattern="^[a-z0-9][a-z0-9_-]{0,63}$", description="The data set to train on.")
+    strategy: Literal["head", "finetune"] = Field(
+        default="head",
+        description="`head`: a new linear head, in seconds; `finetune`: the network's last blocks as well, in minutes"
+        " to hours.",
+    )
+    epochs: int | None = Field(default=None, ge=1, le=100, description="Of `finetune`; 10 by default.")
+    unfreeze: int | None = Field(
+        default=None, ge=1, le=5, description="Blocks that `finetune` trains, from the last; 1 by default."
+    )
+    batch_size: int | None = Field(
+        default=None, ge=1, le=256, description="Photos a step of `finetune`; 32 by default."
+    )
+    promote: Literal["auto", "never"] = Field(
+        default="auto",
+        description="`auto` puts the new version into service if it is no worse than the champion; `never` only"
+        " publishes it.",
+    )
+    notes: str = Field(default="", max_length=NOTE_CHARACTERS, description="Kept with the version.")
 
     @model_validator(mode="after")
     def _fit_the_strategy(self) -> Self:
@@ -54,49 +52,25 @@ class RetrainJob(Answer):
     """A training that was asked for."""
 
     id: str
-
-    status: Status
-    """`queued`, `running`, `succeeded`, `failed` or `cancelled`."""
-
-    request: dict[str, Any]
-    """What was asked for."""
-
-    reason: str | None
-    """Why it ended as it did, or why it waits again."""
-
-    phase: str | None
-    """What the worker is doing: `examining`, `features`, `fitting`, `quantizing`, `measuring` or `publishing`."""
-
-    progress: float = Field(ge=0, le=1)
-    """How much of it is done."""
-
-    seconds_left: float | None
-    """An estimate, where there is one."""
-
-    epoch: int | None
-    """The last whole epoch, of a training that has some."""
-
-    epochs: int | None
-    """How many there will be."""
-
-    metrics: dict[str, float] | None
-    """Of that epoch."""
-
-    findings: list[Any] | None
-    """What the doctor found in the pictures."""
-
-    decision: dict[str, Any] | None
-    """Whether the new version was let into service, with the numbers."""
-
-    version: int | None
-    """The version that came of it."""
-
-    is_cancelling: bool
-    """It was asked to end and hasn't yet."""
-
-    attempt: int
-    """How often a worker began; a job whose worker died is run once more."""
-
+    status: Status = Field(description="`queued`, `running`, `succeeded`, `failed` or `cancelled`.")
+    request: dict[str, Any] = Field(description="What was asked for.")
+    reason: str | None = Field(description="Why it ended as it did, or why it waits again.")
+    phase: str | None = Field(
+        description="What the worker is doing: `examining`, `features`, `fitting`, `quantizing`, `measuring` or"
+        " `publishing`."
+    )
+    progress: float = Field(ge=0, le=1, description="How much of it is done.")
+    seconds_left: float | None = Field(description="An estimate, where there is one.")
+    epoch: int | None = Field(description="The last whole epoch, of a training that has some.")
+    epochs: int | None = Field(description="How many there will be.")
+    metrics: dict[str, float] | None = Field(description="Of that epoch.")
+    findings: list[Any] | None = Field(description="What the doctor found in the pictures.")
+    decision: dict[str, Any] | None = Field(
+        description="Whether the new version was let into service, with the numbers."
+    )
+    version: int | None = Field(description="The version that came of it.")
+    is_cancelling: bool = Field(description="It was asked to end and hasn't yet.")
+    attempt: int = Field(description="How often a worker began; a job whose worker died is run once more.")
     submitted_at: datetime
     started_at: datetime | None
     ended_at: datetime | None

@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any, Literal, Self
 
+from pydantic import Field
+
 from app.schemas import Answer
 from catdog.architecture import Head
 from catdog.engines import Precision
@@ -13,34 +15,19 @@ class Network(Answer):
     """The network, as the paper counts it."""
 
     name: Literal["VGG16"] = "VGG16"
-
-    width: float
-    """Multiplier of every layer's channels; 1.0 is the paper's network."""
-
-    head: Head
-    """`pooled`: global average pooling and one dense layer; `classic`: the paper's."""
-
+    width: float = Field(description="Multiplier of every layer's channels; 1.0 is the paper's network.")
+    head: Head = Field(description="`pooled`: global average pooling and one dense layer; `classic`: the paper's.")
     parameters: int
 
 
 class Training(Answer):
     """How the version came about."""
 
-    recipe: str | None
-    """The named recipe, where there is one."""
-
-    strategy: str
-    """`head`, `finetune` or `full`."""
-
-    parent: int | None
-    """The version whose weights it started from."""
-
-    job: str | None
-    """The job that asked for it, where one did."""
-
-    photos: dict[str, dict[str, int]]
-    """How many photos it was made with, by split and class."""
-
+    recipe: str | None = Field(description="The named recipe, where there is one.")
+    strategy: str = Field(description="`head`, `finetune` or `full`.")
+    parent: int | None = Field(description="The version whose weights it started from.")
+    job: str | None = Field(description="The job that asked for it, where one did.")
+    photos: dict[str, dict[str, int]] = Field(description="How many photos it was made with, by split and class.")
     seconds: float
     hardware: str
     notes: str
@@ -49,19 +36,16 @@ class Training(Answer):
 class Int8(Answer):
     """The version's network in int8, measured when it was published."""
 
-    serves: bool
-    """Whether it loses so little that it serves, unless `CATDOG_PRECISION` says otherwise."""
-
+    serves: bool = Field(
+        description="Whether it loses so little that it serves, unless `CATDOG_PRECISION` says otherwise."
+    )
     reason: str
-    photos: int
-    """Validation photos that both were measured on."""
-
+    photos: int = Field(description="Validation photos that both were measured on.")
     accuracy: float
     accuracy_f32: float
     log_loss: float
     log_loss_f32: float
-    largest_difference: float
-    """Between two probabilities of a class, on these photos."""
+    largest_difference: float = Field(description="Between two probabilities of a class, on these photos.")
 
     @classmethod
     def of(cls, quantization: Quantization) -> Self:
@@ -80,17 +64,12 @@ class Int8(Answer):
 class Unknown(Answer):
     """When the version calls a photo unknown."""
 
-    threshold: float
-    """Of `familiarity`; what is below it is unknown."""
-
-    kept: float
-    """Share of the validation photos that are not, 0-1."""
-
-    photos: int
-    """How many of these there were."""
-
-    neither: Neither | None
-    """How it did on photos of none of the classes; null where none were given."""
+    threshold: float = Field(description="Of `familiarity`; what is below it is unknown.")
+    kept: float = Field(description="Share of the validation photos that are not, 0-1.")
+    photos: int = Field(description="How many of these there were.")
+    neither: Neither | None = Field(
+        description="How it did on photos of none of the classes; null where none were given."
+    )
 
 
 class Description(Answer):
@@ -100,19 +79,10 @@ class Description(Answer):
     created: datetime
     classes: tuple[str, ...]
     architecture: Network
-
-    temperature: float
-    """What the logits are divided by before they become probabilities."""
-
-    metrics: dict[str, Metrics]
-    """How good it is on each split, with the number of photos."""
-
-    int8: Int8 | None
-    """How its int8 graph did; null where it has none."""
-
-    unknown: Unknown | None
-    """Null where it can't tell: it was published by an earlier catdog."""
-
+    temperature: float = Field(description="What the logits are divided by before they become probabilities.")
+    metrics: dict[str, Metrics] = Field(description="How good it is on each split, with the number of photos.")
+    int8: Int8 | None = Field(description="How its int8 graph did; null where it has none.")
+    unknown: Unknown | None = Field(description="Null where it can't tell: it was published by an earlier catdog.")
     training: Training
 
     @classmethod
@@ -145,8 +115,7 @@ class Description(Answer):
 class Model(Description):
     """The version in service."""
 
-    precision: Precision
-    """What the network computes in, on this machine."""
+    precision: Precision = Field(description="What the network computes in, on this machine.")
 
 
 class Pair(Answer):
@@ -181,14 +150,11 @@ class Comparison(Answer):
 class ModelVersion(Description):
     """One version of the store."""
 
-    champion: bool
-    """Whether it is the one in service."""
-
-    decision: Decision | None
-    """Whether it was to take the champion's place when it was made, and why."""
-
-    comparison: Comparison | None
-    """Beside the champion, unless it is that one."""
+    champion: bool = Field(description="Whether it is the one in service.")
+    decision: Decision | None = Field(
+        description="Whether it was to take the champion's place when it was made, and why."
+    )
+    comparison: Comparison | None = Field(description="Beside the champion, unless it is that one.")
 
 
 class ListedVersion(Answer):
@@ -201,9 +167,7 @@ class ListedVersion(Answer):
     strategy: str | None = None
     metrics: dict[str, Metrics] | None = None
     decision: Decision | None = None
-
-    problem: str | None = None
-    """Why it can't be used; all that is known of it then."""
+    problem: str | None = Field(default=None, description="Why it can't be used; all that is known of it then.")
 
     @classmethod
     def of(cls, manifest: Manifest, champion: bool) -> Self:

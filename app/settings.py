@@ -53,7 +53,6 @@ class Settings(BaseSettings):
         extra="ignore",  # a `.env` may serve others too; `read_settings` refuses what begins with our prefix
         frozen=True,
         populate_by_name=True,
-        use_attribute_docstrings=True,
     )
 
     host: str = Field(default="127.0.0.1", validation_alias=AliasChoices("CATDOG_HOST", "HOST"))

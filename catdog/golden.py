@@ -4,6 +4,7 @@ They are made, not photographed: colours that change every 56, 16, 12 and 6 pixe
 depends on the platform or a library: whole numbers alone, and SHAKE-256 for chance.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256, shake_256
 from typing import Final
@@ -66,14 +67,19 @@ def record(
     return Golden(pictures=fingerprint(), probabilities=tuple(map(tuple, found.tolist())))
 
 
-def check(found: NDArray[np.float64], expected: Golden, precision: Precision) -> None:
-    """Raise ValueError unless the answers `found` in this precision are the expected ones, within its tolerance."""
+def check(
+    found: NDArray[np.float64], expected: Golden, precision: Precision, places: Sequence[int] = range(len(GRIDS))
+) -> None:
+    """Raise ValueError unless the answers `found` in this precision are the expected ones, within its tolerance.
+
+    `found` (n, classes) are those to the pictures at `places`.
+    """
     if expected.pictures != fingerprint():
         raise ValueError("its golden answers are to other pictures than this catdog's; train it again")
-    kept = np.array(expected.probabilities)
-    if found.shape != kept.shape:
-        raise ValueError(f"its golden answers have the shape {kept.shape}, but it gives {found.shape}; train it again")
-    apart = float(np.abs(found - kept).max())
+    kept, shape = np.array(expected.probabilities), (len(GRIDS), found.shape[1])
+    if kept.shape != shape:
+        raise ValueError(f"its golden answers have the shape {kept.shape}, but it gives {shape}; train it again")
+    apart = float(np.abs(found - kept[list(places)]).max())
     if not apart <= TOLERANCE[precision]:  # nor where it is no number
         raise ValueError(
             f"its answers are not those that it was published with: a probability differs by {apart:.3g},"

@@ -2,7 +2,6 @@
 
 from bisect import bisect_right
 from datetime import UTC, datetime
-from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -23,10 +22,10 @@ from pydantic import (
 )
 
 from catdog.architecture import Architecture, Head
+from catdog.checksum import sha256_of
 from catdog.weights import StoredType
 
 SCHEMA_VERSION: Final = 1  # raise it when a manifest gets a field that older code would misread
-BLOCK_BYTES = 8 * 2**20  # hashed at a time: after each one other threads may take Python's lock for 5 ms, and do
 
 
 def _sorted_classes(classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -66,11 +65,7 @@ class WeightsFile(_Record):
     @classmethod
     def of(cls, path: Path, dtype: StoredType) -> Self:
         """Describe the file at `path`; OSError where it can't be read."""
-        digest = sha256()
-        with path.open("rb") as file:
-            while block := file.read(BLOCK_BYTES):
-                digest.update(block)
-            return cls(sha256=digest.hexdigest(), bytes=file.tell(), dtype=dtype)
+        return cls(sha256=sha256_of(path), bytes=path.stat().st_size, dtype=dtype)
 
 
 class Metrics(_Record):

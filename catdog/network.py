@@ -1,11 +1,11 @@
 """A network to be run: its description, its arrays, and perhaps its backbone in int8."""
 
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
 from catdog.architecture import Architecture
+from catdog.checksum import sha256_of
 from catdog.engines import Arrays
 
 
@@ -22,7 +22,7 @@ class Int8Graph:
     @classmethod
     def of(cls, path: Path) -> Self:
         """OSError where the files can't be read."""
-        return cls(path, sha256(path.read_bytes() + path.with_suffix(".bin").read_bytes()).hexdigest())
+        return cls(path, sha256_of(path, path.with_suffix(".bin")))
 
 
 @dataclass(frozen=True)

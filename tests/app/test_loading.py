@@ -68,7 +68,9 @@ def test_a_version_must_answer_rightly_in_both_ways_to_infer(
         loaded(tmp_path, precision="f32")
 
 
-def test_before_threads_infer_side_by_side_one_has_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_photo_is_inferred_alone_and_then_one_in_every_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[bool] = []
 
     class Listening(OpenVINOEngine):
@@ -81,10 +83,9 @@ def test_before_threads_infer_side_by_side_one_has_alone(tmp_path: Path, monkeyp
     publish(tmp_path)
     monkeypatch.setattr(loading, "OpenVINOEngine", Listening)
 
-    loaded(tmp_path, precision="f32")
+    streams = loaded(tmp_path, precision="f32", streams=3).engine.streams
 
-    assert asked[:2] == [False, False]
-    assert True in asked
+    assert asked == [False] * 2 + [True] * 2 * streams
 
 
 def test_what_was_kept_but_answers_otherwise_is_compiled_anew(
