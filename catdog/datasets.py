@@ -10,7 +10,6 @@ What was acknowledged is on the disk. A file without a label, which a crash betw
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
-from hashlib import file_digest
 from pathlib import Path
 from time import time
 from typing import Literal, NamedTuple
@@ -18,6 +17,7 @@ from typing import Literal, NamedTuple
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, insert, select
 
 from catdog import durable
+from catdog.checksum import sha256_of
 from catdog.database import Database, pictures
 from catdog.errors import DatabaseUnavailable, DatasetNotFound, PictureNotFound
 from catdog.splits import by_content
@@ -75,7 +75,7 @@ class Datasets:
         A picture that is there already under the same label and split stays as it is. With `correcting`, labels that
         the same content had there before are gone.
         """
-        fingerprinted = [(one, _sha256(one.file)) for one in new]
+        fingerprinted = [(one, sha256_of(one.file)) for one in new]
         try:
             with self._database.writing() as connection:
                 self._place(fingerprinted)
@@ -179,8 +179,3 @@ def _picture(row: RowMapping) -> Picture:
 
 def _is(dataset: str, sha256: str) -> ColumnElement[bool]:
     return and_(pictures.c.dataset == dataset, pictures.c.sha256 == sha256)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return file_digest(opened, "sha256").hexdigest()

@@ -3,6 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from app.imports import UNUSED
 from tests.app.test_process import ROOT
 
@@ -29,6 +31,27 @@ def test_what_is_never_used_is_not_imported_and_garbage_is_collected_again() -> 
     assert (inside, behind) == ("False True", "True True True")
     assert not [name for name in names.split() if name.startswith(UNUSED)]
     assert {"fastapi", "openvino", "pydantic"} <= set(names.split())
+
+
+@pytest.mark.parametrize(("setting", "found"), [(None, "False"), ("", "True")])
+def test_plugins_of_pydantic_are_not_looked_for_unless_somebody_wants_them(
+    tmp_path: Path, setting: str | None, found: str
+) -> None:
+    (tmp_path / "plugged.py").write_text("plugin = None\n")
+    installed = tmp_path / "plugged-1.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 1\n")
+    (installed / "entry_points.txt").write_text("[pydantic]\nplugged = plugged:missing\n")
+    script = (
+        "import sys\n"
+        "from app import imports\n"
+        "with imports.shortened():\n"
+        "    import app.schemas\n"
+        "print('plugged' in sys.modules)"
+    )
+    wanted = {} if setting is None else {"PYDANTIC_DISABLE_PLUGINS": setting}
+
+    assert printed_by(script, PYTHONPATH=str(tmp_path), **wanted) == [found]
 
 
 def test_models_that_are_built_when_they_are_used_say_the_same_and_no_others_wait(tmp_path: Path) -> None:

@@ -32,6 +32,13 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
     assert "Problem" in references
 
 
+@pytest.mark.parametrize("schema", ["Prediction", "Explanation", "Problem", "Shift"])
+def test_every_field_of_what_is_answered_is_described(document: dict[str, Any], schema: str) -> None:
+    fields = document["components"]["schemas"][schema]["properties"]
+
+    assert [name for name, field in fields.items() if "description" not in field] == []
+
+
 @pytest.mark.parametrize(
     ("path", "content_types"),
     [
