@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anyio import CancelScope, CapacityLimiter, to_thread
 
@@ -10,11 +11,15 @@ from app.dataset_schemas import Dataset
 from app.errors import ServiceError
 from app.forms import Upload
 from app.kept_uploads import KeptUploads
+from app.records import Records
 from catdog import archive, images
 from catdog.archive import Unpacked
-from catdog.datasets import Added, Datasets, New, Picture
 from catdog.errors import ImageError
 from catdog.labels import checked_dataset_name, checked_label
+from catdog.picture import Added, New, Picture
+
+if TYPE_CHECKING:
+    from catdog.datasets import Datasets
 
 CHECKERS = 1  # pictures looked at at a time: predictions come first
 
@@ -22,11 +27,15 @@ CHECKERS = 1  # pictures looked at at a time: predictions come first
 class Collecting:
     """The data sets, off the event loop."""
 
-    def __init__(self, datasets: Datasets, uploads: KeptUploads) -> None:
-        self.datasets = datasets
+    def __init__(self, records: Records, uploads: KeptUploads) -> None:
+        self._records = records
         self.uploads = uploads
         self._threads = CapacityLimiter(4)
         self._checking = CapacityLimiter(CHECKERS)
+
+    @property
+    def datasets(self) -> "Datasets":
+        return self._records.datasets
 
     async def add_pictures(
         self, dataset: str, label: str, files: Sequence[Upload | ServiceError]

@@ -7,9 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.kept_uploads import Kept
 from app.schemas import Answer, Prediction, Problem
-from catdog.datasets import Added, Picture
 from catdog.errors import DatasetError
 from catdog.manifest import Measure
+from catdog.picture import Added, Picture
 
 FEEDBACK = "feedback"
 

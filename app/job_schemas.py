@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.schemas import Answer
-from catdog.jobs import Job, Status
+from catdog.job import Job, Status
 
 NOTE_CHARACTERS = 500
 

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -12,10 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from app.drift import Drift
 from app.predictor import Champion
 from app.settings import Settings
 from catdog import calibration, golden, weights
-from catdog.engines import Engine, Output
+from catdog.engines import Engine
 from catdog.engines.openvino import OpenVINOEngine, computes_in
 from catdog.errors import BrokenVersion
 from catdog.network import Network
@@ -24,6 +26,7 @@ from catdog.version import Version
 logger = logging.getLogger(__name__)
 
 CACHE = "compiled"  # in the data folder: what OpenVINO made of graphs, a folder for each
+FINEST = len(golden.GRIDS) - 1  # the place of a golden picture: the shipped model says both classes from there on
 KEPT = 4  # of these, the last that were used; two are 120 MB at full width in float32
 
 
@@ -45,10 +48,13 @@ def read(version: Version, settings: Settings) -> Read:
     return Read(network, weights.backbone_fingerprint(network.architecture, network.arrays))
 
 
-def load(version: Version, found: Read, settings: Settings, beside: Champion | None = None) -> Champion:
+def load(
+    version: Version, found: Read, settings: Settings, beside: Champion | None = None, soon: bool = False
+) -> Champion:
     """A version that has answered golden pictures as it did when it was published; else StoreError.
 
-    Where its graph is that of `beside`, which was loaded with the same settings, both run on one.
+    Where its graph is that of `beside`, which was loaded with the same settings, both run on one. With `soon` it infers
+    one photo at a time, until `share` has tried its streams.
     """
     engine = _on_the_graph_of(beside, found)
     if engine is not None or settings.engine == "keras":
@@ -56,20 +62,40 @@ def load(version: Version, found: Read, settings: Settings, beside: Champion | N
     cache = settings.data_dir / CACHE / found.graph
     compiled = _on_the_processor(found.network, settings, cache)
     try:
-        return _warm(version, found.graph, compiled)
+        return _warm(version, found.graph, compiled, soon)
     except BrokenVersion:
         if not compiled.was_cached:
             raise
         logger.warning("version %d is compiled anew: what was kept of it doesn't answer as it should", version.number)
         shutil.rmtree(cache, ignore_errors=True)
-        return _warm(version, found.graph, _on_the_processor(found.network, settings, cache))
+        return _warm(version, found.graph, _on_the_processor(found.network, settings, cache), soon)
 
 
-def _warm(version: Version, graph: str, engine: Engine) -> Champion:
-    champion = Champion(version.manifest, engine, graph)
-    places, outputs = _golden_outputs(engine)
-    champion.answer(outputs[0])  # all the way to what a client gets
-    _check_golden(champion, places, np.concatenate([output.logits for output in outputs]))
+def share(champion: Champion, settings: Settings) -> Champion:
+    """The same, with the streams of its engine; without them where they don't answer rightly, which the log says."""
+    whole = replace(champion, engine=champion.untried or champion.engine, untried=None)
+    try:
+        _try_streams(whole)
+    except Exception as error:  # whatever it is, what answers goes on
+        told = "%s goes on with one photo at a time, and is compiled anew at the next start: %s"
+        logger.error(told, champion, getattr(error, "problem", error))
+        shutil.rmtree(settings.data_dir / CACHE / champion.graph, ignore_errors=True)
+        return replace(champion, untried=None)
+    return whole
+
+
+def _warm(version: Version, graph: str, engine: Engine, soon: bool = False) -> Champion:
+    """The champion, once each way to infer has answered rightly; no stream is in use before it has."""
+    drift = Drift(version.manifest.histograms)
+    if soon and isinstance(engine, OpenVINOEngine):
+        champion = Champion(version.manifest, engine.alone(), graph, drift, untried=engine)
+    else:
+        champion = Champion(version.manifest, engine, graph, drift)
+    # This first: where two threads are the first to hand arrays to OpenVINO 2026.4, one may wait for the other's lock
+    # with the interpreter's in its hands, and nothing ever goes on.
+    _try_alone(champion)
+    if champion.untried is None:
+        _try_streams(champion)
     return champion
 
 
@@ -95,24 +121,30 @@ def _on_the_graph_of(beside: Champion | None, found: Read) -> Engine | None:
     """An engine with this head on that one's graph, where that can be."""
     if beside is None or beside.graph != found.graph or found.network.architecture.head != "pooled":
         return None
-    return beside.engine.with_head(found.network.arrays)
+    return (beside.untried or beside.engine).with_head(found.network.arrays)
 
 
-def _golden_outputs(engine: Engine) -> tuple[list[int], list[Output]]:
-    """What it makes of golden pictures, one alone and one in each of its streams, and the places of these pictures.
+def _try_alone(champion: Champion) -> None:
+    """Have a golden picture answered, all the way to what a client gets; BrokenVersion."""
+    output = champion.engine.infer(golden.pictures()[FINEST:])
+    champion.answer(output)
+    _check_golden(champion, [FINEST], output.logits)
 
-    So both ways to infer are known to answer rightly, and no stream answers for the first time, which takes several
-    times as long, while somebody waits. A request waits no longer for one of them than for another's photo.
+
+def _try_streams(champion: Champion) -> None:
+    """Have each stream answer a golden picture; BrokenVersion.
+
+    So the second way to infer is known to answer rightly, too, and no stream answers for the first time, which takes
+    several times as long, while somebody waits. A request waits no longer for one of them than for another's photo.
     """
-    backwards = reversed(range(len(golden.GRIDS)))  # from the finest: the shipped model says both classes then
-    places = list(islice(cycle(backwards), 1 + engine.streams))
-    first, *others = (golden.pictures()[place : place + 1] for place in places)
-    # This first: where two threads are the first to hand arrays to OpenVINO 2026.4, one may wait for the other's lock
-    # with the interpreter's in its hands, and nothing ever goes on.
-    outputs = [engine.infer(first)]
-    with ThreadPoolExecutor(engine.streams) as threads:
-        outputs += threads.map(lambda picture: engine.infer(picture, shared=True), others)
-    return places, outputs
+    streams = champion.engine.streams
+    if streams == 1:  # which has answered
+        return
+    places = list(islice(cycle(range(FINEST, -1, -1)), streams))
+    with ThreadPoolExecutor(streams) as threads:
+        pictures = (golden.pictures()[place : place + 1] for place in places)
+        outputs = list(threads.map(lambda picture: champion.engine.infer(picture, shared=True), pictures))
+    _check_golden(champion, places, np.concatenate([output.logits for output in outputs]))
 
 
 def _check_golden(champion: Champion, places: Sequence[int], logits: NDArray[np.float32]) -> None:

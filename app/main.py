@@ -16,20 +16,18 @@ from app.logs import RequestLog
 from app.metrics import Metrics
 from app.metrics_jobs import JobNumbers
 from app.metrics_requests import Requests
+from app.records import Records
 from app.request_id import RequestId
 from app.retraining import Retraining
 from app.room import Room
 from app.routes import datasets, drift, feedback, health, metrics, model, models, page, predict, queue, retrain, v1, v2
 from app.runner import LocalProcess
 from app.same_site import SameSite
-from app.settings import Settings, SettingsError
+from app.settings import Settings
 from app.succession import Succession
 from catdog import __version__
-from catdog.database import Database
-from catdog.datasets import Datasets
-from catdog.errors import DatabaseUnavailable
-from catdog.jobs import Jobs
 
+GROUPS = (page, predict, model, models, queue, drift, datasets, retrain, feedback, health, metrics, v2, v1)
 DESCRIPTION = (
     "Tells cats from dogs in photos. Every error is `application/problem+json` (RFC 9457), and below `/v1` and `/v2`"
     " what the inference protocols say."
@@ -50,19 +48,18 @@ def create_app(settings: Settings, succession: Succession | None = None) -> Fast
         redoc_url=None,
         lifespan=_lifespan,
         redirect_slashes=False,
+        routes=[route for group in GROUPS for route in group.router.routes],  # `include_router` builds each once more
     )
     app.state.settings = settings
     app.state.admin_key = access.admin_key(settings)
-    app.state.database = _database(settings)
+    app.state.records = Records(settings)
     app.state.succession = succession or Succession(settings)
     app.state.predictor = app.state.succession.predictor
     app.state.receiving = Room(settings.max_uploads)
     app.state.parsing = CapacityLimiter(2)  # bodies of tensors at a time: each may take much memory
-    app.state.collecting = Collecting(Datasets(app.state.database, settings.data_dir), app.state.predictor.uploads)
+    app.state.collecting = Collecting(app.state.records, app.state.predictor.uploads)
     runner = LocalProcess(settings) if settings.worker == "process" else None
-    app.state.retraining = Retraining(Jobs(app.state.database), runner)
-    for routes in (page, predict, model, models, queue, drift, datasets, retrain, feedback, health, metrics, v2, v1):
-        app.include_router(routes.router)
+    app.state.retraining = Retraining(app.state.records, runner)
     problems.install(app)
     app.add_middleware(SameSite, settings=settings)
     for layer in (Linger, LastResort):
@@ -75,7 +72,7 @@ def create_app(settings: Settings, succession: Succession | None = None) -> Fast
 def _watch(app: FastAPI, settings: Settings) -> None:
     """Whoever measures, logs and traces is told of every request."""
     state, requests = app.state, Requests()
-    state.metrics = Metrics(requests, state.predictor, state.receiving, JobNumbers(state.retraining.jobs))
+    state.metrics = Metrics(requests, state.predictor, state.receiving, JobNumbers(state.records))
     state.tracing = tracing.begin()
     listeners = [requests.tell, RequestLog(settings.log_slow_seconds).tell]
     if state.tracing is not None:
@@ -86,6 +83,8 @@ def _watch(app: FastAPI, settings: Settings) -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """The port opens at once, while the model is loaded on a thread."""
+    if app.state.succession.has_loaded:  # else who came meanwhile would hear that nothing serves yet
+        await app.state.succession.catch_up()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(app.state.succession.follow)
         tasks.start_soon(app.state.retraining.supervise)
@@ -94,13 +93,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         tasks.cancel_scope.cancel()
     await to_thread.run_sync(app.state.retraining.stop)
     app.state.predictor.close()
-    app.state.database.close()
+    app.state.records.close()
     if app.state.tracing is not None:
         await to_thread.run_sync(app.state.tracing.close)
-
-
-def _database(settings: Settings) -> Database:
-    try:
-        return Database.of(settings.data_dir, settings.database_url)
-    except DatabaseUnavailable as error:
-        raise SettingsError(error.reason) from error

@@ -10,7 +10,8 @@ from anyio import CapacityLimiter, to_thread
 from prometheus_client.metrics_core import Metric
 
 from app.metrics_families import gauge, gauges
-from catdog.jobs import Job, Jobs, Status
+from app.records import Records
+from catdog.job import Job, Status
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +29,8 @@ class Seen(NamedTuple):
 class JobNumbers:
     """Where the database doesn't answer, its numbers are missing and all others are there."""
 
-    def __init__(self, jobs: Jobs) -> None:
-        self._jobs = jobs
+    def __init__(self, records: Records) -> None:
+        self._records = records
         self._seen: Seen | None = None
         self._fresh_until = 0.0
         self._told = ""
@@ -46,7 +47,8 @@ class JobNumbers:
 
     def _look(self) -> Seen | None:
         try:
-            seen = Seen(self._jobs.counts(), next(iter(self._jobs.running()), None))
+            jobs = self._records.jobs
+            seen = Seen(jobs.counts(), next(iter(jobs.running()), None))
         except Exception as error:  # whatever it is, the other numbers are there
             if self._told != (told := str(getattr(error, "reason", error))):
                 logger.error("jobs can't be counted: %s", told)

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from app.answer_cache import AnswerCache
 from app.batching import Batching
@@ -30,14 +29,11 @@ class Champion:
     manifest: Manifest
     engine: Engine
     graph: str  # fingerprint of what is compiled: all but a pooled head
+    drift: Drift  # how its answers of late compare with those to the photos that validated it
+    untried: Engine | None = None  # this engine with its streams, where none of them has answered yet
 
     def __str__(self) -> str:
         return f"version {self.manifest.version} ({', '.join(self.manifest.classes)}; {self.engine.precision})"
-
-    @cached_property
-    def drift(self) -> Drift:
-        """How its answers of late compare with those to the photos that validated it."""
-        return Drift(self.manifest.histograms)
 
     def is_on_the_graph_of(self, other: "Champion") -> bool:
         """Whether both are heads on one backbone; those that are loaded beside each other then share its graph."""

@@ -4,13 +4,18 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from time import time
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio import CapacityLimiter, to_thread
 
+from app.records import Records
 from app.runner import STOP_SECONDS, Runner, check_installed
 from catdog.errors import JobNotFound
-from catdog.jobs import Event, Job, Jobs
+from catdog.job import Event, Job
+
+if TYPE_CHECKING:
+    from catdog.jobs import Jobs
 
 logger = logging.getLogger(__name__)
 
@@ -24,13 +29,17 @@ QUIET_SECONDS = 15.0  # after which a watcher hears that nothing happens, before
 class Retraining:
     """The queue of jobs, off the event loop. Without a `runner` the jobs are left to workers elsewhere."""
 
-    def __init__(self, jobs: Jobs, runner: Runner | None) -> None:
-        self.jobs = jobs
+    def __init__(self, records: Records, runner: Runner | None) -> None:
+        self._records = records
         self._runner = runner
         self._worker: str | None = None
         self._accepted = asyncio.Event()  # a job was, just now
         self.is_leaving = False  # the service is about to end, and watchers shouldn't hold it up
         self._threads = CapacityLimiter(4)  # watchers share them, so that they never take those of predictions
+
+    @property
+    def jobs(self) -> "Jobs":
+        return self._records.jobs
 
     async def accept(self, request: dict[str, object], key: str | None) -> Job:
         """Queue a job; raises QueueFull, KeyReused, TrainerMissing."""
@@ -70,6 +79,8 @@ class Retraining:
         """Start a worker whenever a job waits; end one that doesn't stop when its job is cancelled."""
         told = ""
         while True:
+            with anyio.move_on_after(SUPERVISE_SECONDS):  # at a start, too, where predictions come first
+                await self._accepted.wait()
             self._accepted.clear()
             try:
                 await to_thread.run_sync(self._supervise_once, limiter=self._threads)
@@ -77,15 +88,14 @@ class Retraining:
             except Exception as error:  # whatever it is, predictions go on
                 if told != (told := str(error)):
                     logger.error("jobs can't be supervised: %s", getattr(error, "reason", error))
-            with anyio.move_on_after(SUPERVISE_SECONDS):
-                await self._accepted.wait()
 
     def _supervise_once(self) -> None:
+        jobs = self.jobs  # whoever runs them: now all that they take is imported, for which no request need wait
         if self._runner is None:
             return
         if self._worker is not None:
             self._look_after(self._runner, self._worker)
-        if self._worker is None and self.jobs.is_waiting():
+        if self._worker is None and jobs.is_waiting():
             self._worker = self._runner.launch()
             logger.info("a job waits: worker %s starts", self._worker)
 

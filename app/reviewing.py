@@ -1,10 +1,14 @@
 """Which predicted photos are worth a person's look."""
 
+from typing import TYPE_CHECKING
+
 from app.kept_uploads import Kept, KeptUploads
-from catdog.datasets import Datasets
+
+if TYPE_CHECKING:
+    from catdog.datasets import Datasets
 
 
-def least_sure(uploads: KeptUploads, datasets: Datasets, limit: int) -> list[Kept]:
+def least_sure(uploads: KeptUploads, datasets: "Datasets", limit: int) -> list[Kept]:
     """The kept photos with the smallest probabilities, the least sure first: each content once, none labelled yet."""
     labelled = datasets.labelled_by_feedback()
     newest: dict[str, Kept] = {}

@@ -11,7 +11,7 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 
 from app import memory
-from app.loading import load, read
+from app.loading import load, read, share
 from app.predictor import Champion, Predictor
 from app.priority import step_aside
 from app.settings import Settings
@@ -50,12 +50,19 @@ class Succession:
     def begin(self) -> "Future[Champion]":
         """Load the store's champion at once, on a thread; `follow` serves it, or tells why it can't."""
         loader = ThreadPoolExecutor(1, "loader")
-        self._begun = loader.submit(lambda: self._load(self._store.champion()))
+        self._begun = loader.submit(lambda: self._load(self._store.champion(), soon=True))
         loader.shutdown(wait=False)
         return self._begun
 
+    @property
+    def has_loaded(self) -> bool:
+        """Whether the load that was begun has ended, and nothing serves yet."""
+        return self._begun is not None and self._begun.done()
+
     async def follow(self) -> None:
         """Serve the store's champion, until cancelled; what can't be loaded is tried again, for it may be mended."""
+        if self.predictor.serving is not None:  # so what else there is to do is less urgent than the first answer
+            await anyio.sleep(POLL_SECONDS)
         while True:
             await self.catch_up()
             await anyio.sleep(POLL_SECONDS)
@@ -87,7 +94,10 @@ class Succession:
         return await to_thread.run_sync(self._unload, version, limiter=self._turn)
 
     def _follow(self) -> None:
-        self._give_memory_back()
+        if (serving := self.predictor.serving) is not None:  # before that nothing else is as urgent
+            if serving.untried is not None:
+                self.predictor.serving = share(serving, self._settings)
+            self._give_memory_back()
         try:
             self._catch_up()
         except Exception as error:  # whatever it is, the version in service goes on
@@ -147,13 +157,13 @@ class Succession:
                 return first
         return self._load(version)
 
-    def _load(self, version: int) -> Champion:
+    def _load(self, version: int, soon: bool = False) -> Champion:
         opened = self._store.open(version)
         # Compiled on this thread, which steps aside for nobody: those that OpenVINO makes then inherit its priority,
         # and infer ever after.
         try:
             found = self._reader.submit(read, opened, self._settings).result()
-            return load(opened, found, self._settings, self.predictor.serving)
+            return load(opened, found, self._settings, self.predictor.serving, soon)
         finally:
             self._trimmed = False  # only now: while it is loaded there is nothing to be given back yet
 

@@ -9,10 +9,9 @@ What was acknowledged is on the disk. A file without a label, which a crash betw
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from time import time
-from typing import Literal, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, insert, select
 
@@ -20,40 +19,10 @@ from catdog import durable
 from catdog.checksum import sha256_of
 from catdog.database import Database, pictures
 from catdog.errors import DatabaseUnavailable, DatasetNotFound, PictureNotFound
+from catdog.picture import Added, New, Picture, Source
 from catdog.splits import by_content
 
 FOLDER = "pictures"  # in the data folder
-
-Source = Literal["upload", "archive", "import", "feedback"]
-
-
-@dataclass(frozen=True)
-class New:
-    """A picture to be added: a file, what people call it, its class, and its split where somebody chose it."""
-
-    file: Path
-    name: str
-    label: str
-    split: str | None = None
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture under a label in a data set."""
-
-    sha256: str
-    name: str
-    label: str
-    split: str
-    source: Source
-    added_at: float
-
-
-class Added(NamedTuple):
-    """A picture that was to be added, and whether it is new there."""
-
-    picture: Picture
-    is_new: bool
 
 
 class Datasets:

@@ -6,9 +6,7 @@ once more; whatever a worker writes for a job, it writes while it holds the leas
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
-from enum import StrEnum
-from pathlib import Path
+from dataclasses import fields
 from time import time
 from typing import Any, Final
 from uuid import uuid4
@@ -18,61 +16,12 @@ from sqlalchemy import Connection, RowMapping, func, insert, select, update
 from catdog.database import Database, job_events, jobs
 from catdog.errors import JobEnded, JobNotFound, KeyReused, LeaseLost, QueueFull
 from catdog.failpoints import failpoint
+from catdog.job import Event, Job, Status
 
 WAITING: Final = 8  # jobs that may be queued
 ATTEMPTS: Final = 2  # that a job gets where its worker dies
 LEASE_SECONDS: Final = 20.0
 SILENT: Final = "the worker fell silent: its machine or process was ended, perhaps for lack of memory"
-
-
-class Status(StrEnum):
-    """What has become of a job."""
-
-    QUEUED = "queued"  # it waits for a worker
-    RUNNING = "running"  # a worker is at it
-    SUCCEEDED = "succeeded"  # a version was published; whether it serves is in the decision
-    FAILED = "failed"  # no version came of it; the reason says why
-    CANCELLED = "cancelled"  # somebody ended it before a version came of it
-
-    @property
-    def is_final(self) -> bool:
-        return self not in (Status.QUEUED, Status.RUNNING)
-
-
-@dataclass(frozen=True)
-class Job:
-    """A training that was asked for, as the database has it; moments are seconds since 1970."""
-
-    number: int
-    id: str
-    status: Status
-    request: Mapping[str, Any]
-    attempts: int
-    worker: str | None
-    cancel_at: float | None
-    submitted_at: float
-    started_at: float | None
-    ended_at: float | None
-    progress: Mapping[str, Any] = field(default_factory=dict)
-    findings: list[Any] | None = None
-    decision: Mapping[str, Any] | None = None
-    version: int | None = None
-    reason: str | None = None
-
-
-def log_file(data_dir: Path, job: str) -> Path:
-    """Where the trainer's output goes while it is at that job."""
-    return data_dir / "jobs" / f"{job}.log"
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened to a job: it came to a status, got on, or ended an epoch."""
-
-    id: int
-    at: float
-    kind: str  # status, progress or epoch
-    data: Mapping[str, Any]
 
 
 class Jobs:

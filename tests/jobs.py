@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from catdog.database import Database
-from catdog.datasets import Datasets, New
-from catdog.jobs import Job, Jobs
+from catdog.datasets import Datasets
+from catdog.job import Job
+from catdog.jobs import Jobs
+from catdog.picture import New
 from catdog.store import Store
 from tests.observers import Recorder
 from training import stored, worker

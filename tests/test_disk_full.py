@@ -15,7 +15,8 @@ from PIL import Image
 
 from catdog.database import Database
 from catdog.datasets import Datasets
-from catdog.jobs import Jobs, Status
+from catdog.job import Status
+from catdog.jobs import Jobs
 from catdog.store import Store
 from tests.app.service import ADMIN, Service, encoded, publish, serving
 from tests.app.test_problems import check

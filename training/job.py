@@ -12,7 +12,8 @@ from typing import Any, Final
 from catdog.datasets import Datasets
 from catdog.errors import DatasetError, ImageError, LeaseLost, StoreError
 from catdog.failpoints import failpoint
-from catdog.jobs import Lease, Status
+from catdog.job import Status
+from catdog.jobs import Lease
 from catdog.manifest import Decision
 from catdog.store import Store, Version
 from training import doctor, stored

@@ -6,9 +6,10 @@ from pathlib import Path
 from shutil import copyfile
 
 from catdog import images
-from catdog.datasets import Added, Datasets, New
+from catdog.datasets import Datasets
 from catdog.errors import DatasetError, UnsupportedImage
 from catdog.labels import checked_dataset_name, checked_label
+from catdog.picture import Added, New
 from catdog.splits import SPLITS, by_content
 from training.dataset import Photo
 

@@ -6,7 +6,8 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from catdog import __version__, tracing
-from catdog.jobs import Event, Job, Jobs, Status
+from catdog.job import Event, Job, Status
+from catdog.jobs import Jobs
 
 
 class Part(NamedTuple):

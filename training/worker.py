@@ -12,7 +12,8 @@ from time import monotonic
 from uuid import uuid4
 
 from catdog.errors import CatdogError, DatabaseUnavailable, LeaseLost
-from catdog.jobs import LEASE_SECONDS, Jobs, Lease, Status, log_file
+from catdog.job import Status, log_file
+from catdog.jobs import LEASE_SECONDS, Jobs, Lease
 from training import tracing
 from training.interruptions import Interrupted, Interruptions, Reason
 

@@ -24,8 +24,8 @@ from app.forms import FORM
 from app.pictures import picture
 from app.problems import describe, documented
 from app.routes import BYTES, TheCollecting, TheSettings, form
-from catdog.datasets import Added
 from catdog.errors import ArchiveError, DatabaseUnavailable, DatasetError, DatasetNotFound, PictureNotFound
+from catdog.picture import Added
 
 UPLOAD_ERRORS = (
     TooLarge,

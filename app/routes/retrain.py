@@ -28,7 +28,7 @@ from catdog.errors import (
     KeyReused,
     QueueFull,
 )
-from catdog.jobs import Event, Job, log_file
+from catdog.job import Event, Job, log_file
 
 ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError)
 EVENTS = "text/event-stream"

@@ -133,6 +133,12 @@ class OpenVINOEngine:
             self._shared = _Requests(shared, self.streams)
         self._head = head.of(network.arrays) if network.architecture.head == "pooled" else None
 
+    def alone(self) -> Self:
+        """Another engine on this one's graph that knows only the first way."""
+        other = copy(self)
+        other._shared, other.streams = self._alone, 1
+        return other
+
     def with_head(self, arrays: Arrays) -> Self:
         """Another engine on this one's graph, with the pooled head in `arrays`: nothing is compiled or held twice.
 

@@ -21,6 +21,7 @@ from app.main import create_app
 from app.predictor import Champion, Predictor
 from app.server import server
 from app.settings import Settings
+from app.succession import Succession
 from catdog import images, weights
 from catdog.architecture import Architecture
 from catdog.engines import Arrays, Engine, Explained, Output, Precision
@@ -167,7 +168,7 @@ class HeldEngine:
 
 
 @contextmanager
-def serving(models_dir: Path, **settings_given: object) -> Iterator[Service]:
+def serving(models_dir: Path, loaded_before: bool = False, **settings_given: object) -> Iterator[Service]:
     """A service in this process, behind a real server on a thread; it keeps its data inside the store's folder."""
     given: dict[str, Any] = {
         "port": 0,
@@ -175,7 +176,10 @@ def serving(models_dir: Path, **settings_given: object) -> Iterator[Service]:
         "admin_key": SecretStr(ADMIN_KEY),
     } | settings_given
     listener, settings = listen(Settings.model_construct(models_dir=models_dir, **given))
-    app = create_app(settings)
+    succession = Succession(settings)
+    if loaded_before:
+        succession.begin().result()
+    app = create_app(settings, succession)
     running = server(app, settings)
     thread = threading.Thread(target=running.run, args=([listener],))
     thread.start()

@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from app import loading
-from app.loading import load, read
+from app.loading import load, read, share
 from app.predictor import Champion
 from app.settings import Settings
-from catdog import golden
+from catdog import cores, golden
 from catdog.engines import Output
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.errors import BrokenVersion
@@ -20,10 +20,10 @@ from catdog.store import Store
 from tests.app.service import TEMPERATURE, TINY, probabilities, publish, random_arrays
 
 
-def loaded(models_dir: Path, number: int = 1, **settings_given: Any) -> Champion:
+def loaded(models_dir: Path, number: int = 1, soon: bool = False, **settings_given: Any) -> Champion:
     settings = Settings.model_construct(data_dir=models_dir / "data", **settings_given)
     version = Store(models_dir).open(number)
-    return load(version, read(version, settings), settings)
+    return load(version, read(version, settings), settings, soon=soon)
 
 
 def was_cached(champion: Champion) -> bool:
@@ -68,24 +68,64 @@ def test_a_version_must_answer_rightly_in_both_ways_to_infer(
         loaded(tmp_path, precision="f32")
 
 
-def test_one_photo_is_inferred_alone_and_then_one_in_every_stream(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[bool] = []
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Of every inference, at its begin and at its end, whether it was beside others."""
+    heard: list[bool] = []
 
     class Listening(OpenVINOEngine):
         def infer(self, pixels: NDArray[np.uint8], shared: bool = False) -> Output:
-            asked.append(shared)
+            heard.append(shared)
             output = super().infer(pixels, shared)
-            asked.append(shared)
+            heard.append(shared)
             return output
 
-    publish(tmp_path)
     monkeypatch.setattr(loading, "OpenVINOEngine", Listening)
+    return heard
+
+
+def test_one_photo_is_inferred_alone_and_then_one_in_every_stream(tmp_path: Path, asked: list[bool]) -> None:
+    publish(tmp_path)
 
     streams = loaded(tmp_path, precision="f32", streams=3).engine.streams
 
     assert asked == [False] * 2 + [True] * 2 * streams
+
+
+@pytest.mark.skipif(cores.usable() < 2, reason="one core has one stream")
+def test_a_version_that_is_wanted_soon_infers_one_photo_at_a_time_until_its_streams_were_tried(
+    tmp_path: Path, asked: list[bool], jpeg: bytes
+) -> None:
+    publish(tmp_path)
+
+    soon = loaded(tmp_path, soon=True, precision="f32", streams=2)
+
+    assert (asked, soon.engine.streams) == ([False] * 2, 1)
+    whole = share(soon, Settings.model_construct(data_dir=tmp_path / "data"))
+    assert (asked[2:], whole.engine.streams) == ([True] * 4, 2)
+    assert whole.drift is soon.drift
+    assert probabilities(whole, jpeg) == probabilities(soon, jpeg)
+
+
+@pytest.mark.skipif(cores.usable() < 2, reason="one core has one stream")
+def test_streams_that_answer_otherwise_are_left_out_and_compiled_anew_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, jpeg: bytes
+) -> None:
+    class Wrong(OpenVINOEngine):
+        def infer(self, pixels: NDArray[np.uint8], shared: bool = False) -> Output:
+            output = super().infer(pixels, shared)
+            return Output(-output.logits, output.features) if shared else output
+
+    publish(tmp_path, golden=golden.record(Network(TINY, random_arrays(TINY, 7, 7)), TEMPERATURE))
+    monkeypatch.setattr(loading, "OpenVINOEngine", Wrong)
+    soon = loaded(tmp_path, soon=True, precision="f32", streams=2)
+
+    left = share(soon, Settings.model_construct(data_dir=tmp_path / "data"))
+
+    assert (left.engine.streams, left.untried) == (1, None)
+    assert "one photo at a time, and is compiled anew at the next start: its answers are not those" in caplog.text
+    assert probabilities(left, jpeg) == probabilities(soon, jpeg)
+    assert not was_cached(loaded(tmp_path, soon=True, precision="f32", streams=2))
 
 
 def test_what_was_kept_but_answers_otherwise_is_compiled_anew(

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from app import metrics_jobs
 from catdog.database import BUSY_SECONDS
-from catdog.jobs import Status
+from catdog.job import Status
 from tests.app.scraping import PROC, PROCESS, scrape
 from tests.app.service import ADMIN, Service, publish, serving
 from tests.app.test_disconnects import leave, one

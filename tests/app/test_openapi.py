@@ -5,6 +5,7 @@ import pytest
 from fastapi.exceptions import RequestValidationError
 
 from app.errors import NotExplainable, NotReady, Unauthorized
+from app.main import GROUPS
 from app.problems import EVERYWHERE, KINDS, UNEXPECTED
 from app.routes.predict import IMAGE_ERRORS, UPLOAD_ERRORS
 from tests.app.service import Service
@@ -23,6 +24,12 @@ def document(service: Service) -> dict[str, Any]:
 
 def test_the_documentation_opens(service: Service) -> None:
     assert "/openapi.json" in service.client.get("/docs").text
+
+
+def test_no_route_is_built_a_second_time(service: Service) -> None:
+    made = {id(route) for group in GROUPS for route in group.router.routes}
+
+    assert made < {id(route) for route in service.app.routes}
 
 
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ OURS = ("decoder", "inference")
 
 
 @contextmanager
-def ready(models_dir: Path, **settings: object) -> Iterator[Service]:
+def ready(models_dir: Path, **settings: Any) -> Iterator[Service]:
     with serving(models_dir, worker="none", **settings) as service:
         until(lambda: service.client.get("/health/ready").is_success)
         yield service

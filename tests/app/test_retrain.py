@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from app import retraining, runner
-from catdog.jobs import WAITING, Jobs, Status
+from catdog.job import Status
+from catdog.jobs import WAITING, Jobs
 from catdog.store import Store
 from tests.app.service import ADMIN, Service, serving
 from tests.app.test_problems import check
@@ -137,7 +138,7 @@ def test_a_worker_that_cannot_start_fails_the_job_with_what_is_known(
     idle: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    service = retraining.Retraining(jobs(idle), runner.LocalProcess(idle.app.state.settings))
+    service = retraining.Retraining(idle.app.state.records, runner.LocalProcess(idle.app.state.settings))
     job = jobs(idle).submit(PETS)
 
     def supervised() -> bool:

@@ -23,7 +23,7 @@ from app import batching, memory, succession
 from app.loading import load, read
 from app.settings import Settings
 from app.succession import Succession
-from catdog import golden, images
+from catdog import cores, golden, images
 from catdog.engines import openvino
 from catdog.manifest import Golden
 from catdog.network import Network
@@ -439,6 +439,39 @@ def test_a_service_that_began_early_serves_what_it_loaded_meanwhile(
     asyncio.run(early.catch_up())
 
     assert early.predictor.champion.manifest.version == 1
+
+
+def test_an_early_begin_serves_with_one_way_to_infer_first_and_with_both_from_the_next_look_on(tmp_path: Path) -> None:
+    publish(tmp_path)
+    early = Succession(Settings(models_dir=tmp_path, data_dir=tmp_path / "data", streams=2))
+    early.begin().result()
+
+    asyncio.run(early.catch_up())
+    first = early.predictor.champion
+    asyncio.run(early.catch_up())
+    then = early.predictor.champion
+
+    assert (first.engine.streams, then.engine.streams) == (1, min(2, cores.usable()))
+    assert (early.predictor.swaps, then.drift is first.drift) == (0, True)
+
+
+def test_a_head_that_takes_over_before_the_streams_were_tried_has_them(tmp_path: Path) -> None:
+    publish(tmp_path)
+    publish(tmp_path, head_seed=8)
+    early = Succession(Settings(models_dir=tmp_path, data_dir=tmp_path / "data", streams=2))
+    early.begin().result()
+
+    asyncio.run(early.catch_up())
+    promoted = asyncio.run(early.promote(2))
+
+    assert promoted.engine.streams == min(2, cores.usable())
+
+
+def test_who_waited_while_the_service_began_is_answered_by_what_it_loaded(tmp_path: Path, jpeg: bytes) -> None:
+    publish(tmp_path)
+
+    with serving(tmp_path, loaded_before=True) as service:
+        assert service.client.post("/predict", content=jpeg).json()["model_version"] == 1
 
 
 def test_what_became_champion_after_an_early_begin_is_loaded_nevertheless(tmp_path: Path) -> None:

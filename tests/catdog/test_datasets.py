@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from catdog.database import Database
-from catdog.datasets import Added, Datasets, New
+from catdog.datasets import Datasets
 from catdog.errors import DatasetNotFound, PictureNotFound
+from catdog.picture import Added, New
 from catdog.splits import by_content
 
 

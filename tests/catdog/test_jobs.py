@@ -6,7 +6,8 @@ import pytest
 from catdog import jobs as module
 from catdog.database import Database
 from catdog.errors import JobEnded, JobNotFound, KeyReused, LeaseLost, QueueFull
-from catdog.jobs import ATTEMPTS, WAITING, Job, Jobs, Lease, Status
+from catdog.job import Job, Status
+from catdog.jobs import ATTEMPTS, WAITING, Jobs, Lease
 
 REQUEST = {"dataset": "pets", "strategy": "head"}
 

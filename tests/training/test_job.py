@@ -8,7 +8,7 @@ import nncf
 import pytest
 
 from catdog.database import Database
-from catdog.jobs import Status, log_file
+from catdog.job import Status, log_file
 from tests.jobs import Place
 from tests.photos import draw, draw_set
 

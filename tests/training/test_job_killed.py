@@ -11,7 +11,8 @@ import pytest
 
 from catdog import failpoints, jobs
 from catdog.database import Database
-from catdog.jobs import Job, Jobs, Status
+from catdog.job import Job, Status
+from catdog.jobs import Jobs
 from tests.jobs import Place
 from tests.photos import draw_set
 from tests.waiting import PATIENCE_SECONDS, until

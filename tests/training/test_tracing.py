@@ -6,7 +6,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status as SpanStatus
 
 from catdog.database import Database
-from catdog.jobs import Status
+from catdog.job import Status
 from tests.collector import attributes, collecting
 from tests.jobs import Place
 from tests.photos import draw_set

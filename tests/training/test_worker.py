@@ -16,7 +16,8 @@ import pytest
 
 from catdog.database import Database
 from catdog.errors import DatasetError
-from catdog.jobs import ATTEMPTS, Job, Jobs, Lease, Status, log_file
+from catdog.job import Job, Status, log_file
+from catdog.jobs import ATTEMPTS, Jobs, Lease
 from tests.waiting import PATIENCE_SECONDS, until
 from training import worker as module
 from training.interruptions import Interrupted, Interruptions, Reason

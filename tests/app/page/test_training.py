@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from catdog.jobs import Jobs, Lease, Status
+from catdog.job import Status
+from catdog.jobs import Jobs, Lease
 from catdog.store import Store
 from tests.app.page.browsing import file, give_key, seen, shot, visiting
 from tests.app.service import Service
