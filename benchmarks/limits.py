@@ -14,7 +14,7 @@ import openvino as ov
 from benchmarks import closed_loop
 from benchmarks.client import Upload
 from benchmarks.processes import LOG, BenchmarkError, python, run, running
-from benchmarks.rounds import shuffled, start
+from benchmarks.rounds import SETTLE_TIMES, shuffled, start
 from benchmarks.systems import System
 from catdog.architecture import INPUT_PIXELS
 from catdog.engines import Precision
@@ -123,8 +123,10 @@ def overhead(version: Version, interpreter: Path, uploads: Sequence[Upload], sec
     models = {"CATDOG_MODELS_DIR": str(version.path.parent), "CATDOG_DATA_DIR": str(folder / "data-stub")}
     with running(command, models, folder) as process, _on(other):
         start(System("stub", command, health="/health/ready"), process, uploads[0])
-        requests, before = [upload.request for upload in uploads], process.cpu_seconds() or 0.0
-        load = closed_loop.ask(process.port, requests, shuffled(len(uploads), 0), 1, seconds)
+        requests, order = [upload.request for upload in uploads], shuffled(len(uploads), 0)
+        closed_loop.ask(process.port, requests, order, 1, SETTLE_TIMES * seconds)
+        before = process.cpu_seconds() or 0.0
+        load = closed_loop.ask(process.port, requests, order, 1, seconds)
         cpu = ((process.cpu_seconds() or 0.0) - before) / max(1, load.answered)
     return Overhead(load.answered, load.failures, load.percentile_seconds(50) or 0.0, cpu)
 

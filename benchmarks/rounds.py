@@ -19,6 +19,7 @@ CLIENTS = (1, 2, MANY, 32)
 MANY_TIMES = 4  # as long as the others: the last answers of a load come one by one, while cores have nothing to do
 CAPACITY_SHARE = 0.7  # of the most requests a second that the same round saw
 OPEN_TIMES = 2.5  # as long as a closed loop
+SETTLE_TIMES = 1.25  # as long, before anything is measured: a service may have more to do once it answers
 
 Order = Iterator[int]  # places of photos, without an end
 
@@ -62,7 +63,7 @@ def measure(
     with running(system.command, system.settings, folder) as process:
         ready, first = start(system, process, uploads[0])
         requests, order = [upload.request for upload in uploads], shuffled(len(uploads), seed)
-        closed_loop.ask(process.port, requests, order, MANY, 0)  # the first batch of each size takes longer
+        closed_loop.ask(process.port, requests, order, MANY, SETTLE_TIMES * seconds)
         loads, cpu = {}, None
         for count in clients:
             before = process.cpu_seconds()

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.peers import BATCH
 from benchmarks.photos import described
-from benchmarks.rounds import MANY, MANY_TIMES, OPEN_TIMES
+from benchmarks.rounds import MANY, MANY_TIMES, OPEN_TIMES, SETTLE_TIMES
 from benchmarks.serving import Comparison, Plan
 from benchmarks.systems import OURS, PEERS, pinned
 
@@ -14,9 +14,9 @@ def notes(served: Sequence[Comparison], plan: Plan) -> Iterator[str]:
     yield f"The service computes {precisions}."
     yield (
         f"Serving: {described()}, interleaved rounds, every other one in reverse, each with a service"
-        f" started anew: {plan.seconds:g} s at each number of clients, {MANY_TIMES * plan.seconds:g} s at {MANY} and of"
-        f" each limit, {OPEN_TIMES * plan.seconds:g} s at a constant rate. Medians over the rounds, also of their"
-        " percentiles."
+        f" started anew and asked for {SETTLE_TIMES * plan.seconds:g} s before: {plan.seconds:g} s at each number of"
+        f" clients, {MANY_TIMES * plan.seconds:g} s at {MANY} and of each limit, {OPEN_TIMES * plan.seconds:g} s at a"
+        " constant rate. Medians over the rounds, also of their percentiles."
     )
     yield (
         f"Each system has an environment of its own, of pinned packages ({', '.join(map(pinned, PEERS))}); the others"
