@@ -1,9 +1,9 @@
 """Pictures on their way into data sets: checked, and then stored all or not at all."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from anyio import CancelScope, CapacityLimiter, to_thread
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 CHECKERS = 1  # pictures looked at at a time: predictions come first
 
+Answer = TypeVar("Answer")
+
 
 class Collecting:
     """The data sets, off the event loop."""
@@ -33,9 +35,9 @@ class Collecting:
         self._threads = CapacityLimiter(4)
         self._checking = CapacityLimiter(CHECKERS)
 
-    @property
-    def datasets(self) -> "Datasets":
-        return self._records.datasets
+    async def ask(self, question: "Callable[[Datasets], Answer]") -> Answer:
+        """What the data sets answer, asked on a thread."""
+        return await to_thread.run_sync(lambda: question(self._records.datasets), limiter=self._threads)
 
     async def add_pictures(
         self, dataset: str, label: str, files: Sequence[Upload | ServiceError]
@@ -54,7 +56,7 @@ class Collecting:
     @asynccontextmanager
     async def incoming(self) -> AsyncIterator[Path]:
         """As `Datasets.incoming`."""
-        folder = self.datasets.incoming()
+        folder = await self.ask(lambda datasets: datasets.incoming())
         path = await to_thread.run_sync(folder.__enter__, limiter=self._threads)
         try:
             yield path
@@ -75,32 +77,31 @@ class Collecting:
 
     async def describe(self, dataset: str) -> Dataset:
         """Raises DatasetNotFound."""
-        pictures = await to_thread.run_sync(self.datasets.pictures, dataset, limiter=self._threads)
-        return Dataset.of(dataset, pictures)
+        return Dataset.of(dataset, await self.ask(lambda datasets: datasets.pictures(dataset)))
 
     async def read(self, dataset: str, sha256: str) -> bytes:
         """The bytes of a picture, as it came; PictureNotFound where the data set doesn't have it."""
-        return await to_thread.run_sync(self.datasets.read, dataset, sha256, limiter=self._threads)
+        return await self.ask(lambda datasets: datasets.read(dataset, sha256))
 
     def _store(self, dataset: str, label: str, files: Sequence[Upload]) -> list[Added]:
         if not files:
             return []
-        with self.datasets.incoming() as folder:
+        with self._records.datasets.incoming() as folder:
             new = [New(_written(folder / str(n), file.content), file.name, label) for n, file in enumerate(files)]
-            return self.datasets.add(dataset, new, "upload")
+            return self._records.datasets.add(dataset, new, "upload")
 
     def _store_archive(self, dataset: str, zipped: Path, folder: Path) -> tuple[list[Added], Unpacked]:
         inside = folder / "unpacked"
         inside.mkdir()
         unpacked = archive.unpack(zipped, inside)
         new = [New(path, member.name, member.label, member.split) for member, path in unpacked.pictures]
-        return self.datasets.add(dataset, new, "archive"), unpacked
+        return self._records.datasets.add(dataset, new, "archive"), unpacked
 
     def _store_feedback(self, dataset: str, prediction_id: str, label: str) -> Picture:
         _, photo = self.uploads.get(prediction_id)
-        with self.datasets.incoming() as folder:
+        with self._records.datasets.incoming() as folder:
             new = New(_written(folder / "photo", photo), f"prediction {prediction_id}", label)
-            (added,) = self.datasets.add(dataset, [new], "feedback", correcting=True)
+            (added,) = self._records.datasets.add(dataset, [new], "feedback", correcting=True)
         return added.picture
 
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 from anyio import CapacityLimiter, to_thread
@@ -25,6 +25,8 @@ MARGIN_SECONDS = 5.0  # that a worker gets to end itself before it is ended
 WATCH_SECONDS = 0.5  # between two looks at a job's events
 QUIET_SECONDS = 15.0  # after which a watcher hears that nothing happens, before a proxy takes it for dead
 
+Answer = TypeVar("Answer")
+
 
 class Retraining:
     """The queue of jobs, off the event loop. Without a `runner` the jobs are left to workers elsewhere."""
@@ -37,23 +39,23 @@ class Retraining:
         self.is_leaving = False  # the service is about to end, and watchers shouldn't hold it up
         self._threads = CapacityLimiter(4)  # watchers share them, so that they never take those of predictions
 
-    @property
-    def jobs(self) -> "Jobs":
-        return self._records.jobs
+    async def ask(self, question: "Callable[[Jobs], Answer]") -> Answer:
+        """What the queue answers, asked on a thread."""
+        return await to_thread.run_sync(lambda: question(self._records.jobs), limiter=self._threads)
 
     async def accept(self, request: dict[str, object], key: str | None) -> Job:
         """Queue a job; raises QueueFull, KeyReused, TrainerMissing."""
         if self._runner is not None:
             check_installed()
-        job = await to_thread.run_sync(self.jobs.submit, request, key, limiter=self._threads)
+        job = await self.ask(lambda jobs: jobs.submit(request, key))
         self._accepted.set()
         return job
 
     async def get(self, job: str) -> Job:
         """The job with that id, or the LATEST one; raises JobNotFound."""
         if job != LATEST:
-            return await to_thread.run_sync(self.jobs.get, job, limiter=self._threads)
-        newest = await to_thread.run_sync(self.jobs.newest, 1, limiter=self._threads)
+            return await self.ask(lambda jobs: jobs.get(job))
+        newest = await self.ask(lambda jobs: jobs.newest(1))
         if not newest:
             raise JobNotFound(job)
         return newest[0]
@@ -66,7 +68,7 @@ class Retraining:
         told = time()
         while True:
             ended = (await self.get(job)).status.is_final  # asked first: no event comes after the end
-            events = await to_thread.run_sync(self.jobs.events, job, after, limiter=self._threads)
+            events = await self._events(job, after)
             if events or time() - told > QUIET_SECONDS:
                 yield events
                 told = time()
@@ -74,6 +76,9 @@ class Retraining:
                 return
             after = events[-1].id if events else after
             await asyncio.sleep(WATCH_SECONDS)
+
+    async def _events(self, job: str, after: int) -> list[Event]:
+        return await self.ask(lambda jobs: jobs.events(job, after))
 
     async def supervise(self) -> None:
         """Start a worker whenever a job waits; end one that doesn't stop when its job is cancelled."""
@@ -90,7 +95,7 @@ class Retraining:
                     logger.error("jobs can't be supervised: %s", getattr(error, "reason", error))
 
     def _supervise_once(self) -> None:
-        jobs = self.jobs  # whoever runs them: now all that they take is imported, for which no request need wait
+        jobs = self._records.jobs  # whoever runs them: now all that they take is imported, for which nobody need wait
         if self._runner is None:
             return
         if self._worker is not None:
@@ -108,12 +113,12 @@ class Retraining:
             return
         if status.death:
             logger.error("a job lost its worker: %s", status.death)
-            self.jobs.give_up(worker, status.death)
+            self._records.jobs.give_up(worker, status.death)
         self._worker = None
 
     def _overstays(self, worker: str) -> bool:
         """Whether the worker is still at a job that was cancelled long ago: it should have ended by itself."""
-        asked = [job.cancel_at for job in self.jobs.running() if job.worker == worker]
+        asked = [job.cancel_at for job in self._records.jobs.running() if job.worker == worker]
         return any(at is not None and time() > at + STOP_SECONDS + MARGIN_SECONDS for at in asked)
 
     def stop(self) -> None:

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from anyio import to_thread
 from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
 
@@ -48,7 +47,7 @@ router = APIRouter(prefix="/datasets", tags=["datasets"])
 @router.get("", dependencies=[Depends(reader)], responses=documented(*ANY))
 async def datasets(collecting: TheCollecting) -> Datasets:
     """Every data set, with its pictures per split and class."""
-    names = await to_thread.run_sync(collecting.datasets.names)
+    names = await collecting.ask(lambda datasets: datasets.names())
     return Datasets(datasets=[await collecting.describe(name) for name in names])
 
 
@@ -108,7 +107,7 @@ async def image(name: str, sha256: Sha256, collecting: TheCollecting) -> Respons
 )
 async def remove_image(name: str, sha256: Sha256, collecting: TheCollecting) -> Response:
     """Take a picture out of a data set; its file goes as well, unless another data set has it."""
-    await to_thread.run_sync(collecting.datasets.remove, name, sha256)
+    await collecting.ask(lambda datasets: datasets.remove(name, sha256))
     return Response(status_code=204)
 
 

@@ -42,7 +42,7 @@ async def review(
     collecting: TheCollecting, predictor: ThePredictor, limit: Annotated[int, Query(ge=1, le=1000)] = 20
 ) -> Review:
     """The kept photos that the model was least sure of, and that nobody has labelled."""
-    found = await to_thread.run_sync(least_sure, collecting.uploads, collecting.datasets, limit)
+    found = await collecting.ask(lambda datasets: least_sure(collecting.uploads, datasets, limit))
     serving = predictor.serving
     drifted = () if serving is None else serving.drift.drifted
     return Review(items=[ReviewItem.of(kept) for kept in found], drifted=drifted)

@@ -72,7 +72,7 @@ async def retrain(
 @router.get("", dependencies=[Depends(reader)], responses=documented(*ANY))
 async def jobs(retraining: TheRetraining, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> RetrainJobs:
     """The newest jobs, the last one first, without what the doctor found."""
-    newest = await to_thread.run_sync(retraining.jobs.newest, limit)
+    newest = await retraining.ask(lambda jobs: jobs.newest(limit))
     return RetrainJobs(jobs=[RetrainJob.of(job).model_copy(update={"findings": None}) for job in newest])
 
 
@@ -95,7 +95,7 @@ async def job(job: TheJob) -> RetrainJob:
 )
 async def cancel(job: TheJob, retraining: TheRetraining) -> RetrainJob:
     """Cancel a job: one that runs is asked to end, and ended 10 seconds later."""
-    return RetrainJob.of(await to_thread.run_sync(retraining.jobs.cancel, job.id))
+    return RetrainJob.of(await retraining.ask(lambda jobs: jobs.cancel(job.id)))
 
 
 @router.get(

@@ -50,14 +50,14 @@ def idle(tmp_path: Path, models_dir: Path, photos: Path) -> Iterator[Service]:
 @contextmanager
 def waiting(folder: Path, photos: Path, models_dir: Path | None = None, **settings: Any) -> Iterator[Service]:
     with serving(models_dir or folder / "models", data_dir=folder / "data", **settings) as service:
-        stored.import_folder(photos, service.app.state.collecting.datasets, "pets")
+        stored.import_folder(photos, service.app.state.records.datasets, "pets")
         until(lambda: service.client.get("/health/ready").is_success)
         service.client.headers.update(ADMIN)
         yield service
 
 
 def jobs(service: Service) -> Jobs:
-    queue: Jobs = service.app.state.retraining.jobs
+    queue: Jobs = service.app.state.records.jobs
     return queue
 
 
@@ -201,7 +201,7 @@ def test_a_request_that_makes_no_sense_is_refused_at_once(
     idle: Service, photos: Path, tmp_path: Path, request_: dict[str, object], name: str, status: int
 ) -> None:
     draw_set(tmp_path / "cats", 3, ("cat",))
-    stored.import_folder(tmp_path / "cats", idle.app.state.collecting.datasets, "cats")
+    stored.import_folder(tmp_path / "cats", idle.app.state.records.datasets, "cats")
 
     check(idle.client.post("/retrain", json=request_), name, status)
     assert idle.client.get("/retrain").json() == {"jobs": []}

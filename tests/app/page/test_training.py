@@ -39,7 +39,7 @@ def page(browser: Browser, keeper: Service) -> Iterator[Page]:
 
 def claimed(service: Service) -> Lease:
     """The job that the page asked for, in the test's hands."""
-    jobs: Jobs = service.app.state.retraining.jobs
+    jobs: Jobs = service.app.state.records.jobs
     until(jobs.is_waiting)
     lease = jobs.claim("the test")
     assert lease is not None
