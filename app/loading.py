@@ -26,8 +26,10 @@ from catdog.version import Version
 logger = logging.getLogger(__name__)
 
 CACHE = "compiled"  # in the data folder: what OpenVINO made of graphs, a folder for each
-FINEST = len(golden.GRIDS) - 1  # the place of a golden picture: the shipped model says both classes from there on
 KEPT = 4  # of these, the last that were used; two are 120 MB at full width in float32
+FINEST = (
+    len(golden.GRIDS) - 1
+)  # place of the first that is asked: from it backwards the shipped model says both classes
 
 
 class Read(NamedTuple):

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app import batching, memory, succession
+from app import batching, memory, retraining, succession
 from app.loading import load, read
 from app.settings import Settings
 from app.succession import Succession
@@ -467,11 +467,37 @@ def test_a_head_that_takes_over_before_the_streams_were_tried_has_them(tmp_path:
     assert promoted.engine.streams == min(2, cores.usable())
 
 
-def test_who_waited_while_the_service_began_is_answered_by_what_it_loaded(tmp_path: Path, jpeg: bytes) -> None:
+def test_who_waited_while_the_service_began_is_answered_by_what_it_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jpeg: bytes
+) -> None:
+    async def never(succession: Succession) -> None:
+        """Following comes too late for the first request."""
+
     publish(tmp_path)
+    monkeypatch.setattr(Succession, "follow", never)
 
     with serving(tmp_path, loaded_before=True) as service:
         assert service.client.post("/predict", content=jpeg).json()["model_version"] == 1
+
+
+def test_what_else_a_start_has_to_do_waits_for_the_first_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jpeg: bytes
+) -> None:
+    looks: list[Succession] = []
+    follow = Succession._follow
+
+    def watched(followed: Succession) -> None:
+        looks.append(followed)
+        follow(followed)
+
+    publish(tmp_path)
+    monkeypatch.setattr(succession, "POLL_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(retraining, "SUPERVISE_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(Succession, "_follow", watched)
+
+    with serving(tmp_path, loaded_before=True) as service:
+        service.client.post("/predict", content=jpeg).raise_for_status()
+        assert (len(looks), service.app.state.records._database) == (1, None)
 
 
 def test_what_became_champion_after_an_early_begin_is_loaded_nevertheless(tmp_path: Path) -> None:
