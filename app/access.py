@@ -39,6 +39,14 @@ async def reader(request: Request, given: Bearer) -> None:
         raise Unauthorized("predict")
 
 
+async def has_admin_key(request: Request, given: Bearer) -> bool:
+    """A dependency of routes that show more to the admin."""
+    return _is(given, request.app.state.admin_key)
+
+
+IsAdmin = Annotated[bool, Depends(has_admin_key)]
+
+
 def _is(given: HTTPAuthorizationCredentials | None, key: str) -> bool:
     """Compared as the bytes that came: a header's text is latin-1, whatever its sender meant."""
     return given is not None and compare_digest(given.credentials.strip(" ").encode("latin-1"), key.encode())

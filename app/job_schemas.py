@@ -10,6 +10,7 @@ from app.schemas import Answer
 from catdog.job import Job, Status
 
 NOTE_CHARACTERS = 500
+SHOWN_OF_FINDINGS = ("kind", "sentence", "count")  # without the admin key
 
 
 class RetrainRequest(BaseModel):
@@ -38,7 +39,7 @@ class RetrainRequest(BaseModel):
         description="`auto` puts the new version into service if it is no worse than the champion; `never` only"
         " publishes it.",
     )
-    notes: str = Field(default="", max_length=NOTE_CHARACTERS, description="Kept with the version.")
+    notes: str = Field(default="", max_length=NOTE_CHARACTERS, description="Kept with the version, and shown with it.")
 
     @model_validator(mode="after")
     def _fit_the_strategy(self) -> Self:
@@ -64,7 +65,9 @@ class RetrainJob(Answer):
     epoch: int | None = Field(description="The last whole epoch, of a training that has some.")
     epochs: int | None = Field(description="How many there will be.")
     metrics: dict[str, float] | None = Field(description="Of that epoch.")
-    findings: list[Any] | None = Field(description="What the doctor found in the pictures.")
+    findings: list[Any] | None = Field(
+        description="What the doctor found in the pictures. `photos` names them only to the admin; `count` is how many."
+    )
     decision: dict[str, Any] | None = Field(
         description="Whether the new version was let into service, with the numbers."
     )
@@ -76,7 +79,8 @@ class RetrainJob(Answer):
     ended_at: datetime | None
 
     @classmethod
-    def of(cls, job: Job) -> Self:
+    def of(cls, job: Job, is_admin: bool = False) -> Self:
+        """The job, with the names of the users' files only for the admin."""
         progress: Mapping[str, Any] = job.progress
         return cls(
             id=job.id,
@@ -89,7 +93,7 @@ class RetrainJob(Answer):
             epoch=progress.get("epoch"),
             epochs=progress.get("epochs"),
             metrics=progress.get("metrics"),
-            findings=job.findings,
+            findings=job.findings if is_admin else _without_photos(job.findings),
             decision=None if job.decision is None else dict(job.decision),
             version=job.version,
             is_cancelling=job.status is Status.RUNNING and job.cancel_at is not None,
@@ -104,6 +108,19 @@ class RetrainJobs(Answer):
     """The newest jobs, the last one first, without what the doctor found."""
 
     jobs: list[RetrainJob]
+
+
+class Findings(Answer):
+    """What the doctor found in the pictures of a job."""
+
+    findings: list[Any] | None = Field(description="Null until it has looked.")
+
+
+def _without_photos(findings: list[Any] | None) -> list[Any] | None:
+    """The findings with what is shown to everyone: what kind each is, and of how many photos."""
+    if findings is None:
+        return None
+    return [{"photos": []} | {name: found[name] for name in SHOWN_OF_FINDINGS if name in found} for found in findings]
 
 
 def _moment(seconds: float) -> datetime:

@@ -13,6 +13,7 @@ from app.exchanges import Exchanges
 from app.last_resort import LastResort
 from app.linger import Linger
 from app.logs import RequestLog
+from app.methods import Head
 from app.metrics import Metrics
 from app.metrics_jobs import JobNumbers
 from app.metrics_requests import Requests
@@ -61,6 +62,7 @@ def create_app(settings: Settings, succession: Succession | None = None) -> Fast
     runner = LocalProcess(settings) if settings.worker == "process" else None
     app.state.retraining = Retraining(app.state.records, runner)
     problems.install(app)
+    app.add_middleware(Head)  # the first one is the innermost
     app.add_middleware(SameSite, settings=settings)
     for layer in (Linger, LastResort):
         app.add_middleware(layer)

@@ -193,6 +193,7 @@ class ReportFile(Answer):
 
     name: str
     bytes: int
+    needs_admin_key: bool = Field(description="Whether it shows photos or names of files, or may.")
 
 
 class Report(Answer):

@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app import errors as service
+from app import methods
 from app.exchanges import note_problem
 from app.inference_schemas import InferenceError
 from app.schemas import Problem
@@ -122,7 +123,7 @@ def describe(error: Exception, request: Request) -> Problem:
         type=kind.type,
         title=kind.title,
         status=kind.status,
-        detail=_detail(error),
+        detail=_detail(error, request),
         instance=f"urn:uuid:{request.state.id}",
     )
 
@@ -131,8 +132,8 @@ def respond(request: Request, error: Exception) -> Response:
     """The response to a request that failed."""
     problem = describe(error, request)
     if PROTOCOLS.match(request.scope["path"]):
-        return JSONResponse(InferenceError(error=problem.detail).model_dump(), problem.status, _headers(error))
-    return JSONResponse(problem.model_dump(), problem.status, _headers(error), MEDIA_TYPE)
+        return JSONResponse(InferenceError(error=problem.detail).model_dump(), problem.status, _headers(error, request))
+    return JSONResponse(problem.model_dump(), problem.status, _headers(error, request), MEDIA_TYPE)
 
 
 async def _respond(request: Request, error: Exception) -> Response:
@@ -157,9 +158,9 @@ def _kind_of(error: type[Exception]) -> Kind:
     return next((KINDS[kind] for kind in error.__mro__ if kind in KINDS), UNEXPECTED)
 
 
-def _detail(error: Exception) -> str:
+def _detail(error: Exception, request: Request) -> str:
     if isinstance(error, HTTPException):
-        return HTTPStatus(error.status_code).description
+        return _of_router(error, request)
     if isinstance(error, RequestValidationError):
         return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
     if _kind(error) is UNEXPECTED:
@@ -169,7 +170,19 @@ def _detail(error: Exception) -> str:
     return str(error)
 
 
-def _headers(error: Exception) -> dict[str, str]:
+def _of_router(error: HTTPException, request: Request) -> str:
+    """What a route says itself, else what is wrong with the address or the method."""
+    if error.detail != HTTPStatus(error.status_code).phrase:
+        return error.detail
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return f"this address takes {methods.allowed(request)}; send one of these methods"
+    slash = "leave out the slash at its end, or " if request.scope["path"].endswith("/") else ""
+    return f"there is no such address; {slash}look at /docs, which lists those that there are"
+
+
+def _headers(error: Exception, request: Request) -> dict[str, str]:
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return {"Allow": methods.allowed(request)}
     if isinstance(error, service.Unauthorized):
         return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, service.Overloaded):

@@ -7,6 +7,11 @@ from catdog.errors import BrokenVersion, StoreError, VersionNotFound
 from catdog.manifest import Manifest
 from catdog.store import Store
 
+# The files of a report that show no training photo and name none. Any other file of a report needs the admin key.
+WITHOUT_PHOTOS = frozenset(
+    {"accuracy.png", "confusion-matrix.png", "evaluation.json", "history.csv", "loss.png", "reliability.png"}
+)
+
 
 def listed(store: Store) -> list[ListedVersion]:
     """Every version, newest first, those that can't be read as well."""
@@ -35,12 +40,16 @@ def described(store: Store, number: int) -> ModelVersion:
 def report(store: Store, number: int) -> Report:
     """The files of a version's report; VersionNotFound, BrokenVersion."""
     files = _report_files(store, number)
-    return Report(files=[ReportFile(name=file.name, bytes=file.stat().st_size) for file in files])
+    return Report(files=[_described(file) for file in files])
 
 
 def report_file(store: Store, number: int, name: str) -> Path | None:
     """Where one of them lies, None where there is none of that name; VersionNotFound, BrokenVersion."""
     return next((file for file in _report_files(store, number) if file.name == name), None)
+
+
+def _described(file: Path) -> ReportFile:
+    return ReportFile(name=file.name, bytes=file.stat().st_size, needs_admin_key=file.name not in WITHOUT_PHOTOS)
 
 
 def _report_files(store: Store, number: int) -> list[Path]:

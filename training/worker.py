@@ -166,10 +166,12 @@ def _unless_lost() -> Iterator[None]:
 
 
 def _sentence(error: Exception) -> str:
-    """What a user is told; the log has the trace."""
-    if isinstance(error, CatdogError | OSError):
+    """What everyone may read: no path, and nothing of an unexpected error but its type. The log has the trace."""
+    if isinstance(error, CatdogError):
         return str(error)
-    return f"it failed unexpectedly ({type(error).__name__}: {error}); the job's log says where"
+    if isinstance(error, OSError):
+        return f"{error.strerror or type(error).__name__}; the job's log says with which file"
+    return f"it failed unexpectedly ({type(error).__name__}); the job's log says where"
 
 
 @contextmanager

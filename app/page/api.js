@@ -3,7 +3,7 @@
 import { authorization, key, obtain } from "./key.js";
 
 const UNREACHABLE = "The service doesn’t answer. Is it running?";
-const KEYS = { admin: "This changes something, so it needs the admin key.", predict: "This service asks for a key." };
+const KEYS = { admin: "This needs the admin key.", predict: "This service asks for a key." };
 const AGAIN_MILLISECONDS = 1000; // until a stream that broke is asked for again
 
 // Something that the service refused: its message says why, `status` and `type` are the problem's.

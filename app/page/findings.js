@@ -1,8 +1,7 @@
 // What the doctor found in the pictures, as thumbnails.
 
-import { picture } from "./api.js";
-import { button, el } from "./dom.js";
-import { key } from "./key.js";
+import { get, picture } from "./api.js";
+import { busy, button, el, fault } from "./dom.js";
 import { plural } from "./numbers.js";
 
 const AT_FIRST = 12; // thumbnails of one finding; each is its whole picture
@@ -21,45 +20,49 @@ const KINDS = {
 export function findings(job) {
   if (job.findings === null) return el("div");
   if (!job.findings.length) return el("p", {}, "The pictures were looked at first, and nothing is wrong with them.");
-  const list = job.findings.map((finding) => section(finding, job.request.dataset));
-  return el("div", {}, el("h4", {}, "What was found in the pictures"), list);
+  const list = el("div", {}, sections(job.findings, job));
+  return el("div", {}, el("h4", {}, "What was found in the pictures"), asking(list, job), list);
 }
+
+// Without the admin key the findings name no picture. It is asked for only when somebody wants to see them.
+function asking(list, job) {
+  if (!job.findings.some(({ count, photos }) => count && !photos.length)) return null;
+  const show = button("Show the pictures", () => busy(show, named));
+  const named = async () => {
+    try {
+      const { findings: all } = await get(`retrain/${job.id}/findings`);
+      list.replaceChildren(...sections(all, job));
+      show.remove();
+    } catch (error) {
+      list.prepend(fault(error));
+    }
+  };
+  return show;
+}
+
+const sections = (found, job) => found.map((finding) => section(finding, job.request.dataset));
 
 function section(finding, dataset) {
   const thumbnails = el("ul", { class: "thumbnails" });
   const left = [...finding.photos];
-  const wanted = want(left.length > 0);
   const more = button("", () => add());
   const add = () => {
-    thumbnails.append(...left.splice(0, AT_FIRST).map((photo) => thumbnail(photo, dataset, wanted.promise)));
+    thumbnails.append(...left.splice(0, AT_FIRST).map((photo) => thumbnail(photo, dataset)));
     more.textContent = `Show more of ${plural(left.length, "other")}`;
     more.hidden = !left.length;
   };
   add();
   const total = finding.count ? ` (${finding.count})` : "";
   const summary = el("summary", {}, `${KINDS[finding.kind] ?? finding.kind}${total}`);
-  return el("details", { open: true }, summary, el("p", {}, finding.sentence), wanted.button, thumbnails, more);
+  return el("details", { open: true }, summary, el("p", {}, finding.sentence), thumbnails, more);
 }
 
-// The pictures need the key: without one they are fetched only when somebody says so.
-function want(hasPictures) {
-  if (key() !== null || !hasPictures) return { promise: Promise.resolve(), button: null };
-  let show;
-  const promise = new Promise((resolve) => {
-    show = button("Show the pictures", () => {
-      show.remove();
-      resolve();
-    });
-  });
-  return { promise, button: show };
-}
-
-// Fetched once it is wanted and seen, for it may be large.
-function thumbnail(photo, dataset, wanted) {
+// Fetched once it is seen, for it may be large.
+function thumbnail(photo, dataset) {
   const image = el("img", { alt: "" });
   const said = [photo.name, `${photo.label}, ${photo.split}`, photo.note].filter(Boolean);
   const item = el("li", {}, image, said.map((text) => el("span", { class: "name" }, text)));
-  wanted.then(() => seen(item, () => load(image, `datasets/${encodeURIComponent(dataset)}/images/${photo.sha256}`)));
+  seen(item, () => load(image, `datasets/${encodeURIComponent(dataset)}/images/${photo.sha256}`));
   return item;
 }
 

@@ -1,7 +1,8 @@
 // One version, looked at: beside the champion, the decision on it, and the figures of its report.
 
 import { get, picture } from "./api.js";
-import { byId, el, fault, table } from "./dom.js";
+import { busy, button, byId, el, fault, table } from "./dom.js";
+import { key } from "./key.js";
 import { count, duration, loss, percent } from "./numbers.js";
 
 const FIGURES = {
@@ -82,19 +83,31 @@ export function rules(decision) {
 }
 
 function figures(number, files) {
-  const known = files.map(({ name }) => name).filter((name) => FIGURES[name]);
-  known.sort((one, other) => Object.keys(FIGURES).indexOf(one) - Object.keys(FIGURES).indexOf(other));
-  return el("div", { class: "figures" }, known.map((name) => figure(number, name)));
+  const place = ({ name }) => Object.keys(FIGURES).indexOf(name);
+  const known = files.filter(({ name }) => FIGURES[name]).sort((one, other) => place(one) - place(other));
+  return el("div", { class: "figures" }, known.map((file) => figure(number, file)));
 }
 
-function figure(number, name) {
+// One that shows photos needs the admin key, which is asked for only when somebody wants to see it.
+function figure(number, { name, needs_admin_key: needsKey }) {
   const image = el("img", { alt: `${FIGURES[name]} of version ${number}` });
-  const shown = el("figure", {}, image, el("figcaption", {}, FIGURES[name]));
-  picture(`models/${number}/report/${name}`)
-    .then((address) => {
-      image.addEventListener("load", () => URL.revokeObjectURL(address), { once: true });
-      image.src = address;
-    })
-    .catch((error) => image.replaceWith(fault(error)));
-  return shown;
+  const load = () => loaded(image, `models/${number}/report/${name}`);
+  const waits = needsKey && key() === null;
+  const show = button(`Show the ${FIGURES[name].toLowerCase()}`, () => busy(show, async () => show.replaceWith(await load())));
+  if (!waits) load();
+  return el("figure", {}, waits ? show : image, el("figcaption", {}, FIGURES[name]));
+}
+
+// The image once it has its picture, or what went wrong in its place.
+async function loaded(image, path) {
+  try {
+    const address = await picture(path);
+    image.addEventListener("load", () => URL.revokeObjectURL(address), { once: true });
+    image.src = address;
+    return image;
+  } catch (error) {
+    const wrong = fault(error);
+    image.replaceWith(wrong);
+    return wrong;
+  }
 }

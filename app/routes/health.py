@@ -10,14 +10,12 @@ from app.schemas import Live, Ready
 router = APIRouter(prefix="/health", tags=["health"])
 
 
-@router.head("/live", include_in_schema=False)
 @router.get("/live", responses=documented())
 async def live() -> Live:
     """The process answers."""
     return Live()
 
 
-@router.head("/ready", include_in_schema=False)
 @router.get("/ready", responses=documented(NotReady))
 async def ready(champion: TheChampion, predictor: ThePredictor) -> Ready:
     """A model is loaded and has answered once, and the service isn't about to end; else 503, with the reason."""

@@ -11,7 +11,6 @@ from app.problems import documented
 router = APIRouter(tags=["health"], dependencies=[Depends(reader)])
 
 
-@router.head("/metrics", include_in_schema=False)
 @router.get("/metrics", response_class=PlainTextResponse, responses=documented(Unauthorized))
 async def metrics(request: Request) -> Response:
     """Requests, latencies, the queue, the model and trainings, in Prometheus's text format or OpenMetrics."""

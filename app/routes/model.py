@@ -11,7 +11,6 @@ from app.routes import TheChampion
 router = APIRouter(tags=["model"], dependencies=[Depends(reader)])
 
 
-@router.head("/model", include_in_schema=False)
 @router.get("/model", responses=documented(NotReady, Unauthorized))
 async def model(champion: TheChampion) -> Model:
     """The version in service: its classes, how good it is, where it comes from."""

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, Response
 
 from app import versions
-from app.access import admin, reader
+from app.access import IsAdmin, admin, reader
 from app.errors import Unauthorized
 from app.model_schemas import Model, ModelVersion, ModelVersions, Report
 from app.predictor import Champion
@@ -65,11 +65,15 @@ async def report(version: Number, store: TheStore) -> Report:
     response_class=FileResponse,
     responses={200: {"content": {OCTETS: {}, **{kind: {} for kind in MEDIA_TYPES.values()}}}, **documented(*LOOKING)},
 )
-async def report_file(version: Number, name: str, store: TheStore) -> Response:
-    """One of those files."""
+async def report_file(version: Number, name: str, store: TheStore, is_admin: IsAdmin) -> Response:
+    """One of those files. The admin key is needed for a file that shows training photos: `needs_admin_key`."""
     file = await to_thread.run_sync(versions.report_file, store, version, name)
     if file is None:
-        raise HTTPException(404)
+        raise HTTPException(
+            404, f"version {version} has no such file in its report; GET /models/{version}/report lists them"
+        )
+    if name not in versions.WITHOUT_PHOTOS and not is_admin:
+        raise Unauthorized("admin")
     media_type = MEDIA_TYPES.get(file.suffix, OCTETS)
     return FileResponse(file, media_type=media_type, headers={"X-Content-Type-Options": "nosniff"})
 

@@ -44,23 +44,23 @@ ASSETS = {path.name: Asset.of(path) for path in sorted(FOLDER.iterdir()) if path
 router = APIRouter(include_in_schema=False)
 
 
-@router.api_route("/", methods=["GET", "HEAD"])
+@router.get("/")
 async def index(request: Request) -> Response:
     """The page."""
     return _answer(request, "index.html")
 
 
-@router.api_route("/docs", methods=["GET", "HEAD"])
+@router.get("/docs")
 async def docs(request: Request) -> Response:
     """The addresses of the service, to look at and to try out."""
     return _answer(request, "docs.html")
 
 
-@router.api_route("/page/{name}", methods=["GET", "HEAD"])
+@router.get("/page/{name}")
 async def asset(name: str, request: Request) -> Response:
     """What the two are made of."""
     if name not in ASSETS:
-        raise HTTPException(404)
+        raise HTTPException(404, "the page has no such file; it is at /")
     return _answer(request, name)
 
 

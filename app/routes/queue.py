@@ -11,7 +11,6 @@ from app.routes import ThePredictor
 router = APIRouter(tags=["model"], dependencies=[Depends(reader)])
 
 
-@router.head("/queue", include_in_schema=False)
 @router.get("/queue", responses=documented(Unauthorized))
 async def queue(predictor: ThePredictor) -> QueueState:
     """How many photos wait, how long the last ones took and in what batches, and what was turned away."""

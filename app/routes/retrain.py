@@ -12,9 +12,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from app import uploads
-from app.access import admin, reader
+from app.access import IsAdmin, admin, reader
 from app.errors import Overloaded, TooLarge, TrainerMissing, Unauthorized, UnsupportedContentType
-from app.job_schemas import RetrainJob, RetrainJobs, RetrainRequest
+from app.job_schemas import Findings, RetrainJob, RetrainJobs, RetrainRequest
 from app.problems import documented
 from app.retraining import Retraining
 from app.routes import TheCollecting, TheRetraining, TheSettings, TheSuccession, json_body
@@ -66,7 +66,7 @@ async def retrain(
     (await collecting.describe(asked.dataset)).check_trainable()
     job = await retraining.accept(asked.model_dump(exclude_none=True), idempotency_key)
     response.headers["Location"] = f"/retrain/{job.id}"
-    return RetrainJob.of(job)
+    return RetrainJob.of(job, is_admin=True)
 
 
 @router.get("", dependencies=[Depends(reader)], responses=documented(*ANY))
@@ -85,9 +85,18 @@ TheJob = Annotated[Job, Depends(asked_for)]
 
 
 @router.get("/{job}", dependencies=[Depends(reader)], responses=documented(*ANY, JobNotFound))
-async def job(job: TheJob) -> RetrainJob:
-    """How far a job is, and what came of it; `latest` stands for the newest."""
-    return RetrainJob.of(job)
+async def job(job: TheJob, is_admin: IsAdmin) -> RetrainJob:
+    """How far a job is, and what came of it; `latest` stands for the newest.
+
+    The findings name photos only for a request with the admin key.
+    """
+    return RetrainJob.of(job, is_admin)
+
+
+@router.get("/{job}/findings", dependencies=[Depends(admin)], responses=documented(*ANY, JobNotFound))
+async def findings(job: TheJob) -> Findings:
+    """What the doctor found in the pictures of a job, with their names."""
+    return Findings(findings=job.findings)
 
 
 @router.delete(
@@ -95,7 +104,7 @@ async def job(job: TheJob) -> RetrainJob:
 )
 async def cancel(job: TheJob, retraining: TheRetraining) -> RetrainJob:
     """Cancel a job: one that runs is asked to end, and ended 10 seconds later."""
-    return RetrainJob.of(await retraining.ask(lambda jobs: jobs.cancel(job.id)))
+    return RetrainJob.of(await retraining.ask(lambda jobs: jobs.cancel(job.id)), is_admin=True)
 
 
 @router.get(

@@ -94,9 +94,9 @@ def test_a_report_is_listed_and_served(service: Service, tmp_path: Path) -> None
 
     assert service.client.get("/models/1/report").json() == {
         "files": [
-            {"name": "history.csv", "bytes": 11},
-            {"name": "loss.png", "bytes": 9},
-            {"name": "page.html", "bytes": 8},
+            {"name": "history.csv", "bytes": 11, "needs_admin_key": False},
+            {"name": "loss.png", "bytes": 9, "needs_admin_key": False},
+            {"name": "page.html", "bytes": 8, "needs_admin_key": True},
         ]
     }
     for name, content_type in (
@@ -104,7 +104,7 @@ def test_a_report_is_listed_and_served(service: Service, tmp_path: Path) -> None
         ("loss.png", "image/png"),
         ("page.html", "application/octet-stream"),
     ):
-        file = service.client.get(f"/models/1/report/{name}")
+        file = service.client.get(f"/models/1/report/{name}", headers=ADMIN)
         assert file.content == (tmp_path / "1" / "report" / name).read_bytes()
         assert file.headers["Content-Type"] == content_type
         assert file.headers["X-Content-Type-Options"] == "nosniff"

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from app.versions import WITHOUT_PHOTOS
 from catdog.manifest import Metrics
 from training import evaluate, report
 from training.dataset import Photo
@@ -121,3 +122,10 @@ def test_measuring_and_reporting_bring_neither_a_training_framework_nor_shared_p
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "set()"
+
+
+def test_only_the_worst_mistakes_show_photos(tmp_path: Path) -> None:
+    """The service shows the other files to everyone who may look at a version."""
+    write(tmp_path / "report", said([0.1, 0.9, 0.8, 0.7]), HISTORY)
+
+    assert {file.name for file in (tmp_path / "report").iterdir()} - WITHOUT_PHOTOS == {"worst-mistakes.png"}

@@ -85,24 +85,25 @@ def test_a_worker_runs_what_waits_and_ends(jobs: Jobs, tmp_path: Path) -> None:
 def test_a_job_that_fails_says_why_and_the_next_one_runs(
     jobs: Jobs, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    first, second, third = (jobs.submit({"n": n}) for n in range(3))
+    first, second, third, fourth = (jobs.submit({"n": n}) for n in range(4))
 
     def run(lease: Lease, interruptions: Interruptions) -> None:
         if lease.job.id == first.id:
             raise DatasetError("there is no photo of cat; add some")
         if lease.job.id == second.id:
-            raise KeyError("something nobody foresaw")
+            raise KeyError("aunt-mary.jpg")
+        if lease.job.id == third.id:
+            raise OSError(28, "No space left on device", "/home/someone/aunt-mary.jpg")
         succeed(lease, interruptions)
 
     work(jobs, run, tmp_path)
 
     assert jobs.get(first.id).reason == "there is no photo of cat; add some"
-    assert jobs.get(second.id).reason == (
-        "it failed unexpectedly (KeyError: 'something nobody foresaw'); the job's log says where"
-    )
+    assert jobs.get(second.id).reason == "it failed unexpectedly (KeyError); the job's log says where"
+    assert jobs.get(third.id).reason == "No space left on device; the job's log says with which file"
     assert "Traceback" in log_file(tmp_path, second.id).read_text()
     assert "Traceback" not in capfd.readouterr().err
-    assert jobs.get(third.id).status is Status.SUCCEEDED
+    assert jobs.get(fourth.id).status is Status.SUCCEEDED
 
 
 def test_what_a_library_prints_by_itself_is_in_the_log_of_the_job(jobs: Jobs, tmp_path: Path) -> None:

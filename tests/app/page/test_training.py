@@ -130,13 +130,15 @@ def test_whoever_only_looks_at_a_training_is_not_asked_for_the_key(page: Page, k
     keeper.client.post("/retrain", json={"dataset": "pets"}).raise_for_status()
     find(claimed(keeper))
     page.reload()
+    expect(seen(page, "Likely of another class (2)")).to_be_visible()
     thumbnail = page.get_by_role("listitem").filter(has_text=EVIL)
-    thumbnail.scroll_into_view_if_needed()
+    expect(thumbnail).to_have_count(0)
     expect(page.get_by_role("dialog")).to_have_count(0)
 
     page.get_by_role("button", name="Show the pictures").click()
     give_key(page)
 
+    thumbnail.scroll_into_view_if_needed()
     expect(thumbnail.locator("img")).to_have_js_property("naturalWidth", 8)
 
 
