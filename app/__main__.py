@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from app.settings import Settings
 
-WRONG_SETTINGS = 2  # exit status
+WRONG_SETTINGS = 2  # exit status, also where a library is missing
+OURS = ("app", "catdog")
 
 
 def main() -> None:
@@ -28,10 +29,16 @@ def main() -> None:
         default="serve",
         help="serve (default), or doctor: say what would be run here, and why",
     )
-    if parser.parse_args().command == "serve":
+    command = parser.parse_args().command
+    try:
+        if command == "doctor":
+            sys.exit(_examine())
         serve()
-    else:
-        sys.exit(_examine())
+    except ModuleNotFoundError as error:
+        if (library := (error.name or "").partition(".")[0]) in OURS:
+            raise
+        sys.stderr.write(f"catdog: serving needs {library}, which isn't installed; run `make serve`\n")
+        sys.exit(WRONG_SETTINGS)
 
 
 def _examine() -> int:

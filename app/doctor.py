@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 from app import engine_choice
 from app.engine_choice import Choice
+from app.errors import TrainerMissing
 from app.loading import load, read
 from app.predictor import Champion
+from app.runner import check_installed
 from app.settings import Settings, SettingsError
 from catdog import __version__, cores
 from catdog.database import Database
@@ -64,6 +66,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _model(settings.model_copy(update={"engine": choice.engine}))
     yield _folder(settings)
     yield _database(settings)
+    yield Finding("training", _training(settings))
 
 
 def _versions() -> Iterator[str]:
@@ -144,6 +147,17 @@ def _folder(settings: Settings) -> Finding:
             return Finding("data", f"{folder} can be written")
     except OSError as error:
         return Finding("data", f"{folder} can't be written ({error.strerror})", is_well=False)
+
+
+def _training(settings: Settings) -> str:
+    """Who runs trainings; a service without a trainer still serves, so that this is never unwell."""
+    if settings.worker == "none":
+        return "left to workers elsewhere: CATDOG_WORKER=none"
+    try:
+        check_installed()
+    except TrainerMissing:
+        return "not installed; run `make trainer` where this service shall retrain itself"
+    return "installed; this service starts it when a training is asked for"
 
 
 def _database(settings: Settings) -> Finding:

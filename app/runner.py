@@ -14,7 +14,12 @@ from app.settings import Settings
 
 STOP_SECONDS = 10.0  # that a worker gets to end by itself
 LOG = "worker.log"  # in the data folder: what a worker says beside the logs of its jobs
-NEEDED = ("keras", "sklearn")  # of what training needs, that serving doesn't
+# What training needs beyond serving: the extra `fit`, by the names that are imported.
+NEEDED = ("keras", "matplotlib", "nncf", "scipy", "sklearn", "threadpoolctl", "tqdm")
+CANNOT_RUN = 2  # exit status of a worker that lacks a library, or whose library can't be imported
+UNIMPORTABLE = (
+    f"a library that training needs can't be imported here; run `make trainer` ({LOG} in the data folder says which)"
+)
 KILLED = "its worker was killed (signal 9), perhaps for lack of memory"
 
 
@@ -91,6 +96,8 @@ def _death(code: int | None) -> str | None:
         return KILLED
     if code < 0:
         return f"its worker ended by {signal.Signals(-code).name}"
+    if code == CANNOT_RUN:
+        return UNIMPORTABLE
     return f"its worker ended with exit status {code}; {LOG} in the data folder says more"
 
 

@@ -2,35 +2,76 @@
 
 import os
 import sys
+import traceback
 from argparse import ArgumentParser
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from io import TextIOWrapper
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
-from dotenv import dotenv_values
-
 from catdog.errors import CatdogError
-from training import commands, options, service_commands
+from training import installation
+
+try:
+    from dotenv import dotenv_values
+
+    from training import commands, options, service_commands
+except ImportError as error:  # not even what serving needs is installed
+    if (missing := installation.sentence(error)) is None:
+        raise
+    sys.stderr.write(f"catdog: {missing}\n")
+    sys.exit(2)
 
 KEEP_VERSIONS = 5
+FAILED = 1  # exit status
+CANNOT_RUN = 2  # exit status where an option is wrong, as argparse has it, or a library is missing
 STOPPED = 130  # exit status after Ctrl-C, as shells have it
 
 
-def main() -> int:
-    """Run one command; what goes wrong is said in one line, and then the exit status isn't 0."""
-    arguments = _parser().parse_args()
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command, by default the one that was typed, and return the exit status.
+
+    What goes wrong is said in one line on stderr. The trace of an error that is catdog's own goes into a file.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # names of files may be no Unicode, and a terminal may have none
     try:
+        arguments = _parser().parse_args(words)
         arguments.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # as by `| head`, which has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (CatdogError, OSError) as error:
-        sys.stderr.write(f"catdog: {error}\n")
-        return 1
+        return _failed(str(error))
+    except ImportError as error:
+        if (missing := installation.sentence(error)) is None:
+            return _failed_unexpectedly(error)
+        return _failed(missing, CANNOT_RUN)
     except KeyboardInterrupt:
         sys.stderr.write(
             "\ncatdog: stopped; a training goes on after its last whole epoch if the same command is given --resume\n"
         )
         sys.stdout.flush()
         os._exit(STOPPED)  # at an ordinary exit TensorFlow's threads, still at work, may abort the process
+    except Exception as error:
+        return _failed_unexpectedly(error)
     return 0
+
+
+def _failed(reason: str, status: int = FAILED) -> int:
+    sys.stderr.write(f"catdog: {reason}\n")
+    return status
+
+
+def _failed_unexpectedly(error: Exception) -> int:
+    with NamedTemporaryFile("w", prefix="catdog-", suffix=".log", delete=False, encoding="utf-8") as trace:
+        traceback.print_exception(error, file=trace)
+    return _failed(f"it failed unexpectedly ({type(error).__name__}: {error}); the trace is in {trace.name}")
 
 
 def _parser() -> ArgumentParser:

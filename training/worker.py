@@ -14,7 +14,7 @@ from uuid import uuid4
 from catdog.errors import CatdogError, DatabaseUnavailable, LeaseLost
 from catdog.job import Status, log_file
 from catdog.jobs import LEASE_SECONDS, Jobs, Lease
-from training import tracing
+from training import installation, tracing
 from training.interruptions import Interrupted, Interruptions, Reason
 
 LOOK_SECONDS = 0.25  # between two looks at an empty queue
@@ -169,6 +169,8 @@ def _sentence(error: Exception) -> str:
     """What everyone may read: no path, and nothing of an unexpected error but its type. The log has the trace."""
     if isinstance(error, CatdogError):
         return str(error)
+    if isinstance(error, ImportError) and (missing := installation.sentence(error)):
+        return missing
     if isinstance(error, OSError):
         return f"{error.strerror or type(error).__name__}; the job's log says with which file"
     return f"it failed unexpectedly ({type(error).__name__}); the job's log says where"

@@ -14,6 +14,7 @@ from app import retraining, runner
 from catdog.job import Status
 from catdog.jobs import WAITING, Jobs
 from catdog.store import Store
+from tests import without_libraries
 from tests.app.service import ADMIN, Service, serving
 from tests.app.test_problems import check
 from tests.photos import draw_set
@@ -151,6 +152,26 @@ def test_a_worker_that_cannot_start_fails_the_job_with_what_is_known(
         "it was tried 2 times; the last time its worker ended with exit status 1;"
         " worker.log in the data folder says more"
     )
+
+
+def test_a_worker_that_lacks_a_library_fails_the_job_with_what_to_do(
+    idle: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} {without_libraries.__file__} tqdm,threadpoolctl "$@"\n')
+    python.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(python))
+    service = retraining.Retraining(idle.app.state.records, runner.LocalProcess(idle.app.state.settings))
+    job = jobs(idle).submit(PETS)
+
+    def supervised() -> bool:
+        service._supervise_once()
+        return jobs(idle).get(job.id).status.is_final
+
+    until(supervised)
+
+    assert "run `make trainer`" in (jobs(idle).get(job.id).reason or "")
+    assert "Traceback" not in (tmp_path / "data" / runner.LOG).read_text()
 
 
 def test_the_same_request_sent_twice_is_one_job(idle: Service) -> None:
