@@ -4,14 +4,16 @@
       3f/3f9c...             a picture, named by the sha256 of its bytes; no file here ever changes
       .incoming-9c3f.../     pictures on their way in
 
-What was acknowledged is on the disk. A file without a label, which a crash between the two can leave, is harmless.
+What was acknowledged is on the disk. Files come before their rows and go after them, so that a crash between the two
+leaves a file without a row, which `sweep` removes.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from time import time
+from typing import TypeVar
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, insert, select
 
@@ -19,10 +21,16 @@ from catdog import durable
 from catdog.checksum import sha256_of
 from catdog.database import Database, pictures
 from catdog.errors import DatabaseUnavailable, DatasetNotFound, PictureNotFound
+from catdog.failpoints import failpoint
 from catdog.picture import Added, New, Picture, Source
+from catdog.picture_files import PictureFiles
 from catdog.splits import by_content
 
 FOLDER = "pictures"  # in the data folder
+INCOMING = ".incoming-"
+ROWS = 500  # in one statement
+
+Item = TypeVar("Item")
 
 
 class Datasets:
@@ -31,11 +39,12 @@ class Datasets:
     def __init__(self, database: Database, data_dir: Path) -> None:
         self._database = database
         self._root = data_dir / FOLDER
+        self._files = PictureFiles(self._root)
 
     @contextmanager
     def incoming(self) -> Iterator[Path]:
         """A directory to gather new pictures in, on the disk where they will stay; removed at the end."""
-        with durable.scratch(self._root, ".incoming-") as folder:
+        with durable.scratch(self._root, INCOMING) as folder:
             yield folder
 
     def add(self, dataset: str, new: Iterable[New], source: Source, correcting: bool = False) -> list[Added]:
@@ -45,17 +54,21 @@ class Datasets:
         the same content had there before are gone.
         """
         fingerprinted = [(one, sha256_of(one.file)) for one in new]
+        files = {digest: one.file for one, digest in fingerprinted}
         try:
+            self._files.place(files)  # the slow part, while others may write
+            failpoint("pictures.placed")
             with self._database.writing() as connection:
-                self._place(fingerprinted)
+                self._files.replace_removed(files)
                 if correcting:
-                    for _, digest in fingerprinted:
+                    for digest in files:
                         connection.execute(delete(pictures).where(_is(dataset, digest)))
-                return _insert(connection, dataset, fingerprinted, source)
+                added = _insert(connection, dataset, fingerprinted, source)
         except BaseException:
-            with suppress(DatabaseUnavailable):
-                self._remove_unlabelled(digest for _, digest in fingerprinted)
+            self._remove_unlabelled(files)
             raise
+        failpoint("pictures.added")
+        return added
 
     def names(self) -> tuple[str, ...]:
         """Every data set that has a picture."""
@@ -79,7 +92,7 @@ class Datasets:
 
     def path(self, sha256: str) -> Path:
         """Where the picture of this content is."""
-        return self._root / sha256[:2] / sha256
+        return self._files.path(sha256)
 
     def read(self, dataset: str, sha256: str) -> bytes:
         """The bytes of a picture of a data set; PictureNotFound where it isn't in it."""
@@ -99,34 +112,42 @@ class Datasets:
         with self._database.writing() as connection:
             if not connection.execute(delete(pictures).where(_is(dataset, sha256))).rowcount:
                 raise PictureNotFound(dataset, sha256)
+        failpoint("picture.unlabelled")
         self._remove_unlabelled([sha256])
 
-    def _place(self, fingerprinted: Sequence[tuple[New, str]]) -> None:
-        """Move the files to where they stay, and bring them to the disk."""
-        folders = set()
-        for one, digest in fingerprinted:
-            path = self.path(digest)
-            if not path.exists():
-                durable.sync(one.file)
-                path.parent.mkdir(exist_ok=True)
-                one.file.rename(path)
-                folders.add(path.parent)
-        for folder in (*folders, self._root):
-            durable.sync(folder)
+    def sweep(self) -> int:
+        """Remove the files that no data set has and what dead processes were gathering; returns how many files."""
+        if not self._root.is_dir():
+            return 0
+        durable.sweep(self._root, INCOMING)
+        return sum(self._remove_unlabelled(found - self._labelled(found)) for found in self._files.by_folder())
 
-    def _remove_unlabelled(self, digests: Iterable[str]) -> None:
-        """Remove files that no data set has, in a transaction of its own, so that nobody adds them meanwhile."""
-        with self._database.writing() as connection:
-            for digest in digests:
-                if connection.scalar(select(pictures.c.id).where(pictures.c.sha256 == digest).limit(1)) is None:
-                    self.path(digest).unlink(missing_ok=True)
+    def _labelled(self, found: Collection[str]) -> set[str]:
+        """Those of one folder's sha256 that have a row."""
+        within = pictures.c.sha256.between(min(found), max(found))
+        with self._database.reading() as connection:
+            return set(connection.scalars(select(pictures.c.sha256).where(within)))
+
+    def _remove_unlabelled(self, digests: Collection[str]) -> int:
+        """Remove files that no data set has; returns how many. What the database keeps from it is left to `sweep`.
+
+        A transaction of its own: until it ends no row is written that names one of them.
+        """
+        removed = 0
+        with suppress(DatabaseUnavailable):
+            for some in _in_parts(sorted(digests)):
+                with self._database.writing() as connection:
+                    known = set(connection.scalars(select(pictures.c.sha256).where(pictures.c.sha256.in_(some))))
+                    for digest in set(some) - known:
+                        self._files.remove(digest)
+                        removed += 1
+        return removed
 
 
 def _insert(
     connection: Connection, dataset: str, fingerprinted: Sequence[tuple[New, str]], source: Source
 ) -> list[Added]:
-    columns = pictures.c.sha256, pictures.c.label, pictures.c.split
-    known = set(map(tuple, connection.execute(select(*columns).where(pictures.c.dataset == dataset))))
+    known = _known(connection, dataset, [digest for _, digest in fingerprinted])
     now = time()
     added, rows = [], []
     for one, digest in fingerprinted:
@@ -136,9 +157,23 @@ def _insert(
         if row not in known:
             rows.append({**asdict(picture), "dataset": dataset, "split": one.split or ""})
             known.add(row)
-    if rows:
-        connection.execute(insert(pictures), rows)
+    for some in _in_parts(rows):
+        connection.execute(insert(pictures), some)
     return added
+
+
+def _known(connection: Connection, dataset: str, digests: Sequence[str]) -> set[tuple[str, str, str]]:
+    """The sha256, label and chosen split of those rows of a data set that have one of these contents."""
+    known: set[tuple[str, str, str]] = set()
+    query = select(pictures.c.sha256, pictures.c.label, pictures.c.split).where(pictures.c.dataset == dataset)
+    for some in _in_parts(digests):
+        known.update(map(tuple, connection.execute(query.where(pictures.c.sha256.in_(some)))))
+    return known
+
+
+def _in_parts(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    for start in range(0, len(items), ROWS):
+        yield items[start : start + ROWS]
 
 
 def _picture(row: RowMapping) -> Picture:

@@ -63,7 +63,7 @@ def scratch(root: Path, prefix: str) -> Iterator[Path]:
     hidden = root / f"{prefix}{secrets.token_hex(8)}"
     with ExitStack() as stack:
         with locked(root / LOCK):  # so that nobody takes it for an abandoned one before it is locked
-            _sweep(root, prefix)
+            _remove_abandoned(root, prefix)
             inside = hidden / "content"
             inside.mkdir(parents=True)
             stack.enter_context(locked(hidden / LOCK))
@@ -71,7 +71,14 @@ def scratch(root: Path, prefix: str) -> Iterator[Path]:
         yield inside
 
 
-def _sweep(root: Path, prefix: str) -> None:
+def sweep(root: Path, prefix: str) -> None:
+    """Remove what killed processes left of `scratch`, where there is such a folder."""
+    if root.is_dir():
+        with locked(root / LOCK):
+            _remove_abandoned(root, prefix)
+
+
+def _remove_abandoned(root: Path, prefix: str) -> None:
     for abandoned in root.glob(f"{prefix}*"):
         with suppress(OSError), locked(abandoned / LOCK, wait=False):
             shutil.rmtree(abandoned, ignore_errors=True)

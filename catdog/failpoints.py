@@ -10,6 +10,8 @@ from typing import Final
 
 VARIABLE: Final = "FAILPOINTS"
 
+OF_PICTURES: Final = ("pictures.placed", "pictures.added", "picture.unlabelled")
+
 # In the order in which a job comes by.
 NAMES: Final = (
     "job.submitted",

@@ -1,3 +1,8 @@
+import errno
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -6,11 +11,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from catdog import failpoints
 from catdog.database import Database
 from catdog.datasets import Datasets
 from catdog.errors import DatasetNotFound, PictureNotFound
 from catdog.picture import Added, New
 from catdog.splits import by_content
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -139,6 +146,97 @@ def test_pictures_that_cannot_all_be_taken_leave_nothing(datasets: Datasets, tmp
 
     assert datasets.names() == ()
     assert files(tmp_path / "data" / "pictures") == []
+
+
+def test_files_are_on_the_disk_before_the_transaction_that_names_them(
+    datasets: Datasets, database: Database, tmp_path: Path
+) -> None:
+    """Others may write while the disk is slow."""
+    placed = datasets.path(sha256(b"a cat").hexdigest())
+    with ThreadPoolExecutor(1) as pool:
+        with database.writing():
+            adding = pool.submit(add, datasets, b"a cat")
+            until(placed.exists)
+        adding.result()
+
+    assert len(datasets.pictures("pets")) == 1
+    assert files(tmp_path / "data" / "pictures") == [placed.name]
+
+
+def test_a_file_that_is_removed_before_its_row_is_written_comes_back(datasets: Datasets, database: Database) -> None:
+    """As when somebody takes the same content out of another data set, or a sweep finds it without a row."""
+    placed = datasets.path(sha256(b"a cat").hexdigest())
+    with ThreadPoolExecutor(1) as pool:
+        with database.writing():
+            adding = pool.submit(add, datasets, b"a cat")
+            until(placed.exists)
+            placed.unlink()
+        adding.result()
+
+    assert placed.read_bytes() == b"a cat"
+
+
+def test_a_file_system_without_hard_links_keeps_pictures_as_well(
+    datasets: Datasets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, "not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    ((picture, _),) = add(datasets, b"a cat")
+
+    assert datasets.read("pets", picture.sha256) == b"a cat"
+    assert files(tmp_path / "data" / "pictures") == [picture.sha256]
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from catdog.database import Database
+from catdog.datasets import Datasets
+from catdog.picture import New
+
+datasets = Datasets(Database(sys.argv[1]), Path(sys.argv[2]))
+with datasets.incoming() as folder:
+    (folder / "0").write_bytes(b"a cat")
+    ((picture, _),) = datasets.add("pets", [New(folder / "0", "", "cat")], "upload")
+datasets.remove("pets", picture.sha256)
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "kept"), [("pictures.placed", False), ("pictures.added", True), ("picture.unlabelled", False)]
+)
+def test_a_process_killed_between_a_row_and_its_file_leaves_both_or_neither_after_a_sweep(
+    datasets: Datasets, database_url: str, tmp_path: Path, place: str, kept: bool
+) -> None:
+    assert place in failpoints.OF_PICTURES
+    command = [sys.executable, "-c", KILLED, database_url, str(tmp_path / "data")]
+    killed = subprocess.run(command, env=os.environ | {failpoints.VARIABLE: place}, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    digest = sha256(b"a cat").hexdigest()
+    assert datasets.path(digest).exists()
+
+    datasets.sweep()
+
+    assert files(tmp_path / "data" / "pictures") == ([digest] if kept else [])
+    assert list((tmp_path / "data" / "pictures").glob(".incoming-*")) == []
+    assert [picture.sha256 for name in datasets.names() for picture in datasets.pictures(name)] == [digest] * kept
+
+
+def test_a_sweep_removes_files_without_a_row_and_nothing_else(datasets: Datasets, tmp_path: Path) -> None:
+    contents = [b"%d" % number for number in range(300)]
+    add(datasets, *contents)
+    left = {sha256(b"left %d" % number).hexdigest() for number in range(20)}
+    for digest in left:
+        datasets.path(digest).parent.mkdir(exist_ok=True)
+        datasets.path(digest).write_bytes(b"")
+
+    with datasets.incoming() as mine:
+        assert datasets.sweep() == 20
+        assert mine.exists(), "what is on its way stays"
+
+    assert files(tmp_path / "data" / "pictures") == sorted(sha256(content).hexdigest() for content in contents)
 
 
 def test_what_a_killed_process_was_gathering_is_removed(datasets: Datasets, tmp_path: Path) -> None:
