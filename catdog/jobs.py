@@ -1,27 +1,45 @@
 """Trainings that somebody asked for: one runs, some wait, and what became of the others is kept.
 
 A worker claims a job with a lease that it renews while it lives. One that falls silent loses the job, which is run
-once more; whatever a worker writes for a job, it writes while it holds the lease.
+once more; whatever a worker writes for a job, it writes while it holds the lease. A database that doesn't answer is
+asked again for as long as a lease lasts.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
-from time import time
-from typing import Any, Final
+from threading import Event as Waiting
+from time import monotonic, time
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from catdog.database import Database, job_events, jobs
-from catdog.errors import JobEnded, JobNotFound, KeyReused, LeaseLost, QueueFull
+from catdog.errors import DatabaseUnavailable, JobEnded, JobNotFound, KeyReused, LeaseLost, QueueFull
 from catdog.failpoints import failpoint
 from catdog.job import Event, Job, Status
 
 WAITING: Final = 8  # jobs that may be queued
 ATTEMPTS: Final = 2  # that a job gets where its worker dies
 LEASE_SECONDS: Final = 20.0
+RETRY_SECONDS: Final = 0.5  # between two attempts at a database that doesn't answer
 SILENT: Final = "the worker fell silent: its machine or process was ended, perhaps for lack of memory"
+
+
+Answer = TypeVar("Answer")
+
+
+def patiently(ask: Callable[[], Answer]) -> Answer:
+    """What `ask` returns, tried again while the database doesn't answer; DatabaseUnavailable after LEASE_SECONDS."""
+    until = monotonic() + LEASE_SECONDS
+    while True:
+        try:
+            return ask()
+        except DatabaseUnavailable:
+            if monotonic() > until:
+                raise
+        Waiting().wait(RETRY_SECONDS)
 
 
 class Jobs:
@@ -143,7 +161,10 @@ class Jobs:
 
 
 class Lease:
-    """A job in the hands of a worker. Every method raises LeaseLost once the job isn't its any more."""
+    """A job in the hands of a worker. Every method raises LeaseLost once the job isn't its any more.
+
+    All but `renew` ask a database that doesn't answer again, as `patiently` does.
+    """
 
     def __init__(self, database: Database, job: Job, worker: str) -> None:
         self._database = database
@@ -153,6 +174,30 @@ class Lease:
     @contextmanager
     def held(self) -> Iterator[Connection]:
         """A transaction in which nobody can take the job: what is done meanwhile is done by its one worker."""
+        with ExitStack() as stack:
+            yield patiently(lambda: stack.enter_context(self._held()))
+
+    def renew(self) -> bool:
+        """Hold the job for LEASE_SECONDS more; returns whether it was asked to stop."""
+        with self._held() as connection:
+            self._set(connection, lease_until=time() + LEASE_SECONDS)
+            return _get(connection, self.job.id).cancel_at is not None
+
+    def report(self, kind: str, data: Mapping[str, Any], **values: Any) -> None:
+        """Add an event, and change columns of the job."""
+        self._write(lambda connection: _tell(connection, self.job.id, kind, data), values)
+
+    def end(self, status: Status, reason: str, **values: Any) -> None:
+        """Bring the job to a final status."""
+        self._write(lambda connection: _end(connection, self.job.id, status, reason), values)
+        failpoint("job.finished")
+
+    def release(self, reason: str) -> None:
+        """Put the job back into the queue for the next worker, as if this one had never tried."""
+        self._write(lambda connection: _requeue(connection, self.job.id, reason, self.job.attempts - 1), {})
+
+    @contextmanager
+    def _held(self) -> Iterator[Connection]:
         with self._database.writing() as connection:
             if not _find(
                 connection,
@@ -164,31 +209,14 @@ class Lease:
                 raise LeaseLost(self.job.id)
             yield connection
 
-    def renew(self) -> bool:
-        """Hold the job for LEASE_SECONDS more; returns whether it was asked to stop."""
-        with self.held() as connection:
-            self._set(connection, lease_until=time() + LEASE_SECONDS)
-            return _get(connection, self.job.id).cancel_at is not None
+    def _write(self, act: Callable[[Connection], None], values: Mapping[str, Any]) -> None:
+        def once() -> None:
+            with self._held() as connection:
+                if values:
+                    self._set(connection, **values)
+                act(connection)
 
-    def report(self, kind: str, data: Mapping[str, Any], **values: Any) -> None:
-        """Add an event, and change columns of the job."""
-        with self.held() as connection:
-            if values:
-                self._set(connection, **values)
-            _tell(connection, self.job.id, kind, data)
-
-    def end(self, status: Status, reason: str, **values: Any) -> None:
-        """Bring the job to a final status."""
-        with self.held() as connection:
-            if values:
-                self._set(connection, **values)
-            _end(connection, self.job.id, status, reason)
-        failpoint("job.finished")
-
-    def release(self, reason: str) -> None:
-        """Put the job back into the queue for the next worker, as if this one had never tried."""
-        with self.held() as connection:
-            _requeue(connection, self.job.id, reason, self.job.attempts - 1)
+        patiently(once)
 
     def _set(self, connection: Connection, **values: Any) -> None:
         connection.execute(update(jobs).where(jobs.c.id == self.job.id).values(**values))

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from catdog.errors import CatdogError, DatabaseUnavailable, LeaseLost
 from catdog.job import Status, log_file
-from catdog.jobs import LEASE_SECONDS, Jobs, Lease
+from catdog.jobs import LEASE_SECONDS, Jobs, Lease, patiently
 from training import installation, tracing
 from training.interruptions import Interrupted, Interruptions, Reason
 
@@ -74,10 +74,11 @@ class Worker:
                 raise
             if heart is not None:
                 heart.end()  # which the interruption may have cut short; it comes only once
-            if not self._jobs.get(lease.job.id).status.is_final:
-                _settle(lease, interrupted.reason)
-        with self._interruptions.shielded():  # how a job ended is told, whatever is asked right then
-            _say(f"job {lease.job.id}: {self._jobs.get(lease.job.id).status}")
+            with _unless_unavailable():
+                if not patiently(lambda: self._jobs.get(lease.job.id)).status.is_final:
+                    _settle(lease, interrupted.reason)
+        with self._interruptions.shielded(), _unless_unavailable():  # told, whatever is asked right then
+            _say(f"job {lease.job.id}: {patiently(lambda: self._jobs.get(lease.job.id)).status}")
             tracing.tell(self._jobs, lease.job.id)
         return True
 
@@ -87,6 +88,9 @@ class Worker:
         except DatabaseUnavailable as error:
             _say(error.reason)
             return None
+        except OSError as error:  # the database's disk is full
+            _say(str(error))
+            return None
 
     def _run_one(self, lease: Lease) -> None:
         _say(f"job {lease.job.id} begins, attempt {lease.job.attempts}")
@@ -95,9 +99,13 @@ class Worker:
                 self._run(lease, self._interruptions)
             except LeaseLost as error:
                 _say(str(error))
+            except DatabaseUnavailable as error:  # which is no fault of the job
+                _say(error.reason)
+                with _unless_lost(), _unless_unavailable():
+                    lease.release("the database didn't answer its worker; another goes on with it")
             except Exception as error:  # whatever it was, it is the end of this job and not of the worker
                 traceback.print_exc()
-                with _unless_lost():
+                with _unless_lost(), _unless_unavailable():
                     lease.end(Status.FAILED, _sentence(error))
 
 
@@ -127,7 +135,8 @@ class Heart(Thread):
         while not self._over.wait(RENEW_SECONDS):
             self._beat()
             if (reason := self._interruptions.reason) and self._interruptions.seconds_ago > GRACE_SECONDS[reason]:
-                _settle(self._lease, reason)
+                with _unless_unavailable():
+                    _settle(self._lease, reason)
                 _say("the job didn't end when it was asked to: the worker ends")
                 os._exit(0)
 
@@ -143,6 +152,15 @@ class Heart(Thread):
             _say(f"the lease can't be renewed: {error}")
             if monotonic() - self._renewed > LEASE_SECONDS:
                 self._interruptions.ask(Reason.LOST)
+
+
+@contextmanager
+def _unless_unavailable() -> Iterator[None]:
+    """The worker goes on where the database is away for longer than a lease lasts; another then gets the job."""
+    try:
+        yield
+    except DatabaseUnavailable as error:
+        _say(error.reason)
 
 
 def _settle(lease: Lease, reason: Reason) -> None:

@@ -2,20 +2,24 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event
 from time import time
 
 import pytest
+from sqlalchemy import Connection
 
-from catdog.database import Database
-from catdog.errors import DatasetError
+from catdog import database as database_module
+from catdog import jobs as jobs_module
+from catdog.database import FILE, Database
+from catdog.errors import DatabaseUnavailable, DatasetError
 from catdog.job import Job, Status, log_file
 from catdog.jobs import ATTEMPTS, Jobs, Lease
 from tests.waiting import PATIENCE_SECONDS, until
@@ -207,6 +211,81 @@ def test_a_lease_is_held_for_as_long_as_the_job_runs(
     work(jobs, run, tmp_path)
 
     assert (jobs.get(job.id).status, jobs.get(job.id).attempts) == (Status.SUCCEEDED, 1)
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """A SQLite database that another process writes to, for longer than anyone waits."""
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+class Refusing(Database):
+    """Remembers on which threads nothing could be written."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.refused: set[str] = set()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        try:
+            with super().writing() as connection:
+                yield connection
+        except DatabaseUnavailable:
+            self.refused.add(threading.current_thread().name)
+            raise
+
+
+def test_a_database_that_is_locked_for_a_while_costs_a_job_no_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(jobs_module, "RETRY_SECONDS", 0.01)
+    database = Refusing.of(tmp_path)
+    assert isinstance(database, Refusing)
+    jobs = Jobs(database)
+    job = jobs.submit({})
+    published = []
+
+    def while_locked(name: str, act: Callable[[], None]) -> None:
+        acting = threading.Thread(target=act, name=name)
+        with locked(tmp_path / FILE):
+            acting.start()
+            until(lambda: {name, "heart"} <= database.refused)
+        acting.join()
+
+    def run(lease: Lease, interruptions: Interruptions) -> None:
+        def publish() -> None:
+            with lease.held():
+                published.append(lease.job.attempts)
+
+        while_locked("reporting", lambda: lease.report("progress", {}, progress={"progress": 0.5}))
+        while_locked("publishing", publish)
+        while_locked("ending", lambda: lease.end(Status.SUCCEEDED, "promoted"))
+
+    work(jobs, run, tmp_path)
+
+    done = jobs.get(job.id)
+    assert (done.status, done.attempts, done.progress, published) == (Status.SUCCEEDED, 1, {"progress": 0.5}, [1])
+
+
+def test_a_job_whose_database_is_away_for_too_long_goes_back_as_if_it_had_never_run(jobs: Jobs, tmp_path: Path) -> None:
+    job = jobs.submit({})
+    runs = []
+
+    def run(lease: Lease, interruptions: Interruptions) -> None:
+        runs.append(lease.job.attempts)
+        if len(runs) < 5:
+            raise DatabaseUnavailable("the server closed the connection")
+        succeed(lease, interruptions)
+
+    work(jobs, run, tmp_path)
+
+    assert runs == [1] * 5
+    assert jobs.get(job.id).status is Status.SUCCEEDED
 
 
 def test_a_job_that_does_not_end_when_it_is_asked_to_is_ended_with_its_worker(
