@@ -28,6 +28,7 @@ LABEL = "label"
 Shape = list[int]  # -1 where it varies
 INPUTS: dict[str, tuple[str, Shape]] = {IMAGE: ("BYTES", [-1]), RAW: ("UINT8", [-1, *tensors.PIXELS])}  # one of them
 OUTPUTS = (PROBABILITIES, LABEL)
+EXAMPLE = {"inputs": [{"name": IMAGE, "datatype": "BYTES", "shape": [1], "data": [tensors.EXAMPLE_PICTURE]}]}
 
 Parameters = dict[str, Any] | None
 Name = Annotated[str, Field(max_length=255)]
@@ -88,9 +89,10 @@ class _Tensor(NamedTuple):
 
 def read(body: bytes, text_bytes: str | None, settings: Settings) -> Request:
     """The request in a body whose JSON is so long, None for all of it; InvalidInference, TooLarge, TooManyFiles."""
-    text, binary = _parts(body, text_bytes)
-    sent = tensors.parsed(_Request, text)
-    return Request(sent.id, _pictures(sent.inputs[0], binary, settings), _wanted(sent))
+    with tensors.shown(EXAMPLE):
+        text, binary = _parts(body, text_bytes)
+        sent = tensors.parsed(_Request, text)
+        return Request(sent.id, _pictures(sent.inputs[0], binary, settings), _wanted(sent))
 
 
 def write(request: Request, predictions: Sequence[Prediction]) -> Response:

@@ -6,6 +6,7 @@ relative URI would mean another thing behind every proxy. Clients compare it; th
 """
 
 import errno
+import json
 import logging
 import re
 from collections.abc import Callable
@@ -24,7 +25,9 @@ from app import methods
 from app.exchanges import note_problem
 from app.inference_schemas import InferenceError
 from app.schemas import Problem
+from app.uploads import InvalidBody
 from catdog import errors as domain
+from catdog import faults
 
 logger = logging.getLogger(__name__)
 
@@ -162,12 +165,16 @@ def _detail(error: Exception, request: Request) -> str:
     if isinstance(error, HTTPException):
         return _of_router(error, request)
     if isinstance(error, RequestValidationError):
-        return "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        return faults.in_one_line(error.errors(), whole="the body") + _example_of(error)
     if _kind(error) is UNEXPECTED:
         return "the service's log tells more, under the id of this request"
     if isinstance(error, OSError):
         return "what this needs to keep doesn't fit on the disk any more; make room there"
     return str(error)
+
+
+def _example_of(error: RequestValidationError) -> str:
+    return f"; send JSON such as {json.dumps(error.example)}" if isinstance(error, InvalidBody) else ""
 
 
 def _of_router(error: HTTPException, request: Request) -> str:

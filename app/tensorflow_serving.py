@@ -19,6 +19,8 @@ DEFAULT = "serving_default"
 CLASSIFY = "classify"
 INPUTS = {DEFAULT: IMAGE, RAW: RAW}  # the input of each signature that predicts
 B64 = "b64"
+EXAMPLE_PREDICT = {"instances": [{B64: tensors.EXAMPLE_PICTURE}]}
+EXAMPLE_CLASSIFY = {"examples": [{IMAGE: {B64: tensors.EXAMPLE_PICTURE}}]}
 
 
 class _Sent(BaseModel):
@@ -45,7 +47,11 @@ class Request(NamedTuple):
 
 def read_predict(body: bytes, settings: Settings) -> Request:
     """What `:predict` is sent; InvalidInference, TooLarge, TooManyFiles."""
-    sent = tensors.parsed(_Predict, body)
+    with tensors.shown(EXAMPLE_PREDICT):
+        return _predict(tensors.parsed(_Predict, body), settings)
+
+
+def _predict(sent: _Predict, settings: Settings) -> Request:
     if (sent.instances is None) is (sent.inputs is None):
         raise InvalidInference("send either `instances` or `inputs`")
     name = INPUTS[_signature(sent, tuple(INPUTS))]
@@ -58,9 +64,10 @@ def read_predict(body: bytes, settings: Settings) -> Request:
 
 def read_classify(body: bytes, settings: Settings) -> list[Picture]:
     """What `:classify` is sent; InvalidInference, TooLarge, TooManyFiles."""
-    sent = tensors.parsed(_Classify, body)
-    _signature(sent, (DEFAULT, CLASSIFY))
-    return _pictures([_member(each, IMAGE) for each in sent.examples], IMAGE, settings)
+    with tensors.shown(EXAMPLE_CLASSIFY):
+        sent = tensors.parsed(_Classify, body)
+        _signature(sent, (DEFAULT, CLASSIFY))
+        return _pictures([_member(each, IMAGE) for each in sent.examples], IMAGE, settings)
 
 
 def write_predict(request: Request, predictions: Sequence[Prediction]) -> dict[str, Any]:
@@ -120,9 +127,10 @@ def _column(value: object, name: str) -> list[Any]:
 
 
 def _member(value: object, name: str) -> object:
-    if not isinstance(value, dict) or value.keys() != {name}:
-        raise InvalidInference(f"{short(value)} is no object with {name} alone")
-    return value[name]
+    if isinstance(value, dict) and value.keys() == {name}:
+        return value[name]
+    pixels = f'; for numbers from 0 to 255 add "signature_name": "{RAW}"' if isinstance(value, list) else ""
+    raise InvalidInference(f"{short(value)} is no object with {name} alone{pixels}")
 
 
 def _pictures(values: list[Any], name: str, settings: Settings) -> list[Picture]:

@@ -2,10 +2,13 @@
 
 import base64
 import binascii
-import reprlib
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from math import prod
+from reprlib import Repr
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from app.errors import InvalidInference, TooLarge, TooManyFiles
 from app.schemas import Prediction
 from app.settings import Settings
+from catdog import faults
 from catdog.architecture import INPUT_PIXELS
 
 MODEL = "catdog"  # its name in both protocols
@@ -23,6 +27,11 @@ IMAGE = "image"  # an input: encoded pictures
 RAW = "pixels"  # the other input: pictures as the network sees them
 JSON_VALUES = 2**20  # in one body: five raw pictures, whose reading nothing else can interrupt for 0.15 s, in 30 MB
 FAULTS = 3  # told of one body
+
+# A grey picture of one pixel, in base64: a body in an error or in the OpenAPI document can be sent as it stands.
+EXAMPLE_PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+DATA_URL = re.compile("data:(?P<head>[^,]{0,200}),")
+WEB_SAFE = str.maketrans("-_", "+/")
 
 Picture = bytes | NDArray[np.uint8]  # encoded, or uint8 RGB (224, 224, 3), 0-255
 Model = TypeVar("Model", bound=BaseModel)
@@ -35,9 +44,17 @@ def parsed(model: type[Model], text: bytes) -> Model:
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False, include_input=False)[:FAULTS]
-        said = (f"{'.'.join(map(str, fault['loc'])) or 'the body'}: {fault['msg']}" for fault in faults)
-        raise InvalidInference("; ".join(said)) from error
+        found = error.errors(include_url=False, include_context=False, include_input=False)[:FAULTS]
+        raise InvalidInference(faults.in_one_line(found, whole="the body")) from error
+
+
+@contextmanager
+def shown(example: dict[str, Any]) -> Iterator[None]:
+    """Add an example of a body to each InvalidInference that is raised inside."""
+    try:
+        yield
+    except InvalidInference as error:
+        raise InvalidInference(f"{error}; send JSON such as {json.dumps(example)}") from error
 
 
 def check_count(count: int, settings: Settings) -> None:
@@ -59,13 +76,31 @@ def encoded(pictures: Sequence[bytes], settings: Settings) -> list[Picture]:
 
 
 def from_base64(text: object) -> bytes:
-    """The bytes that `text` stands for; InvalidInference. Line breaks, which many encoders put in, are passed over."""
+    """The bytes that `text` stands for; InvalidInference.
+
+    Line breaks are passed over, because many encoders insert them. A data URL, the web-safe alphabet (`-_` for `+/`)
+    and missing padding are accepted.
+    """
     if not isinstance(text, str):
         raise InvalidInference(f"a picture is base64 in a string, not {short(text)}")
+    digits = "".join(_of_data_url(text).split())
+    if "+" not in digits and "/" not in digits:  # mixed alphabets are refused
+        digits = digits.translate(WEB_SAFE)
+    if "=" not in digits:
+        digits += "=" * (-len(digits) % 4)
     try:
-        return base64.b64decode("".join(text.split()), validate=True)
+        return base64.b64decode(digits, validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidInference(f"{short(text)} is not base64 ({error})") from error
+
+
+def _of_data_url(text: str) -> str:
+    """What a data URL holds; other text as it is."""
+    if (found := DATA_URL.match(text)) is None:
+        return text
+    if not found["head"].endswith(";base64"):
+        raise InvalidInference(f"{short(text)} is a data URL without base64; encode it as data:image/jpeg;base64,...")
+    return text[found.end() :]
 
 
 def from_bytes(data: bytes, count: int) -> list[Picture]:
@@ -101,4 +136,8 @@ def probabilities(predictions: Sequence[Prediction]) -> NDArray[np.float32]:
 
 def short(value: object) -> str:
     """What a client sent, shown in an error."""
-    return reprlib.repr(value)
+    return _SHORT.repr(value)
+
+
+_SHORT = Repr()
+_SHORT.maxlevel, _SHORT.maxlist = 2, 4  # each level has so many items: its own 6 and 6 may come to pages

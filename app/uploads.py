@@ -4,10 +4,10 @@ Routes read them here and declare none, because FastAPI reads what is declared b
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from anyio import to_thread
 from fastapi import Request
@@ -36,6 +36,14 @@ JSON_BYTES = 64 * 1024
 ZIPS = ("application/zip", "application/x-zip-compressed")
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class InvalidBody(RequestValidationError):
+    """JSON that isn't what an address takes, with an example of what it takes."""
+
+    def __init__(self, faults: Sequence[Any], example: dict[str, Any]) -> None:
+        super().__init__(faults)
+        self.example = example
 
 
 async def read_photo(request: Request, settings: Settings) -> bytes:
@@ -88,7 +96,7 @@ async def read_body(request: Request, settings: Settings, limit_bytes: int) -> b
 
 
 async def read_json(request: Request, model: type[Model]) -> Model:
-    """The body as `model`; raises RequestValidationError where it isn't one."""
+    """The body as `model`; raises InvalidBody where it isn't one."""
     if content_type(request) not in (JSON, ""):
         raise UnsupportedContentType((JSON,))
     async with _receiving(request, request.app.state.settings.upload_seconds):
@@ -96,7 +104,8 @@ async def read_json(request: Request, model: type[Model]) -> Model:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        raise RequestValidationError(error.errors(include_url=False, include_context=False)) from error
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        raise InvalidBody(faults, model.model_json_schema()["example"]) from error
 
 
 async def _read_files(request: Request, settings: Settings) -> Form:

@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from catdog import faults
 from catdog.architecture import Architecture, Head
 from catdog.checksum import sha256_of
 from catdog.weights import StoredType
@@ -241,14 +242,4 @@ class Manifest(_Record):
                 raise ValueError(f"made by a newer catdog (schema {schema}, not {SCHEMA_VERSION}); update catdog")
             return cls.model_validate_json(text)
         except ValidationError as error:
-            raise ValueError(_in_one_line(error)) from error
-
-
-def _in_one_line(error: ValidationError) -> str:
-    """Each fault as "place: what is wrong with it"."""
-    faults = []
-    for fault in error.errors(include_url=False):
-        place = ".".join(map(str, fault["loc"]))
-        message = fault["msg"].removeprefix("Value error, ")
-        faults.append(f"{place}: {message}" if place else message)
-    return "; ".join(faults)
+            raise ValueError(faults.in_one_line(error.errors(include_url=False))) from error

@@ -15,7 +15,6 @@ from app.routes.inference import ASKING, LOOKING, ModelName
 from app.tensors import short
 
 CHAMPION = "champion"  # the only label of a version
-PICTURE = {"b64": "/9j/4AAQSkZJRg=="}
 INSTANCES = {"type": "array", "items": {}, "minItems": 1}
 PREDICT = {"type": "object", "properties": {"signature_name": {"type": "string"}, "instances": INSTANCES, "inputs": {}}}
 CLASSIFY = {"type": "object", "required": ["examples"], "properties": {"examples": INSTANCES}}
@@ -74,8 +73,8 @@ def _body(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
 for address in ADDRESSES:
     # First those with a verb, for `{model}` would take it for a part of the name.
     for verb, answer, body in (
-        ("predict", predict, _body(PREDICT, {"instances": [PICTURE]})),
-        ("classify", classify, _body(CLASSIFY, {"examples": [{"image": PICTURE}]})),
+        ("predict", predict, _body(PREDICT, tensorflow_serving.EXAMPLE_PREDICT)),
+        ("classify", classify, _body(CLASSIFY, tensorflow_serving.EXAMPLE_CLASSIFY)),
     ):
         router.add_api_route(
             f"{address}:{verb}",

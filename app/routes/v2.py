@@ -32,7 +32,7 @@ from catdog.store import Store
 
 EXAMPLE = {
     "id": "42",
-    "inputs": [{"name": "image", "datatype": "BYTES", "shape": [1], "data": ["/9j/4AAQSkZJRg=="]}],
+    **open_inference.EXAMPLE,
     "outputs": [{"name": "probabilities", "parameters": {"classification": 2}}],
 }
 BODY = {

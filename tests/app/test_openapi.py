@@ -147,3 +147,13 @@ def test_what_needs_a_key_says_so(document: dict[str, Any]) -> None:
     assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
     assert document["paths"]["/rollback"]["post"]["security"] == [{"key": []}]
     assert "security" not in document["paths"]["/health/ready"]["get"]
+
+
+def test_every_example_of_an_inference_protocol_is_answered(service: Service, document: dict[str, Any]) -> None:
+    asking = [path for path in document["paths"] if path.endswith(("/infer", ":predict", ":classify"))]
+    assert len(asking) == 8
+
+    for path in asking:
+        example = document["paths"][path]["post"]["requestBody"]["content"][PLAIN]["example"]
+        address = path.format(model="catdog", version="1", label="champion")
+        assert service.client.post(address, json=example).is_success, path

@@ -243,6 +243,24 @@ def test_a_body_that_is_no_request_is_refused(
     check(idle.client.post("/retrain", content=body, headers={"Content-Type": content_type}), name, status)
 
 
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({}, "dataset: Field required"),
+        ({**PETS, "epochs": 3}, "epochs concerns finetune alone; leave it out, or choose that strategy"),
+        ([], "the body: Input should be an object"),
+    ],
+)
+def test_a_request_that_is_refused_names_the_field_and_shows_one_that_can_be_sent(
+    idle: Service, asked: object, says: str
+) -> None:
+    detail = idle.client.post("/retrain", json=asked).json()["detail"]
+    fault, _, example = detail.partition("; send JSON such as ")
+
+    assert fault == says
+    assert idle.client.post("/retrain", json=json.loads(example)).status_code == 202
+
+
 def test_an_unknown_job_is_not_found(idle: Service) -> None:
     for method, path in (("GET", ""), ("GET", "/events"), ("GET", "/log"), ("DELETE", "")):
         for job in ("latest", "0" * 32):

@@ -103,7 +103,7 @@ def test_what_curl_sends_by_default_is_taken(service: Service) -> None:
         (f"{MODEL}/versions/9", 404, "version '9' isn't loaded; loaded are: 1"),
         (f"{MODEL}/labels/stable", 400, "there is no label 'stable'; there is champion"),
         (f"{MODEL}:regress", 404, "there is no model 'catdog:regress'"),
-        ("/v1/nothing", 404, "Nothing matches"),
+        ("/v1/nothing", 404, "there is no such address"),
     ],
 )
 def test_an_address_that_leads_nowhere_is_told_in_the_protocol_s_form(
@@ -136,6 +136,26 @@ def test_an_address_that_leads_nowhere_is_told_in_the_protocol_s_form(
 )
 def test_what_can_not_be_predicted_is_told(service: Service, asked: dict[str, Any], says: str) -> None:
     check_error(service.client.post(f"{MODEL}:predict", json=asked), 400, says)
+
+
+@pytest.mark.parametrize("verb", ["predict", "classify"])
+@pytest.mark.parametrize(
+    "content", [b"", b"not json", b"[]", b"{}", b'{"instances": [{"image_bytes": {"b64": "eA=="}}]}']
+)
+def test_a_body_that_is_refused_is_answered_with_one_that_can_be_sent(
+    service: Service, verb: str, content: bytes
+) -> None:
+    said = service.client.post(f"{MODEL}:{verb}", content=content).json()["error"]
+    example = said.partition("send JSON such as ")[2]
+
+    assert service.client.post(f"{MODEL}:{verb}", content=example).is_success
+
+
+def test_numbers_without_their_signature_are_refused_with_its_name(service: Service) -> None:
+    refused = service.client.post(f"{MODEL}:predict", json={"instances": [[[[0.5, 0.5, 0.5]] * 224] * 224]})
+
+    check_error(refused, 400, 'for numbers from 0 to 255 add "signature_name": "pixels"')
+    assert len(refused.text) < 500
 
 
 @pytest.mark.parametrize(

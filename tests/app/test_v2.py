@@ -154,11 +154,19 @@ def test_encoded_pictures_are_kept_and_known_again_and_raw_ones_are_not(models_d
         assert queue(service)["cached"] == 1
 
 
+@pytest.mark.parametrize("content", [b"", b"not json", b"[]", b"{}", b'{"inputs": []}', b'{"instances": [1]}'])
+def test_a_body_that_is_refused_is_answered_with_one_that_can_be_sent(service: Service, content: bytes) -> None:
+    said = service.client.post(f"{MODEL}/infer", content=content).json()["error"]
+    example = said.partition("send JSON such as ")[2]
+
+    assert service.client.post(f"{MODEL}/infer", content=example).is_success
+
+
 @pytest.mark.parametrize(
     ("path", "status", "says"),
     [
-        ("/v2/", 404, "Nothing matches"),
-        ("/v2/nothing", 404, "Nothing matches"),
+        ("/v2/", 404, "there is no such address"),
+        ("/v2/nothing", 404, "there is no such address"),
         ("/v2/repository/index", 405, "method"),
         ("/v2/models/dogcat", 404, "there is no model 'dogcat'; there is catdog"),
         ("/v2/models/dogcat/ready", 404, "there is no model 'dogcat'"),

@@ -1,0 +1,23 @@
+"""What pydantic found wrong with data, in one line for people."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+OF_VALIDATORS = "Value error, "  # which pydantic puts before the words of a validator
+
+
+def in_one_line(faults: Iterable[Mapping[str, Any]], whole: str = "") -> str:
+    """Each fault of `ValidationError.errors()` as "place: what is wrong with it", joined by semicolons.
+
+    `whole` stands for the place of a fault that concerns the whole, unless a validator's words already say it.
+    """
+    return "; ".join(_sentence(fault, whole) for fault in faults)
+
+
+def _sentence(fault: Mapping[str, Any], whole: str) -> str:
+    place = ".".join(map(str, fault["loc"]))
+    message: str = fault["msg"]
+    words = message.removeprefix(OF_VALIDATORS)
+    if place:
+        return f"{place}: {words}"
+    return f"{whole}: {words}" if whole and words == message else words
