@@ -47,6 +47,12 @@ async def has_admin_key(request: Request, given: Bearer) -> bool:
 IsAdmin = Annotated[bool, Depends(has_admin_key)]
 
 
+def carries_admin_key(request: Request) -> bool:
+    """Whether a request carries the admin key, needed or not."""
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    return _is(HTTPAuthorizationCredentials(scheme=scheme, credentials=key), request.app.state.admin_key)
+
+
 def _is(given: HTTPAuthorizationCredentials | None, key: str) -> bool:
     """Compared as the bytes that came: a header's text is latin-1, whatever its sender meant."""
     return given is not None and compare_digest(given.credentials.strip(" ").encode("latin-1"), key.encode())

@@ -69,6 +69,11 @@ class Waiting(Generic[Answer]):
     def fail(self, error: Exception) -> None:
         self._soon(self.answer.set_exception, error)
 
+    def forget(self) -> None:
+        """Drop what came of it: an error refers to frames that refer to it, which only the collector would free."""
+        self.answer = self.answer.get_loop().create_future()
+        self.answer.cancel()
+
     def _soon(self, settle: Callable[[Any], None], value: object) -> None:
         self.answer.get_loop().call_soon_threadsafe(self._settle, settle, value)
 
@@ -122,6 +127,8 @@ class Batching:
         except asyncio.CancelledError:
             self.measurements.abandoned += 1
             raise
+        finally:
+            waiting.forget()
 
     def close(self) -> None:
         """End the threads once they have nothing to do; what still waits is dropped."""

@@ -4,9 +4,12 @@
     ├── TooLarge                 more bytes than are taken
     ├── TooSlow                  an upload that takes too long
     ├── UnsupportedContentType   neither a form nor an image
-    ├── MalformedUpload          a form that can't be read
+    ├── UnsupportedContentEncoding  a body compressed in a way that isn't decoded
+    ├── ExpandsTooMuch           a compressed body that expands too far
+    ├── MalformedUpload          a form or a compressed body that can't be read
     ├── NoFile                   no photo, or an empty one
     ├── TooManyFiles             more photos than are taken
+    ├── TooManyFields            more parts of a form than are read
     ├── NoLabel                  pictures without the class that they are of
     ├── InvalidInference         not what an inference protocol says
     ├── ModelNotFound            an inference protocol's name of a model that isn't here
@@ -41,11 +44,15 @@ class TooLarge(ServiceError):
 
 
 class TooSlow(ServiceError):
-    """An upload that takes too long; reading stopped there."""
+    """An upload that takes too long, or brings too few bytes; reading stopped there."""
 
-    def __init__(self, limit_seconds: int) -> None:
+    def __init__(self, limit_seconds: int, least_bytes_per_second: int) -> None:
         self.limit_seconds = limit_seconds
-        super().__init__(f"an upload may take {limit_seconds} seconds; send less, or over a faster connection")
+        self.least_bytes_per_second = least_bytes_per_second
+        super().__init__(
+            f"an upload may take {limit_seconds} seconds and must bring at least {least_bytes_per_second:,} bytes a"
+            " second; send less, or over a faster connection"
+        )
 
 
 class UnsupportedContentType(ServiceError):
@@ -56,11 +63,34 @@ class UnsupportedContentType(ServiceError):
         super().__init__(f"this content type is not taken; send {' or '.join(accepted)}")
 
 
-class MalformedUpload(ServiceError):
-    """A form that can't be read."""
+class UnsupportedContentEncoding(ServiceError):
+    """A body compressed in a way that isn't decoded; `accepted` are the ways that are."""
 
-    def __init__(self) -> None:
-        super().__init__("the form is malformed or cut short; send multipart/form-data as RFC 7578 describes it")
+    def __init__(self, coding: str, accepted: tuple[str, ...]) -> None:
+        self.coding = coding
+        self.accepted = accepted
+        super().__init__(
+            f"the Content-Encoding {coding[:SHOWN_CHARACTERS]!r} is not supported; send {' or '.join(accepted)}, or"
+            " the body uncompressed"
+        )
+
+
+class ExpandsTooMuch(ServiceError):
+    """A compressed body that expands to more than `limit_ratio` times its size; decoding stopped there."""
+
+    def __init__(self, limit_ratio: int) -> None:
+        self.limit_ratio = limit_ratio
+        super().__init__(f"the compressed body expands to more than {limit_ratio} times its size; send it uncompressed")
+
+
+class MalformedUpload(ServiceError):
+    """A form or a compressed body that can't be read."""
+
+    def __init__(
+        self, reason: str = "the form is malformed or cut short; send multipart/form-data as RFC 7578 describes it"
+    ) -> None:
+        self.reason = reason
+        super().__init__(reason)
 
 
 class NoFile(ServiceError):
@@ -78,6 +108,14 @@ class TooManyFiles(ServiceError):
         super().__init__(
             f"at most {limit} at once are taken" if limit > 1 else "one photo is taken; send several as a batch"
         )
+
+
+class TooManyFields(ServiceError):
+    """More parts of a form, beside its files, than are read."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(f"the form has more than {limit} fields that are no files; send fewer")
 
 
 class NoLabel(ServiceError):

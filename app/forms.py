@@ -1,22 +1,31 @@
-"""Forms and bodies as they arrive, counted, and refused as soon as they are too large or broken."""
+"""Forms as they arrive: bounded in their parts, and refused as soon as they are broken."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
 from fastapi import Request
+from python_multipart.decoders import Base64Decoder, QuotedPrintableDecoder
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import Field, File, FormParser, MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartParser, parse_options_header
 
-from app.errors import MIB, MalformedUpload, TooLarge, TooManyFiles
+from app.errors import MalformedUpload, TooManyFields, TooManyFiles
 
 FORM = "multipart/form-data"
 FORM_BYTES = 64 * 1024  # what a form may add to its photo: boundaries, headers, other fields
 NAME_CHARACTERS = 255
 FIELDS = (b"file", b"files")
 LABEL = b"label"
-
-IN_MEMORY = {"MAX_MEMORY_FILE_SIZE": float("inf")}  # python-multipart would spool to a temporary file
+OTHER_FIELDS = 64  # most parts of a form that are no files
+DECODERS: dict[bytes, type[Base64Decoder] | type[QuotedPrintableDecoder]] = {
+    b"base64": Base64Decoder,
+    b"quoted-printable": QuotedPrintableDecoder,
+}
+NO_BOUNDARY = (
+    "the Content-Type multipart/form-data has no boundary; don't set the header by hand, let the HTTP client set it:"
+    " it adds the boundary that it uses"
+)
 
 
 class Upload(NamedTuple):
@@ -27,108 +36,137 @@ class Upload(NamedTuple):
 
 
 class Form:
-    """The files of one form, in memory, and its label; the methods are what python-multipart calls."""
+    """One form: its files, in memory unless there is a `target` for the only one, and its label.
 
-    def __init__(self, boundary: bytes | None, limit_files: int) -> None:
-        self.limit_files = limit_files
+    `whole` closes it: parser and form refer to each other, which only the garbage collector would free.
+    """
+
+    def __init__(self, boundary: bytes | None, limit_files: int, target: BinaryIO | None = None) -> None:
+        if boundary is None:
+            raise MalformedUpload(NO_BOUNDARY)
         self.files: list[Upload] = []
         self.label: str | None = None
         self.ended = False
-        try:
-            self._parser = FormParser(FORM, self._on_field, self._on_file, self._on_end, boundary, config=IN_MEMORY)
-        except FormParserError as error:  # it has no boundary
-            raise MalformedUpload from error
+        self._limit_files = limit_files
+        self._target = target
+        self._others = 0
+        self._part = _Part()
+        self._parser: MultipartParser | None = _parser(self, boundary)
 
     def write(self, chunk: bytes) -> None:
-        self._parser.write(chunk)
+        """Read one more part of the body; FormParserError, TooManyFiles, TooManyFields."""
+        if self._parser is not None:
+            self._parser.write(chunk)
 
-    def _on_file(self, file: File) -> None:
-        file.file_object.seek(0)
-        self._keep(file.field_name, file.file_name, file.file_object.read())
+    def close(self) -> None:
+        self._parser = None
 
-    def _on_field(self, field: Field) -> None:
-        """A part without a file name: a photo may lack one."""
-        if field.field_name == LABEL:
-            self.label = (field.value or b"").decode("utf-8", "replace")
-        else:
-            self._keep(field.field_name, None, field.value or b"")
+    def on_part_begin(self) -> None:
+        self._part = _Part()
 
-    def _on_end(self) -> None:
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._part.header += data[start:end]
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._part.value += data[start:end]
+
+    def on_header_end(self) -> None:
+        self._part.end_header()
+
+    def on_headers_finished(self) -> None:
+        field = self._part.field
+        if field is None:
+            raise FormParserError("a part without a name")
+        if field in FIELDS:
+            if len(self.files) == self._limit_files:
+                raise TooManyFiles(self._limit_files)
+            self._part.keep(self._target or BytesIO())
+            return
+        self._others += 1
+        if self._others > OTHER_FIELDS:
+            raise TooManyFields(OTHER_FIELDS)
+        if field == LABEL:
+            self._part.keep(BytesIO())
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        self._part.write(data[start:end])
+
+    def on_part_end(self) -> None:
+        content = self._part.end()
+        if self._part.field in FIELDS:
+            self.files.append(Upload(_display_name(self._part.file_name), content))
+        elif self._part.field == LABEL:
+            self.label = content.decode("utf-8", "replace")
+
+    def on_end(self) -> None:
         self.ended = True
 
-    def _keep(self, field: bytes | None, name: bytes | None, content: bytes) -> None:
-        if field not in FIELDS:
-            return
-        if len(self.files) == self.limit_files:
-            raise TooManyFiles(self.limit_files)
-        self.files.append(Upload(_display_name(name), content))
+
+class _Part:
+    """One part of a form: its headers, then its content, unless nobody keeps it."""
+
+    def __init__(self) -> None:
+        self.header, self.value = b"", b""  # of the header that is being read
+        self._headers: dict[bytes, bytes] = {}
+        self._kept: BinaryIO | None = None
+        self._writer: BinaryIO | Base64Decoder | QuotedPrintableDecoder | None = None
+        self.field: bytes | None = None
+        self.file_name: bytes | None = None
+
+    def end_header(self) -> None:
+        name, value = self.header.lower(), self.value.strip(b" \t")
+        self.header, self.value = b"", b""
+        self._headers[name] = value
+        if name == b"content-disposition":
+            options = parse_options_header(value)[1]
+            self.field, self.file_name = options.get(b"name"), options.get(b"filename")
+
+    def keep(self, target: BinaryIO) -> None:
+        """Have the content written there, decoded as the part's Content-Transfer-Encoding says."""
+        self._kept = self._writer = target
+        if decoder := DECODERS.get(self._headers.get(b"content-transfer-encoding", b"").lower()):
+            self._writer = decoder(target)
+
+    def write(self, data: bytes) -> None:
+        if self._writer is not None:
+            self._writer.write(data)
+
+    def end(self) -> bytes:
+        """The content, where it was kept in memory; no copy of it is made."""
+        if isinstance(self._writer, Base64Decoder | QuotedPrintableDecoder):
+            self._writer.finalize()
+        return self._kept.getvalue() if isinstance(self._kept, BytesIO) else b""
 
 
-class ArchiveForm:
-    """The one file of a form, written to `target` as it comes; nothing else of it is kept.
-
-    By python-multipart's inner parser, because the outer one makes files of its own. The methods are what it calls.
-    """
-
-    def __init__(self, boundary: bytes | None, target: BinaryIO) -> None:
-        self._target = target
-        self._name, self._value, self._disposition = b"", b"", b""
-        self._is_file = False
-        self.files = 0
-        self.ended = False
-        if boundary is None:
-            raise MalformedUpload
-        self._parser = MultipartParser(
+def _parser(form: Form, boundary: bytes) -> MultipartParser:
+    """Raises MalformedUpload where the boundary is one that no form may have."""
+    try:
+        return MultipartParser(
             boundary,
             {
-                "on_part_begin": self._on_part_begin,
-                "on_header_field": self._on_header_field,
-                "on_header_value": self._on_header_value,
-                "on_header_end": self._on_header_end,
-                "on_headers_finished": self._on_headers_finished,
-                "on_part_data": self._on_part_data,
-                "on_end": self._on_end,
+                "on_part_begin": form.on_part_begin,
+                "on_header_field": form.on_header_field,
+                "on_header_value": form.on_header_value,
+                "on_header_end": form.on_header_end,
+                "on_headers_finished": form.on_headers_finished,
+                "on_part_data": form.on_part_data,
+                "on_part_end": form.on_part_end,
+                "on_end": form.on_end,
             },
         )
-
-    def write(self, chunk: bytes) -> None:
-        self._parser.write(chunk)
-
-    def _on_part_begin(self) -> None:
-        self._name, self._value, self._disposition = b"", b"", b""
-
-    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
-        self._name += data[start:end]
-
-    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def _on_header_end(self) -> None:
-        if self._name.lower() == b"content-disposition":
-            self._disposition = self._value
-        self._name, self._value = b"", b""
-
-    def _on_headers_finished(self) -> None:
-        self._is_file = parse_options_header(self._disposition)[1].get(b"name") in FIELDS
-        self.files += self._is_file
-        if self.files > 1:
-            raise TooManyFiles(1)
-
-    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
-        if self._is_file:
-            self._target.write(data[start:end])
-
-    def _on_end(self) -> None:
-        self.ended = True
+    except FormParserError as error:
+        raise MalformedUpload from error
 
 
 @contextmanager
-def whole(form: Form | ArchiveForm) -> Iterator[None]:
+def whole(form: Form) -> Iterator[None]:
     """The form is filled within; MalformedUpload where it can't be read, or isn't whole at the end."""
     try:
         yield
     except FormParserError as error:
         raise MalformedUpload from error
+    finally:
+        form.close()
     if not form.ended:
         raise MalformedUpload
 
@@ -139,34 +177,10 @@ def _display_name(name: bytes | None) -> str:
     return "".join(character for character in text if character.isprintable())[-NAME_CHARACTERS:]
 
 
-async def stream(request: Request, limit_bytes: int, form_bytes: int = 0) -> AsyncIterator[bytes]:
-    """The body as it arrives, refused as soon as it says that it will be too large, or is."""
-    most = limit_bytes + form_bytes
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > most:
-        raise TooLarge(limit_bytes)
-    received = 0
-    async for chunk in request.stream():
-        received += len(chunk)
-        if received > most:
-            raise TooLarge(limit_bytes)
-        yield chunk
-
-
-async def in_large_chunks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes in fewer pieces: each goes to the disk on a thread, which costs more than a small one."""
-    gathered: list[bytes] = []
-    async for chunk in chunks:
-        gathered.append(chunk)
-        if sum(map(len, gathered)) >= MIB:
-            yield b"".join(gathered)
-            gathered.clear()
-    yield b"".join(gathered)
-
-
 def content_type(request: Request) -> str:
     return parse_options_header(request.headers.get("content-type"))[0].decode("latin-1")
 
 
 def boundary(request: Request) -> bytes | None:
-    return parse_options_header(request.headers["content-type"])[1].get(b"boundary")
+    """What separates the parts of a form; None where its header doesn't say."""
+    return parse_options_header(request.headers["content-type"])[1].get(b"boundary") or None

@@ -8,6 +8,7 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
 
 from app import access, engine_choice, problems, tracing
+from app.admission import Admission, Bodies
 from app.collecting import Collecting
 from app.exchanges import Exchanges
 from app.last_resort import LastResort
@@ -20,7 +21,6 @@ from app.metrics_requests import Requests
 from app.records import Records
 from app.request_id import RequestId
 from app.retraining import Retraining
-from app.room import Room
 from app.routes import datasets, drift, feedback, health, metrics, model, models, page, predict, queue, retrain, v1, v2
 from app.runner import LocalProcess
 from app.same_site import SameSite
@@ -56,7 +56,7 @@ def create_app(settings: Settings, succession: Succession | None = None) -> Fast
     app.state.records = Records(settings)
     app.state.succession = succession or Succession(settings)
     app.state.predictor = app.state.succession.predictor
-    app.state.receiving = Room(settings.max_uploads)
+    app.state.receiving = Bodies(settings)
     app.state.parsing = CapacityLimiter(2)  # bodies of tensors at a time: each may take much memory
     app.state.collecting = Collecting(app.state.records, app.state.predictor.uploads)
     runner = LocalProcess(settings) if settings.worker == "process" else None
@@ -64,7 +64,7 @@ def create_app(settings: Settings, succession: Succession | None = None) -> Fast
     problems.install(app)
     app.add_middleware(Head)  # the first one is the innermost
     app.add_middleware(SameSite, settings=settings)
-    for layer in (Linger, LastResort):
+    for layer in (Linger, LastResort, Admission):
         app.add_middleware(layer)
     _watch(app, settings)
     app.add_middleware(RequestId)  # the last one is the outermost

@@ -8,18 +8,18 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from app.admission import Bodies
 from app.metrics_families import counter, counters, gauge, gauges, histograms
 from app.metrics_jobs import JobNumbers
 from app.metrics_requests import Requests
 from app.predictor import Predictor
-from app.room import Room
 from catdog import __version__
 
 
 class Metrics(Collector):
     """Costs nothing until the page is asked for."""
 
-    def __init__(self, requests: Requests, predictor: Predictor, receiving: Room, jobs: JobNumbers) -> None:
+    def __init__(self, requests: Requests, predictor: Predictor, receiving: Bodies, jobs: JobNumbers) -> None:
         self._requests = requests
         self._predictor = predictor
         self._receiving = receiving
@@ -77,6 +77,7 @@ class Metrics(Collector):
         yield histograms("catdog_batch_photos", "Photos that were inferred together.", {(): measured.batch_sizes})
         yield counter("catdog_photos_answered", "Photos that were answered.", measured.answered)
         yield counter("catdog_photos_cached", "Of these, the ones that were known from before.", measured.cached)
+        yield gauge("catdog_body_bytes", "Bytes of request bodies in memory.", receiving.held_bytes)
         yield gauge("catdog_queue_photos", "Photos that were admitted and have no answer yet.", room.taken)
         yield gauge("catdog_queue_limit_photos", "How many there may be; more are refused.", room.limit)
         yield gauge("catdog_uploads", "Requests whose bodies are being received.", receiving.taken)

@@ -79,12 +79,15 @@ KINDS: dict[type[Exception], Kind] = {
     service.TooSlow: Kind("too-slow", 408, "The upload takes too long"),
     service.MisdirectedRequest: Kind("misdirected-request", 421, "The request is for another host"),
     service.UnsupportedContentType: Kind("unsupported-content-type", 415, "The content type is not one that is taken"),
+    service.UnsupportedContentEncoding: Kind("unsupported-content-encoding", 415, "The compression is not supported"),
+    service.ExpandsTooMuch: Kind("expands-too-much", 413, "The compressed body expands too far"),
     domain.UnsupportedImage: Kind("unsupported-image", 415, "The file is not an image that is taken"),
     domain.BrokenImage: Kind("broken-image", 422, "The image is broken"),
     domain.TooManyPixels: Kind("too-many-pixels", 422, "The image has too many pixels"),
-    service.MalformedUpload: Kind("malformed-upload", 422, "The form can't be read"),
+    service.MalformedUpload: Kind("malformed-upload", 422, "The upload can't be read"),
     service.NoFile: Kind("no-file", 422, "There is no photo in the request"),
     service.TooManyFiles: Kind("too-many-files", 422, "There are too many photos in the request"),
+    service.TooManyFields: Kind("too-many-fields", 422, "The form has too many fields"),
     service.NoLabel: Kind("no-label", 422, "The pictures have no class"),
     domain.ArchiveError: Kind("archive-refused", 422, "The archive is refused"),
     domain.DatasetError: Kind("unusable-dataset", 422, "The data set can't be used for this"),
@@ -192,6 +195,8 @@ def _headers(error: Exception, request: Request) -> dict[str, str]:
         return {"Allow": methods.allowed(request)}
     if isinstance(error, service.Unauthorized):
         return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, service.UnsupportedContentEncoding):
+        return {"Accept-Encoding": ", ".join(error.accepted)}
     if isinstance(error, service.Overloaded):
         return {"Retry-After": str(error.retry_seconds)}
     if seconds := RETRY_SECONDS.get(type(error)):

@@ -114,13 +114,21 @@ class Settings(BaseSettings):
     """How many answers are kept, for photos that come again; 0 by default, so none."""
 
     max_uploads: PositiveInt = 256
-    """Most requests whose photos are received at a time; 256 by default, more are answered 503."""
+    """Most requests whose bodies are received at a time; 256 by default. Beyond it the one that stalls most
+    gets 503."""
+
+    min_upload_bytes_per_second: PositiveInt = 500
+    """Slowest upload, in bytes a second after the first 20 seconds; 500 by default."""
 
     max_upload_bytes: PositiveInt = 10 * MIB
     """Largest photo in bytes; 10 MiB by default."""
 
     max_batch_bytes: PositiveInt = 64 * MIB
     """Largest body of one batch in bytes; 64 MiB by default."""
+
+    max_bodies_bytes: PositiveInt | None = None
+    """Most bytes of request bodies in memory; by default a quarter of the memory that the process may use. Where they
+    run out, uploads that stall make room for others."""
 
     max_batch_files: PositiveInt = 64
     """Most photos in one batch; 64 by default."""
@@ -169,6 +177,13 @@ class Settings(BaseSettings):
     def _check_precision(cls, value: Asked, info: ValidationInfo) -> Asked:
         if value == "int8" and info.data.get("engine") == "keras":
             raise PydanticCustomError("engine", "CATDOG_ENGINE=keras has no int8; ask for auto, bf16 or f32")
+        return value
+
+    @field_validator("max_bodies_bytes")
+    @classmethod
+    def _check_bodies(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and value < info.data.get("max_batch_bytes", 0) + MIB:
+            raise PydanticCustomError("bodies", "it must exceed CATDOG_MAX_BATCH_BYTES by 1 MiB or more")
         return value
 
     @property

@@ -28,7 +28,7 @@ def usable() -> int:
 
 def _quotas() -> Iterator[float]:
     """Each in cores: seconds of processor time a second. Whatever else is found there limits nothing."""
-    for folder in _folders():
+    for folder in cgroups("cpu"):
         found = QUOTA.fullmatch(_read(folder))
         if found:
             yield int(found[1]) / int(found[2])
@@ -48,8 +48,8 @@ def _read(folder: Path) -> bytes:
         return b""
 
 
-def _folders() -> Iterator[Path]:
-    """The cgroups that may limit this process, its own first; none elsewhere than on Linux.
+def cgroups(controller: str) -> Iterator[Path]:
+    """The cgroups that may limit this process in that, its own first; none elsewhere than on Linux.
 
     Where several controllers of version 1 share a folder, each of them has a link to it.
     """
@@ -58,8 +58,8 @@ def _folders() -> Iterator[Path]:
     except OSError:
         return
     for controllers, path in GROUP.findall(text):
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
-        mount = MOUNT / "cpu" if controllers else MOUNT
+        mount = MOUNT / controller if controllers else MOUNT
         own = mount / path
         yield from (own, *(parent for parent in own.parents if parent.is_relative_to(mount)))

@@ -9,13 +9,10 @@ from app import uploads
 from app.access import admin, reader
 from app.dataset_schemas import AddedArchive, AddedPicture, AddedPictures, Dataset, Datasets, SkippedMember
 from app.errors import (
-    MalformedUpload,
     NoFile,
     NoLabel,
-    Overloaded,
-    TooLarge,
+    TooManyFields,
     TooManyFiles,
-    TooSlow,
     Unauthorized,
     UnsupportedContentType,
 )
@@ -27,11 +24,9 @@ from catdog.errors import ArchiveError, DatabaseUnavailable, DatasetError, Datas
 from catdog.picture import Added
 
 UPLOAD_ERRORS = (
-    TooLarge,
-    TooSlow,
-    Overloaded,
+    *uploads.ERRORS,
+    TooManyFields,
     UnsupportedContentType,
-    MalformedUpload,
     NoFile,
     TooManyFiles,
     DatasetError,

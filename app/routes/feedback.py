@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from app import uploads
 from app.access import admin
 from app.dataset_schemas import Feedback, Review, ReviewItem, StoredPicture
-from app.errors import NotReady, Overloaded, TooLarge, Unauthorized, UnsupportedContentType
+from app.errors import NotReady, Unauthorized, UnsupportedContentType
 from app.pictures import picture
 from app.problems import documented
 from app.reviewing import least_sure
@@ -25,7 +25,7 @@ router = APIRouter(tags=["feedback"], dependencies=[Depends(admin)])
     "/feedback",
     status_code=201,
     responses=documented(
-        *ANY, NotReady, TooLarge, Overloaded, UnsupportedContentType, DatasetError, UnknownLabel, PredictionNotFound
+        *ANY, *uploads.ERRORS, NotReady, UnsupportedContentType, DatasetError, UnknownLabel, PredictionNotFound
     ),
     openapi_extra=json_body(Feedback),
 )

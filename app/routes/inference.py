@@ -14,10 +14,7 @@ from app.errors import (
     InvalidInference,
     ModelNotFound,
     NotReady,
-    Overloaded,
-    TooLarge,
     TooManyFiles,
-    TooSlow,
     Unauthorized,
     VersionNotLoaded,
 )
@@ -28,7 +25,7 @@ from app.tensors import MODEL, Picture
 from catdog.errors import ImageError
 
 LOOKING = (Unauthorized, RequestValidationError, ModelNotFound, VersionNotLoaded, NotReady)
-ASKING = (*LOOKING, InvalidInference, TooLarge, TooManyFiles, TooSlow, Overloaded, Expired)
+ASKING = (*LOOKING, *uploads.ERRORS, InvalidInference, TooManyFiles, Expired)
 
 ModelName = Annotated[str, Path(json_schema_extra={"enum": [MODEL]})]
 Asked = TypeVar("Asked")
@@ -57,8 +54,6 @@ TheVersion = Annotated[str, Depends(version)]
 
 async def read(request: Request, settings: TheSettings, reading: Callable[[bytes], Asked]) -> Asked:
     """What a body asks for. It is read on a thread, and few at a time, for it may become much in memory."""
-    if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
-        raise InvalidInference(f"the Content-Encoding {encoding:.20} is not taken; send the body as it is")
     body = await uploads.read_body(request, settings, settings.max_batch_bytes)
     return await to_thread.run_sync(reading, body, limiter=request.app.state.parsing)
 

@@ -10,14 +10,11 @@ from app.access import reader
 from app.disconnects import unless_gone
 from app.errors import (
     Expired,
-    MalformedUpload,
     NoFile,
     NotExplainable,
     NotReady,
-    Overloaded,
-    TooLarge,
+    TooManyFields,
     TooManyFiles,
-    TooSlow,
     Unauthorized,
     UnsupportedContentType,
 )
@@ -28,15 +25,13 @@ from app.schemas import BatchItem, BatchPrediction, ExplainedPrediction, Predict
 from catdog.errors import BrokenImage, TooManyPixels, UnsupportedImage
 
 UPLOAD_ERRORS = (
+    *uploads.ERRORS,
+    TooManyFields,
     Unauthorized,
-    TooLarge,
-    TooSlow,
     UnsupportedContentType,
-    MalformedUpload,
     NoFile,
     TooManyFiles,
     NotReady,
-    Overloaded,
     Expired,
 )
 IMAGE_ERRORS = (UnsupportedImage, BrokenImage, TooManyPixels)

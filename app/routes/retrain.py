@@ -13,7 +13,7 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from app import uploads
 from app.access import IsAdmin, admin, reader
-from app.errors import Overloaded, TooLarge, TrainerMissing, Unauthorized, UnsupportedContentType
+from app.errors import TrainerMissing, Unauthorized, UnsupportedContentType
 from app.job_schemas import Findings, RetrainJob, RetrainJobs, RetrainRequest
 from app.problems import documented
 from app.retraining import Retraining
@@ -43,8 +43,7 @@ router = APIRouter(prefix="/retrain", tags=["retrain"])
     dependencies=[Depends(admin)],
     responses=documented(
         *ANY,
-        TooLarge,
-        Overloaded,
+        *uploads.ERRORS,
         UnsupportedContentType,
         DatasetNotFound,
         DatasetError,

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 import catdog
 from app import model_repository, open_inference, uploads
 from app.access import admin, reader
-from app.errors import InvalidInference, ModelNotFound, NotReady, TooLarge, TooSlow, Unauthorized, VersionNotLoaded
+from app.errors import InvalidInference, ModelNotFound, NotReady, Unauthorized, VersionNotLoaded
 from app.inference_schemas import (
     Health,
     IndexEntry,
@@ -44,7 +44,7 @@ BODY = {
 }
 OPTIONAL_BODY = {"content": {"application/json": {"schema": {"type": "object"}}}}
 ANSWER: dict[int | str, dict[str, Any]] = {200: {"model": InferenceResponse, "content": {uploads.OCTETS: {}}}}
-BODY_ERRORS = (InvalidInference, TooLarge, TooSlow)
+BODY_ERRORS = (InvalidInference, *uploads.ERRORS)
 CHANGING = (Unauthorized, RequestValidationError, ModelNotFound, NotReady, *BODY_ERRORS)
 
 router = APIRouter(prefix="/v2", tags=["Open Inference Protocol v2"])

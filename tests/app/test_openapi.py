@@ -104,12 +104,16 @@ def test_every_error_that_is_described_is_a_problem(document: dict[str, Any]) ->
         ("/v2/health/ready", "get", {"200", "503"}),
         ("/v2/models/{model}", "get", {"200", "401", "404", "422", "503"}),
         ("/v2/models/{model}/versions/{version}/ready", "get", {"200", "404", "422", "503"}),
-        ("/v2/models/{model}/infer", "post", {"200", "400", "401", "404", "408", "413", "422", "503"}),
-        ("/v2/repository/index", "post", {"200", "400", "401", "408", "413"}),
-        ("/v2/repository/models/{model}/load", "post", {"200", "400", "401", "404", "408", "409", "413", "422", "503"}),
+        ("/v2/models/{model}/infer", "post", {"200", "400", "401", "404", "408", "413", "415", "422", "503"}),
+        ("/v2/repository/index", "post", {"200", "400", "401", "408", "413", "415", "422", "503"}),
+        (
+            "/v2/repository/models/{model}/load",
+            "post",
+            {"200", "400", "401", "404", "408", "409", "413", "415", "422", "503"},
+        ),
         ("/v1/models/{model}", "get", {"200", "400", "401", "404", "422", "503"}),
         ("/v1/models/{model}/labels/{label}/metadata", "get", {"200", "400", "401", "404", "422", "503"}),
-        ("/v1/models/{model}:predict", "post", {"200", "400", "401", "404", "408", "413", "422", "503"}),
+        ("/v1/models/{model}:predict", "post", {"200", "400", "401", "404", "408", "413", "415", "422", "503"}),
     ],
 )
 def test_every_answer_of_an_inference_protocol_is_described(

@@ -1,6 +1,7 @@
 """One form for every error."""
 
 import errno
+import gzip
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -91,6 +92,10 @@ CASES = [
     Case("no-file", 422, lambda client: client.post("/predict/batch", files={"picture": JPEG})),
     Case("too-many-files", 422, post(JPEG, JPEG)),
     Case("too-many-files", 422, post(*[b"a"] * 65, to="/predict/batch")),
+    Case("too-many-fields", 422, lambda client: client.post("/predict", files=[("a", b"")] * 65)),
+    Case("unsupported-content-encoding", 415, body(JPEG, {"Content-Type": "image/jpeg", "Content-Encoding": "br"})),
+    Case("expands-too-much", 413, body(gzip.compress(bytes(8 * MIB)), {"Content-Encoding": "gzip"})),
+    Case("malformed-upload", 422, body(JPEG, {"Content-Encoding": "gzip"})),
     Case("malformed-upload", 422, body(b"", FORM)),
     Case("malformed-upload", 422, body(PART + JPEG, FORM)),
     Case("malformed-upload", 422, body(b"--y\r\n", FORM)),

@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.types import Message
 
-from app.errors import Overloaded, ServiceError, TooLarge, TooManyFiles
-from app.forms import FORM_BYTES
-from app.room import Room
+from app.admission import Bodies
+from app.errors import MalformedUpload, ServiceError, TooLarge, TooManyFields, TooManyFiles
+from app.forms import FORM_BYTES, OTHER_FIELDS
 from app.settings import Settings
 from app.uploads import read_photo, read_photos
+from tests.app.service import ADMIN_KEY
 
 SMALL = Settings.model_construct(max_upload_bytes=1000, max_batch_bytes=4000, max_batch_files=3)
 LARGE = Settings.model_construct()
@@ -34,7 +35,8 @@ class Body:
         if declared is not None:
             headers.append((b"content-length", str(declared).encode()))
         self.app = FastAPI()
-        self.app.state.receiving = Room(1)
+        self.app.state.admin_key = ADMIN_KEY
+        self.app.state.receiving = Bodies(Settings.model_construct(max_uploads=1))
         self.request = Request({"type": "http", "method": "POST", "headers": headers, "app": self.app}, self._receive)
 
     async def _receive(self) -> Message:
@@ -65,16 +67,6 @@ def test_a_declared_length_is_refused_before_a_byte_is_read() -> None:
         body.photo()
 
     assert body.taken == 0
-
-
-def test_a_body_beside_too_many_others_is_refused_before_a_byte_is_read() -> None:
-    body = Body(part(b"photo") + END)
-
-    with body.app.state.receiving.admitted(), pytest.raises(Overloaded):
-        body.photo()
-
-    assert body.taken == 0
-    assert body.photo() == b"photo"
 
 
 def test_an_undeclared_length_is_counted_as_it_arrives() -> None:
@@ -113,6 +105,29 @@ def test_reading_stops_at_the_first_photo_too_many() -> None:
         body.photos()
 
     assert body.taken < 6
+
+
+def test_reading_stops_at_the_first_field_too_many() -> None:
+    fields = [part(b"", "caption", "")] * (OTHER_FIELDS + 10)
+
+    assert Body(*fields[:OTHER_FIELDS], part(b"photo"), END).photo() == b"photo"
+    body = Body(*fields, part(b"photo"), END)
+    with pytest.raises(TooManyFields):
+        body.photo()
+    assert body.taken == OTHER_FIELDS + 1
+
+
+def test_a_form_without_boundary_says_who_sets_it() -> None:
+    for content_type in ("multipart/form-data", "multipart/form-data; boundary="):
+        with pytest.raises(MalformedUpload, match="has no boundary; don't set the header by hand"):
+            Body(part(b"photo") + END, content_type=content_type).photo()
+
+
+@pytest.mark.parametrize(("coding", "content"), [("base64", b"cGhvdG8="), ("Quoted-Printable", b"=70hoto")])
+def test_a_part_may_be_encoded_for_mail(coding: str, content: bytes) -> None:
+    head = f'--x\r\nContent-Disposition: form-data; name="file"\r\nContent-Transfer-Encoding: {coding}\r\n\r\n'
+
+    assert Body(head.encode() + content + b"\r\n" + END).photo() == b"photo"
 
 
 def test_a_photo_that_is_wrong_is_its_own_error_in_a_batch() -> None:

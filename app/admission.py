@@ -1,0 +1,146 @@
+"""Which request bodies are received: so many at a time, of so many bytes in all, and none of them too slowly.
+
+One client must not use up what the others need. A body has at most GRACE_SECONDS of patience ahead of it: waiting uses
+it up, and bytes that arrive renew it (Apache's mod_reqtimeout bounds a rate like this). Where its patience ends, so
+does the upload. Where places or bytes run out, the unfinished body with the least patience makes room: so one that
+stalls never keeps out one that arrives.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app import access
+from app.errors import Overloaded, TooSlow
+from app.settings import Settings
+from catdog import memory_limit
+
+GRACE_SECONDS = 20.0
+OVERHEAD_BYTES = 256 * 1024  # what the server and the parsers hold of a body
+ADMIN_SHARE = 8  # requests with the admin key may use an eighth more of everything
+MEMORY_SHARE = 4  # by default bodies may use a quarter of the memory
+LEAST_BATCHES = 2  # and at least as much as so many of the largest
+RETRY_SECONDS = 1
+
+
+class Body:
+    """One request body: how much of it is in memory, and how long its client may still take."""
+
+    def __init__(self, bodies: "Bodies", seconds: float, is_admin: bool) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._bodies = bodies
+        self._until = self._clock() + seconds
+        self.is_admin = is_admin
+        self.held_bytes = 0
+        self.gave_way = False
+        self.patient_until = min(self._clock() + GRACE_SECONDS, self._until)
+        self.timeout = asyncio.timeout_at(self.patient_until)
+
+    def arrived(self, count: int) -> None:
+        """So many bytes came over the network."""
+        now = self._clock()
+        patience = max(now, self.patient_until) + count / self._bodies.least_bytes_per_second
+        self.patient_until = min(patience, now + GRACE_SECONDS, self._until)
+        if not self.timeout.expired():
+            self.timeout.reschedule(self.patient_until)
+
+    def hold(self, count: int) -> None:
+        """So many bytes more stay in memory until the request ends; Overloaded where there is no room for them."""
+        if not self.gave_way:
+            self._bodies.make_room(self, count)
+            self.held_bytes += count
+            self._bodies.held_bytes += count
+
+    def release(self) -> None:
+        """What it held is no longer in memory."""
+        self._bodies.held_bytes -= self.held_bytes
+        self.held_bytes = 0
+
+    def give_way(self) -> None:
+        """End the upload, so that another one has room."""
+        self.gave_way = True
+        self.release()
+        if not self.timeout.expired():
+            self.timeout.reschedule(self._clock())
+
+
+class Bodies:
+    """All of them. Counts on the event loop alone, so that it needs no lock."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.limit = settings.max_uploads
+        self.limit_bytes = settings.max_bodies_bytes or max(
+            memory_limit.usable_bytes() // MEMORY_SHARE, LEAST_BATCHES * settings.max_batch_bytes
+        )
+        self.least_bytes_per_second = settings.min_upload_bytes_per_second
+        self.refused = 0  # or cut off, to make room; since the start
+        self.held_bytes = 0
+        self._incomplete: set[Body] = set()
+
+    @property
+    def taken(self) -> int:
+        """Bodies that are being received now."""
+        return len(self._incomplete)
+
+    @asynccontextmanager
+    async def receiving(self, request: Request, seconds: int) -> AsyncIterator[Body]:
+        """The body of a request, received within; TooSlow, or Overloaded where there is no room for it.
+
+        `Admission` releases what it holds, when the request ends.
+        """
+        body = Body(self, seconds, access.carries_admin_key(request))
+        request.scope.setdefault("state", {})["body"] = body
+        self.make_room(body, OVERHEAD_BYTES, places=1)
+        self._incomplete.add(body)
+        try:
+            async with body.timeout:
+                body.hold(OVERHEAD_BYTES)
+                yield body
+        except TimeoutError as error:
+            if body.gave_way:
+                raise Overloaded(RETRY_SECONDS) from error
+            raise TooSlow(seconds, self.least_bytes_per_second) from error
+        finally:
+            self._incomplete.discard(body)
+
+    def make_room(self, body: Body, count: int, places: int = 0) -> None:
+        """Have the bodies with the least patience give way to this one, if that can make enough room; else Overloaded.
+
+        `count` is in bytes.
+        """
+        share = 1 + 1 / ADMIN_SHARE if body.is_admin else 1
+        missing_bytes = self.held_bytes + count - self.limit_bytes * share
+        missing_places = len(self._incomplete) + places - self.limit * share
+        if missing_bytes <= 0 and missing_places <= 0:
+            return
+        giving_way = []
+        for other in sorted(self._incomplete, key=lambda other: other.patient_until):
+            if missing_bytes <= 0 and missing_places <= 0:
+                break
+            if other is not body and not other.is_admin:
+                giving_way.append(other)
+                missing_bytes -= other.held_bytes
+                missing_places -= 1
+        self.refused += 1
+        if missing_bytes > 0 or missing_places > 0:
+            raise Overloaded(RETRY_SECONDS)
+        for other in giving_way:
+            self._incomplete.discard(other)
+            other.give_way()
+
+
+class Admission:
+    """ASGI middleware that releases what a request's body held, once the request has ended."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            if body := scope.get("state", {}).pop("body", None):
+                body.release()
