@@ -34,6 +34,13 @@ An error carries the facts as attributes; its text says what was wrong, with wha
 Nothing here knows HTTP.
 """
 
+SHOWN_CHARACTERS = 100  # of a name that a client made up
+
+
+def shown(name: str) -> str:
+    """A name as a message shows it: of a long one the beginning."""
+    return name if len(name) <= SHOWN_CHARACTERS else f"{name[:SHOWN_CHARACTERS]}..."
+
 
 class CatdogError(Exception):
     """The root: anything that catdog itself found wrong."""
@@ -164,7 +171,7 @@ class DatasetNotFound(DatasetError):
         self.name = name
         self.datasets = datasets
         there = ", ".join(datasets) or "none"
-        super().__init__(f"there is no data set {name} (there are: {there}); upload pictures into it first")
+        super().__init__(f"there is no data set {shown(name)} (there are: {there}); upload pictures into it first")
 
 
 class PictureNotFound(DatasetError):
@@ -173,7 +180,7 @@ class PictureNotFound(DatasetError):
     def __init__(self, dataset: str, sha256: str) -> None:
         self.dataset = dataset
         self.sha256 = sha256
-        super().__init__(f"the data set {dataset} has no picture {sha256}")
+        super().__init__(f"the data set {shown(dataset)} has no picture {sha256}")
 
 
 class ArchiveError(CatdogError):
@@ -191,7 +198,7 @@ class PredictionNotFound(CatdogError):
     def __init__(self, prediction_id: str) -> None:
         self.prediction_id = prediction_id
         super().__init__(
-            f"the photo of prediction {prediction_id} isn't kept; only the last ones are (CATDOG_KEEP_UPLOADS)"
+            f"the photo of prediction {shown(prediction_id)} isn't kept; only the last ones are (CATDOG_KEEP_UPLOADS)"
         )
 
 
@@ -202,7 +209,7 @@ class UnknownLabel(CatdogError):
         self.label = label
         self.classes = classes
         super().__init__(
-            f"the model has no class {label!r}; it has: {', '.join(classes)};"
+            f"the model has no class {shown(label)!r}; it has: {', '.join(classes)};"
             " a new class comes with pictures of it: POST /datasets/NAME/images"
         )
 
@@ -216,7 +223,7 @@ class JobNotFound(JobError):
 
     def __init__(self, job: str) -> None:
         self.job = job
-        super().__init__(f"there is no job {job}")
+        super().__init__(f"there is no job {shown(job)}; GET /retrain lists the newest")
 
 
 class JobEnded(JobError):
