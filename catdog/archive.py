@@ -1,23 +1,21 @@
 """A ZIP of labelled pictures that somebody uploaded: which picture is of which class, unpacked under names of our own.
 
-<class>/...                          pictures of a class, in folders below it as well
-{train,validation,test}/<class>/...  the same, where somebody chose the split
+Its folders are read by the rules of `catdog.layout`, as those on a disk are.
 """
 
+import re
 from collections import deque
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Final
 
-from catdog import images
-from catdog.errors import ArchiveError, DatasetError, UnsupportedImage
-from catdog.labels import checked_label
-from catdog.splits import SPLITS
+from catdog.errors import ArchiveError, UnclearFolders
+from catdog.folders import HEAD_BYTES, fault_of, is_leftover
+from catdog.layout import Layout, arrange, printable
 from catdog.zipped import Zipped, opened
 
-HEAD_BYTES = 512  # enough for every signature in catdog.images
-
-_JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
+_ARCHIVE_NAME: Final = re.compile(r".*\.(?:zip|tar|t?gz|t?bz2?|t?xz|7z|rar|t?zst)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -31,10 +29,14 @@ class Member:
 
 @dataclass(frozen=True)
 class Unpacked:
-    """The pictures with the files that they are in now, and (name in the archive, reason) of what was left out."""
+    """The pictures with the files that they are in now.
+
+    `skipped` is what was left out, as (name in the archive, reason), and `empty` are class folders without a picture.
+    """
 
     pictures: list[tuple[Member, Path]]
     skipped: list[tuple[str, str]]
+    empty: list[str]
 
 
 def unpack(archive: Path, folder: Path) -> Unpacked:
@@ -44,66 +46,38 @@ def unpack(archive: Path, folder: Path) -> Unpacked:
     """
     with opened(archive) as zipped:
         skipped = {place: reason for place in zipped.members if (reason := _unfit(zipped, place))}
-        pictures = _arranged([place for place in zipped.members if place not in skipped])
-        files = _write(zipped, pictures, folder)
+        layout = _arranged(zipped, skipped)
+        files = _write(zipped, layout.pictures, folder)
     return Unpacked(
-        [(pictures[place], file) for place, file in files.items()],
-        [(str(place), reason) for place, reason in skipped.items()],
+        [(Member(printable(place.name), *_said(layout, place)), file) for place, file in files.items()],
+        [(printable(str(place)), reason) for place, reason in (skipped | dict(layout.skipped)).items()],
+        [printable(str(place)) for place in layout.empty],
     )
 
 
 def _unfit(zipped: Zipped, place: PurePosixPath) -> str | None:
-    """Why a member is left out, None where it is a picture in a folder."""
+    """Why a member is left out, None where it is a picture."""
     head = next(zipped.read(place, HEAD_BYTES), b"")
-    if any(part.startswith(".") or part.casefold() in _JUNK for part in place.parts):
+    if any(map(is_leftover, place.parts)):
         return "it is hidden, or made by the system"
-    if not head:
-        return "it is empty"
-    try:
-        images.identify(head)
-    except UnsupportedImage as error:
-        return str(error)
-    return None if len(place.parts) > 1 else "it is in no class folder"
+    fault = fault_of(head)
+    if fault and _ARCHIVE_NAME.fullmatch(place.name):
+        return f"it is another archive, which isn't opened; pack the pictures themselves if it holds any ({fault})"
+    return fault
 
 
-def _arranged(places: Collection[PurePosixPath]) -> dict[PurePosixPath, Member]:
+def _arranged(zipped: Zipped, skipped: Container[PurePosixPath]) -> Layout:
     """What each picture is, by the folders that it is in; ArchiveError where they don't say."""
-    if not places:
-        raise ArchiveError(
-            "it holds no picture in a class folder; pack folders such as cat and dog with pictures in them"
-        )
-    splits = {place: split for place in places if (split := place.parts[0].casefold()) in SPLITS}
-    if splits and len(splits) < len(places):
-        stray = next(place for place in places if place not in splits)
-        raise ArchiveError(f"where some pictures are in {', '.join(SPLITS)}, all must be", str(stray))
-    inside = {place: place.parts[1:] if splits else place.parts for place in places}
-    labels = _labels(inside)
-    return {place: Member(place.name, labels[parts[0]], splits.get(place)) for place, parts in inside.items()}
-
-
-def _labels(inside: Mapping[PurePosixPath, tuple[str, ...]]) -> dict[str, str]:
-    """The label that each class folder stands for; `inside` are the parts of each picture's path from there on."""
-    bare = [place for place, parts in inside.items() if len(parts) == 1]
-    if bare:
-        raise ArchiveError("it holds a picture in a split, but in no class folder there", str(bare[0]))
-    folders = {parts[0] for parts in inside.values()}
-    if len(folders) == 1 and all(len(parts) > 2 for parts in inside.values()):
-        raise ArchiveError(
-            "all pictures are deeper in one folder, which may be a class or hold the classes; pack the class folders"
-            " themselves, with pictures right in them",
-            *folders,
-        )
-    labels = {folder: _label(folder) for folder in folders}
-    if len({label.casefold() for label in labels.values()}) < len(set(labels.values())):
-        raise ArchiveError(f"two of its classes differ in upper and lower case alone: {', '.join(sorted(folders))}")
-    return labels
-
-
-def _label(folder: str) -> str:
+    folders = {place for place in zipped.folders if not any(map(is_leftover, place.parts))}
+    folders |= {place.parent for place in zipped.members if not any(map(is_leftover, place.parts))}
     try:
-        return checked_label(folder)
-    except DatasetError as error:
-        raise ArchiveError(str(error), folder) from error
+        return arrange([place for place in zipped.members if place not in skipped], sorted(folders))
+    except UnclearFolders as error:
+        raise ArchiveError(error.problem, error.place, error.hint) from error
+
+
+def _said(layout: Layout, place: PurePosixPath) -> tuple[str, str | None]:
+    return layout.pictures[place].label, layout.pictures[place].split
 
 
 def _write(zipped: Zipped, pictures: Container[PurePosixPath], folder: Path) -> dict[PurePosixPath, Path]:

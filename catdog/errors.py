@@ -4,7 +4,8 @@
     ├── ImageError               a photo that can't be used
     │   ├── UnsupportedImage       not an image, or in a format that is not taken
     │   ├── BrokenImage            truncated or corrupt
-    │   └── TooManyPixels          larger than the limits
+    │   ├── TooManyPixels          larger than the limits
+    │   └── FileLeftOut            a file in a folder that is no photo of a class, or can't be opened
     ├── WeightsError             an .h5 file that doesn't hold the network's arrays
     ├── StoreError               the model store
     │   ├── VersionNotFound        no such version
@@ -15,6 +16,7 @@
     │   ├── ShippedVersion         the version that came with catdog can't be deleted
     │   └── BrokenVersion          files and manifest don't belong together
     ├── DatasetError             photos that can't be trained on
+    │   ├── UnclearFolders         folders that don't say which picture is of which class
     │   ├── DatasetNotFound        no such data set
     │   └── PictureNotFound        no such picture in it
     ├── ArchiveError             a ZIP that is refused whole
@@ -44,6 +46,10 @@ def shown(name: str) -> str:
 
 class CatdogError(Exception):
     """The root: anything that catdog itself found wrong."""
+
+
+def _at(problem: str, place: str | None, hint: str) -> str:
+    return problem + (f": {place!r}" if place is not None else "") + (f"; {hint}" if hint else "")
 
 
 class ImageError(CatdogError):
@@ -84,6 +90,10 @@ class TooManyPixels(ImageError):
             f"the photo is {width} x {height} pixels; at most {limit_pixels / 1e6:g} megapixels"
             f" and {limit_side_pixels} pixels a side are taken; make it smaller"
         )
+
+
+class FileLeftOut(ImageError):
+    """A file in a folder that is no photo of a class, or can't be opened; the text says why."""
 
 
 class WeightsError(CatdogError):
@@ -164,6 +174,19 @@ class DatasetError(CatdogError):
     """Photos that can't be trained on or evaluated."""
 
 
+class UnclearFolders(DatasetError):
+    """Folders that don't say which picture is of which class; `place` is the path in them that is at fault.
+
+    `seen` are the folders as they are, and `wanted` as they should be, in words.
+    """
+
+    def __init__(self, problem: str, place: str | None = None, seen: str = "", wanted: str = "") -> None:
+        self.problem = problem
+        self.place = place
+        self.hint = f"seen: {seen}; wanted: {wanted}" if wanted else ""
+        super().__init__(_at(problem, place, self.hint))
+
+
 class DatasetNotFound(DatasetError):
     """No such data set; `datasets` are those that there are."""
 
@@ -184,12 +207,12 @@ class PictureNotFound(DatasetError):
 
 
 class ArchiveError(CatdogError):
-    """A ZIP that is refused whole; `member` is the name in it that is at fault, where it is one."""
+    """A ZIP that is refused whole; `member` is the name in it that is at fault, where it is one; `hint` says more."""
 
-    def __init__(self, problem: str, member: str | None = None) -> None:
+    def __init__(self, problem: str, member: str | None = None, hint: str = "") -> None:
         self.problem = problem
         self.member = member
-        super().__init__(f"the archive is refused: {problem}" + (f": {member!r}" if member is not None else ""))
+        super().__init__(f"the archive is refused: {_at(problem, member, hint)}")
 
 
 class PredictionNotFound(CatdogError):

@@ -18,6 +18,7 @@ from unicodedata import category, normalize
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from catdog.errors import ArchiveError
+from catdog.folders import is_leftover
 
 LIMIT_MEMBERS = 20_000
 LIMIT_DIRECTORY_BYTES = 8 * 1024**2  # of the archive's list of members, where that many usually take 2 to 4 MiB
@@ -29,38 +30,27 @@ CHUNK_BYTES = 1024**2
 _ENCRYPTED, _UTF8 = 0x1, 0x800  # flags of a member
 _LOCAL_HEADER_BYTES = 30  # of each member, without its name
 _DRIVE = re.compile(r"[A-Za-z]:")
-_ARCHIVE_NAME = re.compile(r".*\.(?:zip|tar|t?gz|t?bz2?|t?xz|7z|rar|t?zst)", re.IGNORECASE | re.DOTALL)
-_ARCHIVE_CONTENT = re.compile(
-    rb"PK(?:\x03\x04|\x05\x06|\x07\x08)"
-    rb"|.{257}ustar"
-    rb"|\x1f\x8b"  # gzip
-    rb"|BZh[1-9]"
-    rb"|\xfd7zXZ\0"
-    rb"|7z\xbc\xaf\x27\x1c"
-    rb"|Rar!\x1a\x07"
-    rb"|\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18",  # Zstandard, from its data or from what it skips
-    re.DOTALL,
-)
-_NESTED = "it holds another archive; unpack that one first, and pack its pictures"
+_UNICODE_PATH = 0x7075  # Info-ZIP's extra field: APPNOTE.TXT, 4.6.9
 
 
 class Zipped:
-    """An open archive; `members` are its files by their place in it, none of them hostile by what it declares."""
+    """An open archive; `members` are its files by their place in it, none of them hostile by what it declares.
+
+    `folders` are those that it names. A name in an unknown encoding has its bytes as `os.fsdecode` would keep them.
+    """
 
     def __init__(self, file: ZipFile, size_bytes: int) -> None:
         self._file = file
-        self.members = _checked(file.infolist(), size_bytes)
+        self.members, self.folders = _checked(file.infolist(), size_bytes)
 
     def read(self, place: PurePosixPath, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
-        """A member's content in chunks (262 bytes or more, to show an archive): just as many bytes as it declares."""
+        """A member's content in chunks: just as many bytes as it declares."""
         member = self.members[place]
         longer = copy(member)
         longer.file_size += 1  # zipfile stops there without a word, however much is left
         count = 0
         with _reading(str(place)), self._file.open(longer) as content:
             while chunk := content.read(chunk_bytes):
-                if not count and _ARCHIVE_CONTENT.match(chunk):
-                    raise ArchiveError(_NESTED, str(place))
                 count += len(chunk)
                 if count > member.file_size:
                     break
@@ -100,11 +90,15 @@ def _reading(member: str | None = None) -> Iterator[None]:
         raise ArchiveError(f"it is no ZIP file, or damaged or cut short ({reason})", member) from error
 
 
-def _checked(infos: Sequence[ZipInfo], archive_bytes: int) -> dict[PurePosixPath, ZipInfo]:
-    """The files among the members, after everything that can be known of all of them without unpacking."""
+def _checked(
+    infos: Sequence[ZipInfo], archive_bytes: int
+) -> tuple[dict[PurePosixPath, ZipInfo], tuple[PurePosixPath, ...]]:
+    """The files and folders among the members, after everything that can be known of them without unpacking."""
     if len(infos) > LIMIT_MEMBERS:
         raise ArchiveError(f"it holds {len(infos):,} files, more than {LIMIT_MEMBERS:,}")
-    files, seen = {}, set()
+    files: dict[PurePosixPath, ZipInfo] = {}
+    folders: list[PurePosixPath] = []
+    seen = set()
     for info in infos:
         name = _name(info)
         _refuse_path(name)
@@ -114,30 +108,45 @@ def _checked(infos: Sequence[ZipInfo], archive_bytes: int) -> dict[PurePosixPath
         if same in seen:
             raise ArchiveError("it holds the same name twice, as some file systems see it", name)
         seen.add(same)
-        if not name.endswith("/"):
+        if name.endswith("/"):
+            folders.append(place)
+        else:
             files[place] = info
     _refuse_overlap(infos, archive_bytes)
     _refuse_bomb(sum(info.file_size for info in infos), archive_bytes)
-    return files
+    return files, tuple(folders)
 
 
 def _name(info: ZipInfo) -> str:
-    """The whole name, as it was meant: many write UTF-8 and don't say so, and zipfile takes it for code page 437."""
+    """The whole name, as it was meant, with / between folders.
+
+    Many write UTF-8 and don't say so, and zipfile takes it for code page 437. Nobody can tell the code pages of DOS and
+    Windows, Shift JIS and GBK apart, so the bytes of other names are kept as they are.
+    """
     name = info.orig_filename  # `filename` ends at a NUL
-    if info.flag_bits & _UTF8:
-        return name
-    try:
-        return name.encode("cp437").decode("utf-8")
-    except UnicodeError:
-        return name
+    if not info.flag_bits & _UTF8:
+        written = name.encode("cp437")
+        name = _unicode_path(info.extra, written) or written.decode("utf-8", "surrogateescape")
+    return name.replace("\\", "/")  # which Windows' own tools have written
+
+
+def _unicode_path(extra: bytes, written: bytes) -> str | None:
+    """The name in Info-ZIP's extra field, unless it was made for another name than the one that is `written`."""
+    place = 0
+    while place + 4 <= len(extra):
+        kind, length = struct.unpack_from("<HH", extra, place)
+        field = extra[place + 4 : place + 4 + length]
+        if kind == _UNICODE_PATH and length > 5 and field[:5] == struct.pack("<BL", 1, zlib.crc32(written)):
+            return field[5:].decode("utf-8", "surrogateescape")
+        place += 4 + length
+    return None
 
 
 def _refuse_path(name: str) -> None:
     if name.startswith("/") or _DRIVE.match(name) or ".." in PurePosixPath(name).parts:
         raise ArchiveError("it holds a path that leads out of it", name)
-    if "\\" in name:
-        raise ArchiveError("it holds a name with a backslash, where a ZIP has / between folders", name)
-    if any(category(character) == "Cc" for character in name):
+    parts = PurePosixPath(name).parts
+    if any(category(character) == "Cc" for part in parts if not is_leftover(part) for character in part):
         raise ArchiveError("it holds a name with a control character", name)
 
 
@@ -152,8 +161,6 @@ def _refuse_kind(info: ZipInfo, name: str) -> None:
         raise ArchiveError("it holds an encrypted file; pack it without a password", name)
     if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
         raise ArchiveError("it holds a file packed in an unusual way; use deflate, which every tool has", name)
-    if not is_folder and _ARCHIVE_NAME.fullmatch(name):
-        raise ArchiveError(_NESTED, name)
 
 
 def _refuse_overlap(infos: Sequence[ZipInfo], archive_bytes: int) -> None:

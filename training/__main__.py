@@ -121,6 +121,15 @@ def _add_measuring_commands(of: Any) -> tuple[ArgumentParser, ...]:
     evaluate = of.add_parser("evaluate", help="measure a version on a folder of photos")
     evaluate.add_argument("--data", type=Path, required=True, metavar="DIR", help="photos, as for train")
     evaluate.add_argument("--split", help="train, validation or test (default: test, else validation)")
+    evaluate.add_argument(
+        "--map",
+        dest="renamed",
+        type=options.renamed,
+        action="append",
+        default=[],
+        metavar="FOLDER=CLASS",
+        help="the class that a folder of another name holds photos of, such as cats=cat; may be given more than once",
+    )
     evaluate.add_argument("--json", action="store_true", help="JSON instead of a table")
     options.add_neither_to(evaluate)
     evaluate.set_defaults(run=commands.evaluate)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catdog.errors import ImageError, RecipeError, StoreError
+from catdog.layout import printable
 from catdog.manifest import Neither
 from catdog.store import SHIPPED, Store, Version
 from training.dataset import Photo
@@ -61,7 +62,9 @@ def evaluate(arguments: Namespace) -> None:
 
     version = _version(arguments)
     manifest = version.manifest
-    photos, described = dataset.read_for(arguments.data, manifest, arguments.split)
+    photos, described = dataset.read_for(
+        arguments.data, manifest, arguments.split, _report_broken, dict(arguments.renamed)
+    )
     readable, output = features.outputs(photos, version.network(), arguments.data_dir / "features", _report_broken)
     probabilities = calibration.probabilities(output.logits, manifest.temperature)
     metrics = measure(dataset.labels(readable), probabilities, manifest.classes, described)
@@ -80,7 +83,7 @@ def remember(arguments: Namespace) -> None:
 
     version = Store(arguments.models).open(SHIPPED)
     network = version.network()
-    photos, _ = dataset.read_for(arguments.data, version.manifest)
+    photos, _ = dataset.read_for(arguments.data, version.manifest, report=_report_broken)
     photos, output = features.outputs(photos, network, arguments.data_dir / "features", _report_broken)
     kept = reference.Reference(
         version.manifest.classes,
@@ -180,4 +183,4 @@ def _neither(arguments: Namespace, version: Version, known: NDArray[np.float32],
 
 
 def _report_broken(photo: Photo, error: ImageError) -> None:
-    print(f"skipped {photo.path}: {error}", file=sys.stderr)
+    print(f"skipped {printable(str(photo.path))}: {error}", file=sys.stderr)

@@ -1,25 +1,31 @@
-"""Folders of photos, read as splits of labelled photos; labels come from the folders' names.
+"""Folders of photos, read by the rules of `catdog.layout` as splits of labelled photos.
 
 DIR/<class>/*                            split by content: a share each for validation and test, the rest trains
 DIR/{train,validation[,test]}/<class>/*  as it stands
 DIR/{train[,test]}/<class>/*             a share of train, by content, becomes validation
 """
 
+import shlex
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from hashlib import sha256
 from math import prod
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from catdog import images
+from catdog import folders, images
 from catdog.architecture import INPUT_PIXELS
-from catdog.errors import DatasetError, ImageError
+from catdog.errors import DatasetError, FileLeftOut, ImageError
+from catdog.labels import folded
+from catdog.layout import Layout, printable
 from catdog.manifest import Manifest
 from catdog.splits import SPLITS, by_content
 
@@ -79,81 +85,130 @@ class Dataset:
         }
 
 
-def read(root: Path, seed: int = 0, share: float = 0.1) -> Dataset:
-    """The photos below `root`, hashed but not decoded yet.
+def read(root: Path, seed: int = 0, share: float = 0.1, report: Report | None = None) -> Dataset:
+    """The photos below `root`, hashed but not decoded yet; `report` is told of files that were left out.
 
     Raises DatasetError where `root` is no such folder, has fewer than two classes, or a class has no file.
     """
-    if not root.is_dir():
-        raise DatasetError(f"{root} is not a folder; pass one that holds <class>/photo.jpg for two or more classes")
-    if not (root / "train").is_dir():
-        classes = _classes(root)
-        splits = _split(_photos(root, classes), SPLITS, seed, share)
-        return Dataset(classes, {split: photos for split, photos in splits.items() if photos or split != "test"})
-    classes = _classes(root / "train")
-    if unknown := sorted(f.name for f in root.iterdir() if f.is_dir() and f.name not in SPLITS and f.name[0] != "."):
-        raise DatasetError(f"{root / unknown[0]} is no split; beside train only {' and '.join(SPLITS[1:])} are read")
-    splits = {split: _photos(root / split, classes) for split in SPLITS if (root / split).is_dir()}
-    if "validation" not in splits:
-        splits |= _split(splits["train"], ("train", "validation"), seed, share)
-    return Dataset(classes, splits)
+    layout = folders.read(root)
+    report_left_out(root, layout, report)
+    classes = layout.classes
+    if hollow := [place for place in layout.empty if not any(file.is_relative_to(place) for file in layout.skipped)]:
+        raise DatasetError(f"{root / hollow[0]} holds no photo; add some, or remove the class everywhere")
+    if len(classes) < 2:
+        raise DatasetError(
+            f"{root} holds {len(classes)} class folder{'s' * (len(classes) != 1)} ({', '.join(classes)}) with photos;"
+            " a classifier needs two or more, one folder a class"
+        )
+    places = {name: place for place, name in enumerate(classes)}
+    return Dataset(classes, _splits(_photos(root, layout, places), seed, share))
 
 
 def read_split(root: Path, classes: Sequence[str], split: str | None = None) -> tuple[Photo, ...]:
     """The photos of one split below `root`, labelled as in `classes`; all of them where `root` has no splits.
 
-    `split` None is test where there is one, else validation.
+    `split` None is test where there is one, else validation. DatasetError where there are photos of other classes.
     """
-    if not root.is_dir():
-        raise DatasetError(f"{root} is not a folder; pass one that holds <class>/photo.jpg")
-    there = [name for name in ([split] if split else ["test", "validation"]) if (root / name).is_dir()]
-    if split and not there:
-        raise DatasetError(f"{root} has no folder {split}")
-    return _photos(root / there[0] if there else root, classes)
+    layout = folders.read(root)
+    asked = _asked_split(root, layout, split)
+    return _photos(root, layout, _places(root, layout, classes, {}), (asked,))[asked]
 
 
-def read_for(root: Path, manifest: Manifest, split: str | None = None) -> tuple[tuple[Photo, ...], str]:
+def read_for(
+    root: Path,
+    manifest: Manifest,
+    split: str | None = None,
+    report: Report | None = None,
+    renamed: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[tuple[Photo, ...], str]:
     """The photos below `root` to measure a version on, and which they are.
 
-    Of plain class folders that the version was trained on, only the split that was kept from it.
+    Of plain class folders that the version was trained on, only the split that was kept from it. `renamed` has the
+    version's class for the name of a folder. Raises DatasetError.
     """
-    if not any((root / name).is_dir() for name in SPLITS) and root.is_dir():
-        lineage = manifest.lineage
-        same = read(root, lineage.seed, float(str(lineage.config.get("validation_share", 0.1))))
+    layout = folders.read(root)
+    report_left_out(root, layout, report)
+    places = _places(root, layout, manifest.classes, renamed)
+    if layout.has_splits:
+        asked = _asked_split(root, layout, split)
+        return _photos(root, layout, places, (asked,))[asked], str(root)
+    photos = _photos(root, layout, places)
+    lineage = manifest.lineage
+    with suppress(DatasetError):  # too few photos can't be those that it was trained on
+        share = float(str(lineage.config.get("validation_share", 0.1)))
+        same = Dataset(manifest.classes, _splits(photos, lineage.seed, share))
         if same.fingerprint == lineage.dataset.fingerprint:
             kept = split or ("test" if "test" in same.splits else "validation")
             return same.splits[kept], f"the {kept} photos of {root}, split by content"
-    return read_split(root, manifest.classes, split), str(root)
+    _asked_split(root, layout, split)
+    return photos[None], str(root)
 
 
-def _classes(folder: Path) -> tuple[str, ...]:
-    names = sorted(f.name for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
-    if len(names) < 2:
-        raise DatasetError(
-            f"{folder} holds {len(names)} class folder{'s' * (len(names) != 1)} ({', '.join(names) or 'none'});"
-            " a classifier needs two or more, one folder a class"
-        )
-    return tuple(names)
+def report_left_out(root: Path, layout: Layout, report: Report | None) -> None:
+    """Tell of each file that is no photo in a class folder."""
+    if report is not None:
+        for place, reason in layout.skipped.items():
+            report(Photo(root / place, -1, "", printable(place.name)), FileLeftOut(reason))
 
 
-def _photos(folder: Path, classes: Sequence[str]) -> tuple[Photo, ...]:
-    surplus = set(_classes(folder)) - set(classes)
-    if surplus:
-        raise DatasetError(f"{folder} holds classes that train does not: {', '.join(sorted(surplus))}")
-    files = []
-    for label, name in enumerate(classes):
-        found = [path for path in sorted((folder / name).iterdir()) if not path.name.startswith(".")]
-        if nested := [path for path in found if path.is_dir()]:
-            raise DatasetError(
-                f"{nested[0]} is a folder where photos should be; a class's photos stand in its folder itself,"
-                f" and splits are named {', '.join(SPLITS)}"
-            )
-        if not found:
-            raise DatasetError(f"{folder / name} holds no photo; add some, or remove the class everywhere")
-        files += [(file, label) for file in found]
+def _asked_split(root: Path, layout: Layout, split: str | None) -> str | None:
+    """The split to be measured on, None for all photos where there are no splits."""
+    there = {place.split for place in layout.pictures.values()}
+    if split and split not in there:
+        raise DatasetError(f"{root} has no folder {split}")
+    found = next((name for name in ([split] if split else ["test", "validation"]) if name in there), None)
+    if layout.has_splits and not found:
+        raise DatasetError(f"{root} has photos to train on alone; measure on them with --split train")
+    return found
+
+
+def _places(root: Path, layout: Layout, classes: Sequence[str], renamed: Mapping[str, str]) -> dict[str, int]:
+    """The place in `classes` of each label in `layout`; upper and lower case is no difference."""
+    known = {folded(name): place for place, name in reversed(list(enumerate(classes)))}
+    asked = {folded(name): folded(meant) for name, meant in renamed.items()}
+    labels = {folded(label): label for label in layout.classes}
+    there = f"{root} has folders of {', '.join(layout.classes)}, and the model has the classes {', '.join(classes)}"
+    if wrong := [name for name in renamed if folded(name) not in labels or asked[folded(name)] not in known]:
+        raise DatasetError(f"{wrong[0]}={renamed[wrong[0]]} maps nothing: {there}")
+    places = {label: known.get(asked.get(key, key)) for key, label in labels.items()}
+    if unknown := [label for label, place in places.items() if place is None]:
+        maps = " ".join(f"--map {shlex.quote(f'{label}={_nearest(label, classes)}')}" for label in unknown)
+        raise DatasetError(f"{there}; say which folder holds photos of which class: {maps}")
+    return {label: place for label, place in places.items() if place is not None}
+
+
+def _nearest(label: str, classes: Sequence[str]) -> str:
+    """The class that is spelt most like the label, CLASS where none is."""
+    spelt = {folded(name): name for name in classes}
+    return next((spelt[name] for name in get_close_matches(folded(label), spelt, 1)), "CLASS")
+
+
+def _photos(
+    root: Path, layout: Layout, places: Mapping[str, int], splits: Collection[str | None] | None = None
+) -> dict[str | None, tuple[Photo, ...]]:
+    """The photos by split, None for those in no split; in the order of their labels and paths."""
+    files = sorted(
+        (places[said.label], place, said.split)
+        for place, said in layout.pictures.items()
+        if splits is None or said.split in splits
+    )
     with ThreadPoolExecutor() as pool:
-        hashes = pool.map(lambda file: sha256(file[0].read_bytes()).hexdigest(), files)
-        return tuple(Photo(path, label, digest, path.name) for (path, label), digest in zip(files, hashes, strict=True))
+        hashes = pool.map(lambda file: sha256((root / file[1]).read_bytes()).hexdigest(), files)
+        photos: dict[str | None, list[Photo]] = {}
+        for (label, place, split), digest in zip(files, hashes, strict=True):
+            photos.setdefault(split, []).append(Photo(root / place, label, digest, place.name))
+    return {split: tuple(part) for split, part in photos.items()}
+
+
+def _splits(photos: Mapping[str | None, tuple[Photo, ...]], seed: int, share: float) -> dict[str, tuple[Photo, ...]]:
+    """Photos as their folders have it; those in no split, or a share of train for validation, by content."""
+    if None in photos:
+        splits = _split(photos[None], SPLITS, seed, share)
+        return {split: part for split, part in splits.items() if part or split != "test"}
+    given = {split: photos[split] for split in SPLITS if split in photos}
+    if "validation" not in given:
+        given |= _split(given.get("train", ()), ("train", "validation"), seed, share)
+    return {"train": (), **given}
 
 
 def _split(photos: Iterable[Photo], splits: Sequence[str], seed: int, share: float) -> dict[str, tuple[Photo, ...]]:

@@ -26,6 +26,7 @@ Kind = Literal[
     "duplicate",
     "near-duplicate",
     "likely-mislabel",
+    "single-class",
     "too-few",
     "imbalance",
 ]
@@ -76,18 +77,28 @@ class Finding(_Record):
     photos: tuple[FoundPhoto, ...] = ()
 
 
+class LeftOut(_Record):
+    """A file of a folder that is no photo of a class, and the reason."""
+
+    name: str
+    reason: str
+
+
 class Findings(_Record):
-    """All that was found in a set of so many `photos`, in the order of `Kind`, each kind at most once."""
+    """All that was found in a set of so many `photos`, in the order of `Kind`, each kind at most once.
+
+    `left_out` are files of the folder that aren't among them.
+    """
 
     photos: int
     findings: tuple[Finding, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
     def table(self) -> str:
         """The findings for people, some lines without a last newline; of a long list its beginning."""
         examined = _count(self.photos, "photo") + " examined"
-        if not self.findings:
-            return f"{examined}, nothing found"
-        return "\n\n".join([f"{examined}, {_count(len(self.findings), 'finding')}", *map(_table, self.findings)])
+        found = _count(len(self.findings), "finding") if self.findings else "nothing found"
+        return "\n\n".join([f"{examined}, {found}", *map(_table, self.findings), *_left_out(self.left_out)])
 
 
 def examine(
@@ -224,6 +235,11 @@ def _folds(truth: NDArray[np.int64], pictures: NDArray[np.int64]) -> NDArray[np.
 
 
 def _scarce(photos: Sequence[FoundPhoto], classes: Sequence[str]) -> Iterator[Finding]:
+    if len(classes) == 1:
+        yield Finding(
+            kind="single-class",
+            sentence=f"all photos are of {classes[0]}, where a classifier needs two classes or more; add another one",
+        )
     counts = Counter((photo.split, photo.label) for photo in photos)
     asked = {"train": LEAST_TRAINED, "validation": LEAST_HELD_OUT}
     if any(photo.split == "test" for photo in photos):
@@ -254,6 +270,13 @@ def _table(finding: Finding) -> str:
     ]
     more = len(finding.photos) - LONGEST_LIST
     return "\n".join([f"{finding.kind}: {finding.sentence}", *rows, *([f"  and {more:,} more"] if more > 0 else [])])
+
+
+def _left_out(files: Sequence[LeftOut]) -> Iterator[str]:
+    if files:
+        more = [f"  and {len(files) - LONGEST_LIST:,} more"] if len(files) > LONGEST_LIST else []
+        rows = [f"  {file.name}: {file.reason}" for file in files[:LONGEST_LIST]]
+        yield "\n".join([f"{_count(len(files), 'file')} left out:", *rows, *more])
 
 
 def _printable(name: str) -> str:

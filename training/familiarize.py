@@ -21,7 +21,7 @@ def familiarize(store: Store, data: Path, neither: Path | None, cache: Path, rep
     of other classes, or most of its photos have no feature.
     """
     version = store.open(SHIPPED)
-    contender, photos = Contender.of(version), photos_of(version, data)
+    contender, photos = Contender.of(version), photos_of(version, data, report)
     candidate = measured(contender, photos, outputs(contender.network, photos, cache, report))
     if neither is not None:
         candidate = candidate.beside(unknown.photos_of_neither(neither), cache, report)

@@ -115,6 +115,14 @@ def count(text: str) -> int:
     return number
 
 
+def renamed(text: str) -> tuple[str, str]:
+    """The type of an option that says which class a folder holds photos of."""
+    folder, _, label = text.partition("=")
+    if not folder or not label:
+        raise ArgumentTypeError("it takes the name of a folder, = and a class of the version, such as cats=cat")
+    return folder, label
+
+
 def _seed(text: str) -> int:
     if (number := int(text)) < 0:
         raise ArgumentTypeError("it takes a number of 0 or more")

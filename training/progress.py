@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Literal, Protocol
 
 from catdog.errors import ImageError
+from catdog.layout import printable
 from training.dataset import Photo
 
 # Photos are read and go through the backbone; what is trained is; its int8 graph is made, of a frozen backbone first of
@@ -35,7 +36,7 @@ class Terminal:
         self._left = "?"
 
     def skipped(self, photo: Photo, error: ImageError) -> None:
-        _print(f"skipped {photo.path}: {error}")
+        _print(f"skipped {printable(str(photo.path))}: {error}")
 
     def phase(self, name: Phase) -> None:
         """Not printed: what takes long says more of itself."""

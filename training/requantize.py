@@ -11,7 +11,7 @@ from catdog.store import Store, Version
 from catdog.version import INT8_GRAPH
 from training import dataset, gate, quantization
 from training.candidate import Candidate, measured, outputs
-from training.dataset import Dataset
+from training.dataset import Dataset, Report
 from training.gate import Contender
 from training.progress import Observer
 from training.publication import publish
@@ -25,7 +25,7 @@ def quantize(
 
     DatasetError where their classes are others, QuantizationFailed where NNCF can't make the graph.
     """
-    photos, cache = photos_of(version, data), data_dir / "features"
+    photos, cache = photos_of(version, data, observer.skipped), data_dir / "features"
     with durable.scratch(data_dir / "graphs", ".making-") as folder:
         observer.phase("quantizing")
         network = version.network("f32")
@@ -40,10 +40,10 @@ def quantize(
     return promote(asked, store, published, decision, nullcontext)
 
 
-def photos_of(version: Version, data: Path) -> Dataset:
+def photos_of(version: Version, data: Path, report: Report) -> Dataset:
     """Split as they were for the training of the version; DatasetError where their classes are others."""
     lineage, classes = version.manifest.lineage, version.manifest.classes
-    photos = dataset.read(data, lineage.seed, float(str(lineage.config.get("validation_share", 0.1))))
+    photos = dataset.read(data, lineage.seed, float(str(lineage.config.get("validation_share", 0.1))), report)
     if photos.classes != classes:
         raise DatasetError(
             f"{data} has the classes {', '.join(photos.classes)}, and version {version.number} {', '.join(classes)}"

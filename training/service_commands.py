@@ -4,11 +4,14 @@ import os
 import signal
 import sys
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from catdog import folders
 from catdog.database import Database
 from catdog.datasets import Datasets
+from catdog.layout import Layout, printable
 from catdog.store import Store
 from training.dataset import Photo
 
@@ -16,21 +19,29 @@ from training.dataset import Photo
 def import_folder(arguments: Namespace) -> None:
     from training import stored
 
-    added, skipped = stored.import_folder(arguments.folder, _datasets(arguments), arguments.dataset)
-    for file, reason in skipped:
-        print(f"skipped {file}: {reason}", file=sys.stderr)
+    added, skipped, empty = stored.import_folder(arguments.folder, _datasets(arguments), arguments.dataset)
+    for file, reason in skipped.items():
+        print(f"skipped {printable(str(file))}: {reason}", file=sys.stderr)
+    for folder in empty:
+        print(f"{printable(str(folder))} holds no picture", file=sys.stderr)
     new = sum(one.is_new for one in added)
+    classes = Counter(one.picture.label for one in added)
     print(f"{new:,} pictures are new in {arguments.dataset}, which had {len(added) - new:,} of them already")
+    print(", ".join(f"{count:,} of {label}" for label, count in sorted(classes.items())))
 
 
 def doctor(arguments: Namespace) -> None:
-    from training.doctor import examine
+    from training.doctor import LeftOut, examine
 
-    classes, splits = _to_examine(arguments)
+    layout = None if arguments.data is None else folders.read(arguments.data)
+    classes, splits = _to_examine(arguments, layout)
     store = Store(arguments.models)
     champion = store.open(store.champion())
     cache = arguments.data_dir / "features"
     findings = examine(classes, splits, champion.network(), cache)
+    if layout is not None:
+        left_out = tuple(LeftOut(name=printable(str(place)), reason=said) for place, said in layout.skipped.items())
+        findings = findings.model_copy(update={"left_out": left_out})
     print(findings.model_dump_json(indent=2) if arguments.json else findings.table())
 
 
@@ -53,12 +64,12 @@ def worker(arguments: Namespace) -> None:
     os._exit(0)  # at an ordinary exit TensorFlow's threads, still at work, may abort the process
 
 
-def _to_examine(arguments: Namespace) -> tuple[Sequence[str], Mapping[str, Sequence[Photo]]]:
+def _to_examine(arguments: Namespace, layout: Layout | None) -> tuple[Sequence[str], Mapping[str, Sequence[Photo]]]:
     from training import stored
 
-    if arguments.dataset is not None:
+    if layout is None:
         return stored.photos(_datasets(arguments), arguments.dataset)
-    return stored.of_folder(arguments.data)
+    return stored.of_folder(arguments.data, layout)
 
 
 def _database(arguments: Namespace) -> Database:

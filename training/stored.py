@@ -1,19 +1,29 @@
 """Data sets that the service collected, as photos to train on; and folders taken into them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 from shutil import copyfile
+from typing import NamedTuple
 
-from catdog import images
+from catdog import folders, images
 from catdog.datasets import Datasets
 from catdog.errors import DatasetError, UnsupportedImage
-from catdog.labels import checked_dataset_name, checked_label
+from catdog.labels import checked_dataset_name
+from catdog.layout import Layout, printable
 from catdog.picture import Added, New
 from catdog.splits import SPLITS, by_content
 from training.dataset import Photo
 
 Splits = dict[str, tuple[Photo, ...]]
+
+
+class Imported(NamedTuple):
+    """What came of a folder: its pictures, the files that were left out with reasons, and class folders without one."""
+
+    added: list[Added]
+    skipped: dict[Path, str]
+    empty: list[Path]
 
 
 def photos(datasets: Datasets, name: str) -> tuple[tuple[str, ...], Splits]:
@@ -24,57 +34,47 @@ def photos(datasets: Datasets, name: str) -> tuple[tuple[str, ...], Splits]:
     )
 
 
-def of_folder(root: Path) -> tuple[tuple[str, ...], Splits]:
-    """The same of a folder, which `training.dataset` would perhaps not train on; DatasetError where it is none."""
-    hashed = ((file, label, split, sha256(file.read_bytes()).hexdigest()) for file, label, split in _files(root))
+def of_folder(root: Path, layout: Layout) -> tuple[tuple[str, ...], Splits]:
+    """The same of the folder that `layout` was read of, which `training.dataset` would perhaps not train on.
+
+    Class folders without a photo are classes as well.
+    """
+    hashed = (
+        (root / place, said, sha256((root / place).read_bytes()).hexdigest()) for place, said in layout.pictures.items()
+    )
     return _in_splits(
-        (label, split or by_content(digest), file, digest, file.name) for file, label, split, digest in hashed
+        ((said.label, said.split or by_content(digest), file, digest, file.name) for file, said, digest in hashed),
+        (printable(place.name) for place in layout.empty),
     )
 
 
-def _in_splits(rows: Iterable[tuple[str, str, Path, str, str]]) -> tuple[tuple[str, ...], Splits]:
-    """Rows of label, split, path, sha256 and name; a test split without a photo is left out."""
+def _in_splits(
+    rows: Iterable[tuple[str, str, Path, str, str]], empty: Iterable[str] = ()
+) -> tuple[tuple[str, ...], Splits]:
+    """Rows of label, split, path, sha256 and name, and classes that may have none; an empty test split is left out."""
     rows = list(rows)
-    classes = tuple(sorted({label for label, *_ in rows}))
+    classes = tuple(sorted({label for label, *_ in rows} | set(empty)))
     splits: dict[str, list[Photo]] = {split: [] for split in SPLITS}
     for label, split, path, digest, name in rows:
         splits[split].append(Photo(path, classes.index(label), digest, name))
     return classes, {split: tuple(part) for split, part in splits.items() if part or split != "test"}
 
 
-def import_folder(root: Path, datasets: Datasets, name: str) -> tuple[list[Added], list[tuple[Path, str]]]:
-    """Copy `root`/<class>/* or `root`/{train,validation,test}/<class>/* into a data set, all or nothing.
-
-    Returns what was added, and the files that were left out with the reasons. Raises DatasetError.
-    """
+def import_folder(root: Path, datasets: Datasets, name: str) -> Imported:
+    """Copy the photos of a folder into a data set, all or nothing; DatasetError where they can't be told apart."""
     checked_dataset_name(name)
-    skipped: list[tuple[Path, str]] = []
+    layout = folders.read(root)
+    skipped = {root / place: reason for place, reason in layout.skipped.items()}
     with datasets.incoming() as folder:
         new: list[New] = []
-        for file, label, split in _files(root):
+        for place, said in layout.pictures.items():
+            file = root / place
             try:
                 images.identify(file.read_bytes())
             except UnsupportedImage as error:
-                skipped.append((file, str(error)))
+                skipped[file] = str(error)
             else:
-                new.append(New(Path(copyfile(file, folder / str(len(new)))), file.name, label, split))
+                new.append(New(Path(copyfile(file, folder / str(len(new)))), file.name, said.label, said.split))
         if not new:
-            raise DatasetError(f"{root} holds no photo in folders of classes; put them into {root}/<class>/")
-        return datasets.add(name, new, "import"), skipped
-
-
-def _files(root: Path) -> Iterator[tuple[Path, str, str | None]]:
-    """Every file in a class's folder, with the class and the split, where the folders say which."""
-    if not root.is_dir():
-        raise DatasetError(f"{root} is not a folder; pass one that holds <class>/photo.jpg")
-    given = [split for split in SPLITS if (root / split).is_dir()]
-    places: list[str | None] = [*given] or [None]
-    for split in places:
-        for folder in _visible(root / split if split else root):
-            if folder.is_dir():
-                label = checked_label(folder.name)
-                yield from ((file, label, split) for file in _visible(folder) if file.is_file())
-
-
-def _visible(folder: Path) -> Sequence[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+            raise DatasetError(f"{root} holds no picture that is taken: {next(iter(skipped.values()))}")
+        return Imported(datasets.add(name, new, "import"), skipped, [root / place for place in layout.empty])

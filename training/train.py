@@ -91,7 +91,7 @@ def train(request: Request, store: Store, data_dir: Path, observer: Observer, wi
 def _job(request: Request, store: Store, data_dir: Path, observer: Observer) -> Job:
     config, photos = request.config, request.data
     if isinstance(photos, Path):
-        photos = dataset.read(photos, config.seed, config.validation_share)
+        photos = dataset.read(photos, config.seed, config.validation_share, observer.skipped)
     backbone = backbones.load(config, store, data_dir / "downloads")
     if not request.quantize:
         backbone = replace(backbone, int8=None)

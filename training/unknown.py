@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from catdog import folders
 from catdog.errors import DatasetError
 from catdog.manifest import Neither, Unknown
 from catdog.unknown import familiarity, lengths
@@ -47,8 +48,8 @@ def compare(unknown: Unknown, known: Features, neither: Features, data: str) -> 
 
 
 def photos_of_neither(folder: Path) -> Sequence[Photo]:
-    """Every file below a folder, as photos of no class; DatasetError where there is none."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    """Every picture below a folder, as photos of no class; DatasetError where there is none."""
+    files = sorted(folder / place for place in folders.listed(folder).pictures) if folder.is_dir() else []
     if not files:
         raise DatasetError(f"{folder} holds no photo; pass a folder of photos of none of the classes")
     return [Photo(path, -1, sha256(path.read_bytes()).hexdigest(), path.name) for path in files]

@@ -13,6 +13,7 @@ const KINDS = {
   duplicate: "More than once",
   "near-duplicate": "Nearly the same",
   "likely-mislabel": "Likely of another class",
+  "single-class": "Only one class",
   "too-few": "Too few",
   imbalance: "Uneven",
 };

@@ -1,3 +1,6 @@
+import gzip
+import os
+import tarfile
 import tempfile
 from io import BytesIO
 from pathlib import Path
@@ -25,6 +28,13 @@ def picture(seed: int) -> bytes:
 
 PICTURES = [picture(seed) for seed in range(6)]
 GOOD = packed(*[(f"{('cat', 'dog')[place % 2]}/{place}.jpg", content) for place, content in enumerate(PICTURES)])
+
+
+def a_tar() -> bytes:
+    file = BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("cat.jpg"))
+    return file.getvalue()
 
 
 def unpacked(archive: bytes, root: Path) -> Unpacked:
@@ -66,7 +76,7 @@ def test_a_class_folder_is_the_label_of_all_below_it(tmp_path: Path) -> None:
 
 
 def test_splits_stay_as_somebody_chose_them(tmp_path: Path) -> None:
-    archive = of("train/cat/1.jpg", "validation/cat/2.jpg", "Test/dog/more/3.jpg")
+    archive = of("train/cat/1.jpg", "Valid/cat/2.jpg", "test_set/dog/3.jpg")
     assert members(archive, tmp_path) == [
         Member("1.jpg", "cat", "train"),
         Member("2.jpg", "cat", "validation"),
@@ -93,6 +103,13 @@ def test_a_label_is_composed_whatever_the_archive_has(tmp_path: Path) -> None:
         ("cat/1.tiff", b"II*\0", "TIFF is not a format that is taken"),
         ("cat/empty.jpg", b"", "empty"),
         ("train/readme.txt", b"my cats", "not an image"),
+        ("cat/@eaDir/0.jpg/SYNOPHOTO_THUMB_M.jpg", PICTURES[2], "made by the system"),
+        ("cat/Icon\r", b"", "made by the system"),
+        ("licence.docx", packed(("[Content_Types].xml", b"<Types/>")), "not an image"),
+        ("cat/features.npz", packed(("features.npy", b"\x93NUMPY")), "not an image"),
+        ("labels.csv.gz", gzip.compress(b"1.jpg,cat"), "another archive"),
+        ("more.zip", packed(("cat/1.jpg", PICTURES[2])), "another archive"),
+        ("cat/more.tar", a_tar(), "another archive"),
     ],
 )
 def test_what_is_no_picture_of_a_class_is_left_out_with_a_reason(
@@ -102,7 +119,7 @@ def test_what_is_no_picture_of_a_class_is_left_out_with_a_reason(
     assert [member.label for member, _ in found.pictures] == ["cat", "dog"]
     assert len(list((tmp_path / "folder").iterdir())) == 2
     ((left_out, why),) = found.skipped
-    assert left_out == name
+    assert left_out == name.replace("\r", "\\r")
     assert reason in why
 
 
@@ -123,15 +140,43 @@ def test_an_archive_without_a_picture_of_a_class_is_refused(archive: bytes, tmp_
 @pytest.mark.parametrize(
     ("names", "folder"),
     [
-        (["photos/cat/1.jpg", "photos/dog/2.jpg"], "photos"),
         (["cat/holiday/1.jpg"], "cat"),
-        (["photos/train/cat/1.jpg", "photos/test/cat/1.jpg"], "photos"),
-        (["train/photos/cat/1.jpg", "test/photos/dog/1.jpg"], "photos"),
+        (["train/photos/cat/1.jpg", "test/photos/dog/1.jpg"], "test/photos"),
+        (["images/cat/1.jpg", "images/dog/2.jpg", "docs/readme.jpg"], "images"),
     ],
 )
 def test_a_folder_that_may_be_a_class_or_hold_them_is_refused(names: list[str], folder: str, tmp_path: Path) -> None:
     archive = packed(*[(name, PICTURES[0]) for name in names], ("photos/labels.csv", b"1,cat"), ("notes.txt", b"mine"))
-    refused(archive, tmp_path, "pack the class folders themselves", folder)
+    refused(archive, tmp_path, "may be a class or hold the classes.*seen: .*wanted: <class>/photo.jpg", folder)
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (["photos/cat/1.jpg", "photos/dog/2.jpg"], {("cat", None), ("dog", None)}),
+        (["a/b/train/cat/1.jpg", "a/b/test/cat/1.jpg"], {("cat", "train"), ("cat", "test")}),
+    ],
+)
+def test_a_folder_that_holds_all_others_is_passed_over(
+    names: list[str], labels: set[tuple[str, str | None]], tmp_path: Path
+) -> None:
+    archive = packed(*[(name, PICTURES[0]) for name in names], ("photos/labels.csv", b"1,cat"), ("notes.txt", b"mine"))
+    assert {(member.label, member.split) for member in members(archive, tmp_path)} == labels
+
+
+def test_class_folders_without_a_picture_are_listed(tmp_path: Path) -> None:
+    archive = packed(("cat/1.jpg", PICTURES[0]), ("dog/1.jpg", PICTURES[1]), ("bird/", b""), ("fish/1.txt", b"blub"))
+    assert unpacked(archive, tmp_path).empty == ["bird", "fish"]
+
+
+def test_a_class_in_an_unknown_encoding_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    archive = of("K__tzchen/1.jpg", "dog/2.jpg").replace(b"K__tzchen", "Ka\u00e4tzchen".encode("cp1252"))
+    refused(archive, tmp_path, "unknown encoding; name it in UTF-8", os.fsdecode(b"Ka\xe4tzchen"))
+
+
+def test_a_picture_whose_name_is_in_an_unknown_encoding_is_taken_under_one_that_can_be_shown(tmp_path: Path) -> None:
+    archive = of("cat/_.jpg", "dog/2.jpg").replace(b"_.jpg", b"\xe4.jpg")
+    assert [member.name for member in members(archive, tmp_path)] == ["\\xe4.jpg", "2.jpg"]
 
 
 def test_pictures_in_splits_beside_pictures_in_none_are_refused(tmp_path: Path) -> None:
@@ -143,7 +188,7 @@ def test_a_picture_of_a_split_in_no_class_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_whose_name_is_no_label_is_refused(tmp_path: Path) -> None:
-    refused(of("cat/1.jpg", "-dog/2.jpg"), tmp_path, "can't be the name of a class", "-dog")
+    refused(of("cat/1.jpg", "dog!/2.jpg"), tmp_path, "can't be the name of a class", "dog!")
 
 
 def test_classes_that_differ_in_case_alone_are_refused(tmp_path: Path) -> None:

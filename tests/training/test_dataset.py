@@ -1,3 +1,4 @@
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -126,20 +127,59 @@ def test_a_class_that_only_validation_knows_is_an_error(tmp_path: Path) -> None:
         dataset.read(tmp_path)
 
 
-def test_a_folder_within_a_class_is_an_error_and_no_class_of_classes(tmp_path: Path) -> None:
-    draw_set(tmp_path / "training_set", 2)
-    draw_set(tmp_path / "test_set", 2)
+def test_folders_within_folders_are_refused_and_never_classes_of_classes(tmp_path: Path) -> None:
+    draw_set(tmp_path / "monday", 2)
+    draw_set(tmp_path / "tuesday", 2)
 
-    with pytest.raises(DatasetError, match="splits are named train, validation, test"):
+    with pytest.raises(DatasetError, match=r"may be a class.*seen: monday/cat/ \(2\)"):
         dataset.read(tmp_path)
 
 
-def test_a_split_under_another_name_is_an_error(tmp_path: Path) -> None:
+def test_splits_may_have_other_names(tmp_path: Path) -> None:
+    draw_set(tmp_path / "photos" / "training_set" / "training_set", 3)
+    draw_set(tmp_path / "photos" / "Val", 2, first=5000)
+    draw_set(tmp_path / "photos" / "testing", 1, first=6000)
+
+    assert dataset.read(tmp_path).counts() == {
+        "train": {"cat": 3, "dog": 3},
+        "validation": {"cat": 2, "dog": 2},
+        "test": {"cat": 1, "dog": 1},
+    }
+
+
+def test_a_folder_beside_splits_that_is_none_is_an_error(tmp_path: Path) -> None:
     draw_set(tmp_path / "train", 2)
-    draw_set(tmp_path / "val", 2)
+    draw_set(tmp_path / "holdout", 2)
 
-    with pytest.raises(DatasetError, match="val is no split"):
+    with pytest.raises(DatasetError, match=r"all must be in train, validation or test: 'holdout/cat/0\.png'"):
         dataset.read(tmp_path)
+
+
+def test_what_is_no_photo_is_reported_and_left_out(tmp_path: Path) -> None:
+    draw_set(tmp_path, 40)
+    (tmp_path / "cat" / "gone.jpg").symlink_to("nowhere.jpg")
+    (tmp_path / "dog" / "notes.txt").write_text("my dogs")
+    reported: dict[str, str] = {}
+
+    found = dataset.read(tmp_path, report=lambda photo, error: reported.update({photo.name: str(error)}))
+
+    assert sum(len(photos) for photos in found.splits.values()) == 80
+    assert reported["gone.jpg"] == "it is a link that leads nowhere"
+    assert "not an image" in reported["notes.txt"]
+
+
+def test_a_class_is_called_what_its_folder_is_in_composed_characters(tmp_path: Path) -> None:
+    draw_set(tmp_path, 40)
+    (tmp_path / "cat").rename(tmp_path / unicodedata.normalize("NFD", "châts"))
+
+    assert dataset.read(tmp_path).classes == ("châts", "dog")
+
+
+def test_evaluation_finds_the_class_whatever_the_case_of_the_folder(tmp_path: Path) -> None:
+    draw_set(tmp_path, 2)
+    (tmp_path / "cat").rename(tmp_path / "Cat")
+
+    assert [photo.label for photo in dataset.read_split(tmp_path, ("cat", "dog"))] == [0, 0, 1, 1]
 
 
 def test_too_few_photos_to_validate_with_is_an_error(tmp_path: Path) -> None:

@@ -259,13 +259,13 @@ def test_the_text_cuts_long_lists_and_the_json_does_not(photos: Path, examine: C
 
 
 def test_a_file_with_a_wild_name_can_be_shown(photos: Path, examine: Callable[[], Findings]) -> None:
-    (photos / "train" / "cat" / "\x1b[31m\udcff.jpg").write_text("no photo")
+    (photos / "train" / "cat" / "\x1b[31m.jpg").write_text("no photo")
 
     findings = examine()
 
     findings.table().encode()
     assert "\x1b" not in findings.table()
-    assert "�" in finding(findings, "unreadable").photos[0].name
+    assert finding(findings, "unreadable").photos[0].name == "\x1b[31m.jpg"
 
 
 @pytest.mark.data

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from catdog import folders
 from catdog.database import Database
 from catdog.datasets import Datasets
 from catdog.errors import DatasetError
@@ -17,10 +18,10 @@ def datasets(database: Database, tmp_path: Path) -> Datasets:
 
 
 def test_a_folder_of_classes_is_taken_in_and_split_by_content(datasets: Datasets, tmp_path: Path) -> None:
-    added, skipped = stored.import_folder(draw_set(tmp_path / "photos", 30), datasets, "pets")
+    added, skipped, empty = stored.import_folder(draw_set(tmp_path / "photos", 30), datasets, "pets")
 
     classes, splits = stored.photos(datasets, "pets")
-    assert (len(added), skipped, classes) == (60, [], ("cat", "dog"))
+    assert (len(added), skipped, empty, classes) == (60, {}, [], ("cat", "dog"))
     assert {split: {by_content(photo.sha256) for photo in photos} for split, photos in splits.items()} == {
         split: {split} for split in ("train", "validation", "test")
     }
@@ -40,7 +41,7 @@ def test_what_is_taken_in_twice_is_there_once(datasets: Datasets, tmp_path: Path
     stored.import_folder(photos, datasets, "pets")
     draw(photos / "cat" / "new.png", "cat", seed=77_777)
 
-    added, _ = stored.import_folder(photos, datasets, "pets")
+    added = stored.import_folder(photos, datasets, "pets").added
 
     assert sum(one.is_new for one in added) == 1
     assert len(datasets.pictures("pets")) == 11
@@ -51,20 +52,31 @@ def test_what_is_no_photo_is_left_out_and_told(datasets: Datasets, tmp_path: Pat
     (photos / "cat" / "notes.txt").write_text("text")
     (photos / "cat" / ".hidden").write_text("text")
     (photos / "readme.txt").write_text("text")
+    (photos / "cat" / "empty.jpg").touch()
+    (photos / "cat" / "link.jpg").symlink_to("nowhere.jpg")
+    (photos / "cat" / "text.jpg").write_text("text")
+    (photos / "bird").mkdir()
 
-    added, skipped = stored.import_folder(photos, datasets, "pets")
+    added, skipped, empty = stored.import_folder(photos, datasets, "pets")
 
     assert len(added) == 4
-    assert [(file.name, "not an image" in reason) for file, reason in skipped] == [("notes.txt", True)]
+    assert {file.name: reason.partition(";")[0] for file, reason in skipped.items()} == {
+        "notes.txt": "the bytes are not an image",
+        "readme.txt": "the bytes are not an image",
+        "text.jpg": "the bytes are not an image",
+        "empty.jpg": "it is empty",
+        "link.jpg": "it is a link that leads nowhere",
+    }
+    assert empty == [photos / "bird"]
 
 
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
         (lambda root: None, "is not a folder"),
-        (lambda root: root.mkdir(), "holds no photo in folders of classes"),
-        (lambda root: draw(root / "cat.png", "cat", 1), "holds no photo in folders of classes"),
-        (lambda root: draw(root / ("x" * 65) / "1.png", "cat", 1), "64"),
+        (lambda root: root.mkdir(), "no picture in a class folder"),
+        (lambda root: draw(root / "cat.png", "cat", 1), "no picture in a class folder"),
+        (lambda root: draw(root / ("x" * 101) / "1.png", "cat", 1), "1 to 100 letters"),
     ],
 )
 def test_a_folder_that_cannot_be_taken_in_is_refused_whole(
@@ -84,7 +96,7 @@ def test_a_folder_is_seen_as_it_would_be_stored(datasets: Datasets, tmp_path: Pa
     def contents(splits: stored.Splits) -> dict[str, set[tuple[str, int]]]:
         return {split: {(photo.sha256, photo.label) for photo in part} for split, part in splits.items()}
 
-    classes, splits = stored.of_folder(photos)
+    classes, splits = stored.of_folder(photos, folders.read(photos))
     assert (classes, contents(splits)) == (("cat", "dog"), contents(stored.photos(datasets, "pets")[1]))
 
 
@@ -92,4 +104,4 @@ def test_a_set_of_one_class_can_be_looked_at(tmp_path: Path) -> None:
     photos = draw_set(tmp_path / "photos", 3)
     shutil.rmtree(photos / "dog")
 
-    assert stored.of_folder(photos)[0] == ("cat",)
+    assert stored.of_folder(photos, folders.read(photos))[0] == ("cat",)
