@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 from argparse import Namespace
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -25,9 +24,7 @@ def import_folder(arguments: Namespace) -> None:
     for folder in empty:
         print(f"{printable(str(folder))} holds no picture", file=sys.stderr)
     new = sum(one.is_new for one in added)
-    classes = Counter(one.picture.label for one in added)
     print(f"{new:,} pictures are new in {arguments.dataset}, which had {len(added) - new:,} of them already")
-    print(", ".join(f"{count:,} of {label}" for label, count in sorted(classes.items())))
 
 
 def doctor(arguments: Namespace) -> None:
