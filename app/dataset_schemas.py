@@ -1,5 +1,6 @@
 """What the service takes and answers about pictures: its public contract."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Self
 
@@ -7,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.kept_uploads import Kept
 from app.schemas import Answer, Prediction, Problem
+from catdog.archive import Unpacked
 from catdog.errors import DatasetError
+from catdog.labels import LIMIT_CHARACTERS
 from catdog.manifest import Measure
 from catdog.picture import Added, Picture
 
@@ -43,11 +46,15 @@ class AddedPicture(Answer):
         return cls(picture=StoredPicture.of(added.picture), is_new=added.is_new)
 
 
+RENAMED = "Classes that were sent in another spelling than the data set has, and that spelling: `Cat` and `cat`."
+
+
 class AddedPictures(Answer):
     """One item a file, in the order of the request."""
 
     dataset: str
     results: list[AddedPicture]
+    renamed: dict[str, str] = Field(description=RENAMED)
 
 
 class SkippedMember(Answer):
@@ -63,7 +70,23 @@ class AddedArchive(Answer):
     dataset: str
     added: int = Field(description="Pictures that are new in the data set.")
     known: int = Field(description="Pictures that it had already.")
-    skipped: list[SkippedMember] = Field(description="Files that aren't pictures.")
+    counts: dict[str, dict[str, int]] = Field(description="Pictures of the archive by split, then by class.")
+    renamed: dict[str, str] = Field(description=RENAMED)
+    empty: list[str] = Field(description="Class folders without a picture.")
+    skipped: list[SkippedMember] = Field(description="Files that aren't pictures of a class, and why.")
+
+    @classmethod
+    def of(cls, dataset: str, added: list[Added], unpacked: Unpacked) -> Self:
+        new = sum(one.is_new for one in added)
+        return cls(
+            dataset=dataset,
+            added=new,
+            known=len(added) - new,
+            counts=_counts([one.picture for one in added]),
+            renamed=renamed((member.label for member, _ in unpacked.pictures), added),
+            empty=unpacked.empty,
+            skipped=[SkippedMember(name=name, reason=reason) for name, reason in unpacked.skipped],
+        )
 
 
 class Dataset(Answer):
@@ -75,11 +98,7 @@ class Dataset(Answer):
 
     @classmethod
     def of(cls, name: str, pictures: list[Picture]) -> Self:
-        counts: dict[str, dict[str, int]] = {}
-        for picture in pictures:
-            split = counts.setdefault(picture.split, {})
-            split[picture.label] = split.get(picture.label, 0) + 1
-        return cls(name=name, pictures=len(pictures), counts=counts)
+        return cls(name=name, pictures=len(pictures), counts=_counts(pictures))
 
     def check_trainable(self) -> None:
         """Raise DatasetError where no job could do anything with it."""
@@ -97,6 +116,20 @@ class Datasets(Answer):
     datasets: list[Dataset]
 
 
+def renamed(asked: Iterable[str], added: Iterable[Added]) -> dict[str, str]:
+    """The stored label of each asked for, where they differ."""
+    labels = zip(asked, (one.picture.label for one in added), strict=True)
+    return {label: stored for label, stored in labels if label != stored}
+
+
+def _counts(pictures: Iterable[Picture]) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    for picture in pictures:
+        split = counts.setdefault(picture.split, {})
+        split[picture.label] = split.get(picture.label, 0) + 1
+    return counts
+
+
 class Feedback(BaseModel):
     """What a predicted photo really shows."""
 
@@ -106,7 +139,7 @@ class Feedback(BaseModel):
     )
 
     prediction_id: str = Field(max_length=64, description="Of the answer that was given.")
-    label: str = Field(min_length=1, max_length=64, description="One of the model's classes.")
+    label: str = Field(min_length=1, max_length=4 * LIMIT_CHARACTERS, description="One of the model's classes.")
     dataset: str = Field(default=FEEDBACK, max_length=64, description="The data set that the photo goes to.")
 
 

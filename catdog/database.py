@@ -29,6 +29,7 @@ from sqlalchemy import (
     create_engine,
     event,
     insert,
+    inspect,
     select,
     text,
 )
@@ -36,6 +37,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from catdog.errors import DatabaseUnavailable
+from catdog.labels import LIMIT_CHARACTERS
 
 FILE: Final = "catdog.sqlite"  # in the data folder
 SCHEMA_VERSION: Final = 1
@@ -54,7 +56,7 @@ pictures = Table(
     Column("id", Integer, primary_key=True),
     Column("dataset", String(64), nullable=False),
     Column("sha256", String(64), nullable=False, index=True),
-    Column("label", String(64), nullable=False),
+    Column("label", String(LIMIT_CHARACTERS), nullable=False),
     Column("split", String(10), nullable=False),  # "" where the content decides
     Column("source", String(10), nullable=False),
     Column("name", Text, nullable=False),
@@ -144,6 +146,7 @@ class Database:
                 Path(file).parent.mkdir(parents=True, exist_ok=True)
             with self._write() as connection:
                 _metadata.create_all(connection)
+                _widen_labels(connection)
                 found = connection.scalar(select(schema.c.version))
                 if found is None:
                     connection.execute(insert(schema).values(version=SCHEMA_VERSION))
@@ -153,6 +156,14 @@ class Database:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def _widen_labels(connection: Connection) -> None:
+    """Let a table of an earlier catdog take labels as long as they may be now; SQLite takes any length."""
+    if connection.dialect.name == "postgresql":
+        columns = {column["name"]: column["type"] for column in inspect(connection).get_columns(pictures.name)}
+        if str(columns["label"]) != f"VARCHAR({LIMIT_CHARACTERS})":
+            connection.execute(text(f"ALTER TABLE pictures ALTER COLUMN label TYPE VARCHAR({LIMIT_CHARACTERS})"))
 
 
 def _engine(url: str) -> Engine:

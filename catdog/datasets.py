@@ -15,13 +15,14 @@ from pathlib import Path
 from time import time
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, insert, select
 
 from catdog import durable
 from catdog.checksum import sha256_of
 from catdog.database import Database, pictures
 from catdog.errors import DatabaseUnavailable, DatasetNotFound, PictureNotFound
 from catdog.failpoints import failpoint
+from catdog.labels import folded
 from catdog.picture import Added, New, Picture, Source
 from catdog.picture_files import PictureFiles
 from catdog.splits import by_content
@@ -50,8 +51,9 @@ class Datasets:
     def add(self, dataset: str, new: Iterable[New], source: Source, correcting: bool = False) -> list[Added]:
         """Take the files, which lie in `incoming`, into a data set: all of them or none, on the disk on return.
 
-        A picture that is there already under the same label and split stays as it is. With `correcting`, labels that
-        the same content had there before are gone.
+        A picture that is there already under the same label and split stays as it is. A label that differs from one of
+        the data set in upper and lower case alone is stored as that one. With `correcting`, labels that the same
+        content had there before are gone.
         """
         fingerprinted = [(one, sha256_of(one.file)) for one in new]
         files = {digest: one.file for one, digest in fingerprinted}
@@ -148,11 +150,12 @@ def _insert(
     connection: Connection, dataset: str, fingerprinted: Sequence[tuple[New, str]], source: Source
 ) -> list[Added]:
     known = _known(connection, dataset, [digest for _, digest in fingerprinted])
+    labels = _labels(connection, dataset, dict.fromkeys(one.label for one, _ in fingerprinted))
     now = time()
     added, rows = [], []
     for one, digest in fingerprinted:
-        row = (digest, one.label, one.split or "")
-        picture = Picture(digest, one.name, one.label, one.split or by_content(digest), source, now)
+        row = (digest, labels[one.label], one.split or "")
+        picture = Picture(digest, one.name, labels[one.label], one.split or by_content(digest), source, now)
         added.append(Added(picture, row not in known))
         if row not in known:
             rows.append({**asdict(picture), "dataset": dataset, "split": one.split or ""})
@@ -160,6 +163,16 @@ def _insert(
     for some in _in_parts(rows):
         connection.execute(insert(pictures), some)
     return added
+
+
+def _labels(connection: Connection, dataset: str, asked: Iterable[str]) -> dict[str, str]:
+    """The label that each one asked for is stored as: the first that was there of those that differ in case alone."""
+    query = select(pictures.c.label).where(pictures.c.dataset == dataset).group_by(pictures.c.label)
+    exactly = list(connection.scalars(query.order_by(func.min(pictures.c.id))))
+    alike: dict[str, str] = {}
+    for label in exactly:
+        alike.setdefault(folded(label), label)
+    return {label: label if label in exactly else alike.setdefault(folded(label), label) for label in asked}
 
 
 def _known(connection: Connection, dataset: str, digests: Sequence[str]) -> set[tuple[str, str, str]]:

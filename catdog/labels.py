@@ -1,10 +1,11 @@
 """What classes and data sets may be called: one rule for every way in."""
 
 import re
+from collections.abc import Iterable
 from typing import Final
 from unicodedata import bidirectional, category, combining, normalize
 
-from catdog.errors import DatasetError
+from catdog.errors import DatasetError, shown
 
 LIMIT_CHARACTERS: Final = 100  # of a class
 LIMIT_DATASET_CHARACTERS: Final = 64
@@ -23,14 +24,14 @@ def checked_label(text: str) -> str:
     label = normalize("NFC", text.strip())
     if normalize("NFKC", label).casefold() in RESERVED:
         raise DatasetError(
-            f"{text!r} can't be the name of a class: it stands for a photo that is like none of the classes, so answers"
-            " couldn't be told apart; choose another name"
+            f"{shown(text)!r} can't be the name of a class: it stands for a photo that is like none of the classes, so"
+            " answers couldn't be told apart; choose another name"
         )
     fault = _fault(label)
     if fault:
         raise DatasetError(
-            f"{text!r} can't be the name of a class: 1 to {LIMIT_CHARACTERS} letters of any script, digits, spaces and"
-            f" {PUNCTUATION.strip()} are allowed, with no dot first or last; {fault}"
+            f"{shown(text)!r} can't be the name of a class: 1 to {LIMIT_CHARACTERS} letters of any script, digits,"
+            f" spaces and {PUNCTUATION.strip()} are allowed, with no dot first or last; {fault}"
         )
     return label
 
@@ -40,12 +41,18 @@ def folded(label: str) -> str:
     return normalize("NFC", normalize("NFC", label).casefold())
 
 
+def same_class(label: str, names: Iterable[str]) -> str | None:
+    """The one of `names` that is spelt so, or so but for upper and lower case; None where none is."""
+    alike = [name for name in names if folded(name) == folded(label)]
+    return label if label in alike else next(iter(alike), None)
+
+
 def checked_dataset_name(text: str) -> str:
     """The name of a data set; DatasetError where it isn't one."""
     if not _DATASET.fullmatch(text):
         raise DatasetError(
-            f"{text!r} can't be the name of a data set: 1 to {LIMIT_DATASET_CHARACTERS} of a-z, 0-9, _ and - are taken,"
-            " a letter or digit first"
+            f"{shown(text)!r} can't be the name of a data set: 1 to {LIMIT_DATASET_CHARACTERS} of a-z, 0-9, _ and - are"
+            " taken, a letter or digit first"
         )
     return text
 
@@ -58,7 +65,7 @@ def _fault(label: str) -> str:
         return f"it has {len(label):,} characters"
     if "." in (label[0], label[-1]):
         return "it has a dot first or last"
-    wrong = sorted({character for place, character in enumerate(label) if not _is_allowed(label, place)})
+    wrong = dict.fromkeys(character for place, character in enumerate(label) if not _is_allowed(label, place))
     return f"it has {', '.join(f'{character!r} (U+{ord(character):04X})' for character in wrong)}" if wrong else ""
 
 

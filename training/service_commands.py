@@ -18,11 +18,13 @@ from training.dataset import Photo
 def import_folder(arguments: Namespace) -> None:
     from training import stored
 
-    added, skipped, empty = stored.import_folder(arguments.folder, _datasets(arguments), arguments.dataset)
+    added, skipped, empty, renamed = stored.import_folder(arguments.folder, _datasets(arguments), arguments.dataset)
     for file, reason in skipped.items():
         print(f"skipped {printable(str(file))}: {reason}", file=sys.stderr)
     for folder in empty:
         print(f"{printable(str(folder))} holds no picture", file=sys.stderr)
+    for sent, label in renamed.items():
+        print(f"{sent} is taken as {label}, which {arguments.dataset} has already", file=sys.stderr)
     new = sum(one.is_new for one in added)
     print(f"{new:,} pictures are new in {arguments.dataset}, which had {len(added) - new:,} of them already")
 

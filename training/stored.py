@@ -19,11 +19,15 @@ Splits = dict[str, tuple[Photo, ...]]
 
 
 class Imported(NamedTuple):
-    """What came of a folder: its pictures, the files that were left out with reasons, and class folders without one."""
+    """What came of a folder: its pictures, the files that were left out with reasons, and class folders without one.
+
+    `renamed` are classes that the data set has in another spelling, and that spelling.
+    """
 
     added: list[Added]
     skipped: dict[Path, str]
     empty: list[Path]
+    renamed: dict[str, str]
 
 
 def photos(datasets: Datasets, name: str) -> tuple[tuple[str, ...], Splits]:
@@ -77,4 +81,7 @@ def import_folder(root: Path, datasets: Datasets, name: str) -> Imported:
                 new.append(New(Path(copyfile(file, folder / str(len(new)))), file.name, said.label, said.split))
         if not new:
             raise DatasetError(f"{root} holds no picture that is taken: {next(iter(skipped.values()))}")
-        return Imported(datasets.add(name, new, "import"), skipped, [root / place for place in layout.empty])
+        added = datasets.add(name, new, "import")
+    labels = {one.label: stored.picture.label for one, stored in zip(new, added, strict=True)}
+    renamed = {label: stored for label, stored in labels.items() if label != stored}
+    return Imported(added, skipped, [root / place for place in layout.empty], renamed)

@@ -100,12 +100,25 @@ async function takeArchives(files) {
       const added = await post(path("archive"), form([file]));
       const known = added.known ? `, ${count(added.known)} known before` : "";
       const skipped = leftOut(added.skipped.map((member) => [member.name, member.reason]));
-      report(el("p", {}, `${plural(added.added, "new picture")} from ${file.name}${known}.`), skipped);
+      report(el("p", {}, `${plural(added.added, "new picture")} from ${file.name}${known}.`), ...contents(added), skipped);
     } catch (error) {
       report(el("p", {}, `${file.name}:`), fault(error));
     }
   }
   await counted();
+}
+
+// What the archive held, by class; folders that were taken for another class, or held nothing.
+function contents({ counts, renamed, empty }) {
+  const sums = {};
+  for (const split of Object.values(counts))
+    for (const [label, number] of Object.entries(split)) sums[label] = (sums[label] ?? 0) + number;
+  const classes = Object.entries(sums).sort().map(([label, number]) => `${count(number)} of ${label}`);
+  const notes = [
+    ...Object.entries(renamed).map(([sent, label]) => `“${sent}” was added to “${label}”.`),
+    ...empty.map((folder) => `The folder “${folder}” holds no picture.`),
+  ];
+  return [el("p", {}, `It holds ${classes.join(", ")}.`), ...notes.map((note) => el("p", {}, note))];
 }
 
 function report(...found) {

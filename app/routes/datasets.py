@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 
 from app import uploads
 from app.access import admin, reader
-from app.dataset_schemas import AddedArchive, AddedPicture, AddedPictures, Dataset, Datasets, SkippedMember
+from app.dataset_schemas import AddedArchive, AddedPicture, AddedPictures, Dataset, Datasets, renamed
 from app.errors import (
     NoFile,
     NoLabel,
@@ -21,6 +21,7 @@ from app.pictures import picture
 from app.problems import describe, documented
 from app.routes import BYTES, TheCollecting, TheSettings, form
 from catdog.errors import ArchiveError, DatabaseUnavailable, DatasetError, DatasetNotFound, PictureNotFound
+from catdog.labels import checked_label
 from catdog.picture import Added
 
 UPLOAD_ERRORS = (
@@ -66,7 +67,12 @@ async def add_images(name: str, request: Request, collecting: TheCollecting, set
     """Pictures of one class: a form with `label`, and `file` once or more. A broken one doesn't touch the others."""
     label, files = await uploads.read_labelled(request, settings)
     results = await collecting.add_pictures(name, label, files)
-    return AddedPictures(dataset=name, results=[_item(result, request) for result in results])
+    added = [result for result in results if isinstance(result, Added)]
+    return AddedPictures(
+        dataset=name,
+        results=[_item(result, request) for result in results],
+        renamed=renamed([checked_label(label)] * len(added), added),
+    )
 
 
 @router.post(
@@ -79,13 +85,14 @@ async def add_images(name: str, request: Request, collecting: TheCollecting, set
     },
 )
 async def add_archive(name: str, request: Request, collecting: TheCollecting, settings: TheSettings) -> AddedArchive:
-    """A ZIP of `<class>/...` or `train|validation|test/<class>/...`: a form with `file`. A bad one is refused whole."""
+    """A ZIP of `<class>/...` or `train|validation|test/<class>/...`: a form with `file`. A bad one is refused whole.
+
+    The answer lists the classes and how many pictures of each were taken, what was skipped, and empty class folders.
+    """
     async with collecting.incoming() as folder:
         zipped = await uploads.read_archive(request, settings, folder)
         added, unpacked = await collecting.add_archive(name, zipped, folder)
-    new = sum(one.is_new for one in added)
-    skipped = [SkippedMember(name=member, reason=reason) for member, reason in unpacked.skipped]
-    return AddedArchive(dataset=name, added=new, known=len(added) - new, skipped=skipped)
+    return AddedArchive.of(name, added, unpacked)
 
 
 @router.get("/{name}/images/{sha256}", dependencies=[Depends(admin)], responses=documented(*ANY, PictureNotFound))

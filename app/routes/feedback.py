@@ -15,6 +15,7 @@ from app.problems import documented
 from app.reviewing import least_sure
 from app.routes import TheChampion, TheCollecting, ThePredictor, json_body
 from catdog.errors import DatabaseUnavailable, DatasetError, PredictionNotFound, UnknownLabel
+from catdog.labels import same_class
 
 ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError)
 
@@ -32,9 +33,10 @@ router = APIRouter(tags=["feedback"], dependencies=[Depends(admin)])
 async def feedback(request: Request, collecting: TheCollecting, champion: TheChampion) -> StoredPicture:
     """Turn a predicted photo into a training picture; said once more, the last word counts."""
     said = await uploads.read_json(request, Feedback)
-    if said.label not in champion.manifest.classes:
+    label = same_class(said.label.strip(), champion.manifest.classes)
+    if label is None:
         raise UnknownLabel(said.label, champion.manifest.classes)
-    return StoredPicture.of(await collecting.add_feedback(said.dataset, said.prediction_id, said.label))
+    return StoredPicture.of(await collecting.add_feedback(said.dataset, said.prediction_id, label))
 
 
 @router.get("/review", responses=documented(*ANY))

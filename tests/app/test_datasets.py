@@ -80,9 +80,51 @@ def test_an_archive_of_class_folders_is_taken(keeper: Service) -> None:
     assert answer.status_code == 201
     assert (answer.json()["added"], answer.json()["known"]) == (60, 0)
     assert [skipped["name"] for skipped in answer.json()["skipped"]] == ["cat/notes.txt"]
+    assert (answer.json()["renamed"], answer.json()["empty"]) == ({}, [])
     counts = keeper.client.get("/datasets/pets").json()["counts"]
+    assert answer.json()["counts"] == counts
     assert sum(counts[split]["cat"] for split in counts) == 30
     assert set(counts) == {"train", "validation", "test"}
+
+
+def test_the_answer_to_an_archive_says_which_classes_it_took(keeper: Service) -> None:
+    keeper.client.post("/datasets/pets/images", data={"label": "cat"}, files={"file": picture(0)})
+    members = {
+        "pets/training_set/Cat/1.png": picture(1),
+        "pets/training_set/dog/1.png": picture(2),
+        "pets/val/dog/1.png": picture(3),
+        "pets/val/bird/": b"",
+        "pets/licence.docx": zipped({"[Content_Types].xml": b"<Types/>"}),
+    }
+
+    answer = keeper.client.post("/datasets/pets/archive", files={"file": zipped(members)})
+
+    assert answer.status_code == 201
+    assert answer.json()["counts"] == {"train": {"cat": 1, "dog": 1}, "validation": {"dog": 1}}
+    assert answer.json()["renamed"] == {"Cat": "cat"}
+    assert answer.json()["empty"] == ["pets/val/bird"]
+    assert [skipped["name"] for skipped in answer.json()["skipped"]] == ["pets/licence.docx"]
+
+
+def test_an_archive_whose_folders_can_be_read_in_two_ways_is_refused_with_what_was_seen(keeper: Service) -> None:
+    members = {"images/cat/1.png": picture(1), "images/dog/1.png": picture(2), "docs/readme.png": picture(3)}
+
+    answer = keeper.client.post("/datasets/pets/archive", files={"file": zipped(members)})
+
+    check(answer, "archive-refused", 422)
+    assert "seen: docs/ (1), images/cat/ (1), images/dog/ (1); wanted: <class>/photo.jpg" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("label", ["Pepper,_bell___healthy", "Corn_(maize)___healthy", "गाय's & +1", "x" * 100])
+def test_pictures_go_under_any_label_that_a_training_takes_and_an_answer_says_how_it_is_spelt(
+    keeper: Service, label: str
+) -> None:
+    first = keeper.client.post("/datasets/pets/images", data={"label": f" {label}"}, files={"file": picture(1)})
+    second = keeper.client.post("/datasets/pets/images", data={"label": label.upper()}, files={"file": picture(2)})
+
+    assert first.json()["renamed"] == {}
+    assert second.json()["renamed"] == {label.upper(): label}
+    assert {answer.json()["results"][0]["picture"]["label"] for answer in (first, second)} == {label}
 
 
 def test_an_archive_may_be_the_whole_body_and_may_say_the_splits(keeper: Service) -> None:
@@ -141,6 +183,8 @@ def test_a_picture_can_be_taken_out_again(keeper: Service, tmp_path: Path) -> No
         ("/datasets/pets/images", None, "no-label", 422),
         ("/datasets/pets/images", "../cat", "unusable-dataset", 422),
         ("/datasets/pets/images", "", "unusable-dataset", 422),
+        ("/datasets/pets/images", "Unknown", "unusable-dataset", 422),
+        ("/datasets/pets/images", "neither", "unusable-dataset", 422),
         ("/datasets/Pets/images", "cat", "unusable-dataset", 422),
         ("/datasets/.../images", "cat", "unusable-dataset", 422),
         ("/datasets/pets/archive", "cat", "archive-refused", 422),

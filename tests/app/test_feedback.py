@@ -30,6 +30,12 @@ def test_feedback_turns_a_predicted_photo_into_a_training_picture(keeper: Servic
     assert keeper.client.get("/datasets/feedback").json()["pictures"] == 1
 
 
+def test_feedback_finds_the_class_whatever_its_case(keeper: Service) -> None:
+    said = {"prediction_id": predict(keeper, 10)["prediction_id"], "label": " Dog"}
+
+    assert keeper.client.post("/feedback", json=said).json()["label"] == "dog"
+
+
 def test_the_last_word_on_a_photo_counts_and_may_go_to_any_data_set(keeper: Service) -> None:
     said = {"prediction_id": predict(keeper, 10)["prediction_id"], "dataset": "pets"}
 
@@ -175,7 +181,7 @@ def test_feedback_on_a_prediction_that_was_never_made_is_refused(keeper: Service
 @pytest.mark.parametrize(
     ("said", "name"),
     [
-        ({"label": "Cat"}, "unknown-label"),
+        ({"label": "cats"}, "unknown-label"),
         ({"label": ""}, "invalid-request"),
         ({}, "invalid-request"),
         ({"label": "cat", "more": 1}, "invalid-request"),

@@ -9,10 +9,11 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text, update
 from sqlalchemy.exc import IntegrityError
 
 from catdog import failpoints
-from catdog.database import Database
+from catdog.database import Database, pictures
 from catdog.datasets import Datasets
 from catdog.errors import DatasetNotFound, PictureNotFound
 from catdog.picture import Added, New
@@ -72,6 +73,58 @@ def test_a_picture_may_have_two_labels_and_two_sets(datasets: Datasets, tmp_path
 
     assert [picture.label for picture in datasets.pictures("pets")] == ["cat", "dog"]
     assert len(files(tmp_path / "data" / "pictures")) == 1
+
+
+def test_a_label_in_another_case_is_stored_as_the_one_that_is_there(datasets: Datasets) -> None:
+    add(datasets, b"a cat", label="cat")
+
+    ((picture, _),) = add(datasets, b"another", label="Cat")
+    add(datasets, b"a third", label="CAT", to="others")
+
+    assert picture.label == "cat"
+    assert {picture.label for picture in datasets.pictures("pets")} == {"cat"}
+    assert {picture.label for picture in datasets.pictures("others")} == {"CAT"}
+
+
+def test_labels_that_come_at_the_same_time_in_several_cases_become_one(
+    open_database: Callable[[], Database], tmp_path: Path
+) -> None:
+    spellings = ("cat", "Cat", "CAT", "cAt")
+    several = [Datasets(open_database(), tmp_path / "data") for _ in spellings]
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda one, label: add(one, label.encode(), label=label), several, spellings))
+
+    assert len({picture.label for picture in several[0].pictures("pets")}) == 1
+    assert len(several[0].pictures("pets")) == len(spellings)
+
+
+def test_labels_that_an_earlier_catdog_took_stay_as_they_are(datasets: Datasets, database: Database) -> None:
+    added = add(datasets, b"a cat", b"a dog", b"another")
+    for (picture, _), label in zip(added, ("🐱", "Dog", "dog"), strict=True):
+        with database.writing() as connection:
+            change = update(pictures).where(pictures.c.sha256 == picture.sha256)
+            connection.execute(change.values(label=label))
+
+    assert [picture.label for picture in datasets.pictures("pets")] == ["🐱", "Dog", "dog"]
+    assert [add(datasets, b"new", label=label)[0].picture.label for label in ("dog", "DOG", "Dog")] == [
+        "dog",
+        "Dog",
+        "Dog",
+    ]
+
+
+def test_a_label_may_be_as_long_as_its_rule_says_in_a_table_of_an_earlier_catdog(
+    open_database: Callable[[], Database], tmp_path: Path
+) -> None:
+    with (first := open_database()).writing() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("ALTER TABLE pictures ALTER COLUMN label TYPE VARCHAR(64)"))
+    first.close()
+
+    ((picture, _),) = add(Datasets(open_database(), tmp_path / "data"), b"a cat", label="猫" * 100)
+
+    assert picture.label == "猫" * 100
 
 
 def test_a_picture_stays_in_its_split_as_the_set_grows(datasets: Datasets) -> None:
@@ -192,7 +245,7 @@ def test_a_file_system_without_hard_links_keeps_pictures_as_well(
 KILLED = """
 import sys
 from pathlib import Path
-from catdog.database import Database
+from catdog.database import Database, pictures
 from catdog.datasets import Datasets
 from catdog.picture import New
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catdog.errors import DatasetError
+from catdog.errors import DatasetError, shown
 from catdog.labels import checked_dataset_name, checked_label, folded
 
 
@@ -66,7 +66,9 @@ def test_a_label_is_trimmed_and_composed() -> None:
     ],
 )
 def test_any_other_label_is_refused_with_the_rule_and_what_breaks_it(label: str, fault: str) -> None:
-    with pytest.raises(DatasetError, match=re.escape(f"{label!r} can't be the name of a class: 1 to 100 letters")) as e:
+    with pytest.raises(
+        DatasetError, match=re.escape(f"{shown(label)!r} can't be the name of a class: 1 to 100 letters")
+    ) as e:
         checked_label(label)
     assert fault in str(e.value)
 

@@ -18,7 +18,7 @@ def datasets(database: Database, tmp_path: Path) -> Datasets:
 
 
 def test_a_folder_of_classes_is_taken_in_and_split_by_content(datasets: Datasets, tmp_path: Path) -> None:
-    added, skipped, empty = stored.import_folder(draw_set(tmp_path / "photos", 30), datasets, "pets")
+    added, skipped, empty, _ = stored.import_folder(draw_set(tmp_path / "photos", 30), datasets, "pets")
 
     classes, splits = stored.photos(datasets, "pets")
     assert (len(added), skipped, empty, classes) == (60, {}, [], ("cat", "dog"))
@@ -57,7 +57,7 @@ def test_what_is_no_photo_is_left_out_and_told(datasets: Datasets, tmp_path: Pat
     (photos / "cat" / "text.jpg").write_text("text")
     (photos / "bird").mkdir()
 
-    added, skipped, empty = stored.import_folder(photos, datasets, "pets")
+    added, skipped, empty, _ = stored.import_folder(photos, datasets, "pets")
 
     assert len(added) == 4
     assert {file.name: reason.partition(";")[0] for file, reason in skipped.items()} == {
@@ -68,6 +68,16 @@ def test_what_is_no_photo_is_left_out_and_told(datasets: Datasets, tmp_path: Pat
         "link.jpg": "it is a link that leads nowhere",
     }
     assert empty == [photos / "bird"]
+
+
+def test_a_class_in_another_case_is_taken_for_the_one_that_is_there(datasets: Datasets, tmp_path: Path) -> None:
+    photos = draw_set(tmp_path / "photos", 2)
+    stored.import_folder(photos, datasets, "pets")
+    (photos / "cat").rename(photos / "Cat")
+    draw(photos / "Cat" / "new.png", "cat", seed=7)
+
+    assert stored.import_folder(photos, datasets, "pets").renamed == {"Cat": "cat"}
+    assert stored.photos(datasets, "pets")[0] == ("cat", "dog")
 
 
 @pytest.mark.parametrize(
