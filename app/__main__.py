@@ -1,10 +1,12 @@
 """`python -m app` serves, with the settings of the environment."""
 
+import logging
+import os
 import signal
 import sys
 from argparse import ArgumentParser
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from app import imports
 
@@ -58,7 +60,10 @@ def serve() -> None:
         signal.signal(number, _leave)
     with imports.shortened():
         server, listener = _prepared()
-    server.run(sockets=[listener])
+    try:
+        server.run(sockets=[listener])
+    except SystemExit as end:  # of `_leave`
+        _end(end.code)
 
 
 def _prepared() -> tuple["Server", "socket"]:
@@ -93,6 +98,14 @@ def _assembled(settings: "Settings") -> "Server":
     from app.server import server
 
     return server(create_app(settings, succession), settings)
+
+
+def _end(status: str | int | None) -> NoReturn:
+    """End the process without waiting for its threads: one that decodes a costly photo would hold the exit up."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status if isinstance(status, int) else 0)
 
 
 def _leave(signal_number: int, frame: FrameType | None) -> None:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from math import ceil, inf
 from threading import Barrier, Condition
 from time import perf_counter
@@ -20,20 +21,20 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from app.decoding import Decoders
 from app.errors import Expired
 from app.exchanges import Moments, note_photo
 from app.measurements import Measurements
-from app.priority import step_aside
 from app.room import Room
 from app.settings import Settings
 from app.tensors import Picture
-from catdog import cores, images
+from catdog import cores, images, memory_limit
 from catdog.engines import Engine, Output
 
 logger = logging.getLogger(__name__)
 
-MOST_DECODERS = 16  # unless the settings say so: a photo of 25 megapixels with alpha was seen to take 480 MB
-NICE = 5  # of the threads that decode: inference goes before them, for they are ahead of it anyway
+MOST_DECODERS = 16  # unless the settings say so
+MEMORY_SHARE = 4  # by default decoding may use a quarter of the memory
 CALM_SECONDS = 0.5  # without two photos in the queue at a time, after which one may have every core
 
 
@@ -89,8 +90,9 @@ class Batching:
         self._settings = settings
         self.measurements = Measurements()
         self.room = Room(settings.queue_items)
-        self._decoders = ThreadPoolExecutor(
-            settings.decoders or min(cores.usable(), MOST_DECODERS), "decoder", step_aside, (NICE,)
+        self._decoders = Decoders(
+            settings.decoders or min(cores.usable(), MOST_DECODERS),
+            settings.decoding_bytes or memory_limit.usable_bytes() // MEMORY_SHARE,
         )
         self._runners = _started(max(settings.streams or 1, cores.usable()))
         self._running = 0  # of these, at work
@@ -114,7 +116,7 @@ class Batching:
         if isinstance(photo, bytes):
             with self._changed:
                 self._decoding += 1
-            self._decoders.submit(self._decode, waiting, photo)
+            self._decoders.submit(photo, partial(self._decode, waiting, photo))
         else:
             waiting.pixels = photo
             self._line_up(waiting)
@@ -132,7 +134,7 @@ class Batching:
 
     def close(self) -> None:
         """End the threads once they have nothing to do; what still waits is dropped."""
-        self._decoders.shutdown(wait=False, cancel_futures=True)
+        self._decoders.close()
         self._runners.shutdown(wait=False, cancel_futures=True)
 
     def _decode(self, waiting: Waiting[Any], photo: bytes) -> None:

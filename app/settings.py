@@ -96,7 +96,12 @@ class Settings(BaseSettings):
     has all the threads."""
 
     decoders: PositiveInt | None = None
-    """Photos decoded at a time; by default one for each core that the process may use, at most 16."""
+    """Photos decoded at a time; by default one for each core that the process may use, at most 16. Costly ones have
+    threads of their own, one less."""
+
+    decoding_bytes: PositiveInt | None = None
+    """Memory for decoding photos, in bytes; by default a quarter of what the process may use. A photo that takes more
+    is decoded when no other large one is."""
 
     queue_items: PositiveInt = 64
     """Most photos that may wait for an answer; 64 by default, more are answered 503."""

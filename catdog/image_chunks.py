@@ -140,6 +140,21 @@ def read_webp(data: bytes) -> tuple[bytes, Metadata]:
     return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body, Metadata(exif, xmp)
 
 
+def webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height of the canvas, or else of its first picture; OSError where there is none."""
+    for name, content in _webp_chunks(data):
+        if name == b"VP8X" and len(content) >= 10:
+            width, height = (int.from_bytes(content[at : at + 3], "little") + 1 for at in (4, 7))
+            return width, height
+        if name == b"VP8L" and len(content) >= 5:
+            bits = int.from_bytes(content[1:5], "little")
+            return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+        if name == b"VP8 " and len(content) >= 10:
+            width, height = struct.unpack_from("<HH", content, 6)
+            return width & 0x3FFF, height & 0x3FFF
+    raise Truncated
+
+
 def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
     """Those that are complete."""
     view, at = memoryview(data), 12
@@ -160,6 +175,20 @@ def _webp_chunk(name: bytes, content: bytes | memoryview) -> bytes:
 
 def read_gif(data: bytes) -> bytes:
     """The first picture as a GIF of its own; OSError where its header is broken."""
+    start, controls, at = _gif_picture(data)
+    return b"".join((data[:start], *controls, memoryview(data)[at:]))
+
+
+def gif_size(data: bytes) -> tuple[int, int]:
+    """Width and height of the screen or as far as its first picture reaches; OSError where the header is broken."""
+    *_, at = _gif_picture(data)
+    left, top, width, height = struct.unpack_from("<HHHH", data.ljust(at + 9, b"\0"), at + 1)
+    screen = struct.unpack_from("<HH", data, 6)
+    return max(screen[0], left + width), max(screen[1], top + height)
+
+
+def _gif_picture(data: bytes) -> tuple[int, list[bytes], int]:
+    """Where the palette ends, what controls the first picture, and where that begins."""
     start = at = 13 + _palette_bytes(data[10:11])
     controls: list[bytes] = []
     blocks = 0
@@ -176,7 +205,7 @@ def read_gif(data: bytes) -> bytes:
             blocks += 1
         if blocks > LIMIT_BLOCKS:
             raise OSError(f"more than {LIMIT_BLOCKS:,} blocks before its picture")
-    return b"".join((data[:start], *controls, memoryview(data)[at:]))
+    return start, controls, at
 
 
 def _after_blocks(data: bytes, at: int, blocks: int) -> tuple[int, int]:

@@ -12,16 +12,18 @@ from catdog.image_orientation import Metadata
 
 LIMIT_SEGMENTS = 1000  # phones write up to 160: extended XMP, depth maps, gain maps, 64 KiB each
 LIMIT_SCANS = 50  # where 10 are usual: 42 bytes make one more pass over every pixel
+LIMIT_FILL_BYTES = 65_536  # between the segments before the first scan
 LIMIT_TABLE_BYTES = 65_536  # of quantization before the first scan, where 520 are usual; Pillow unpacks each in Python
 
 START, END, SCAN = b"\xff\xd8", b"\xff\xd9", b"\xff\xda"
+_SEQUENTIAL = (0xC0, 0xC1)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITH_LENGTH = (frozenset(range(0xC0, 0xF0)) | {0xFE}) - set(range(0xD0, 0xDA)) - {0xC8}
 _APPLICATION = range(0xE0, 0xF0)
 _COMMENT, _QUANTIZATION = 0xFE, 0xDB
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # restarts (D0 to D7) belong to the pixels
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
-PADDING_BYTES = 8  # more noughts than these are no pixels
+_PADDING_BYTES = 8  # more noughts than these are no pixels
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,15 @@ def read(data: bytes) -> Jpeg:
 
 def segments(data: bytes) -> Iterator[Segment]:
     """Every segment in order, between the pixels too; OSError where they are more than LIMIT_SEGMENTS."""
-    view, at, scanned = memoryview(data), 2, False
+    view, at, scanned, fill_bytes = memoryview(data), 2, False, 0
     for _ in range(LIMIT_SEGMENTS):
-        found = _MARKER.search(data, at)
+        until = len(data) if scanned else at + LIMIT_FILL_BYTES - fill_bytes
+        found = _MARKER.search(data, at, until)
+        if found is None and until < len(data):
+            raise OSError(f"more than {LIMIT_FILL_BYTES:,} bytes between its segments")
         if found is None:
             return
+        fill_bytes += 0 if scanned else found.start() - at
         marker, start, at = found[1][0], found.start(), found.end()
         if marker in _WITH_LENGTH:
             length = int.from_bytes(view[at : at + 2])
@@ -142,8 +148,8 @@ def _rebuilt(data: bytes, reading: _Reading, coverage: "_Coverage", end: int | N
 def _end_of_pixels(data: bytes) -> int:
     """Where the file ends without what fills it up: 0xFF, or noughts, of which the first may be pixels."""
     noughts = len(data) - len(data.rstrip(b"\0"))
-    if noughts > PADDING_BYTES:
-        return len(data) - noughts + PADDING_BYTES
+    if noughts > _PADDING_BYTES:
+        return len(data) - noughts + _PADDING_BYTES
     return len(data.rstrip(b"\xff"))
 
 
@@ -172,13 +178,27 @@ class _Coverage:
             raise OSError("image file is truncated: scans are missing")
 
 
-def size(data: bytes) -> tuple[int, int]:
-    """Width and height in pixels as the header says, the largest where it says several; OSError."""
-    width = height = 0
+@dataclass(frozen=True)
+class Frame:
+    """What the header says of the pixels."""
+
+    width: int
+    height: int
+    components: int
+    is_one_pass: bool  # a decoder holds the coefficients of a few rows at a time, else all of them
+    has_end: bool
+
+
+def frame(data: bytes) -> Frame | None:
+    """None where there is none before the pixels; OSError where the header is broken or holds too much."""
+    last = None
     for segment in segments(data):
         if segment.marker == 0xDA:
             break
-        if segment.marker in _FRAMES and len(segment.content) >= 5:
-            tall, wide = struct.unpack_from(">HH", segment.content, 1)
-            width, height = max(width, wide), max(height, tall)
-    return width, height
+        if segment.marker in _FRAMES and len(segment.content) >= 6:
+            last = segment
+    if last is None or segment.marker != 0xDA or not len(segment.content):
+        return None
+    height, width, components = struct.unpack_from(">HHB", last.content, 1)
+    is_one_pass = last.marker in _SEQUENTIAL and segment.content[0] == components
+    return Frame(width, height, components, is_one_pass, data.rfind(END, segment.start) >= 0)

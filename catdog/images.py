@@ -130,8 +130,8 @@ def decode(data: bytes, pixels: int = INPUT_PIXELS) -> NDArray[np.uint8]:
     with _reading(name):
         file, metadata, has_end = _essence(data, name)
         image = _open(file, name)
-        box = _load(image, file, pixels, has_end)
-        flat = _flatten(image)
+        picture, box = _load(image, file, pixels, has_end)
+        flat = _flatten(picture)
     squashed = flat.resize((pixels, pixels), Image.Resampling.BICUBIC, box, reducing_gap=REDUCED_RATIO)
     # Turned last: the target is square, so the order doesn't matter and this one moves the fewest pixels.
     upright = _UPRIGHT.get(_orientation(image, metadata))
@@ -198,17 +198,26 @@ def _check_limits(width: int, height: int, limit_pixels: int = LIMIT_PIXELS) -> 
         raise TooManyPixels(width, height, limit_pixels, LIMIT_SIDE_PIXELS)
 
 
-def _load(image: ImageFile.ImageFile, data: bytes, pixels: int, has_end: bool) -> Box | None:
-    """Decodes the pixels; returns the box that the photo fills, None for all of it."""
+def _load(image: ImageFile.ImageFile, data: bytes, pixels: int, has_end: bool) -> tuple[Image.Image, Box | None]:
+    """Decodes the pixels; returns them with the box that the photo fills, None for all of it."""
+    if isinstance(image, WebPImageFile):
+        return _load_webp(image), None
     if not isinstance(image, JpegImageFile):
         image.load()
-        return None
+        return image, None
     box = _load_jpeg(image, pixels)
     if not has_end:
         image_truncation.check_all_there(data)
     elif image_truncation.ends_in_grey(image):
         _check_end(image, data, pixels)
-    return box
+    return image, box
+
+
+def _load_webp(image: WebPImageFile) -> Image.Image:
+    """As Pillow loads it, but the decoder, which holds two pictures of this size, is freed before the next copy."""
+    decoded, _, _ = image._get_next()
+    del image._decoder
+    return Image.frombytes(image.mode, image.size, decoded, "raw", image.rawmode)
 
 
 def _load_jpeg(image: JpegImageFile, pixels: int) -> Box | None:
@@ -226,7 +235,7 @@ def _check_end(image: JpegImageFile, data: bytes, pixels: int) -> None:
     """
     longer = JpegImageFile(BytesIO(image_truncation.with_more(data)))
     _load_jpeg(longer, pixels)
-    if longer.tobytes() != image.tobytes():
+    if image_truncation.sha256(longer) != image_truncation.sha256(image):
         raise OSError("image file is truncated before its end marker")
 
 

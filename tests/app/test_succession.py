@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app import batching, memory, retraining, succession
+from app import decoding, memory, retraining, succession
 from app.loading import load, read
 from app.settings import Settings
 from app.succession import Succession
@@ -350,7 +350,7 @@ def test_whoever_infers_goes_before_whoever_decodes_and_that_before_whoever_read
     assert priorities == {
         "infer": normal,
         "load": normal,
-        "decode": max(normal, batching.NICE),
+        "decode": max(normal, decoding.NICE),
         "read": max(normal, succession.NICE),
     }
 

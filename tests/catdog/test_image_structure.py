@@ -84,7 +84,7 @@ def test_a_png_without_its_last_pixels_is_broken(cut: int) -> None:
         images.decode(encode(PHOTO, "PNG")[:-cut])
 
 
-@pytest.mark.parametrize("tail", [b"", b"\xff", bytes(1000), b"\xff" * 1000])
+@pytest.mark.parametrize("tail", [b"", b"\xff", bytes(1000), b"\xff" * 1000, b"what a camera adds" * 100])
 @pytest.mark.parametrize("name", JPEGS)
 def test_a_jpeg_that_lacks_nothing_but_its_end_marker_is_taken(name: str, tail: bytes) -> None:
     data = JPEGS[name]
@@ -98,14 +98,6 @@ def test_a_jpeg_that_lacks_pixels_as_well_is_broken(name: str, kept: float, tail
     data = JPEGS[name]
     with pytest.raises(BrokenImage):
         images.decode(data[: int(len(data) * kept)] + tail)
-
-
-@pytest.mark.parametrize("name", ["sequential", "grey", "CMYK", "large"])
-def test_a_jpeg_cut_short_is_broken_whatever_follows_it(name: str) -> None:
-    """Decoders take the other bytes for pixels."""
-    data = JPEGS[name]
-    with pytest.raises(BrokenImage, match="truncated"):
-        images.decode(data[: len(data) // 2] + b"<html>an error</html>" * 5000)
 
 
 def test_a_progressive_jpeg_that_lacks_whole_scans_and_its_end_is_broken() -> None:
@@ -190,7 +182,6 @@ def webp_with(each: bytes, times: int) -> bytes:
     return data + each * times
 
 
-MEGABYTES = 10 * 2**20
 TEXT_BOMB = chunk(b"zTXt", b"bomb\0\0" + zlib.compress(bytes(2**26)))
 TOO_MANY: dict[str, tuple[Callable[[], bytes], str]] = {
     "Exif segments": (lambda: jpeg_with(segment(0xE1, b"Exif\0\0"), 1000), "more than 1,000 segments"),
@@ -198,6 +189,7 @@ TOO_MANY: dict[str, tuple[Callable[[], bytes], str]] = {
     "comments": (lambda: jpeg_with(segment(0xFE, b"c"), 100_000), "more than 1,000 segments"),
     "Huffman tables": (lambda: jpeg_with(segment(0xC4), 100_000), "more than 1,000 segments"),
     "quantization tables": (lambda: jpeg_with(segment(0xDB, bytes(65_000)), 2), "bytes of quantization tables"),
+    "fill bytes": (lambda: jpeg_with(b"\xff", 10 * 2**20), "more than 65,536 bytes between its segments"),
     "PNG chunks": (lambda: png_with(chunk(b"teSt"), 20_000), "more than 20,000 chunks"),
     "PNG chunks of no pixels": (lambda: png_with(chunk(b"IDAT"), 20_000), "more than 20,000 chunks"),
     "WebP chunks": (lambda: webp_with(b"ABCD" + bytes(4), 20_000), "more than 20,000 chunks"),
@@ -218,8 +210,8 @@ NEVER_READ: dict[str, Callable[[], bytes]] = {
     "extended XMP": lambda: jpeg_with(segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + bytes(65_000)), 160),
     "Photoshop's resources": lambda: jpeg_with(segment(0xED, b"Photoshop 3.0\0" + b"8BIM\4\4" + bytes(60_000)), 160),
     "parts of a colour profile": lambda: jpeg_with(segment(0xE2, b"ICC_PROFILE\0\1\1" + bytes(60_000)), 160),
-    "fill bytes": lambda: jpeg_with(b"\xff", MEGABYTES),
-    "restart markers": lambda: jpeg_with(b"\xff\xd0", MEGABYTES // 2),
+    "fill bytes": lambda: jpeg_with(b"\xff", 60_000),
+    "restart markers": lambda: jpeg_with(b"\xff\xd0", 30_000),
     "colour profiles of a PNG": lambda: png_with(chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(2**20))), 9000),
     "texts of a PNG": lambda: png_with(TEXT_BOMB, 100),
     "frames of a PNG": lambda: png_with(chunk(b"fcTL", bytes(26)), 10_000),
