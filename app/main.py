@@ -12,7 +12,6 @@ from app.admission import Admission, Bodies
 from app.collecting import Collecting
 from app.exchanges import Exchanges
 from app.last_resort import LastResort
-from app.linger import Linger
 from app.logs import RequestLog
 from app.methods import Head
 from app.metrics import Metrics
@@ -25,6 +24,7 @@ from app.routes import datasets, drift, feedback, health, metrics, model, models
 from app.runner import LocalProcess
 from app.same_site import SameSite
 from app.settings import Settings
+from app.shutdown import Shutdown
 from app.succession import Succession
 from catdog import __version__
 
@@ -56,15 +56,16 @@ def create_app(settings: Settings, succession: Succession | None = None) -> Fast
     app.state.records = Records(settings)
     app.state.succession = succession or Succession(settings)
     app.state.predictor = app.state.succession.predictor
+    app.state.shutdown = Shutdown()
     app.state.receiving = Bodies(settings)
     app.state.parsing = CapacityLimiter(2)  # bodies of tensors at a time: each may take much memory
     app.state.collecting = Collecting(app.state.records, app.state.predictor.uploads)
     runner = LocalProcess(settings) if settings.worker == "process" else None
-    app.state.retraining = Retraining(app.state.records, runner)
+    app.state.retraining = Retraining(app.state.records, runner, app.state.shutdown)
     problems.install(app)
     app.add_middleware(Head)  # the first one is the innermost
     app.add_middleware(SameSite, settings=settings)
-    for layer in (Linger, LastResort, Admission):
+    for layer in (LastResort, Admission):
         app.add_middleware(layer)
     _watch(app, settings)
     app.add_middleware(RequestId)  # the last one is the outermost

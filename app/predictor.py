@@ -67,7 +67,6 @@ class Predictor:
         self.problem: str | None = None  # why that isn't the store's champion
         self.beside: dict[int, Champion] = {}  # loaded on request, by number; replaced, never changed
         self.swaps = 0  # from one version to another
-        self.is_leaving = False  # the service is about to end
 
     @property
     def champion(self) -> Champion:

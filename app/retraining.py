@@ -11,6 +11,7 @@ from anyio import CapacityLimiter, to_thread
 
 from app.records import Records
 from app.runner import STOP_SECONDS, Runner, check_installed
+from app.shutdown import Shutdown
 from catdog.errors import JobNotFound
 from catdog.job import Event, Job
 
@@ -31,12 +32,12 @@ Answer = TypeVar("Answer")
 class Retraining:
     """The queue of jobs, off the event loop. Without a `runner` the jobs are left to workers elsewhere."""
 
-    def __init__(self, records: Records, runner: Runner | None) -> None:
+    def __init__(self, records: Records, runner: Runner | None, shutdown: Shutdown) -> None:
         self._records = records
         self._runner = runner
         self._worker: str | None = None
         self._accepted = asyncio.Event()  # a job was, just now
-        self.is_leaving = False  # the service is about to end, and watchers shouldn't hold it up
+        self._shutdown = shutdown  # watchers shouldn't hold it up
         self._threads = CapacityLimiter(4)  # watchers share them, so that they never take those of predictions
 
     async def ask(self, question: "Callable[[Jobs], Answer]") -> Answer:
@@ -72,7 +73,7 @@ class Retraining:
             if events or time() - told > QUIET_SECONDS:
                 yield events
                 told = time()
-            if ended or self.is_leaving:
+            if ended or self._shutdown.is_leaving:
                 return
             after = events[-1].id if events else after
             await asyncio.sleep(WATCH_SECONDS)

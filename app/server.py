@@ -8,44 +8,50 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from app.predictor import Predictor
-from app.retraining import Retraining
+from app import connections, open_files
+from app.connections import BACKLOG, Connections
+from app.http_protocol import ServerConfig
 from app.settings import Settings
+from app.shutdown import Shutdown
 
 LOOK_SECONDS = 0.05  # between two looks whether it shall end at once
-HEAD_BYTES = 64 * 1024  # of one request: its line and headers
+WAITING_CONNECTIONS = 2048  # in the kernel, until they are accepted
 
 
 class Server(uvicorn.Server):
-    """Says that it is about to end, to those who ask whether it is ready and to those who stream for long.
+    """Goes on for `leave_seconds` after a signal: a request that is sent here meanwhile is answered."""
 
-    It goes on for a moment then, `leave_seconds`: who is sent here meanwhile, by someone who hasn't heard, is answered.
-    """
-
-    def __init__(self, config: uvicorn.Config, app: FastAPI, leave_seconds: float) -> None:
+    def __init__(self, config: uvicorn.Config, shutdown: Shutdown, leave_seconds: float) -> None:
         super().__init__(config)
-        self._retraining: Retraining = app.state.retraining
-        self._predictor: Predictor = app.state.predictor
+        self._shutdown = shutdown
         self._leave_seconds = leave_seconds
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._retraining.is_leaving = self._predictor.is_leaving = True
+        self._shutdown.begin()
         super().handle_exit(sig, frame)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or []:
+            listener.listen(WAITING_CONNECTIONS)  # asyncio accepts as many at a time as it lets wait
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         until = monotonic() + self._leave_seconds
-        while self._predictor.is_leaving and not self.force_exit and monotonic() < until:  # a second Ctrl-C is obeyed
+        while self._shutdown.is_leaving and not self.force_exit and monotonic() < until:  # a second Ctrl-C is obeyed
             await asyncio.sleep(LOOK_SECONDS)
         await super().shutdown(sockets)
 
 
 def server(app: FastAPI, settings: Settings) -> uvicorn.Server:
     """One worker: another would hold the network a second time, and the first already uses every core."""
-    config = uvicorn.Config(
+    limit = settings.max_connections or connections.default_limit(open_files.raise_limit())
+    config = ServerConfig(
         app,
+        connections=Connections(limit, settings.max_connections_per_address),
+        shutdown=app.state.shutdown,
+        head_seconds=settings.head_seconds,
         lifespan="on",
-        http="h11",  # httptools takes a request head of any size into memory, and loses the body of an `Upgrade`
-        h11_max_incomplete_event_size=HEAD_BYTES,
+        backlog=BACKLOG,
         ws="none",
         log_config=None,
         log_level="error",  # its warnings are of what single clients did
@@ -53,4 +59,4 @@ def server(app: FastAPI, settings: Settings) -> uvicorn.Server:
         server_header=False,
         timeout_graceful_shutdown=settings.drain_seconds,
     )
-    return Server(config, app, settings.leave_seconds)
+    return Server(config, app.state.shutdown, settings.leave_seconds)

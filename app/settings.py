@@ -118,6 +118,16 @@ class Settings(BaseSettings):
     cache_items: NonNegativeInt = 0
     """How many answers are kept, for photos that come again; 0 by default, so none."""
 
+    max_connections: PositiveInt | None = None
+    """Most connections; by default 1,000, or fewer where the system allows few open files. Beyond it the one that has
+    waited longest for its client is closed."""
+
+    max_connections_per_address: PositiveInt | None = None
+    """Most connections from one address; by default no limit, for behind a proxy all clients have one."""
+
+    head_seconds: PositiveFloat = 20
+    """Seconds within which the head of a request must come; 20 by default."""
+
     max_uploads: PositiveInt = 256
     """Most requests whose bodies are received at a time; 256 by default. Beyond it the one that stalls most
     gets 503."""

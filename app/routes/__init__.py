@@ -9,6 +9,7 @@ from app.collecting import Collecting
 from app.predictor import Champion, Predictor
 from app.retraining import Retraining
 from app.settings import Settings
+from app.shutdown import Shutdown
 from app.succession import Succession
 
 BYTES = {"type": "string", "format": "binary"}
@@ -56,11 +57,18 @@ async def retraining(request: Request) -> Retraining:
     return held
 
 
+async def shutdown(request: Request) -> Shutdown:
+    """Whether the service is about to end."""
+    held: Shutdown = request.app.state.shutdown
+    return held
+
+
 TheSettings = Annotated[Settings, Depends(settings)]
 ThePredictor = Annotated[Predictor, Depends(predictor)]
 TheChampion = Annotated[Champion, Depends(champion)]
 TheSuccession = Annotated[Succession, Depends(succession)]
 TheCollecting = Annotated[Collecting, Depends(collecting)]
+TheShutdown = Annotated[Shutdown, Depends(shutdown)]
 TheRetraining = Annotated[Retraining, Depends(retraining)]
 
 

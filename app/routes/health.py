@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from app.errors import NotReady
 from app.problems import documented
-from app.routes import TheChampion, ThePredictor
+from app.routes import TheChampion, ThePredictor, TheShutdown
 from app.schemas import Live, Ready
 
 router = APIRouter(prefix="/health", tags=["health"])
@@ -17,8 +17,8 @@ async def live() -> Live:
 
 
 @router.get("/ready", responses=documented(NotReady))
-async def ready(champion: TheChampion, predictor: ThePredictor) -> Ready:
+async def ready(champion: TheChampion, predictor: ThePredictor, shutdown: TheShutdown) -> Ready:
     """A model is loaded and has answered once, and the service isn't about to end; else 503, with the reason."""
-    if predictor.is_leaving:
+    if shutdown.is_leaving:
         raise NotReady("the service is about to end")
     return Ready(model_version=champion.manifest.version, problem=predictor.problem)

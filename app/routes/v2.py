@@ -22,7 +22,7 @@ from app.inference_schemas import (
     TensorMetadata,
 )
 from app.problems import documented_plainly
-from app.routes import ThePredictor, TheSettings, TheSuccession, inference
+from app.routes import ThePredictor, TheSettings, TheShutdown, TheSuccession, inference
 from app.routes.health import ready
 from app.routes.inference import ASKING, LOOKING, TheVersion
 from app.settings import Settings
@@ -57,15 +57,15 @@ async def server() -> ServerMetadata:
 
 
 @router.get("/health/live", responses=documented_plainly())
-async def server_live(predictor: ThePredictor) -> Health:
+async def server_live(predictor: ThePredictor, shutdown: TheShutdown) -> Health:
     """The process answers."""
-    return Health(ready=predictor.serving is not None and not predictor.is_leaving)
+    return Health(ready=predictor.serving is not None and not shutdown.is_leaving)
 
 
 @router.get("/health/ready", responses=documented_plainly(NotReady))
-async def server_ready(predictor: ThePredictor) -> Health:
+async def server_ready(predictor: ThePredictor, shutdown: TheShutdown) -> Health:
     """A model is loaded and has answered once; until then 503, with the reason."""
-    await ready(predictor.champion, predictor)
+    await ready(predictor.champion, predictor, shutdown)
     return Health(ready=True)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from app import retraining, runner
+from app.shutdown import Shutdown
 from catdog.job import Status
 from catdog.jobs import WAITING, Jobs
 from catdog.store import Store
@@ -139,7 +140,7 @@ def test_a_worker_that_cannot_start_fails_the_job_with_what_is_known(
     idle: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    service = retraining.Retraining(idle.app.state.records, runner.LocalProcess(idle.app.state.settings))
+    service = retraining.Retraining(idle.app.state.records, runner.LocalProcess(idle.app.state.settings), Shutdown())
     job = jobs(idle).submit(PETS)
 
     def supervised() -> bool:
@@ -161,7 +162,7 @@ def test_a_worker_that_lacks_a_library_fails_the_job_with_what_to_do(
     python.write_text(f'#!/bin/sh\nexec {sys.executable} {without_libraries.__file__} tqdm,threadpoolctl "$@"\n')
     python.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(python))
-    service = retraining.Retraining(idle.app.state.records, runner.LocalProcess(idle.app.state.settings))
+    service = retraining.Retraining(idle.app.state.records, runner.LocalProcess(idle.app.state.settings), Shutdown())
     job = jobs(idle).submit(PETS)
 
     def supervised() -> bool:
@@ -295,6 +296,6 @@ def test_who_watches_does_not_hold_the_shutdown_up(idle: Service) -> None:
     job = idle.client.post("/retrain", json=PETS).json()["id"]
 
     with idle.client.stream("GET", f"/retrain/{job}/events") as watched:
-        idle.app.state.retraining.is_leaving = True
+        idle.app.state.shutdown.is_leaving = True
         assert len(events(watched.read().decode())) == 1
-    idle.app.state.retraining.is_leaving = False
+    idle.app.state.shutdown.is_leaving = False

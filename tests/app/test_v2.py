@@ -92,7 +92,7 @@ def test_a_service_without_a_champion_is_live_and_not_ready(tmp_path: Path, jpeg
 
 def test_a_service_that_is_about_to_end_is_not_ready(models_dir: Path) -> None:
     with ready(models_dir) as service:
-        service.predictor.is_leaving = True
+        service.app.state.shutdown.begin()
 
         assert service.client.get("/v2/health/live").json() == {"live": True, "ready": False}
         check_error(service.client.get("/v2/health/ready"), 503, "about to end")
