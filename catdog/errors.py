@@ -49,7 +49,9 @@ class CatdogError(Exception):
 
 
 def _at(problem: str, place: str | None, hint: str) -> str:
-    return problem + (f": {place!r}" if place is not None else "") + (f"; {hint}" if hint else "")
+    """Bytes that are no UTF-8, which a path has as lone surrogates, are shown as bytes."""
+    named = "" if place is None else ": " + repr(place).replace("\\udc", "\\x")
+    return problem + named + (f"; {hint}" if hint else "")
 
 
 class ImageError(CatdogError):

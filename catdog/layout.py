@@ -55,6 +55,11 @@ class Layout:
         return tuple(sorted({place.label for place in self.pictures.values()}))
 
     @property
+    def hollow(self) -> tuple[PurePosixPath, ...]:
+        """The empty ones of which no file was left out either: what they were made for is missing."""
+        return tuple(place for place in self.empty if not any(file.is_relative_to(place) for file in self.skipped))
+
+    @property
     def has_splits(self) -> bool:
         return any(place.split for place in self.pictures.values())
 

@@ -93,12 +93,12 @@ def read(root: Path, seed: int = 0, share: float = 0.1, report: Report | None = 
     layout = folders.read(root)
     report_left_out(root, layout, report)
     classes = layout.classes
-    if hollow := [place for place in layout.empty if not any(file.is_relative_to(place) for file in layout.skipped)]:
-        raise DatasetError(f"{root / hollow[0]} holds no photo; add some, or remove the class everywhere")
+    if layout.hollow:
+        raise DatasetError(f"{root / layout.hollow[0]} holds no photo; add some, or remove the folder")
     if len(classes) < 2:
         raise DatasetError(
             f"{root} holds {len(classes)} class folder{'s' * (len(classes) != 1)} ({', '.join(classes)}) with photos;"
-            " a classifier needs two or more, one folder a class"
+            f" a classifier needs two or more, one folder a class{_first_left_out(layout)}"
         )
     places = {name: place for place, name in enumerate(classes)}
     return Dataset(classes, _splits(_photos(root, layout, places), seed, share))
@@ -149,6 +149,12 @@ def report_left_out(root: Path, layout: Layout, report: Report | None) -> None:
     if report is not None:
         for place, reason in layout.skipped.items():
             report(Photo(root / place, -1, "", printable(place.name)), FileLeftOut(reason))
+
+
+def _first_left_out(layout: Layout) -> str:
+    for place, reason in layout.skipped.items():
+        return f"; of {len(layout.skipped):,} left out the first is {printable(str(place))}: {reason}"
+    return ""
 
 
 def _asked_split(root: Path, layout: Layout, split: str | None) -> str | None:

@@ -276,7 +276,7 @@ def _left_out(files: Sequence[LeftOut]) -> Iterator[str]:
     if files:
         more = [f"  and {len(files) - LONGEST_LIST:,} more"] if len(files) > LONGEST_LIST else []
         rows = [f"  {file.name}: {file.reason}" for file in files[:LONGEST_LIST]]
-        yield "\n".join([f"{_count(len(files), 'file')} left out:", *rows, *more])
+        yield "\n".join([f"left out: {len(files):,}", *rows, *more])
 
 
 def _printable(name: str) -> str:

@@ -10,7 +10,7 @@ from catdog import folders, images
 from catdog.datasets import Datasets
 from catdog.errors import DatasetError, UnsupportedImage
 from catdog.labels import checked_dataset_name
-from catdog.layout import Layout, printable
+from catdog.layout import Layout, printable, split_of
 from catdog.picture import Added, New
 from catdog.splits import SPLITS, by_content
 from training.dataset import Photo
@@ -41,14 +41,14 @@ def photos(datasets: Datasets, name: str) -> tuple[tuple[str, ...], Splits]:
 def of_folder(root: Path, layout: Layout) -> tuple[tuple[str, ...], Splits]:
     """The same of the folder that `layout` was read of, which `training.dataset` would perhaps not train on.
 
-    Class folders without a photo are classes as well.
+    Empty class folders are classes as well.
     """
     hashed = (
         (root / place, said, sha256((root / place).read_bytes()).hexdigest()) for place, said in layout.pictures.items()
     )
     return _in_splits(
         ((said.label, said.split or by_content(digest), file, digest, file.name) for file, said, digest in hashed),
-        (printable(place.name) for place in layout.empty),
+        (printable(place.name) for place in layout.hollow if not split_of(place.name)),
     )
 
 

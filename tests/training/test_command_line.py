@@ -275,6 +275,42 @@ def test_what_cannot_be_trained_is_said_in_one_line(
     assert shop.store.versions() == ()
 
 
+def test_evaluate_says_which_classes_there_are_and_takes_folders_of_other_names(trained: Shop, tmp_path: Path) -> None:
+    photos = draw_set(tmp_path / "photos", 3)
+    (photos / "cat").rename(photos / "cats")
+    (photos / "dog").rename(photos / "Dog")
+
+    said = trained.run("evaluate", "--data", photos, fails=True).stderr
+    assert "has folders of Dog, cats, and the model has the classes cat, dog" in said
+    assert "say which folder holds photos of which class: --map cats=cat" in said
+
+    assert "100.00%" in trained.run("evaluate", "--data", photos, "--map", "cats=cat").stdout
+    assert (
+        "birds=cat maps nothing" in trained.run("evaluate", "--data", photos, "--map", "birds=cat", fails=True).stderr
+    )
+
+
+def test_a_doctor_says_of_folders_what_a_training_would(trained: Shop, tmp_path: Path) -> None:
+    photos = draw_set(tmp_path / "photos", 3)
+    (photos / "bird").mkdir()
+    (photos / "cat" / "gone.jpg").symlink_to("nowhere.jpg")
+    (tmp_path / "none").mkdir()
+
+    examined = trained.run("doctor", "--data", photos).stdout
+    refused = trained.run("train", "--data", photos, fails=True).stderr
+
+    assert "0 of bird in train" in examined
+    assert "  bird: it holds no photo, which stops a training" in examined
+    assert "  cat/gone.jpg: it is a link that leads nowhere" in examined
+    assert "gone.jpg: it is a link that leads nowhere" in refused
+    assert "bird holds no photo; add some, or remove the folder" in refused
+    for command in ("doctor", "train"):
+        assert (
+            "seen: no picture; wanted: <class>/photo.jpg"
+            in trained.run(command, "--data", tmp_path / "none", fails=True).stderr
+        )
+
+
 def test_photos_are_taken_in_examined_and_trained_on_by_a_worker(shop: Shop, split_photos: Path, trained: Shop) -> None:
     shutil.copytree(trained.store.root, shop.store.root)
     said = shop.run("import", split_photos, "--dataset", "pets").stdout

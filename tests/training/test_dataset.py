@@ -1,3 +1,4 @@
+import os
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -103,6 +104,14 @@ def test_a_single_class_is_an_error(tmp_path: Path) -> None:
     draw_set(tmp_path, 3, ("cat",))
 
     with pytest.raises(DatasetError, match=r"1 class folder \(cat\)"):
+        dataset.read(tmp_path)
+
+
+def test_a_single_class_beside_a_folder_that_was_left_out_says_so(tmp_path: Path) -> None:
+    draw_set(tmp_path, 3)
+    (tmp_path / "cat").rename(tmp_path / os.fsdecode(b"K\xe4tzchen"))
+
+    with pytest.raises(DatasetError, match=r"of 1 left out the first is K\\xe4tzchen: its name isn't UTF-8"):
         dataset.read(tmp_path)
 
 

@@ -204,6 +204,14 @@ def test_a_set_too_poor_to_train_on_can_be_examined(photos: Path, cache: Path) -
     assert [found.kind for found in findings.findings] == [found.kind for found in nothing.findings] == ["too-few"]
 
 
+def test_a_single_class_is_found(photos: Path, cache: Path) -> None:
+    cats = {split: [photo for photo in part if photo.label == 0] for split, part in splits(photos).items()}
+
+    found = finding(doctor.examine(("cat",), cats, Network(NETWORK, ARRAYS), cache), "single-class")
+
+    assert "all photos are of cat, where a classifier needs two classes" in found.sentence
+
+
 def test_mending_keeps_each_picture_in_the_last_split_that_has_it(
     photos: Path, examine: Callable[[], Findings]
 ) -> None:

@@ -110,6 +110,15 @@ def test_a_folder_is_seen_as_it_would_be_stored(datasets: Datasets, tmp_path: Pa
     assert (classes, contents(splits)) == (("cat", "dog"), contents(stored.photos(datasets, "pets")[1]))
 
 
+def test_an_empty_class_folder_is_a_class_to_look_at(tmp_path: Path) -> None:
+    photos = draw_set(tmp_path / "photos", 3)
+    (photos / "bird").mkdir()
+    (photos / "notes").mkdir()
+    (photos / "notes" / "1.txt").write_text("text")
+
+    assert stored.of_folder(photos, folders.read(photos))[0] == ("bird", "cat", "dog")
+
+
 def test_a_set_of_one_class_can_be_looked_at(tmp_path: Path) -> None:
     photos = draw_set(tmp_path / "photos", 3)
     shutil.rmtree(photos / "dog")
