@@ -94,8 +94,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         tasks.start_soon(to_thread.run_sync, app.state.collecting.uploads.sweep)  # there may be fewer to keep now
         yield
         tasks.cancel_scope.cancel()
+    app.state.records.close()  # first: threads may still wait for a server that doesn't answer
     await to_thread.run_sync(app.state.retraining.stop)
     app.state.predictor.close()
-    app.state.records.close()
     if app.state.tracing is not None:
         await to_thread.run_sync(app.state.tracing.close)

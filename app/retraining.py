@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
+from threading import Lock
 from time import time
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,9 +11,10 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 
 from app.records import Records
+from app.room import Room
 from app.runner import STOP_SECONDS, Runner, check_installed
 from app.shutdown import Shutdown
-from catdog.errors import JobNotFound
+from catdog.errors import DatabaseUnavailable, JobNotFound
 from catdog.job import Event, Job
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ LATEST = "latest"
 SUPERVISE_SECONDS = 1.0  # between two looks at the queue
 MARGIN_SECONDS = 5.0  # that a worker gets to end itself before it is ended
 WATCH_SECONDS = 0.5  # between two looks at a job's events
+WATCHERS = 64  # of events at a time: each asks the database twice within WATCH_SECONDS
 QUIET_SECONDS = 15.0  # after which a watcher hears that nothing happens, before a proxy takes it for dead
 
 Answer = TypeVar("Answer")
@@ -36,6 +39,9 @@ class Retraining:
         self._records = records
         self._runner = runner
         self._worker: str | None = None
+        self.watchers = Room(WATCHERS)
+        self._launching = Lock()
+        self._stopped = False
         self._accepted = asyncio.Event()  # a job was, just now
         self._shutdown = shutdown  # watchers shouldn't hold it up
         self._threads = CapacityLimiter(4)  # watchers share them, so that they never take those of predictions
@@ -68,8 +74,7 @@ class Retraining:
         """
         told = time()
         while True:
-            ended = (await self.get(job)).status.is_final  # asked first: no event comes after the end
-            events = await self._events(job, after)
+            ended, events = await self._news(job, after)
             if events or time() - told > QUIET_SECONDS:
                 yield events
                 told = time()
@@ -77,6 +82,14 @@ class Retraining:
                 return
             after = events[-1].id if events else after
             await asyncio.sleep(WATCH_SECONDS)
+
+    async def _news(self, job: str, after: int) -> tuple[bool, list[Event]]:
+        """Whether a job has ended, and its events; nothing of both while the database doesn't answer."""
+        try:
+            ended = (await self.get(job)).status.is_final  # asked first: no event comes after the end
+            return ended, await self._events(job, after)
+        except DatabaseUnavailable:
+            return False, []
 
     async def _events(self, job: str, after: int) -> list[Event]:
         return await self.ask(lambda jobs: jobs.events(job, after))
@@ -89,7 +102,8 @@ class Retraining:
                 await self._accepted.wait()
             self._accepted.clear()
             try:
-                await to_thread.run_sync(self._supervise_once, limiter=self._threads)
+                # abandoned at the end of the service, which shouldn't wait for a database that doesn't answer
+                await to_thread.run_sync(self._supervise_once, limiter=self._threads, abandon_on_cancel=True)
                 told = ""
             except Exception as error:  # whatever it is, predictions go on
                 if told != (told := str(error)):
@@ -102,8 +116,13 @@ class Retraining:
         if self._worker is not None:
             self._look_after(self._runner, self._worker)
         if self._worker is None and jobs.is_waiting():
-            self._worker = self._runner.launch()
-            logger.info("a job waits: worker %s starts", self._worker)
+            self._launch(self._runner)
+
+    def _launch(self, runner: Runner) -> None:
+        with self._launching:
+            if not self._stopped:
+                self._worker = runner.launch()
+                logger.info("a job waits: worker %s starts", self._worker)
 
     def _look_after(self, runner: Runner, worker: str) -> None:
         status = runner.status(worker)
@@ -124,5 +143,7 @@ class Retraining:
 
     def stop(self) -> None:
         """End the worker, whose job goes back into the queue. For the end of the service; blocks."""
+        with self._launching:  # one that is just being launched is ended as well
+            self._stopped = True
         if self._runner is not None and self._worker is not None:
             self._runner.stop(self._worker)

@@ -3,9 +3,12 @@
 import gc
 import logging
 import weakref
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from threading import Lock
 from time import monotonic
+from typing import TypeVar
 
 import anyio
 from anyio import CapacityLimiter, to_thread
@@ -24,6 +27,8 @@ POLL_SECONDS = 0.5
 NICE = 19  # of the thread that reads a version: predictions go before it
 RETRY_SECONDS = 5.0  # between attempts at a version that couldn't be loaded
 
+Result = TypeVar("Result")
+
 
 class Succession:
     """Which version serves.
@@ -38,6 +43,7 @@ class Succession:
         self._settings = settings
         self._store = Store(settings.models_dir)
         self._turn = CapacityLimiter(1)
+        self._step = Lock()  # held by its thread: a step that nobody waits for any more is still one
         self._reader = ThreadPoolExecutor(1, "reader", step_aside, (NICE,))
         self._tried: int | None = None  # the version that couldn't be loaded last
         self._retry_at = 0.0  # when it may be tried again, on the monotonic clock
@@ -69,15 +75,15 @@ class Succession:
 
     async def catch_up(self) -> None:
         """Serve the store's champion now, where that can be; `follow` would soon."""
-        await to_thread.run_sync(self._follow, limiter=self._turn, abandon_on_cancel=True)
+        await self._alone(self._follow, is_awaited=False)
 
     async def promote(self, version: int) -> Champion:
         """Put a version into service that has shown that it can serve; else StoreError, and nothing has changed."""
-        return await to_thread.run_sync(self._promote, version, limiter=self._turn)
+        return await self._alone(lambda: self._promote(version))
 
     async def roll_back(self) -> Champion:
         """Put the champion before this one into service; StoreError, and nothing has changed, where it can't serve."""
-        return await to_thread.run_sync(self._roll_back, limiter=self._turn)
+        return await self._alone(self._roll_back)
 
     async def load(self, version: int | None) -> Champion:
         """Load a version beside the champion, and keep it until it is unloaded; StoreError where it can't be loaded.
@@ -87,11 +93,20 @@ class Succession:
         if version is None:
             await self.catch_up()
             return self.predictor.champion
-        return await to_thread.run_sync(self._load_beside, version, limiter=self._turn)
+        return await self._alone(lambda: self._load_beside(version))
 
     async def unload(self, version: int | None) -> int:
         """Unload a version and return its number; VersionNotLoaded, VersionInService for the champion, as None is."""
-        return await to_thread.run_sync(self._unload, version, limiter=self._turn)
+        return await self._alone(lambda: self._unload(version))
+
+    async def _alone(self, step: Callable[[], Result], is_awaited: bool = True) -> Result:
+        """Take a step on a thread, once no other is being taken; who doesn't await it may leave before its end."""
+
+        def take() -> Result:
+            with self._step:
+                return step()
+
+        return await to_thread.run_sync(take, limiter=self._turn, abandon_on_cancel=not is_awaited)
 
     def _follow(self) -> None:
         if (serving := self.predictor.serving) is not None:  # before that nothing else is as urgent

@@ -7,10 +7,11 @@ it ends, files included that are only changed within one.
 
 import errno
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from time import monotonic
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -35,13 +36,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
 from catdog.errors import DatabaseUnavailable
 from catdog.labels import LIMIT_CHARACTERS
 
 FILE: Final = "catdog.sqlite"  # in the data folder
 SCHEMA_VERSION: Final = 1
-BUSY_SECONDS: Final = 30.0  # that a transaction waits for another one
+BUSY_SECONDS: Final = 10.0  # that a transaction in SQLite waits for another one
+SLOW_SECONDS: Final = 2.0  # a failure that took longer is one of a server that doesn't answer
+SPARED_SECONDS: Final = 1.0  # after such a failure, for which others fail at once instead of waiting as long
 WRITE_LOCK: Final = 0x636174646F67  # PostgreSQL's advisory lock of our writers: "catdog"
 DISK_FULL: Final = "53100"  # PostgreSQL's code
 DAMAGED: Final = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
@@ -106,7 +110,9 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = _engine(url)
+        self._closing = False
+        self._spared: tuple[float, str] = 0.0, ""  # until when nobody waits for a server, and why
+        self._engine = _engine(url, lambda: self._closing)
         self._ready = False
         self._preparing = Lock()
 
@@ -118,7 +124,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that changes nothing."""
-        with _translated():
+        with self._answered():
             self._prepare()
             with self._engine.connect() as connection:
                 yield connection
@@ -126,10 +132,28 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that may change everything; it is kept if nothing is raised in it, and alone meanwhile."""
-        with _translated():
+        with self._answered():
             self._prepare()
             with self._write() as connection:
                 yield connection
+
+    @contextmanager
+    def _answered(self) -> Iterator[None]:
+        self._spare()
+        began = monotonic()
+        try:
+            with _translated():
+                yield
+        except DatabaseUnavailable as error:
+            if monotonic() - began > SLOW_SECONDS:
+                self._spared = monotonic() + SPARED_SECONDS, error.reason
+            raise
+
+    def _spare(self) -> None:
+        """Raise DatabaseUnavailable where others have just waited in vain: queues of them would wait for minutes."""
+        until, reason = self._spared
+        if monotonic() < until:
+            raise DatabaseUnavailable(reason)
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
@@ -142,6 +166,7 @@ class Database:
         if self._ready:
             return
         with self._preparing:
+            self._spare()
             if file := self._engine.url.database if self._engine.dialect.name == "sqlite" else None:
                 Path(file).parent.mkdir(parents=True, exist_ok=True)
             with self._write() as connection:
@@ -155,6 +180,8 @@ class Database:
             self._ready = True
 
     def close(self) -> None:
+        """Close it; whoever waits for a server now gets DatabaseUnavailable."""
+        self._closing = True
         self._engine.dispose()
 
 
@@ -166,7 +193,7 @@ def _widen_labels(connection: Connection) -> None:
             connection.execute(text(f"ALTER TABLE pictures ALTER COLUMN label TYPE VARCHAR({LIMIT_CHARACTERS})"))
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, is_closing: Callable[[], bool]) -> Engine:
     """Raises DatabaseUnavailable where nothing can be done with such a URL."""
     try:
         parsed = make_url(url)
@@ -177,7 +204,11 @@ def _engine(url: str) -> Engine:
             event.listen(engine, "connect", _set_up_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
             return engine
-        return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": int(BUSY_SECONDS)})
+        if parsed.drivername == "postgresql+psycopg":
+            from catdog import postgresql
+
+            return postgresql.engine(parsed, is_closing)
+        return create_engine(parsed, pool_pre_ping=True)
     except ModuleNotFoundError as error:
         raise DatabaseUnavailable(
             f"CATDOG_DATABASE_URL can't be used: {error}; the extra `postgres` brings PostgreSQL's driver"
@@ -209,6 +240,8 @@ def _translated() -> Iterator[None]:
         if full or getattr(original, "sqlstate", None) == DISK_FULL:
             raise OSError(errno.ENOSPC, "the database has no room left; make some") from error
         raise DatabaseUnavailable(str(original)) from error
+    except NoConnectionLeft as error:  # of the pool: others wait for the server with all of them
+        raise DatabaseUnavailable(str(error)) from error
     except DBAPIError as error:
         if error.connection_invalidated or getattr(error.orig, "sqlite_errorcode", None) in DAMAGED:
             raise DatabaseUnavailable(str(error.orig)) from error

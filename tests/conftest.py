@@ -40,13 +40,18 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database of each kind that is served."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'catdog.sqlite'}"
-    url: str = request.getfixturevalue("postgresql_url")
-    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    url: str = request.getfixturevalue("empty_postgresql_url")
+    return url
+
+
+@pytest.fixture
+def empty_postgresql_url(postgresql_url: str) -> str:
+    engine = create_engine(postgresql_url.replace("postgresql:", "postgresql+psycopg:"))
     with engine.begin() as connection:
         connection.execute(text("DROP SCHEMA public CASCADE"))
         connection.execute(text("CREATE SCHEMA public"))
     engine.dispose()
-    return url
+    return postgresql_url
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -39,6 +40,27 @@ def postgresql() -> Iterator[str]:
             yield f"postgresql://catdog@/postgres?host={folder}"
         finally:
             run("pg_ctl", "-D", "data", "-w", "-s", "-m", "immediate", "stop")
+
+
+@contextmanager
+def frozen(url: str) -> Iterator[None]:
+    """The server of `postgresql` with none of its processes running, as on a machine that is suspended."""
+    pids = _processes(Path(url.partition("host=")[2]) / "data" / "postmaster.pid")
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def _processes(pid_file: Path) -> list[int]:
+    """The server, and its children."""
+    server = int(pid_file.read_text().split()[0])
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    pairs = [tuple(map(int, line.split())) for line in listed.splitlines()]
+    return [server, *(pid for pid, parent in pairs if parent == server)]
 
 
 def _programs() -> Path:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 from pydantic import BaseModel
 
 from app.collecting import Collecting
@@ -12,6 +12,7 @@ from app.settings import Settings
 from app.shutdown import Shutdown
 from app.succession import Succession
 
+Name = Annotated[str, Path(pattern=r"^[^\x00]*$")]  # PostgreSQL's texts can't hold a NUL; so no name here has one
 BYTES = {"type": "string", "format": "binary"}
 
 

@@ -19,7 +19,7 @@ from app.errors import (
 from app.forms import FORM
 from app.pictures import picture
 from app.problems import describe, documented
-from app.routes import BYTES, TheCollecting, TheSettings, form
+from app.routes import BYTES, Name, TheCollecting, TheSettings, form
 from catdog.errors import ArchiveError, DatabaseUnavailable, DatasetError, DatasetNotFound, PictureNotFound
 from catdog.labels import checked_label
 from catdog.picture import Added
@@ -48,7 +48,7 @@ async def datasets(collecting: TheCollecting) -> Datasets:
 
 
 @router.get("/{name}", dependencies=[Depends(reader)], responses=documented(*ANY, DatasetNotFound))
-async def dataset(name: str, collecting: TheCollecting) -> Dataset:
+async def dataset(name: Name, collecting: TheCollecting) -> Dataset:
     """One data set: its pictures per split and class."""
     return await collecting.describe(name)
 
@@ -63,7 +63,7 @@ async def dataset(name: str, collecting: TheCollecting) -> Dataset:
         "requestBody": {"required": True, "content": {FORM: form({"type": "array", "items": BYTES}, label=LABEL)}}
     },
 )
-async def add_images(name: str, request: Request, collecting: TheCollecting, settings: TheSettings) -> AddedPictures:
+async def add_images(name: Name, request: Request, collecting: TheCollecting, settings: TheSettings) -> AddedPictures:
     """Pictures of one class: a form with `label`, and `file` once or more. A broken one doesn't touch the others."""
     label, files = await uploads.read_labelled(request, settings)
     results = await collecting.add_pictures(name, label, files)
@@ -84,7 +84,7 @@ async def add_images(name: str, request: Request, collecting: TheCollecting, set
         "requestBody": {"required": True, "content": {FORM: form(BYTES), uploads.ZIPS[0]: {"schema": BYTES}}}
     },
 )
-async def add_archive(name: str, request: Request, collecting: TheCollecting, settings: TheSettings) -> AddedArchive:
+async def add_archive(name: Name, request: Request, collecting: TheCollecting, settings: TheSettings) -> AddedArchive:
     """A ZIP of `<class>/...` or `train|validation|test/<class>/...`: a form with `file`. A bad one is refused whole.
 
     The answer lists the classes and how many pictures of each were taken, what was skipped, and empty class folders.
@@ -96,7 +96,7 @@ async def add_archive(name: str, request: Request, collecting: TheCollecting, se
 
 
 @router.get("/{name}/images/{sha256}", dependencies=[Depends(admin)], responses=documented(*ANY, PictureNotFound))
-async def image(name: str, sha256: Sha256, collecting: TheCollecting) -> Response:
+async def image(name: Name, sha256: Sha256, collecting: TheCollecting) -> Response:
     """A picture of a data set, as it came."""
     return picture(await collecting.read(name, sha256))
 
@@ -107,7 +107,7 @@ async def image(name: str, sha256: Sha256, collecting: TheCollecting) -> Respons
     dependencies=[Depends(admin)],
     responses=documented(*ANY, PictureNotFound),
 )
-async def remove_image(name: str, sha256: Sha256, collecting: TheCollecting) -> Response:
+async def remove_image(name: Name, sha256: Sha256, collecting: TheCollecting) -> Response:
     """Take a picture out of a data set; its file goes as well, unless another data set has it."""
     await collecting.ask(lambda datasets: datasets.remove(name, sha256))
     return Response(status_code=204)

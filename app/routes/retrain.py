@@ -4,12 +4,13 @@ import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from app import uploads
 from app.access import IsAdmin, admin, reader
@@ -17,7 +18,8 @@ from app.errors import TrainerMissing, Unauthorized, UnsupportedContentType
 from app.job_schemas import Findings, RetrainJob, RetrainJobs, RetrainRequest
 from app.problems import documented
 from app.retraining import Retraining
-from app.routes import TheCollecting, TheRetraining, TheSettings, TheSuccession, json_body
+from app.room import Room
+from app.routes import Name, TheCollecting, TheRetraining, TheSettings, TheSuccession, json_body
 from app.succession import Succession
 from catdog.errors import (
     DatabaseUnavailable,
@@ -33,6 +35,9 @@ from catdog.job import Event, Job, log_file
 ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError)
 EVENTS = "text/event-stream"
 LOG_BYTES = 2**20
+WATCH_RETRY_SECONDS = 10
+LARGEST_EVENT_ID = 2**31 - 1  # of PostgreSQL's INTEGER
+LONG_DIGITS = 20  # of a number that is larger, whatever it is; Python refuses to read thousands of digits
 
 router = APIRouter(prefix="/retrain", tags=["retrain"])
 
@@ -75,7 +80,7 @@ async def jobs(retraining: TheRetraining, limit: Annotated[int, Query(ge=1, le=1
     return RetrainJobs(jobs=[RetrainJob.of(job).model_copy(update={"findings": None}) for job in newest])
 
 
-async def asked_for(job: str, retraining: TheRetraining) -> Job:
+async def asked_for(job: Name, retraining: TheRetraining) -> Job:
     """The job with this id; `latest` is the newest."""
     return await retraining.get(job)
 
@@ -110,21 +115,21 @@ async def cancel(job: TheJob, retraining: TheRetraining) -> RetrainJob:
     "/{job}/events",
     dependencies=[Depends(reader)],
     response_class=StreamingResponse,
-    responses={200: {"content": {EVENTS: {"schema": {"type": "string"}}}}, **documented(*ANY, JobNotFound)},
+    responses={200: {"content": {EVENTS: {"schema": {"type": "string"}}}}, **documented(*ANY, JobNotFound, Overloaded)},
 )
 async def events(
     job: TheJob,
     retraining: TheRetraining,
     succession: TheSuccession,
-    last_event_id: Annotated[int, Header(ge=0)] = 0,
+    last_event_id: Annotated[str, Header(pattern="^[0-9]*$")] = "",
 ) -> StreamingResponse:
     """What happens to a job, as server-sent events; `Last-Event-ID` goes on behind that one.
 
     They end once the job has, and this service serves what came of it.
     """
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    happening = _stream(retraining, succession, job.id, last_event_id)
-    return StreamingResponse(happening, media_type=EVENTS, headers=headers)
+    happening = _stream(retraining, succession, job.id, _event_id(last_event_id))
+    return _Watched(retraining.watchers, happening, media_type=EVENTS, headers=headers)
 
 
 @router.get(
@@ -146,6 +151,24 @@ def _end_of(file: Path) -> bytes:
     with file.open("rb") as opened:
         opened.seek(max(0, opened.seek(0, os.SEEK_END) - LOG_BYTES))
         return opened.read(LOG_BYTES)
+
+
+class _Watched(StreamingResponse):
+    """Takes one place among the watchers from before its first byte until it ends, however it does; Overloaded."""
+
+    def __init__(self, watchers: Room, content: AsyncIterator[str], **options: Any) -> None:
+        super().__init__(content, **options)
+        self._watchers = watchers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._watchers.admitted(retry_seconds=WATCH_RETRY_SECONDS):
+            await super().__call__(scope, receive, send)
+
+
+def _event_id(digits: str) -> int:
+    """The number, however long it is; the largest that an event can have for one that is larger."""
+    significant = digits.lstrip("0")
+    return min(int(significant or 0), LARGEST_EVENT_ID) if len(significant) < LONG_DIGITS else LARGEST_EVENT_ID
 
 
 async def _stream(retraining: Retraining, succession: Succession, job: str, after: int) -> AsyncIterator[str]:

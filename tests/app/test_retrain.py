@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from tests import without_libraries
 from tests.app.service import ADMIN, Service, serving
 from tests.app.test_problems import check
 from tests.photos import draw_set
-from tests.waiting import until
+from tests.waiting import PATIENCE_SECONDS, until
 from training import stored
 from training.config import Config
 from training.progress import Terminal
@@ -299,3 +300,57 @@ def test_who_watches_does_not_hold_the_shutdown_up(idle: Service) -> None:
         idle.app.state.shutdown.is_leaving = True
         assert len(events(watched.read().decode())) == 1
     idle.app.state.shutdown.is_leaving = False
+
+
+@pytest.mark.parametrize(
+    "digits", ["", "0", "00001", "2147483648", "9223372036854775808", "9" * 5000, "0" * 5000 + "1"]
+)
+def test_events_go_on_behind_any_number(idle: Service, digits: str) -> None:
+    job = idle.client.post("/retrain", json=PETS).json()["id"]
+    idle.client.delete(f"/retrain/{job}")
+    told = events(idle.client.get(f"/retrain/{job}/events").text)
+
+    rest = idle.client.get(f"/retrain/{job}/events", headers={"Last-Event-ID": digits})
+
+    after = min(int(digits[-4000:] or 0), 2**31)
+    assert rest.status_code == 200
+    assert events(rest.text) == [event for event in told if event[0] > after]
+
+
+@pytest.mark.parametrize("text", ["latest", "-1", "1.5", "1 or 1=1"])
+def test_events_behind_what_is_no_number_are_refused(idle: Service, text: str) -> None:
+    job = idle.client.post("/retrain", json=PETS).json()["id"]
+
+    check(idle.client.get(f"/retrain/{job}/events", headers={"Last-Event-ID": text}), "invalid-request", 422)
+
+
+def test_only_so_many_watch_at_a_time(idle: Service) -> None:
+    job = idle.client.post("/retrain", json=PETS).json()["id"]
+    watchers = idle.app.state.retraining.watchers
+    watchers.limit = 1
+
+    with idle.client.stream("GET", f"/retrain/{job}/events") as watched:
+        assert watched.status_code == 200
+        refused = idle.client.get(f"/retrain/{job}/events")
+        check(refused, "overloaded", 503)
+        assert int(refused.headers["Retry-After"]) > 0
+    until(lambda: watchers.taken == 0)
+
+    idle.client.delete(f"/retrain/{job}")
+    assert idle.client.get(f"/retrain/{job}/events").status_code == 200
+
+
+def test_who_watches_goes_on_when_the_database_answers_again(idle: Service) -> None:
+    job = idle.client.post("/retrain", json=PETS).json()["id"]
+    database = idle.app.state.records._open()
+
+    with idle.client.stream("GET", f"/retrain/{job}/events") as watched:
+        chunks = watched.iter_text()
+        told = next(chunks)
+        database._spared = monotonic() + PATIENCE_SECONDS, "it doesn't answer"
+        check(idle.client.get(f"/retrain/{job}"), "database-unavailable", 503)
+        database._spared = 0.0, ""
+        idle.client.delete(f"/retrain/{job}")
+        told += "".join(chunks)
+
+    assert [data["status"] for _, _, data in events(told)] == ["queued", "cancelled"]

@@ -535,3 +535,38 @@ def test_what_a_load_took_that_failed_is_given_back(tmp_path: Path, monkeypatch:
         assert promote(service, 2).status_code == 409
 
         assert given_back.acquire(timeout=PATIENCE_SECONDS)
+
+
+def test_a_step_that_nobody_awaits_any_more_ends_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when someone who watched a training leaves while its version is being loaded."""
+    publish(tmp_path)
+    following = Succession(Settings.model_construct(models_dir=tmp_path, data_dir=tmp_path / "data"))
+    begun, go_on = threading.Semaphore(0), threading.Event()
+    under_way: list[int] = []
+    most: list[int] = []
+
+    def held(self: Succession) -> None:
+        under_way.append(1)
+        most.append(len(under_way))
+        begun.release()
+        assert go_on.wait(PATIENCE_SECONDS)
+        under_way.pop()
+
+    monkeypatch.setattr(Succession, "_follow", held)
+
+    async def leave_and_come_again() -> None:
+        loop = asyncio.get_running_loop()
+        left = asyncio.create_task(following.catch_up())
+        await loop.run_in_executor(None, begun.acquire)
+        left.cancel()
+        await asyncio.wait([left])
+        coming = asyncio.create_task(following.catch_up())
+        await loop.run_in_executor(None, lambda: begun.acquire(timeout=0.2))  # which would be too early
+        go_on.set()
+        await coming
+
+    asyncio.run(leave_and_come_again())
+
+    assert most == [1, 1]

@@ -1,0 +1,66 @@
+"""Connections to PostgreSQL whose every wait ends: for a server that has stopped, behind a dead line, or frozen.
+
+The server's own timeouts don't help there, because it is the server that doesn't run.
+"""
+
+from collections.abc import Callable, Generator
+from time import monotonic
+from typing import Any, Final, TypeVar
+
+import psycopg
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL
+
+CONNECT_SECONDS: Final = 5  # that a connection may take to come about, of each address of the server
+ANSWER_SECONDS: Final = 8.0  # that the server may take for a statement, waiting for other writers included
+LOOK_SECONDS: Final = 0.1  # between two looks whether to go on waiting
+
+Result = TypeVar("Result")
+
+
+def engine(url: URL, is_closing: Callable[[], bool]) -> Engine:
+    """Connections to that server. Once `is_closing` no statement waits for it any longer."""
+
+    class Connection(_Impatient):
+        gives_up = staticmethod(is_closing)
+
+    def connect(dialect: object, record: object, arguments: list[Any], parameters: dict[str, Any]) -> Any:
+        return Connection.connect(*arguments, **parameters)
+
+    made = create_engine(
+        url, pool_pre_ping=True, pool_timeout=ANSWER_SECONDS, connect_args={"connect_timeout": CONNECT_SECONDS}
+    )
+    event.listen(made, "do_connect", connect)
+    return made
+
+
+class _Impatient(psycopg.Connection[Any]):
+    gives_up: Callable[[], bool]
+
+    def wait(self, gen: Generator[Any, Any, Result], *arguments: Any, **options: Any) -> Result:
+        """Where every statement waits for its answer; OperationalError, and the connection closed, after too long."""
+        options["interval"] = LOOK_SECONDS
+        return super().wait(self._bounded(gen), **options)
+
+    def _bounded(self, answering: Generator[Any, Any, Result]) -> Generator[Any, Any, Result]:
+        until = monotonic() + ANSWER_SECONDS
+        try:
+            awaited = next(answering)
+            while True:
+                ready = yield awaited
+                if not ready:  # nothing came within LOOK_SECONDS
+                    self._check(until)
+                awaited = answering.send(ready)
+        except StopIteration as ended:
+            result: Result = ended.value
+            return result
+
+    def _check(self, until: float) -> None:
+        if self.gives_up():
+            reason = "the service ends, and waits for the database no longer"
+        elif monotonic() > until:
+            reason = f"the server hasn't answered for {ANSWER_SECONDS:g} seconds"
+        else:
+            return
+        self.pgconn.finish()
+        raise psycopg.OperationalError(reason)
