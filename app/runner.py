@@ -45,7 +45,10 @@ class Runner(Protocol):
 
 
 class LocalProcess:
-    """Workers as processes of this machine, each in a session of its own, so that a Ctrl-C is not theirs."""
+    """Workers as processes of this machine, each in a session of its own, so that a Ctrl-C is not theirs.
+
+    Each ends when its standard input does: this process holds the other end, so that none outlives it, however it ends.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -54,14 +57,14 @@ class LocalProcess:
     def launch(self) -> str:
         check_installed()
         worker = f"process-{uuid4().hex[:12]}"
-        command = [sys.executable, "-m", "training", "worker", "--until-idle", "--name", worker]
+        command = [sys.executable, "-m", "training", "worker", "--until-idle", "--end-with-stdin", "--name", worker]
         log = self._settings.data_dir / LOG
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
             self._processes[worker] = subprocess.Popen(  # noqa: S603  # our own trainer, nothing of a request
                 command,
                 env=os.environ | _variables(self._settings),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -70,6 +73,8 @@ class LocalProcess:
 
     def status(self, worker: str) -> RunStatus:
         code = self._processes[worker].poll()
+        if code is not None:
+            _close(self._processes[worker])
         return RunStatus(is_running=code is None, death=_death(code))
 
     def stop(self, worker: str) -> None:
@@ -80,6 +85,7 @@ class LocalProcess:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        _close(process)
 
 
 def check_installed() -> None:
@@ -87,6 +93,11 @@ def check_installed() -> None:
     invalidate_caches()
     if any(find_spec(package) is None for package in NEEDED):
         raise TrainerMissing
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def _death(code: int | None) -> str | None:

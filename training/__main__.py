@@ -173,6 +173,7 @@ def _add_service_commands(of: Any, settings: Mapping[str, str | None]) -> None:
 
     worker = of.add_parser("worker", help="run the trainings that are asked of the service")
     worker.add_argument("--until-idle", action="store_true", help="end when none waits")
+    worker.add_argument("--end-with-stdin", action="store_true", help="end when the standard input does")
     worker.add_argument("--name", help="that others know it by (default: of the machine and process)")
     worker.add_argument(
         "--threads",

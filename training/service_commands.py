@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import Thread
 
 from catdog import folders
 from catdog.database import Database
@@ -48,6 +49,8 @@ def doctor(arguments: Namespace) -> None:
 def worker(arguments: Namespace) -> None:
     # Until the worker itself takes it, after these imports: the first process of a container would else go on.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    if arguments.end_with_stdin:
+        Thread(target=_end_with_stdin, name="stdin", daemon=True).start()
     from training.limits import default_threads, limit
 
     threads = arguments.threads or default_threads()
@@ -62,6 +65,13 @@ def worker(arguments: Namespace) -> None:
         command = [sys.executable, "-m", "training", *sys.argv[1:], "--threads", str(threads)]
         os.execv(sys.executable, command)  # noqa: S606  # itself
     os._exit(0)  # at an ordinary exit TensorFlow's threads, still at work, may abort the process
+
+
+def _end_with_stdin() -> None:
+    """Stop this worker once nobody holds the other end of its standard input: the service that started it has ended."""
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _to_examine(arguments: Namespace, layout: Layout | None) -> tuple[Sequence[str], Mapping[str, Sequence[Photo]]]:

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from app import uploads
 from app.access import IsAdmin, admin, reader
-from app.errors import TrainerMissing, Unauthorized, UnsupportedContentType
+from app.errors import Overloaded, TrainerMissing, Unauthorized, UnsupportedContentType
 from app.job_schemas import Findings, RetrainJob, RetrainJobs, RetrainRequest
 from app.problems import documented
 from app.retraining import Retraining

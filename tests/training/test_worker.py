@@ -385,3 +385,26 @@ def test_what_is_asked_is_raised_once() -> None:
     interruptions.check()
 
     assert interruptions.reason is Reason.CANCELLED
+
+
+LAUNCHING = """
+import os, signal, sys
+from pathlib import Path
+from app.runner import LocalProcess
+from app.settings import Settings
+
+runner = LocalProcess(Settings(data_dir=Path(sys.argv[1]), models_dir=Path(sys.argv[1])))
+print(runner._processes[runner.launch()].pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_worker_ends_with_the_service_that_started_it_however_that_ends(tmp_path: Path) -> None:
+    launched = subprocess.run([sys.executable, "-c", LAUNCHING, tmp_path], capture_output=True, text=True, check=False)
+    assert launched.returncode == -signal.SIGKILL
+    worker = launched.stdout.strip()
+
+    def state() -> str:
+        return subprocess.run(["ps", "-o", "stat=", "-p", worker], capture_output=True, text=True, check=False).stdout
+
+    until(lambda: state()[:1] in ("", "Z"))
