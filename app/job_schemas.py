@@ -10,6 +10,7 @@ from app.schemas import Answer
 from catdog.job import Job, Status
 
 NOTE_CHARACTERS = 500
+NO_NUL = r"^[^\x00]*$"  # which PostgreSQL's texts can't hold
 SHOWN_OF_FINDINGS = ("kind", "sentence", "count")  # without the admin key
 
 
@@ -39,7 +40,12 @@ class RetrainRequest(BaseModel):
         description="`auto` puts the new version into service if it is no worse than the champion; `never` only"
         " publishes it.",
     )
-    notes: str = Field(default="", max_length=NOTE_CHARACTERS, description="Kept with the version, and shown with it.")
+    notes: str = Field(
+        default="",
+        max_length=NOTE_CHARACTERS,
+        pattern=NO_NUL,
+        description="Kept with the version, and shown with it.",
+    )
 
     @model_validator(mode="after")
     def _fit_the_strategy(self) -> Self:

@@ -3,24 +3,26 @@
     data/uploads/
       019a3c...           one prediction: a line of JSON, then the photo as it came
 
-A file is named by the prediction's id, whose order is that of time, so nothing else needs to be kept, and any number
-of processes may share the folder. The line says how long the photo is, so that one which is still being written, or
-never was to the end, is no photo. Nothing here is brought to the disk at once: a crash may cost the last few.
+A file is named by the prediction's id, and the ids are in the order of the predictions, so nothing else needs to be
+kept, and any number of processes may share the folder. The line says how long the photo is, so that one which is still
+being written, or never was to the end, is no photo. Nothing here is brought to the disk at once: a crash may cost the
+last few.
 """
 
+import fcntl
 import json
 import logging
 import os
-import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import count
 from pathlib import Path
 from threading import Lock
-from time import time_ns
-from typing import Self
+from time import time
+from typing import BinaryIO, Self
 
+from app.prediction_ids import TIME_DIGITS, PredictionIds, is_id
 from app.schemas import Prediction
 from catdog.errors import PredictionNotFound
 
@@ -28,10 +30,7 @@ logger = logging.getLogger(__name__)
 
 FOLDER = "uploads"  # in the data folder
 SWEEP_EVERY = 50  # photos kept between two looks at what is too many: listing the folder costs more than writing one
-
-
-ID_TIME_DIGITS = 16  # of an id: nanoseconds since 1970, in hexadecimal
-ID_RANDOM_BYTES = 8
+SWEEP_SHARE = 20  # and as much as a twentieth of the bytes that may be kept
 
 
 @dataclass(frozen=True)
@@ -40,11 +39,7 @@ class Kept:
 
     prediction: Prediction
     sha256: str
-
-    @property
-    def predicted_at(self) -> float:
-        """Seconds since 1970."""
-        return int(self.prediction.prediction_id[:ID_TIME_DIGITS], 16) / 1e9
+    predicted_at: float  # seconds since 1970, by the clock of then
 
     @classmethod
     def read(cls, line: bytes, photo_bytes: int) -> Self:
@@ -52,32 +47,41 @@ class Kept:
         said = json.loads(line)
         if said.get("bytes") != photo_bytes:
             raise ValueError("the photo is cut short")
-        return cls(Prediction.model_validate(said["prediction"]), said["sha256"])
-
-
-def new_id() -> str:
-    """An id that no other prediction has; later ones sort behind earlier ones."""
-    return f"{time_ns():0{ID_TIME_DIGITS}x}{secrets.token_hex(ID_RANDOM_BYTES)}"
+        prediction = Prediction.model_validate(said["prediction"])
+        by_id = int(prediction.prediction_id[:TIME_DIGITS], 16) / 1e9  # all that older files say of the time
+        return cls(prediction, said["sha256"], said.get("at", by_id))
 
 
 class KeptUploads:
-    """The last `keep` predictions of all processes that share a data folder; `keep` 0 keeps none."""
+    """The last predictions of all processes that share a data folder: at most `keep`, 0 for none, and so many bytes.
 
-    def __init__(self, data_dir: Path, keep: int) -> None:
+    Between two sweeps there may be SWEEP_EVERY more, or a SWEEP_SHARE-th of the bytes.
+    """
+
+    def __init__(self, data_dir: Path, keep: int, keep_bytes: int) -> None:
         self._folder = data_dir / FOLDER
         self._keep = keep
-        self._counted = count(1)
+        self._keep_bytes = keep_bytes
+        self._ids = PredictionIds()
+        self._added = self._added_bytes = 0  # since the last sweep
         self._sweeping = Lock()
+        for last in self._names()[:1]:
+            self._ids.follow(last)
+
+    def new_id(self) -> str:
+        """An id for a prediction, behind those of all that are kept."""
+        return self._ids.new()
 
     def add(self, prediction: Prediction, photo: bytes) -> None:
         """Keep a photo; a disk that can't take it costs the feedback on it and not its answer, and is logged."""
         if not self._keep:
             return
-        kept = {"sha256": sha256(photo).hexdigest(), "bytes": len(photo), "prediction": prediction.model_dump()}
-        head = json.dumps(kept).encode() + b"\n"
+        about = {"sha256": sha256(photo).hexdigest(), "bytes": len(photo), "at": time()}
+        head = json.dumps({**about, "prediction": prediction.model_dump()}).encode() + b"\n"
         try:
             self._write(prediction.prediction_id, head + photo)
-            if next(self._counted) % SWEEP_EVERY == 0:
+            self._added, self._added_bytes = self._added + 1, self._added_bytes + len(photo)
+            if self._added >= SWEEP_EVERY or self._added_bytes * SWEEP_SHARE > self._keep_bytes:
                 self.sweep()
         except OSError as error:
             logger.warning("a predicted photo can't be kept for feedback: %s", error)
@@ -95,28 +99,47 @@ class KeptUploads:
         for name in self._names():
             try:
                 with (self._folder / name).open("rb") as file:
-                    line = file.readline()
-                    yield Kept.read(line, os.fstat(file.fileno()).st_size - len(line))
+                    yield _read(file)
             except (FileNotFoundError, ValueError):  # it became one too many meanwhile, or a power cut emptied it
                 continue
 
     def sweep(self) -> None:
-        """Remove what is too many; what can't be removed is logged."""
+        """Remove what is too many or too much; what can't be removed is logged."""
         if not self._sweeping.acquire(blocking=False):
             return
         try:
-            for name in self._names()[self._keep :]:
-                (self._folder / name).unlink(missing_ok=True)
+            self._added = self._added_bytes = kept_bytes = 0
+            for place, name in enumerate(self._names()):
+                if place == 0:
+                    self._ids.follow(name)
+                path = self._folder / name
+                with suppress(FileNotFoundError):  # another process removed it
+                    kept_bytes += path.stat().st_size
+                    if place >= self._keep or kept_bytes > self._keep_bytes:
+                        path.unlink()
         except OSError as error:
             logger.warning("predicted photos can't be removed: %s", error)
         finally:
             self._sweeping.release()
 
+    def clean(self) -> None:
+        """At a start: sweep, and remove what was being written when a process was killed."""
+        self.sweep()
+        for name in self._names():
+            try:
+                with (self._folder / name).open("rb") as file:
+                    if not _is_whole(file) and _is_left(file):
+                        (self._folder / name).unlink()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                logger.warning("what is left of a predicted photo can't be removed: %s", error)
+
     def _names(self) -> list[str]:
         """The last one first."""
         try:
             with os.scandir(self._folder) as files:
-                return sorted((file.name for file in files), reverse=True)
+                return sorted((file.name for file in files if is_id(file.name)), reverse=True)
         except FileNotFoundError:
             return []
 
@@ -124,14 +147,40 @@ class KeptUploads:
         path = self._folder / name
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            with path.open("xb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)  # so that it isn't taken for one that is left
+                file.write(content)
         except OSError:
             path.unlink(missing_ok=True)
             raise
 
 
+def _read(file: BinaryIO) -> Kept:
+    """ValueError where it isn't whole."""
+    line = file.readline()
+    return Kept.read(line, os.fstat(file.fileno()).st_size - len(line))
+
+
+def _is_whole(file: BinaryIO) -> bool:
+    file.seek(0)
+    try:
+        _read(file)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_left(file: BinaryIO) -> bool:
+    """Whether nobody writes it any more, though it isn't whole."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return not _is_whole(file)  # it may have become so just before
+
+
 def _checked(prediction_id: str) -> str:
     """The id, if it is one: it names a file."""
-    if len(prediction_id) != ID_TIME_DIGITS + 2 * ID_RANDOM_BYTES or not set(prediction_id) <= set("0123456789abcdef"):
+    if not is_id(prediction_id):
         raise PredictionNotFound(prediction_id)
     return prediction_id

@@ -91,7 +91,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(app.state.succession.follow)
         tasks.start_soon(app.state.retraining.supervise)
-        tasks.start_soon(to_thread.run_sync, app.state.collecting.uploads.sweep)  # there may be fewer to keep now
+        tasks.start_soon(to_thread.run_sync, app.state.collecting.uploads.clean)  # there may be fewer to keep now
         yield
         tasks.cancel_scope.cancel()
     app.state.records.close()  # first: threads may still wait for a server that doesn't answer

@@ -10,7 +10,7 @@ from app.drift import Drift
 from app.errors import NotExplainable, NotReady, ServiceError, VersionNotLoaded
 from app.exchanges import note_version
 from app.explaining import ExplainingEngine
-from app.kept_uploads import KeptUploads, new_id
+from app.kept_uploads import KeptUploads
 from app.measurements import Measurements
 from app.queue_schemas import QueueState
 from app.room import Room
@@ -39,8 +39,8 @@ class Champion:
         """Whether both are heads on one backbone; those that are loaded beside each other then share its graph."""
         return self.graph == other.graph and self.manifest.head == other.manifest.head == "pooled"
 
-    def answer(self, output: Output) -> Prediction:
-        """The answer that the output for one photo means."""
+    def answer(self, output: Output, prediction_id: str = "") -> Prediction:
+        """The answer that the output for one photo means; without an id nobody can refer to it."""
         (row,) = calibration.probabilities(output.logits, self.manifest.temperature).tolist()
         probabilities = dict(zip(self.manifest.classes, row, strict=True))
         label = max(probabilities, key=probabilities.__getitem__)
@@ -52,7 +52,7 @@ class Champion:
             unknown=is_unknown,
             familiarity=familiarity,
             model_version=self.manifest.version,
-            prediction_id=new_id(),
+            prediction_id=prediction_id,
         )
 
 
@@ -60,7 +60,7 @@ class Predictor:
     """Answers with the champion of the moment, on threads, so that the event loop stays free."""
 
     def __init__(self, settings: Settings) -> None:
-        self.uploads = KeptUploads(settings.data_dir, settings.keep_uploads)
+        self.uploads = KeptUploads(settings.data_dir, settings.keep_uploads, settings.keep_uploads_bytes)
         self._batching = Batching(settings)
         self._cache = AnswerCache(settings.cache_items)
         self.serving: Champion | None = None
@@ -192,7 +192,7 @@ class Predictor:
 
     def _answer(self, champion: Champion, photo: Picture, output: Output) -> Prediction:
         """The answer that the output means, counted, and kept for whoever asks about it later."""
-        prediction = champion.answer(output)
+        prediction = champion.answer(output, self.uploads.new_id())
         champion.drift.add(prediction)
         if isinstance(photo, bytes):
             self.uploads.add(prediction, photo)

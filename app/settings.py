@@ -160,6 +160,9 @@ class Settings(BaseSettings):
     keep_uploads: NonNegativeInt = 1000
     """How many of the last predicted photos are kept for feedback; 1000 by default, 0 keeps none."""
 
+    keep_uploads_bytes: PositiveInt = GIB
+    """How many bytes the photos kept for feedback may take; 1 GiB by default."""
+
     keep_versions: PositiveInt = 5
     """How many of the newest versions are kept, beside the champion and the shipped one; 5 by default."""
 

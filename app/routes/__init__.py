@@ -6,13 +6,14 @@ from fastapi import Depends, Path, Request
 from pydantic import BaseModel
 
 from app.collecting import Collecting
+from app.job_schemas import NO_NUL
 from app.predictor import Champion, Predictor
 from app.retraining import Retraining
 from app.settings import Settings
 from app.shutdown import Shutdown
 from app.succession import Succession
 
-Name = Annotated[str, Path(pattern=r"^[^\x00]*$")]  # PostgreSQL's texts can't hold a NUL; so no name here has one
+Name = Annotated[str, Path(pattern=NO_NUL)]
 BYTES = {"type": "string", "format": "binary"}
 
 

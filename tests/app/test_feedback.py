@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from app import kept_uploads
-from app.schemas import Prediction
 from tests.app.service import ADMIN, Service, encoded, serving
+from tests.app.test_kept_uploads import keeping, made_by
 from tests.app.test_problems import check
 from tests.waiting import until
 
@@ -153,12 +153,10 @@ def test_a_photo_that_does_not_fit_on_the_disk_leaves_nothing(
 ) -> None:
     import resource
 
-    uploads = kept_uploads.KeptUploads(tmp_path, keep=9)
-    prediction = Prediction(
-        label="cat", probability=1.0, probabilities={"cat": 1.0}, model_version=1, prediction_id=kept_uploads.new_id()
-    )
+    uploads = keeping(tmp_path)
+    prediction = made_by(uploads)
     if not is_first:
-        uploads.add(prediction.model_copy(update={"prediction_id": kept_uploads.new_id()}), photo(1))
+        uploads.add(made_by(uploads), photo(1))
     before = [kept.prediction.prediction_id for kept in uploads.newest()]
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
