@@ -169,7 +169,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "GIF, blocks of one byte": lambda: gif(b"!\xfe" + b"\1a" * (5 * 2**20 - 2000) + b"\0"),
     "GIF, empty extensions": lambda: gif(b"!\xfe\0" * (LIMIT_BYTES // 3 - 2000)),
     "GIF": lambda: gif(b"", (SIDE, SIDE)),
-    "WebP, lossless, alpha": lambda: saved(noise(SIDE, SIDE, 4, 5), "WEBP", lossless=True, quality=0, method=0),
+    "WebP, lossless, alpha": lambda: saved(noise(SIDE, SIDE, 4), "WEBP", lossless=True, quality=0, method=0),
     "WebP, alpha": lambda: saved(noise(SIDE, SIDE, 4), "WEBP", quality=50, method=0),
     "WebP, frames": webp_frames,
     "WebP, empty chunks": webp_chunks,
