@@ -2,10 +2,12 @@
 
 A connection waits where nothing can be done but to wait for its client: for the head of a request, for the rest of a
 body that was refused, for an answer to be read. Where all places are in use, the one that has waited longest is closed.
-So silent clients never keep out one that works, even where all come from one address, as behind a proxy.
+Those that have never been answered go first. So silent clients never keep out one that works, even where all come from
+one address, as behind a proxy.
 """
 
 from collections import Counter
+from itertools import chain
 from typing import Protocol
 
 RESERVED_FILES = 400  # for the model store, pictures, the database, and connections that are just being accepted
@@ -32,7 +34,8 @@ class Connections:
         self.limit_per_address = limit_per_address
         self.gave_way = 0  # since the start
         self._open: Counter[str] = Counter()  # by address
-        self._waiting: dict[Client, None] = {}  # the longest first
+        self._new: dict[Client, None] = {}  # that wait and were never answered, the longest first
+        self._known: dict[Client, None] = {}  # that wait and were
 
     @property
     def count(self) -> int:
@@ -48,23 +51,25 @@ class Connections:
             self._make_room(new)
 
     def closed(self, client: Client) -> None:
-        self._waiting.pop(client, None)
+        self.works(client)
         self._open[client.host] -= 1
         if not self._open[client.host]:
             del self._open[client.host]
 
-    def waits(self, client: Client) -> None:
-        """From now on, unless it waits already."""
-        self._waiting.setdefault(client)
+    def waits(self, client: Client, is_known: bool = False) -> None:
+        """From now on, unless it waits already; `is_known` where it has been answered before."""
+        if client not in self._new and client not in self._known:
+            (self._known if is_known else self._new)[client] = None
 
     def works(self, client: Client) -> None:
-        self._waiting.pop(client, None)
+        self._new.pop(client, None)
+        self._known.pop(client, None)
 
     def _make_room(self, new: Client, of_host: str | None = None) -> None:
         self.gave_way += 1
-        longest = (each for each in self._waiting if of_host is None or each.host == of_host)
+        longest = (each for each in chain(self._new, self._known) if of_host is None or each.host == of_host)
         client = next(longest, new)
-        self._waiting.pop(client, None)
+        self.works(client)
         client.give_way()
 
 

@@ -127,7 +127,7 @@ class HttpProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self._awaits_head:
-            self._all.waits(self)
+            self._all.waits(self, is_known=True)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -163,7 +163,7 @@ class HttpProtocol(H11Protocol):
     def _note_state(self) -> None:
         """Whether it waits for the head of a request, which must then come in time."""
         if self._awaits_head and not self.transport.is_closing():
-            self._all.waits(self)
+            self._all.waits(self, is_known=self.cycle is not None)
             if self._head_timer is None:
                 is_leaving = self._of_server.shutdown.is_leaving
                 seconds = LAST_REQUEST_SECONDS if is_leaving else self._of_server.head_seconds

@@ -2,7 +2,7 @@
 
 Starts the service with the shipped model on a loopback port, and a client that predicts five times a second: alone, and
 while others attack. Then the service is told to end under the attack. A scenario is a function that sends what one
-attacker sends until it is told to stop; add it to SCENARIOS.
+attacker sends until it is told to stop; add it to SCENARIOS. `--memory-mib` bounds the service's memory.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +20,7 @@ from time import perf_counter
 
 import numpy as np
 
-from benchmarks import hostile_photos, photos
+from benchmarks import hostile_clients, hostile_photos, memory_group, photos
 from benchmarks.client import PREDICT, Client, Upload
 from benchmarks.machine import Machine
 from benchmarks.processes import ROOT, Process, python, running
@@ -88,7 +89,10 @@ def worst_photos() -> Attack:
     return attack
 
 
-SCENARIOS: dict[str, Callable[[], Attack]] = {"worst-photos": worst_photos}
+SCENARIOS: dict[str, Callable[[], Attack]] = {
+    "worst-photos": worst_photos,
+    **{name: partial(hostile_clients.elsewhere, name) for name in hostile_clients.KINDS},
+}
 
 
 @contextmanager
@@ -106,14 +110,19 @@ def attacked(attack: Attack, port: int, clients: int) -> Iterator[None]:
 
 
 def measure(
-    attack: Attack, clients: int, seconds: float, folder: Path, models: Path = ROOT / "models"
+    attack: Attack,
+    clients: int,
+    seconds: float,
+    folder: Path,
+    models: Path = ROOT / "models",
+    memory_mib: int | None = None,
 ) -> Iterator[str]:
     settings = {
         "CATDOG_MODELS_DIR": str(models),
         "CATDOG_DATA_DIR": str(folder / "data"),
         "CATDOG_WORKER": "none",
     }
-    with running(python("app"), settings, folder) as process:
+    with memory_group.limited(python("app"), memory_mib) as command, running(command, settings, folder) as process:
         with Client(process.port) as client:
             process.seconds_until(lambda: client.succeeds("/health/ready"))
         predict_for(process.port, 2)  # so that it has settled
@@ -150,6 +159,7 @@ def main() -> None:
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"of {', '.join(SCENARIOS)}; by default all")
     parser.add_argument("--seconds", type=float, default=60, help="that each attack lasts (60)")
     parser.add_argument("--clients", type=int, default=2, help="that attack (2)")
+    parser.add_argument("--memory-mib", type=int, help="that the service may use, by a control group (no limit)")
     given = parser.parse_args()
     for name in given.scenarios:
         if name not in SCENARIOS:
@@ -158,7 +168,9 @@ def main() -> None:
     for name in given.scenarios or SCENARIOS:
         sys.stdout.write(f"\n{name}: {given.clients} clients for {given.seconds:.0f} s\n")
         with TemporaryDirectory() as folder:
-            for line in measure(SCENARIOS[name](), given.clients, given.seconds, Path(folder)):
+            for line in measure(
+                SCENARIOS[name](), given.clients, given.seconds, Path(folder), memory_mib=given.memory_mib
+            ):
                 sys.stdout.write(f"{line}\n")
                 sys.stdout.flush()
 

@@ -73,12 +73,15 @@ def test_a_client_that_has_been_answered_may_be_silent_for_longer(impatient: Ser
 def test_silent_connections_never_keep_out_a_client_that_works(models_dir: Path) -> None:
     with ready(models_dir, max_connections=8) as service, ExitStack() as stack:
         kept_alive = stack.enter_context(connect(service))
+        kept_alive.sendall(LIVE)
+        assert read_answer(kept_alive)[0] == OK
         for _ in range(40):
             stack.enter_context(connect(service))
             with connect(service) as working:
                 working.sendall(LIVE)
                 assert read_answer(working)[0] == OK
-        assert rest(kept_alive) == b""
+        kept_alive.sendall(LIVE)
+        assert read_answer(kept_alive)[0] == OK
 
 
 class Connected:
@@ -100,6 +103,16 @@ def test_the_connection_that_has_waited_longest_gives_way() -> None:
         connections.waits(each) if each is not working else connections.works(each)
 
     assert [each.gave_way for each in (working, second, third, new)] == [False, True, False, False]
+
+
+def test_a_connection_that_was_answered_before_gives_way_after_those_that_never_were() -> None:
+    connections = Connections(limit=2)
+    answered, silent, new, newest = [Connected("a") for _ in range(4)]
+    for each in (answered, silent, new, newest):
+        connections.opened(each)
+        connections.waits(each, is_known=each is not silent)
+
+    assert [each.gave_way for each in (answered, silent, new, newest)] == [True, True, False, False]
 
 
 def test_a_new_connection_beside_others_that_all_work_gives_way_itself() -> None:
