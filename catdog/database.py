@@ -213,7 +213,7 @@ def _engine(url: str, is_closing: Callable[[], bool]) -> Engine:
         raise DatabaseUnavailable(
             f"CATDOG_DATABASE_URL can't be used: {error}; the extra `postgres` brings PostgreSQL's driver"
         ) from error
-    except (ArgumentError, NoSuchModuleError) as error:
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise DatabaseUnavailable(f"CATDOG_DATABASE_URL can't be used: {error}") from error
 
 

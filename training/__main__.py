@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from catdog.errors import CatdogError
+from catdog.errors import CatdogError, RecipeError, shown
 from training import installation
 
 try:
@@ -24,6 +24,7 @@ except ImportError as error:  # not even what serving needs is installed
     sys.exit(2)
 
 KEEP_VERSIONS = 5
+ENV_FILE = ".env"
 FAILED = 1  # exit status
 CANNOT_RUN = 2  # exit status where an option is wrong, as argparse has it, or a library is missing
 STOPPED = 130  # exit status after Ctrl-C, as shells have it
@@ -46,8 +47,10 @@ def main(words: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # as by `| head`, which has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (CatdogError, OSError) as error:
+    except CatdogError as error:
         return _failed(str(error))
+    except OSError as error:
+        return _failed(_of_system(error))
     except ImportError as error:
         if (missing := installation.sentence(error)) is None:
             return _failed_unexpectedly(error)
@@ -63,6 +66,13 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _of_system(error: OSError) -> str:
+    """Which file and why; a name may be as long as the system's limit allows, and longer."""
+    if error.filename is None:
+        return str(error)
+    return f"{shown(str(error.filename))}: {error.strerror}"
+
+
 def _failed(reason: str, status: int = FAILED) -> int:
     sys.stderr.write(f"catdog: {reason}\n")
     return status
@@ -75,7 +85,7 @@ def _failed_unexpectedly(error: Exception) -> int:
 
 
 def _parser() -> ArgumentParser:
-    settings = {**dotenv_values(".env"), **os.environ}  # those that the service reads
+    settings = {**_env_file(), **os.environ}  # those that the service reads
     parser = ArgumentParser("python -m training", description="Trains, measures and keeps versions of the model.")
     parser.add_argument("--models", type=Path, metavar="DIR", help="the model store (CATDOG_MODELS_DIR, or models)")
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="what can be reused (CATDOG_DATA_DIR, or data)")
@@ -109,11 +119,18 @@ def _parser() -> ArgumentParser:
 
     measured = _add_measuring_commands(of)
     for command in (quantize, *measured):
-        command.add_argument("--version", type=int, metavar="N", help="default: the champion")
+        command.add_argument("--version", type=options.version, metavar="N", help="default: the champion")
 
     _add_store_commands(of)
     _add_service_commands(of, settings)
     return parser
+
+
+def _env_file() -> Mapping[str, str | None]:
+    try:
+        return dotenv_values(ENV_FILE)
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"the file {ENV_FILE} can't be read: {error}; write it in UTF-8") from error
 
 
 def _add_measuring_commands(of: Any) -> tuple[ArgumentParser, ...]:
@@ -152,7 +169,7 @@ def _add_measuring_commands(of: Any) -> tuple[ArgumentParser, ...]:
 
 def _add_store_commands(of: Any) -> None:
     promote = of.add_parser("promote", help="put a version into service")
-    promote.add_argument("version", type=int, metavar="N")
+    promote.add_argument("version", type=options.version, metavar="N")
     promote.set_defaults(run=commands.promote)
     of.add_parser("rollback", help="put the champion before this one back").set_defaults(run=commands.rollback)
     of.add_parser("versions", help="list the versions").set_defaults(run=commands.versions)

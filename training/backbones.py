@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from catdog import weights
 from catdog.architecture import Architecture
-from catdog.errors import BrokenVersion, DownloadError
+from catdog.errors import BrokenVersion, DownloadError, RecipeError, shown
 from catdog.network import Int8Graph, Network
 from catdog.store import Store, Version
 from training.config import Config
@@ -45,6 +45,10 @@ def load(config: Config, store: Store, folder: Path) -> Backbone:
     if re.fullmatch(r"champion|\d+", config.backbone):
         return _of_version(store, config.backbone)
     file = _download_imagenet(folder) if config.backbone == "imagenet" else Path(config.backbone)
+    if not file.is_file():  # a pipe would be waited for
+        raise RecipeError(
+            f"--backbone {shown(config.backbone)} is no file, and none of champion, a number, random, imagenet"
+        )
     width = 1.0 if config.backbone == "imagenet" else config.width
     return Backbone(width, weights.read_backbone(file, Architecture(2, width)))
 

@@ -3,15 +3,19 @@
 import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import get_args
 
 from catdog.architecture import BLOCKS, INPUT_PIXELS, Head
-from catdog.errors import RecipeError
+from catdog.errors import RecipeError, shown
 from training.config import Config, Stage, Strategy
 from training.recipes import RECIPES
 
+LARGEST_COUNT = 1_000_000  # epochs, photos a step, cores
+LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which Keras seeds
+LARGEST_VERSION = 10**18 - 1  # as long as a version's name may be
 PROMOTE = ("always", "auto", "never")
 
 
@@ -110,9 +114,12 @@ def share_out(epochs: int, stages: Sequence[Stage]) -> tuple[Stage, ...]:
 
 def count(text: str) -> int:
     """The type of an option that takes a number of 1 or more."""
-    if (number := int(text)) < 1:
-        raise ArgumentTypeError("it takes a number of 1 or more")
-    return number
+    return _whole(text, 1, LARGEST_COUNT)
+
+
+def version(text: str) -> int:
+    """The type of an option that takes the number of a version."""
+    return _whole(text, 1, LARGEST_VERSION)
 
 
 def renamed(text: str) -> tuple[str, str]:
@@ -124,12 +131,17 @@ def renamed(text: str) -> tuple[str, str]:
 
 
 def _seed(text: str) -> int:
-    if (number := int(text)) < 0:
-        raise ArgumentTypeError("it takes a number of 0 or more")
-    return number
+    return _whole(text, 0, LARGEST_SEED)
+
+
+def _whole(text: str, least: int, most: int) -> int:
+    if not re.fullmatch("[0-9]{1,18}", text) or not least <= int(text) <= most:
+        raise ArgumentTypeError(f"{shown(text)!r} is no whole number from {least} to {most:,}")
+    return int(text)
 
 
 def _width(text: str) -> float:
-    if not 0 < (width := float(text)) <= 1:
-        raise ArgumentTypeError("it takes a number above 0, up to 1")
-    return width
+    with suppress(ValueError):
+        if 0 < (width := float(text)) <= 1:
+            return width
+    raise ArgumentTypeError(f"{shown(text)!r} is no number above 0, up to 1")
