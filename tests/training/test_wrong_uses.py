@@ -329,9 +329,9 @@ def test_a_folder_that_holds_no_photos_of_classes_is_refused(
 ) -> None:
     (place / "photos").mkdir()
     given = str(folder(place / "photos"))
-    words = (command, given, "--dataset", "pets") if command == "import" else (command, "--data", given)
+    words = [command, given, "--dataset", "pets"] if command == "import" else [command, "--data", given]
     if command == "familiarize":
-        words += ("--neither", given)
+        words += ["--neither", given]
 
     status, said = use(capsys, *words)
 
