@@ -26,6 +26,7 @@ from app.same_site import SameSite
 from app.settings import Settings
 from app.shutdown import Shutdown
 from app.succession import Succession
+from app.upkeep import Upkeep
 from catdog import __version__
 
 GROUPS = (page, predict, model, models, queue, drift, datasets, retrain, feedback, health, metrics, v2, v1)
@@ -60,6 +61,7 @@ def create_app(settings: Settings, succession: Succession | None = None) -> Fast
     app.state.receiving = Bodies(settings)
     app.state.parsing = CapacityLimiter(2)  # bodies of tensors at a time: each may take much memory
     app.state.collecting = Collecting(app.state.records, app.state.predictor.uploads)
+    app.state.upkeep = Upkeep(settings, app.state.records, app.state.predictor.uploads)
     runner = LocalProcess(settings) if settings.worker == "process" else None
     app.state.retraining = Retraining(app.state.records, runner, app.state.shutdown)
     problems.install(app)
@@ -91,7 +93,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(app.state.succession.follow)
         tasks.start_soon(app.state.retraining.supervise)
-        tasks.start_soon(to_thread.run_sync, app.state.collecting.uploads.clean)  # there may be fewer to keep now
+        tasks.start_soon(app.state.upkeep.run)
         yield
         tasks.cancel_scope.cancel()
     app.state.records.close()  # first: threads may still wait for a server that doesn't answer

@@ -164,7 +164,10 @@ class Settings(BaseSettings):
     """How many bytes the photos kept for feedback may take; 1 GiB by default."""
 
     keep_versions: PositiveInt = 5
-    """How many of the newest versions are kept, beside the champion and the shipped one; 5 by default."""
+    """How many of the newest versions are kept, beside the last three champions and the shipped one; 5 by default."""
+
+    keep_jobs_days: PositiveFloat = 90
+    """Days after which an ended job is forgotten, with its events and log; 90 by default."""
 
     worker: Literal["process", "none"] = "process"
     """Who runs jobs; by default a `process` that starts when one comes. `none` leaves them to workers elsewhere."""

@@ -6,6 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+FOLDER = "jobs"  # in the data folder: their logs, and what a stopped one goes on from
+
 
 class Status(StrEnum):
     """What has become of a job."""
@@ -44,7 +46,7 @@ class Job:
 
 def log_file(data_dir: Path, job: str) -> Path:
     """Where the trainer's output goes while it is at that job."""
-    return data_dir / "jobs" / f"{job}.log"
+    return data_dir / FOLDER / f"{job}.log"
 
 
 @dataclass(frozen=True)

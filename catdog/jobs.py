@@ -13,7 +13,7 @@ from time import monotonic, time
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
 from catdog.database import Database, job_events, jobs
 from catdog.errors import DatabaseUnavailable, JobEnded, JobNotFound, KeyReused, LeaseLost, QueueFull
@@ -23,6 +23,8 @@ from catdog.job import Event, Job, Status
 WAITING: Final = 8  # jobs that may be queued
 ATTEMPTS: Final = 2  # that a job gets where its worker dies
 LEASE_SECONDS: Final = 20.0
+DAY_SECONDS: Final = 86_400.0
+OPEN: Final = (Status.QUEUED, Status.RUNNING)
 RETRY_SECONDS: Final = 0.5  # between two attempts at a database that doesn't answer
 SILENT: Final = "the worker fell silent: its machine or process was ended, perhaps for lack of memory"
 
@@ -98,6 +100,27 @@ class Jobs:
         with self._database.reading() as connection:
             return [Event(*row) for row in connection.execute(query)]
 
+    def ids(self) -> set[str]:
+        """Of every job that is known."""
+        with self._database.reading() as connection:
+            return set(connection.scalars(select(jobs.c.id)))
+
+    def open_ids(self) -> set[str]:
+        """Of those that wait or run."""
+        with self._database.reading() as connection:
+            return set(connection.scalars(select(jobs.c.id).where(jobs.c.status.in_(OPEN))))
+
+    def prune(self, days: float) -> int:
+        """Forget jobs that ended so many days ago, with their events, but for the newest one; returns how many."""
+        old = select(jobs.c.id).where(
+            jobs.c.status.not_in(OPEN),
+            jobs.c.ended_at < time() - days * DAY_SECONDS,
+            jobs.c.number < select(func.max(jobs.c.number)).scalar_subquery(),
+        )
+        with self._database.writing() as connection:
+            connection.execute(delete(job_events).where(job_events.c.job.in_(old)))
+            return connection.execute(delete(jobs).where(jobs.c.id.in_(old))).rowcount
+
     def cancel(self, job: str) -> Job:
         """End a job that waits, and ask one that runs to end; JobEnded where it has ended otherwise."""
         with self._database.writing() as connection:
@@ -116,7 +139,7 @@ class Jobs:
             running = select(jobs.c.number).where(jobs.c.status == Status.RUNNING)
             if connection.scalar(running.where(jobs.c.lease_until >= time()).limit(1)):
                 return False
-            open_ = select(jobs.c.number).where(jobs.c.status.in_([Status.QUEUED, Status.RUNNING]))
+            open_ = select(jobs.c.number).where(jobs.c.status.in_(OPEN))
             return connection.scalar(open_.limit(1)) is not None
 
     def claim(self, worker: str) -> "Lease | None":

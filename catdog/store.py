@@ -39,6 +39,8 @@ __all__ = ["Draft", "Store", "Version", "Within"]
 
 SHIPPED = 1  # the version in the repository: in service until another is promoted, and never pruned
 CHAMPIONS_REMEMBERED = 20  # the one in service and those before it
+CHAMPIONS_KEPT = 2  # before the one in service, which pruning leaves there
+DRAFT, DELETED = ".draft-", ".deleted-"  # how the names of what is hidden begin
 
 _NUMBER = re.compile("[1-9][0-9]{0,17}")
 
@@ -95,7 +97,7 @@ class Store:
     @contextmanager
     def draft(self) -> Iterator[Draft]:
         """A directory to make a version in, removed at the end unless published."""
-        with durable.scratch(self.root, ".draft-") as path:
+        with durable.scratch(self.root, DRAFT) as path:
             yield Draft(path, self)
 
     def promote(self, version: int, instead_of: int | None = None, within: Within = nullcontext) -> None:
@@ -118,12 +120,12 @@ class Store:
         """
         with self._changing():
             champion = self.champion()
+            version = self._before(champion)
+            if version is None:
+                raise NoEarlierChampion(champion)
             earlier = self._champions()[1:]
-            for place, version in enumerate((*earlier, SHIPPED)):
-                if self._can_follow(champion, version):
-                    self._put_into_service(earlier[place:] or (SHIPPED,))
-                    return version
-            raise NoEarlierChampion(champion)
+            self._put_into_service(earlier[earlier.index(version) :] if version in earlier else (version,))
+            return version
 
     def delete(self, version: int) -> None:
         """Remove a version that is neither in service nor the shipped one."""
@@ -133,13 +135,31 @@ class Store:
             self._delete(version)
 
     def prune(self, keep: int) -> tuple[int, ...]:
-        """Delete all but the newest `keep`, the champion and the shipped version; return the numbers deleted."""
+        """Delete all but the newest `keep`, the last champions and the shipped version; return the numbers deleted.
+
+        The last champions are the one in service, CHAMPIONS_KEPT before it, and the one that a rollback leads to.
+        """
         with self._changing():
-            old = self.versions()[::-1][keep:]
-            deleted = tuple(version for version in old if version not in (SHIPPED, *self._champions()[:1]))
+            versions, champions = self.versions(), self._champions()
+            staying = {SHIPPED, *champions[:1], *[each for each in champions[1:] if each in versions][:CHAMPIONS_KEPT]}
+            if champions and (before := self._before(champions[0])) is not None:
+                staying.add(before)
+            deleted = tuple(version for version in versions[::-1][keep:] if version not in staying)
             for version in deleted:
                 self._delete(version)
             return deleted
+
+    def sweep(self) -> None:
+        """Remove what interrupted steps left, where there is anything."""
+        if any(self.root.glob(f"{DRAFT}*")):
+            durable.sweep(self.root, DRAFT)
+        if any(self._left()):
+            with self._changing():
+                for path in self._left():
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def _left(self) -> list[Path]:
+        return [*self.root.glob(f"{DELETED}*"), *self.root.glob(".*.new")]
 
     def _path(self, version: int) -> Path:
         return self.root / str(version)
@@ -158,6 +178,11 @@ class Store:
     def _put_into_service(self, champions: tuple[int, ...]) -> None:
         lines = (f"{number}\n" for number in champions[:CHAMPIONS_REMEMBERED])
         durable.replace_text(self.root / "champion", "".join(lines))
+
+    def _before(self, champion: int) -> int | None:
+        """The champion that a rollback from this one leads to; None where there is none that can serve."""
+        candidates = (*self._champions()[1:], SHIPPED)
+        return next((version for version in candidates if self._can_follow(champion, version)), None)
 
     def _can_follow(self, champion: int, version: int) -> bool:
         try:
@@ -186,9 +211,9 @@ class Store:
             raise VersionNotFound(version, versions)
         if version in self._champions()[:1]:
             raise VersionInService(version)
-        self._path(version).rename(self.root / f".deleted-{version}")
+        self._path(version).rename(self.root / f"{DELETED}{version}")
         durable.sync(self.root)
-        for deleted in self.root.glob(".deleted-*"):  # also what an interrupted step left
+        for deleted in self.root.glob(f"{DELETED}*"):  # also what an interrupted step left
             shutil.rmtree(deleted, ignore_errors=True)
 
 

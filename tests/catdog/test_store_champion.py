@@ -1,6 +1,6 @@
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from catdog.errors import (
     StoreError,
     VersionNotFound,
 )
-from catdog.store import CHAMPIONS_REMEMBERED, Store
+from catdog.store import CHAMPIONS_REMEMBERED, Store, Version
 
 
 def break_weights(store: Store, version: int) -> None:
@@ -135,6 +135,53 @@ def test_rolling_back_never_returns_to_the_champion_itself(filled: Store) -> Non
     filled.delete(3)
 
     assert filled.roll_back() == 1
+
+
+def test_pruning_keeps_the_last_champions(filled: Store, publish: Callable[[Store], Version]) -> None:
+    for version in (2, 3, 4):
+        filled.promote(version)
+    for _ in range(4):
+        publish(filled)
+    filled.promote(8)
+
+    filled.prune(1)
+
+    assert filled.versions() == (1, 3, 4, 8)
+    assert [filled.roll_back() for _ in range(2)] == [4, 3]
+
+
+def test_pruning_keeps_what_a_rollback_leads_to_however_long_ago_it_served(
+    filled: Store, publish: Callable[[Store], Version]
+) -> None:
+    for version in (2, 3, 4):
+        filled.promote(version)
+    for broken in (3, 4):
+        break_weights(filled, broken)
+    filled.promote(publish(filled).number)
+
+    filled.prune(1)
+
+    assert filled.roll_back() == 2
+
+
+def test_a_sweep_removes_what_interrupted_steps_left_and_no_version(filled: Store) -> None:
+    for left in (".draft-0/content", ".deleted-7/report"):
+        (filled.root / left).mkdir(parents=True)
+    (filled.root / ".champion.new").write_text("4\n")
+
+    with filled.draft() as mine:
+        filled.sweep()
+        assert mine.path.exists(), "what another process makes stays"
+
+    assert {path.name for path in filled.root.iterdir()} <= {"1", "2", "3", "4", "champion", ".last", ".lock"}
+
+
+def test_a_sweep_where_nothing_is_left_writes_nothing(filled: Store) -> None:
+    before = {path.name for path in filled.root.iterdir()}
+
+    filled.sweep()
+
+    assert {path.name for path in filled.root.iterdir()} == before
 
 
 def test_rolling_back_a_broken_champion_works(filled: Store) -> None:
