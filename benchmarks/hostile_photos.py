@@ -133,6 +133,13 @@ def avif_samples() -> bytes:
     return data
 
 
+def avif_larger_than_it_says() -> bytes:
+    """Its container says 64 x 64, the AV1 picture in it has 144 megapixels."""
+    data = saved(Image.new("RGB", (12_000, 12_000)), "AVIF", speed=10)
+    at = data.index(b"ispe") + 8
+    return data[:at] + struct.pack(">II", 64, 64) + data[at + 8 :]
+
+
 FILES: dict[str, Callable[[], bytes]] = {
     "JPEG, Exif segments": lambda: with_segments(segment(0xE1, b"Exif\0\0" + bytes(8))),
     "JPEG, Exif segments of 10 KB": lambda: with_segments(segment(0xE1, b"Exif\0\0" + bytes(10_000))),
@@ -169,7 +176,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "GIF, blocks of one byte": lambda: gif(b"!\xfe" + b"\1a" * (5 * 2**20 - 2000) + b"\0"),
     "GIF, empty extensions": lambda: gif(b"!\xfe\0" * (LIMIT_BYTES // 3 - 2000)),
     "GIF": lambda: gif(b"", (SIDE, SIDE)),
-    "WebP, lossless, alpha": lambda: saved(noise(SIDE, SIDE, 4), "WEBP", lossless=True, quality=0, method=0),
+    "WebP, lossless, alpha": lambda: saved(noise(4900, 4900, 4), "WEBP", lossless=True, quality=0, method=0),
     "WebP, alpha": lambda: saved(noise(SIDE, SIDE, 4), "WEBP", quality=50, method=0),
     "WebP, frames": webp_frames,
     "WebP, empty chunks": webp_chunks,
@@ -180,6 +187,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "BMP, 24 bits": lambda: saved(noise(1869, 1869, 3), "BMP"),
     "AVIF, alpha": lambda: saved(noise(SIDE, SIDE, 4), "AVIF", quality=55, speed=10, subsampling="4:4:4"),
     "AVIF, samples": avif_samples,
+    "AVIF, larger than it says": avif_larger_than_it_says,
 }
 
 

@@ -8,7 +8,7 @@ import struct
 from contextlib import suppress
 from dataclasses import dataclass
 
-from catdog import image_chunks, image_jpeg, images
+from catdog import image_avif, image_chunks, image_jpeg, images
 from catdog.architecture import INPUT_PIXELS
 from catdog.errors import UnsupportedImage
 
@@ -69,7 +69,9 @@ def _size(data: bytes, format: str) -> tuple[int, int]:
             width, height = struct.unpack_from("<HH", data, 18)
         case "BMP":
             width, height = map(abs, struct.unpack_from("<ii", data, 18))
-        case _:  # of AVIF and HEIC: the largest of its pictures
+        case "AVIF":
+            width, height = image_avif.largest_frame(data)
+        case _:  # HEIC: the largest of its pictures
             sizes = (struct.unpack(">II", b"".join(found)) for found in _SIZE_PROPERTY.findall(data))
             width, height = max(sizes, key=lambda size: size[0] * size[1], default=(5000, 5000))
     return int(width), int(height)

@@ -26,7 +26,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from catdog import image_chunks, image_jpeg, image_truncation
+from catdog import image_avif, image_chunks, image_jpeg, image_truncation
 from catdog.architecture import INPUT_PIXELS
 from catdog.errors import BrokenImage, TooManyPixels, UnsupportedImage
 from catdog.image_orientation import Metadata
@@ -171,6 +171,7 @@ def _essence(data: bytes, format: str) -> tuple[bytes, Metadata, bool]:
         case "GIF":
             data = image_chunks.read_gif(data)
         case "AVIF":  # whose orientation stands elsewhere, and which libavif refuses for a broken EXIF block
+            _check_limits(*image_avif.largest_frame(data))
             data = _ITEM_OF_EXIF.sub(rb"\1skip", data)
     return data, metadata, has_end
 
