@@ -40,7 +40,8 @@ class Body:
         self.timeout = asyncio.timeout_at(self.patient_until)
 
     def arrived(self, count: int) -> None:
-        """So many bytes came over the network."""
+        """So many bytes came over the network; Overloaded where it had to give way."""
+        self._check()
         now = self._clock()
         patience = max(now, self.patient_until) + count / self._bodies.least_bytes_per_second
         self.patient_until = min(patience, now + GRACE_SECONDS, self._until)
@@ -49,15 +50,20 @@ class Body:
 
     def hold(self, count: int) -> None:
         """So many bytes more stay in memory until the request ends; Overloaded where there is no room for them."""
-        if not self.gave_way:
-            self._bodies.make_room(self, count)
-            self.held_bytes += count
-            self._bodies.held_bytes += count
+        self._check()
+        self._bodies.make_room(self, count)
+        self.held_bytes += count
+        self._bodies.held_bytes += count
 
     def release(self) -> None:
         """What it held is no longer in memory."""
         self._bodies.held_bytes -= self.held_bytes
         self.held_bytes = 0
+
+    def _check(self) -> None:
+        """Bytes that came before the upload's end reached its task must not bring it back."""
+        if self.gave_way:
+            raise Overloaded(RETRY_SECONDS)
 
     def give_way(self) -> None:
         """End the upload, so that another one has room."""

@@ -91,6 +91,22 @@ def test_bytes_are_bounded_and_the_bodies_that_stall_make_room() -> None:
     run(scenario)
 
 
+def test_bytes_that_still_come_bring_no_body_back_that_gave_way() -> None:
+    async def scenario() -> None:
+        uploads = Uploads(max_uploads=1)
+        body, stalling = await uploads.begin()
+        _, newest = await uploads.begin()
+
+        for still_comes in (body.arrived, body.hold):
+            with pytest.raises(Overloaded):
+                still_comes(MIB)
+
+        assert await uploads.end(stalling, newest) == [Overloaded, None]
+        assert uploads.bodies.held_bytes == OVERHEAD_BYTES
+
+    run(scenario)
+
+
 def test_a_body_that_finds_no_room_is_refused_and_costs_no_other_its_place() -> None:
     async def scenario() -> None:
         uploads = Uploads()
