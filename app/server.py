@@ -57,6 +57,7 @@ def server(app: FastAPI, settings: Settings) -> uvicorn.Server:
         log_level="error",  # its warnings are of what single clients did
         access_log=False,
         server_header=False,
+        timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.drain_seconds,
     )
     return Server(config, app.state.shutdown, settings.leave_seconds)

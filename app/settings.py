@@ -175,6 +175,10 @@ class Settings(BaseSettings):
     train_threads: PositiveInt | None = None
     """Cores that a training may take; by default half of them."""
 
+    keep_alive_seconds: PositiveInt = 75
+    """Seconds that an idle connection stays open for the next request; 75 by default, longer than the 60 for which load
+    balancers keep theirs, so that none sends a request on a connection that is just being closed."""
+
     leave_seconds: NonNegativeFloat = 1
     """Seconds that the service goes on after it is told to end, and says that it isn't ready; 1 by default, so that
     whoever watches it can send requests elsewhere."""

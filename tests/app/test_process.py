@@ -10,12 +10,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 from time import monotonic
 
 import httpx
 import pytest
 
+from app.main import create_app
+from app.server import server
+from app.settings import Settings
 from tests.app.service import ADMIN, ADMIN_KEY, publish, said
 from tests.waiting import PATIENCE_SECONDS, until
 
@@ -326,6 +331,24 @@ def test_a_refusal_for_want_of_a_key_comes_before_the_body_is_asked_for(models_d
                 )
                 connection.sendall(head.encode())
                 assert connection.makefile("rb").readline() == b"HTTP/1.1 401 Unauthorized\r\n", path
+
+
+def test_an_idle_connection_is_closed_after_the_seconds_that_are_set(models_dir: Path) -> None:
+    with running(models_dir, CATDOG_KEEP_ALIVE_SECONDS="1") as process:
+        client = HTTPConnection(*process.address, timeout=PATIENCE_SECONDS)
+        for _ in range(2):
+            client.request("GET", "/health/live")
+            answer = client.getresponse()
+            assert answer.read()
+            assert answer.status == HTTPStatus.OK
+        with client.sock as connection:
+            assert connection.recv(1) == b"", "closed by the service"
+
+
+def test_idle_connections_outlive_those_of_load_balancers() -> None:
+    settings = Settings()
+
+    assert server(create_app(settings), settings).config.timeout_keep_alive >= 75
 
 
 def test_a_client_without_a_host_is_answered(process: Process) -> None:
