@@ -10,7 +10,7 @@ from app.kept_uploads import Kept
 from app.schemas import Answer, Prediction, Problem
 from catdog.archive import Unpacked
 from catdog.errors import DatasetError
-from catdog.labels import LIMIT_CHARACTERS
+from catdog.labels import LIMIT_CHARACTERS, refuse_reserved
 from catdog.manifest import Measure
 from catdog.picture import Added, Picture
 
@@ -102,6 +102,8 @@ class Dataset(Answer):
 
     def check_trainable(self) -> None:
         """Raise DatasetError where no job could do anything with it."""
+        for label in {label for split in self.counts.values() for label in split}:
+            refuse_reserved(label)
         classes = sorted(self.counts.get("train", {}))
         if len(classes) < 2:
             raise DatasetError(

@@ -5,14 +5,14 @@ Its folders are read by the rules of `catdog.layout`, as those on a disk are.
 
 import re
 from collections import deque
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from catdog.errors import ArchiveError, UnclearFolders
 from catdog.folders import HEAD_BYTES, fault_of, is_leftover
-from catdog.layout import Layout, arrange, printable
+from catdog.layout import Layout, arrange, first_left_out, printable
 from catdog.zipped import Zipped, opened
 
 _ARCHIVE_NAME: Final = re.compile(r".*\.(?:zip|tar|t?gz|t?bz2?|t?xz|7z|rar|t?zst)", re.IGNORECASE | re.DOTALL)
@@ -66,14 +66,16 @@ def _unfit(zipped: Zipped, place: PurePosixPath) -> str | None:
     return fault
 
 
-def _arranged(zipped: Zipped, skipped: Container[PurePosixPath]) -> Layout:
+def _arranged(zipped: Zipped, skipped: Mapping[PurePosixPath, str]) -> Layout:
     """What each picture is, by the folders that it is in; ArchiveError where they don't say."""
     folders = {place for place in zipped.folders if not any(map(is_leftover, place.parts))}
     folders |= {place.parent for place in zipped.members if not any(map(is_leftover, place.parts))}
+    pictures = [place for place in zipped.members if place not in skipped]
     try:
-        return arrange([place for place in zipped.members if place not in skipped], sorted(folders))
+        return arrange(pictures, sorted(folders))
     except UnclearFolders as error:
-        raise ArchiveError(error.problem, error.place, error.hint) from error
+        why = "" if pictures else first_left_out(skipped)
+        raise ArchiveError(error.problem, error.place, error.hint + why) from error
 
 
 def _said(layout: Layout, place: PurePosixPath) -> tuple[str, str | None]:

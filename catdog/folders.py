@@ -9,7 +9,7 @@ from typing import Final
 
 from catdog import images
 from catdog.errors import DatasetError, UnclearFolders, UnsupportedImage
-from catdog.layout import Layout, arrange, is_unicode
+from catdog.layout import Layout, arrange, first_left_out, is_unicode
 
 HEAD_BYTES: Final = 512  # enough for every signature in catdog.images
 NOT_UTF_8: Final = "its name isn't UTF-8; rename it, for instance with `convmv -r --notest -f cp1252 -t utf8 FOLDER`"
@@ -65,7 +65,8 @@ def read(root: Path) -> Layout:
     try:
         layout = arrange(found.pictures, found.folders)
     except UnclearFolders as error:
-        raise DatasetError(f"{root} can't be read as class folders: {error}") from error
+        why = "" if found.pictures else first_left_out(found.skipped)
+        raise DatasetError(f"{root} can't be read as class folders: {error}{why}") from error
     return Layout(layout.pictures, found.skipped | dict(layout.skipped), layout.empty)
 
 

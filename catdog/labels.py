@@ -22,11 +22,7 @@ _VIRAMA = 9  # combining class
 def checked_label(text: str) -> str:
     """The name of a class, trimmed and composed (Unicode NFC); DatasetError where it isn't one."""
     label = normalize("NFC", text.strip())
-    if normalize("NFKC", label).casefold() in RESERVED:
-        raise DatasetError(
-            f"{shown(text)!r} can't be the name of a class: it stands for a photo that is like none of the classes, so"
-            " answers couldn't be told apart; choose another name"
-        )
+    refuse_reserved(label)
     fault = _fault(label)
     if fault:
         raise DatasetError(
@@ -34,6 +30,15 @@ def checked_label(text: str) -> str:
             f" spaces and {PUNCTUATION.strip()} are allowed, with no dot first or last; {fault}"
         )
     return label
+
+
+def refuse_reserved(label: str) -> None:
+    """DatasetError where answers under this name couldn't be told from those on photos that are like no class."""
+    if normalize("NFKC", label.strip()).casefold() in RESERVED:
+        raise DatasetError(
+            f"{shown(label)!r} can't be the name of a class: it stands for a photo that is like none of the classes, so"
+            " answers couldn't be told apart; choose another name"
+        )
 
 
 def folded(label: str) -> str:

@@ -57,7 +57,8 @@ class Layout:
     @property
     def hollow(self) -> tuple[PurePosixPath, ...]:
         """The empty ones of which no file was left out either: what they were made for is missing."""
-        return tuple(place for place in self.empty if not any(file.is_relative_to(place) for file in self.skipped))
+        left_out = {above for file in self.skipped for above in (file, *file.parents)}
+        return tuple(place for place in self.empty if place not in left_out)
 
     @property
     def has_splits(self) -> bool:
@@ -260,6 +261,13 @@ def _seen(root: _Folder) -> str:
         elif folder.own:
             shown.append(f"{printable(folder.path) + '/' if folder.parts else 'in no folder'} ({len(folder.own):,})")
     return ", ".join(shown) + (f" and {more:,} more" if more else "") if shown else "no picture"
+
+
+def first_left_out(skipped: Mapping[PurePosixPath, str]) -> str:
+    """The end of a sentence on what is missing: how many files were left out, and why the first one was."""
+    for place, reason in skipped.items():
+        return f"; of {len(skipped):,} left out the first is {printable(str(place))}: {reason}"
+    return ""
 
 
 def is_unicode(name: str) -> bool:

@@ -66,6 +66,8 @@ def evaluate(arguments: Namespace) -> None:
         arguments.data, manifest, arguments.split, _report_broken, dict(arguments.renamed)
     )
     readable, output = features.outputs(photos, version.network(), arguments.data_dir / "features", _report_broken)
+    if missing := set(manifest.classes) - {manifest.classes[photo.label] for photo in readable}:
+        print(f"no photo of {', '.join(sorted(missing))}: the recall of a class without one is 0", file=sys.stderr)
     probabilities = calibration.probabilities(output.logits, manifest.temperature)
     metrics = measure(dataset.labels(readable), probabilities, manifest.classes, described)
     neither = _neither(arguments, version, output.features, described)
@@ -159,7 +161,7 @@ def _describe(version: Version) -> str:
 
 def _command() -> str:
     """As it was typed."""
-    return shlex.join(["python", "-m", "training", *sys.argv[1:]])
+    return printable(shlex.join(["python", "-m", "training", *sys.argv[1:]]))
 
 
 def _version(arguments: Namespace) -> Version:
@@ -177,7 +179,7 @@ def _neither(arguments: Namespace, version: Version, known: NDArray[np.float32],
     if version.manifest.unknown is None:
         anew = "python -m training quantize --data DIR"
         raise RecipeError(f"version {version.number} calls no photo unknown; publish it anew with: {anew}")
-    photos, cache = unknown.photos_of_neither(arguments.neither), arguments.data_dir / "features"
+    photos, cache = unknown.photos_of_neither(arguments.neither, _report_broken), arguments.data_dir / "features"
     _, others = features.outputs(photos, version.network(), cache, _report_broken)
     return unknown.compare(version.manifest.unknown, known, others.features, data)
 

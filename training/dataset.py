@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from hashlib import sha256
 from math import prod
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 import numpy as np
@@ -24,8 +24,8 @@ from PIL import Image
 from catdog import folders, images
 from catdog.architecture import INPUT_PIXELS
 from catdog.errors import DatasetError, FileLeftOut, ImageError
-from catdog.labels import folded
-from catdog.layout import Layout, printable
+from catdog.labels import folded, refuse_reserved
+from catdog.layout import Layout, first_left_out, printable
 from catdog.manifest import Manifest
 from catdog.splits import SPLITS, by_content
 
@@ -55,6 +55,8 @@ class Dataset:
     splits: Mapping[str, tuple[Photo, ...]]
 
     def __post_init__(self) -> None:
+        for name in self.classes:  # a data set may be older than the rule
+            refuse_reserved(name)
         if len(self.classes) < 2:
             known = ", ".join(self.classes) or "none"
             raise DatasetError(f"a classifier needs two or more classes, and the photos have: {known}")
@@ -91,14 +93,14 @@ def read(root: Path, seed: int = 0, share: float = 0.1, report: Report | None = 
     Raises DatasetError where `root` is no such folder, has fewer than two classes, or a class has no file.
     """
     layout = folders.read(root)
-    report_left_out(root, layout, report)
+    report_left_out(root, layout.skipped, report)
     classes = layout.classes
     if layout.hollow:
         raise DatasetError(f"{root / layout.hollow[0]} holds no photo; add some, or remove the folder")
     if len(classes) < 2:
         raise DatasetError(
             f"{root} holds {len(classes)} class folder{'s' * (len(classes) != 1)} ({', '.join(classes)}) with photos;"
-            f" a classifier needs two or more, one folder a class{_first_left_out(layout)}"
+            f" a classifier needs two or more, one folder a class{first_left_out(layout.skipped)}"
         )
     places = {name: place for place, name in enumerate(classes)}
     return Dataset(classes, _splits(_photos(root, layout, places), seed, share))
@@ -127,11 +129,11 @@ def read_for(
     version's class for the name of a folder. Raises DatasetError.
     """
     layout = folders.read(root)
-    report_left_out(root, layout, report)
+    report_left_out(root, layout.skipped, report)
     places = _places(root, layout, manifest.classes, renamed)
     if layout.has_splits:
         asked = _asked_split(root, layout, split)
-        return _photos(root, layout, places, (asked,))[asked], str(root)
+        return _photos(root, layout, places, (asked,))[asked], printable(str(root))
     photos = _photos(root, layout, places)
     lineage = manifest.lineage
     with suppress(DatasetError):  # too few photos can't be those that it was trained on
@@ -139,22 +141,16 @@ def read_for(
         same = Dataset(manifest.classes, _splits(photos, lineage.seed, share))
         if same.fingerprint == lineage.dataset.fingerprint:
             kept = split or ("test" if "test" in same.splits else "validation")
-            return same.splits[kept], f"the {kept} photos of {root}, split by content"
+            return same.splits[kept], f"the {kept} photos of {printable(str(root))}, split by content"
     _asked_split(root, layout, split)
-    return photos[None], str(root)
+    return photos[None], printable(str(root))
 
 
-def report_left_out(root: Path, layout: Layout, report: Report | None) -> None:
+def report_left_out(root: Path, skipped: Mapping[PurePosixPath, str], report: Report | None) -> None:
     """Tell of each file that is no photo in a class folder."""
     if report is not None:
-        for place, reason in layout.skipped.items():
+        for place, reason in skipped.items():
             report(Photo(root / place, -1, "", printable(place.name)), FileLeftOut(reason))
-
-
-def _first_left_out(layout: Layout) -> str:
-    for place, reason in layout.skipped.items():
-        return f"; of {len(layout.skipped):,} left out the first is {printable(str(place))}: {reason}"
-    return ""
 
 
 def _asked_split(root: Path, layout: Layout, split: str | None) -> str | None:

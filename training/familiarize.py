@@ -24,7 +24,7 @@ def familiarize(store: Store, data: Path, neither: Path | None, cache: Path, rep
     contender, photos = Contender.of(version), photos_of(version, data, report)
     candidate = measured(contender, photos, outputs(contender.network, photos, cache, report))
     if neither is not None:
-        candidate = candidate.beside(unknown.photos_of_neither(neither), cache, report)
+        candidate = candidate.beside(unknown.photos_of_neither(neither, report), cache, report)
     if candidate.unknown is None:
         raise DatasetError(f"the network makes nothing of the photos in {data}")
     found = {"unknown": candidate.unknown, "histograms": candidate.histograms}

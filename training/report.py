@@ -1,6 +1,7 @@
 """A version's report: how the training went and what the network gets right and wrong, as files to look at."""
 
 import csv
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,8 +43,10 @@ def write(
     if history:
         _write_rows(folder / "history.csv", history)
         figures |= {"loss": plots.loss(history), "accuracy": plots.accuracy(history)}
-    for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=DOTS_PER_INCH, pil_kwargs=QUICKLY)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # Matplotlib's font has no Chinese: a box is drawn
+        for name, figure in figures.items():
+            figure.savefig(folder / f"{name}.png", dpi=DOTS_PER_INCH, pil_kwargs=QUICKLY)
     (folder / "evaluation.json").write_text(metrics.model_dump_json(indent=2) + "\n", "utf-8")
 
 

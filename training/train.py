@@ -65,7 +65,7 @@ def train(request: Request, store: Store, data_dir: Path, observer: Observer, wi
     Publishing and promoting are each taken `within`, as the store says.
     """
     started = monotonic()
-    neither = unknown.photos_of_neither(request.neither) if request.neither else ()
+    neither = unknown.photos_of_neither(request.neither, observer.skipped) if request.neither else ()
     job = _job(request, store, data_dir, observer)
     candidate = make(job)
     if neither:

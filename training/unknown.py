@@ -13,7 +13,7 @@ from catdog import folders
 from catdog.errors import DatasetError
 from catdog.manifest import Neither, Unknown
 from catdog.unknown import familiarity, lengths
-from training.dataset import Photo
+from training.dataset import Photo, Report, report_left_out
 
 KEPT: Final = 0.95  # share of the validation photos that are known, at least
 
@@ -47,9 +47,14 @@ def compare(unknown: Unknown, known: Features, neither: Features, data: str) -> 
     )
 
 
-def photos_of_neither(folder: Path) -> Sequence[Photo]:
-    """Every picture below a folder, as photos of no class; DatasetError where there is none."""
-    files = sorted(folder / place for place in folders.listed(folder).pictures) if folder.is_dir() else []
+def photos_of_neither(folder: Path, report: Report | None = None) -> Sequence[Photo]:
+    """Every picture below a folder, as photos of no class; DatasetError where there is none.
+
+    `report` is told of files that were left out.
+    """
+    found = folders.listed(folder) if folder.is_dir() else folders.Listing()
+    report_left_out(folder, found.skipped, report)
+    files = sorted(folder / place for place in found.pictures)
     if not files:
         raise DatasetError(f"{folder} holds no photo; pass a folder of photos of none of the classes")
     return [Photo(path, -1, sha256(path.read_bytes()).hexdigest(), path.name) for path in files]

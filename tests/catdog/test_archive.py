@@ -137,6 +137,11 @@ def test_an_archive_without_a_picture_of_a_class_is_refused(archive: bytes, tmp_
     refused(archive, tmp_path, "no picture in a class folder")
 
 
+def test_an_archive_of_files_that_are_no_pictures_says_why_the_first_is_none(tmp_path: Path) -> None:
+    archive = packed(("cat/1.tiff", b"II*\0"), ("dog/2.tiff", b"II*\0"))
+    refused(archive, tmp_path, "of 2 left out the first is cat/1.tiff: TIFF is not a format that is taken")
+
+
 @pytest.mark.parametrize(
     ("names", "folder"),
     [

@@ -146,6 +146,13 @@ def test_folders_that_say_nothing_are_refused_with_the_folder_and_what_was_seen(
     assert "\n" not in str(caught.value)
 
 
+def test_a_folder_without_a_picture_says_why_the_first_file_is_none(tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").touch()
+
+    with pytest.raises(DatasetError, match=r"of 1 left out the first is 1\.jpg: it is empty"):
+        folders.read(tmp_path)
+
+
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="nowhere is not a folder"):
         folders.read(tmp_path / "nowhere")

@@ -206,6 +206,13 @@ def test_a_class_without_a_readable_photo_is_an_error(split_photos: Path) -> Non
         found.with_only({"train": cats})
 
 
+def test_a_class_that_answers_could_not_be_told_from_is_not_trained_whatever_set_it_is_in(split_photos: Path) -> None:
+    found = dataset.read(split_photos)
+
+    with pytest.raises(DatasetError, match="'Unknown' can't be the name of a class"):
+        dataset.Dataset(("Unknown", "dog"), found.splits)
+
+
 def test_broken_photos_are_reported_and_left_out(tmp_path: Path) -> None:
     draw(tmp_path / "cat" / "whole.png", "cat", 1)
     (tmp_path / "cat" / "broken.png").write_bytes((tmp_path / "cat" / "whole.png").read_bytes()[:100])
