@@ -37,8 +37,8 @@ class RetrainRequest(BaseModel):
     )
     promote: Literal["auto", "never"] = Field(
         default="auto",
-        description="`auto` puts the new version into service if it is no worse than the champion; `never` only"
-        " publishes it.",
+        description="`auto` puts the new version into service if enough test photos show that it is no worse than the"
+        " champion; `never` only publishes it.",
     )
     notes: str = Field(
         default="",

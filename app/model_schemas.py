@@ -65,8 +65,8 @@ class Unknown(Answer):
     """When the version calls a photo unknown."""
 
     threshold: float = Field(description="Of `familiarity`; what is below it is unknown.")
-    kept: float = Field(description="Share of the validation photos that are not, 0-1.")
-    photos: int = Field(description="How many of these there were.")
+    kept: float = Field(description="Share of the photos that set it that are not, 0-1.")
+    photos: int = Field(description="How many of these there were: photos that the network didn't learn from.")
     neither: Neither | None = Field(
         description="How it did on photos of none of the classes; null where none were given."
     )

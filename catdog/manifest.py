@@ -116,6 +116,8 @@ class Rule(_Record):
     candidate: float
     champion: float
     sentence: str
+    limit: float | None = None  # what the candidate's number may be at the least or at the most, where there is one
+    chance: float | None = None  # how probable such a loss is between equals; below 0.05 the rule is broken
 
 
 class Decision(_Record):
@@ -126,6 +128,8 @@ class Decision(_Record):
     champion: PositiveInt | None  # the version that it was measured against
     photos: NonNegativeInt = 0  # that both were measured on
     rules: tuple[Rule, ...] = ()
+    photos_missing: NonNegativeInt = 0  # test photos that would be enough, about, where there are too few
+    photos_left_out: NonNegativeInt = 0  # test photos that the champion was trained on
 
 
 class Golden(_Record):
@@ -170,9 +174,9 @@ class Neither(_Record):
 class Unknown(_Record):
     """When the version says that a photo is like none of its classes, as `catdog.unknown` measures it."""
 
-    usual_length: PositiveFloat  # of the features of the validation photos: their median
+    usual_length: PositiveFloat  # of the features of the photos that set it: their median
     threshold: NonNegativeFloat  # a familiarity below it is unknown
-    photos: PositiveInt  # validation photos that set both
+    photos: PositiveInt  # that set both: validation photos, and with few of those the training photos of a head
     kept: Fraction  # of these, not called unknown
     neither: Neither | None = None  # where such photos were given
 

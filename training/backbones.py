@@ -2,7 +2,7 @@
 
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from catdog import weights
 from catdog.architecture import Architecture
 from catdog.errors import BrokenVersion, DownloadError, RecipeError, shown
+from catdog.manifest import Unknown
 from catdog.network import Int8Graph, Network
 from catdog.store import Store, Version
+from training import trained_on
 from training.config import Config
+from training.trained_on import TrainedOn
 
 logger = logging.getLogger(__name__)
 
@@ -25,12 +28,17 @@ IMAGENET_MD5 = "6d6bbae143d832006294945121d1f1fc"
 
 @dataclass(frozen=True)
 class Backbone:
-    """Arrays of the convolutions at a width; `parent` is the version that they are from, if one."""
+    """Arrays of the convolutions at a width; `parent` is the version that they are from, if one.
+
+    `unknown` is when that version calls a photo unknown, `trained_on` are the photos that it was trained on.
+    """
 
     width: float
     arrays: dict[str, NDArray[np.float32]]
     parent: int | None = None
     int8: Int8Graph | None = None  # of these arrays, for a pooled head
+    unknown: Unknown | None = None
+    trained_on: TrainedOn = field(default_factory=TrainedOn.nothing)
 
     @property
     def fingerprint(self) -> str:
@@ -50,7 +58,8 @@ def load(config: Config, store: Store, folder: Path) -> Backbone:
             f"--backbone {shown(config.backbone)} is no file, and none of champion, a number, random, imagenet"
         )
     width = 1.0 if config.backbone == "imagenet" else config.width
-    return Backbone(width, weights.read_backbone(file, Architecture(2, width)))
+    arrays = weights.read_backbone(file, Architecture(2, width))
+    return Backbone(width, arrays, trained_on=TrainedOn.nothing(is_complete=False))
 
 
 def random(width: float, seed: int) -> dict[str, NDArray[np.float32]]:
@@ -71,7 +80,8 @@ def _of_version(store: Store, name: str) -> Backbone:
     convolutions = {layer.name for layer in network.architecture.backbone_layers}
     arrays = {name: array for name, array in network.arrays.items() if name.split("/")[0] in convolutions}
     graph = network.int8 if network.architecture.head == "pooled" else None  # the classic head is part of it
-    return Backbone(version.manifest.width, arrays, version.number, graph)
+    manifest, known = version.manifest, trained_on.read(version.path)
+    return Backbone(manifest.width, arrays, version.number, graph, manifest.unknown, known)
 
 
 def _network(version: Version) -> Network:

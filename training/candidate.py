@@ -1,6 +1,6 @@
 """What a training made, measured in the precision that will serve."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -8,18 +8,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from catdog.engines import Output
 from catdog.errors import RecipeError
 from catdog.manifest import Histogram, Measure, Metrics, Unknown
 from catdog.network import Int8Graph, Network
 from catdog.unknown import familiarity
-from training import calibrate, evaluate, features, histograms, quantization, unknown
+from training import calibrate, evaluate, features, histograms, near_duplicates, quantization, trained_on, unknown
 from training.dataset import Dataset, Photo, Report, labels
+from training.features import Seen
 from training.gate import Contender
 from training.quantization import Comparison
 from training.strategies import STRATEGIES, Job, Trained, fit_head
+from training.trained_on import TrainedOn
 
-Outputs = Mapping[str, tuple[tuple[Photo, ...], Output]]  # by split: the photos that can be read, and what is said
+Outputs = Mapping[str, Seen]  # by split: the photos that can be read, and what is said of them
+Features = NDArray[np.float32]
 
 
 class Measured(NamedTuple):
@@ -35,18 +37,20 @@ class Measured(NamedTuple):
 class Candidate:
     """A network to be published, and the photos of its data set that could be read.
 
-    `int8` is how its int8 graph did, `unquantized` why there is none. `unknown` and `histograms` are of the validation
-    photos.
+    `int8` is how its int8 graph did, `unquantized` why there is none. `histograms` are of the validation photos.
     """
 
     contender: Contender
     dataset: Dataset
     measured: Mapping[str, Measured]
-    unknown: Unknown | None
     histograms: dict[Measure, Histogram]
     history: Sequence[Mapping[str, float]] = ()
     int8: Comparison | None = None
     unquantized: str | None = None
+
+    @property
+    def unknown(self) -> Unknown | None:
+        return self.contender.unknown
 
     def compared(self, int8: Int8Graph, cache: Path, report: Report) -> Comparison:
         """Its network in float32 and by this graph, on the validation photos."""
@@ -66,7 +70,8 @@ class Candidate:
             for photos in (self.measured[split].photos, neither)
         )
         compared = unknown.compare(self.unknown, known, others, f"the {split} photos")
-        return replace(self, unknown=self.unknown.model_copy(update={"neither": compared}))
+        compared_too = self.unknown.model_copy(update={"neither": compared})
+        return replace(self, contender=replace(self.contender, unknown=compared_too))
 
 
 def make(job: Job) -> Candidate:
@@ -89,20 +94,39 @@ def make(job: Job) -> Candidate:
 def outputs(network: Network, dataset: Dataset, cache: Path, report: Report) -> Outputs:
     """What the network says of the photos of every split but train."""
     splits = {split: photos for split in ("validation", "test") if (photos := dataset.splits.get(split))}
-    return {split: features.outputs(photos, network, cache, report) for split, photos in splits.items()}
+    return {split: features.some(photos, network, cache, report) for split, photos in splits.items()}
 
 
-def measured(contender: Contender, dataset: Dataset, said: Outputs) -> Candidate:
-    """The candidate, by what its network said of the photos of the data set."""
+def measured(
+    contender: Contender, dataset: Dataset, said: Outputs, training: Callable[[], Seen] | None = None
+) -> Candidate:
+    """The candidate, by what its network said of the photos of the data set.
+
+    When a photo is unknown is set by photos that its convolutions did not learn from: those to validate with and, with
+    few of these, those to train on, of a head that is fitted alone: `training` says what the network makes of them.
+    What the contender knows of its convolutions stands unless they contradict it.
+    """
     found = {}
-    for split, (photos, output) in said.items():
+    for split, (photos, output, _) in said.items():
         truth, probabilities = labels(photos), contender.probabilities(output.logits)
         metrics = evaluate.measure(truth, probabilities, dataset.classes, f"the {split} photos")
         found[split] = Measured(photos, truth, probabilities, metrics)
-    readable = dataset.with_only({split: photos for split, (photos, _) in said.items()})
-    seen = said["validation"][1].features
-    known = unknown.fit(seen)
-    return Candidate(contender, readable, found, known, _histograms(found["validation"].probabilities, seen, known))
+    readable = dataset.with_only({split: seen.photos for split, seen in said.items()})
+    usual, new = said["validation"].output.features, _features_of_new(contender.trained_on, said["validation"])
+    if len(new) < unknown.ENOUGH and training is not None:
+        new = np.concatenate([new, _features_of_new(contender.trained_on, training())])
+    known = unknown.settled(new, contender.unknown) or unknown.fit(usual)
+    told = _histograms(found["validation"].probabilities, usual, known)
+    return Candidate(replace(contender, unknown=known), readable, found, told)
+
+
+def _features_of_new(record: TrainedOn, seen: Seen) -> Features:
+    return seen.output.features[_new_to(record, seen.photos, near_duplicates.hashes(seen.thumbnails))]
+
+
+def _new_to(record: TrainedOn, photos: Sequence[Photo], pictures: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Which of n photos, with these hashes, (n,), the convolutions did not learn from: (n,)."""
+    return ~record.by_backbone().has(trained_on.contents(photos), pictures)
 
 
 def _histograms(
@@ -121,9 +145,20 @@ def _trained(trained: Trained) -> Trained:
 
 
 def _measured(job: Job, trained: Trained, int8: Int8Graph | None) -> Candidate:
-    network = Network(job.architecture, trained.arrays, int8)
-    said = outputs(network, trained.dataset, job.cache, job.observer.skipped)
-    photos, output = said["validation"]
-    temperature = calibrate.temperature(*(trained.unseen or (output.logits, labels(photos))))
-    candidate = measured(Contender(network, temperature), trained.dataset, said)
+    network, dataset = Network(job.architecture, trained.arrays, int8), trained.dataset
+    is_head, photos = job.config.strategy == "head", dataset.splits["train"]
+    record = job.backbone.trained_on.and_on(photos, trained.pictures, of_backbone=not is_head)
+    said = outputs(network, dataset, job.cache, job.observer.skipped)
+    unseen = said["validation"].output.logits, labels(said["validation"].photos)
+    if trained.unseen is not None:
+        new = _new_to(record, photos, trained.pictures)
+        if new.any():
+            unseen = trained.unseen[0][new], trained.unseen[1][new]
+
+    def training() -> Seen:
+        return features.look(photos, network, job.cache, job.observer.skipped)
+
+    known = job.backbone.unknown if is_head else None
+    contender = Contender(network, calibrate.temperature(*unseen), known, record)
+    candidate = measured(contender, dataset, said, training if is_head else None)
     return replace(candidate, history=trained.history, unquantized=trained.unquantized)

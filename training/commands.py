@@ -79,23 +79,30 @@ def evaluate(arguments: Namespace) -> None:
 
 
 def remember(arguments: Namespace) -> None:
-    """Keep the features of test photos with the shipped version, for candidates on its backbone to be judged by."""
+    """Keep the features of test photos with the shipped version, for candidates on its backbone to be judged by.
+
+    Of the photos that it was trained on it keeps which those were as well.
+    """
     from catdog.weights import backbone_fingerprint
-    from training import dataset, features, reference
+    from training import dataset, features, near_duplicates, reference, trained_on
 
     version = Store(arguments.models).open(SHIPPED)
     network = version.network()
     photos, _ = dataset.read_for(arguments.data, version.manifest, report=_report_broken)
-    photos, output = features.outputs(photos, network, arguments.data_dir / "features", _report_broken)
+    photos, output, thumbnails = features.some(photos, network, arguments.data_dir / "features", _report_broken)
     kept = reference.Reference(
         version.manifest.classes,
         backbone_fingerprint(network.architecture, network.arrays),
         tuple(photo.sha256 for photo in photos),
         output.features,
         dataset.labels(photos),
+        near_duplicates.hashes(thumbnails),
     )
     reference.write(version.path / reference.FILE, kept)
     print(f"the features of {len(photos):,} photos are in {version.path / reference.FILE}")
+    if (record := trained_on.of_folder(version, arguments.data, _report_broken)) is not None:
+        trained_on.write(version.path / trained_on.FILE, record)
+        print(f"which {len(record.contents):,} photos it was trained on is in {version.path / trained_on.FILE}")
 
 
 def familiarize(arguments: Namespace) -> None:
@@ -148,8 +155,7 @@ def _show(version: Version, reason: str, promoted: bool) -> None:
     if version.manifest.unknown is not None:
         print(described(version.manifest.unknown))
     print(reason)
-    if promoted:
-        print(f"version {version.number} is in service")
+    print(f"version {version.number} is {'' if promoted else 'not '}in service")
 
 
 def _describe(version: Version) -> str:

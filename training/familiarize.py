@@ -1,5 +1,6 @@
 """When the shipped version calls a photo unknown: set anew, from photos that can't be shipped with it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from catdog import durable
@@ -11,7 +12,7 @@ from training import unknown
 from training.candidate import measured, outputs
 from training.dataset import Report
 from training.gate import Contender
-from training.requantize import photos_of
+from training.requantize import photos_of, training_of
 
 
 def familiarize(store: Store, data: Path, neither: Path | None, cache: Path, report: Report) -> Unknown:
@@ -21,8 +22,9 @@ def familiarize(store: Store, data: Path, neither: Path | None, cache: Path, rep
     of other classes, or most of its photos have no feature.
     """
     version = store.open(SHIPPED)
-    contender, photos = Contender.of(version), photos_of(version, data, report)
-    candidate = measured(contender, photos, outputs(contender.network, photos, cache, report))
+    contender, photos = replace(Contender.of(version), unknown=None), photos_of(version, data, report)
+    training = training_of(version, contender.network, photos, cache, report)
+    candidate = measured(contender, photos, outputs(contender.network, photos, cache, report), training)
     if neither is not None:
         candidate = candidate.beside(unknown.photos_of_neither(neither, report), cache, report)
     if candidate.unknown is None:

@@ -99,10 +99,24 @@ def outputs(
     progress: Progress | None = None,
 ) -> tuple[tuple[Photo, ...], Output]:
     """The photos that can be read, and what the network says of them, as `look` has it; DatasetError without any."""
+    seen = some(photos, network, cache, report, precision=precision, progress=progress)
+    return seen.photos, seen.output
+
+
+def some(
+    photos: Sequence[Photo],
+    network: Network,
+    cache: Path,
+    report: Report,
+    *,
+    precision: Asked = "auto",
+    progress: Progress | None = None,
+) -> Seen:
+    """As `look`; DatasetError where not one of the photos can be read."""
     seen = look(photos, network, cache, report, precision=precision, progress=progress)
     if not seen.photos:
         raise DatasetError(f"not one of the {len(photos)} photos can be read")
-    return seen.photos, seen.output
+    return seen
 
 
 def look(
@@ -139,7 +153,7 @@ def of_golden_pictures(network: Network, precision: Precision, cache: Path) -> N
     known = file.read(names)
     if len(known) < len(names):
         found = OpenVINOEngine(network, precision).infer(golden.pictures()).features
-        thumbnails = map(_thumbnail, golden.pictures())
+        thumbnails = map(thumbnail, golden.pictures())
         known = {name: Entry(*entry) for name, *entry in zip(names, found, thumbnails, strict=True)}
         file.add(known)
     return np.stack([known[name].row for name in names])
@@ -159,10 +173,11 @@ def _compute(
 ) -> dict[str, Entry]:
     logits, features = engine.infer(pixels)
     rows = features if architecture.head == "pooled" else np.hstack([logits, features])
-    return {photo.sha256: Entry(row, _thumbnail(one)) for photo, row, one in zip(photos, rows, pixels, strict=True)}
+    return {photo.sha256: Entry(row, thumbnail(one)) for photo, row, one in zip(photos, rows, pixels, strict=True)}
 
 
-def _thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey (16, 16) of a photo, RGB (224, 224, 3)."""
     return np.asarray(Image.fromarray(pixels).convert("L").reduce(INPUT_PIXELS // THUMBNAIL_PIXELS))
 
 

@@ -36,7 +36,7 @@ def _joined(thumbnails: Thumbnails) -> NDArray[np.int64]:
     """As `pictures`, where none is flat."""
     numbers = np.arange(len(thumbnails))
     patterns = _patterns(thumbnails)
-    for one, other in _candidates(_hashes(thumbnails)):
+    for one, other in _candidates(hashes(thumbnails)):
         apart = numbers[one] != numbers[other]  # the rest is known already
         one, other = one[apart], other[apart]
         alike = np.abs(patterns[one] - patterns[other]).mean(axis=1) <= LIMIT_DIFFERENCE
@@ -46,8 +46,8 @@ def _joined(thumbnails: Thumbnails) -> NDArray[np.int64]:
     return numbers
 
 
-def _hashes(thumbnails: Thumbnails) -> NDArray[np.uint64]:
-    """64 bits each, (n,): which of the 8 x 8 lowest frequencies are above their median."""
+def hashes(thumbnails: Thumbnails) -> NDArray[np.uint64]:
+    """64 bits each, uint64 (n,): which of the 8 x 8 lowest frequencies are above their median."""
     lowest = dctn(thumbnails.astype(np.float32), axes=(1, 2))[:, :8, :8].reshape(-1, 64)
     bits = lowest > np.median(lowest, axis=1, keepdims=True)
     return np.packbits(bits, axis=1).view(np.uint64)[:, 0]

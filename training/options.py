@@ -16,7 +16,7 @@ from training.recipes import RECIPES
 LARGEST_COUNT = 1_000_000  # epochs, photos a step, cores
 LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which Keras seeds
 LARGEST_VERSION = 10**18 - 1  # as long as a version's name may be
-PROMOTE = ("always", "auto", "never")
+PROMOTE = ("auto", "always", "never")
 
 
 def add_to(parser: ArgumentParser) -> None:
@@ -58,9 +58,9 @@ def add_to(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--promote",
         choices=PROMOTE,
-        default="always",
-        help="put the version into service (default), do so if it is no worse than the champion on test photos, or only"
-        " publish it; version 1 of a new store serves anyway",
+        default="auto",
+        help="auto (default): put the version into service if enough test photos show that it is no worse than the"
+        " champion; always: in any case; never: only publish it. Version 1 of a new store serves anyway",
     )
     parser.add_argument(
         "--no-quantize", dest="quantize", action="store_false", help="publish without an int8 graph, seconds sooner"

@@ -11,7 +11,7 @@ from catdog.manifest import Decision, Golden, Lineage, Manifest, Quantization, W
 from catdog.network import Network
 from catdog.store import Draft, Store, Version, Within
 from catdog.version import INT8_GRAPH
-from training import features, report
+from training import features, report, trained_on
 from training.candidate import Candidate
 
 
@@ -28,6 +28,7 @@ def publish(
         file = WeightsFile.of(draft.weights_path, dtype)
         quantization = _add_int8(draft, candidate, file, cache)
         _write_report(draft, candidate)
+        trained_on.write(draft.path / trained_on.FILE, candidate.contender.trained_on)
         return draft.publish(
             lambda number: Manifest(
                 version=number,

@@ -3,7 +3,6 @@
 A candidate on the same backbone is judged by them as well as by the user's own test photos, which may be few.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,19 +17,24 @@ FILE = "test-features.h5"
 
 @dataclass(frozen=True)
 class Reference:
-    """n photos, named by their sha256: features (n, features), labels (n,), and the backbone's fingerprint."""
+    """n photos, named by their sha256: features (n, features), labels (n,), and the backbone's fingerprint.
+
+    `pictures` are their hashes, uint64 (n,), as `training.near_duplicates` makes them.
+    """
 
     classes: tuple[str, ...]
     backbone: str
     photos: tuple[str, ...]
     features: NDArray[np.float32]
     labels: NDArray[np.int64]
+    pictures: NDArray[np.uint64]
 
-    def without(self, photos: Collection[str]) -> "Reference":
-        """The same, less the photos with these sha256."""
-        kept = [place for place, photo in enumerate(self.photos) if photo not in photos]
-        names = tuple(self.photos[place] for place in kept)
-        return replace(self, photos=names, features=self.features[kept], labels=self.labels[kept])
+    def only(self, kept: NDArray[np.bool_]) -> "Reference":
+        """The same, with the photos alone that are `kept`, (n,)."""
+        names = tuple(photo for photo, is_kept in zip(self.photos, kept, strict=True) if is_kept)
+        return replace(
+            self, photos=names, features=self.features[kept], labels=self.labels[kept], pictures=self.pictures[kept]
+        )
 
 
 def write(path: Path, reference: Reference) -> None:
@@ -41,6 +45,7 @@ def write(path: Path, reference: Reference) -> None:
         file["photos"] = np.stack([np.frombuffer(bytes.fromhex(photo), np.uint8) for photo in reference.photos])
         file["labels"] = reference.labels.astype(np.uint8)
         file["features"] = reference.features
+        file["pictures"] = reference.pictures
 
 
 def read(path: Path) -> Reference:
@@ -53,6 +58,8 @@ def read(path: Path) -> Reference:
                 tuple(bytes(row).hex() for row in file["photos"][()]),
                 file["features"][()],
                 file["labels"][()].astype(np.int64),
+                # A file of an earlier catdog has none: zeros are like no picture.
+                file["pictures"][()] if "pictures" in file else np.zeros(len(file["photos"]), np.uint64),
             )
     except (OSError, KeyError) as error:
         raise WeightsError(path.name, "is no file of test features, or cut short") from error

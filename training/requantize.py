@@ -1,5 +1,6 @@
 """A published version once more, with an int8 graph made anew: for those that came before there were any."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,10 @@ from catdog.errors import DatasetError
 from catdog.network import Int8Graph, Network
 from catdog.store import Store, Version
 from catdog.version import INT8_GRAPH
-from training import dataset, gate, quantization
+from training import dataset, features, gate, quantization, trained_on
 from training.candidate import Candidate, measured, outputs
 from training.dataset import Dataset, Report
+from training.features import Seen
 from training.gate import Contender
 from training.progress import Observer
 from training.publication import publish
@@ -51,14 +53,26 @@ def photos_of(version: Version, data: Path, report: Report) -> Dataset:
     return photos
 
 
+def training_of(
+    version: Version, network: Network, photos: Dataset, cache: Path, report: Report
+) -> Callable[[], Seen] | None:
+    """What the network makes of the photos to train on, where the version's convolutions didn't learn from them."""
+    if version.manifest.lineage.strategy != "head":
+        return None
+    return lambda: features.look(photos.splits["train"], network, cache, report)
+
+
 def _measured(
     version: Version, network: Network, int8: Int8Graph, photos: Dataset, cache: Path, observer: Observer
 ) -> Candidate:
     """With the version's own temperature, in the precision that serves."""
+    record = trained_on.read(version.path)
 
     def candidate(network: Network, photos: Dataset) -> Candidate:
         said = outputs(network, photos, cache, observer.skipped)
-        return measured(Contender(network, version.manifest.temperature), photos, said)
+        contender = Contender(network, version.manifest.temperature, version.manifest.unknown, record)
+        training = training_of(version, network, photos, cache, observer.skipped)
+        return measured(contender, photos, said, training)
 
     in_int8 = candidate(replace(network, int8=int8), photos)
     compared = in_int8.compared(int8, cache, observer.skipped)

@@ -14,12 +14,13 @@ from catdog import weights
 from catdog.architecture import BLOCKS, Architecture
 from catdog.errors import RecipeError
 from catdog.network import Int8Graph, Network
-from training import features, head, quantization
+from training import features, head, near_duplicates, quantization
 from training.backbones import Backbone
 from training.config import Config, Strategy
 from training.dataset import Dataset, Labelled, Photo, decode, labels
 from training.progress import Observer
 from training.quantization import QuantizationFailed
+from training.trained_on import of_pixels
 
 HEAD_RATE = 1e-3  # at its peak, of a classic head that starts from random weights
 UNFOLDED_ON = 64  # photos whose statistics the normalisation of a given backbone starts from
@@ -53,12 +54,14 @@ class Job:
 class Trained:
     """The arrays of a whole network, the photos that could be read, and a row an epoch, if it took epochs.
 
-    `unseen` are logits (n, classes) and labels (n,) of photos that had no part in making them, to fit the temperature
-    on; None where that is left to the validation photos. Where there is no int8 graph `unquantized` says why.
+    `pictures` are hashes of the n training photos, uint64 (n,), as `training.near_duplicates` makes them. Of a head
+    that is fitted alone `unseen` are the logits of each of them, (n, classes), from a head that was fitted without it,
+    and the labels (n,). Where there is no int8 graph `unquantized` says why.
     """
 
     arrays: dict[str, NDArray[np.float32]]
     dataset: Dataset
+    pictures: NDArray[np.uint64]
     history: Sequence[Mapping[str, float]] = ()
     unseen: tuple[NDArray[np.floating], NDArray[np.int64]] | None = None
     int8: Int8Graph | None = None
@@ -83,13 +86,16 @@ def fit_head(job: Job) -> Trained:
     network = _headless(job)
     job.observer.phase("features")
     photos = job.dataset.splits["train"]
-    photos, output = features.outputs(photos, network, job.cache, job.observer.skipped)
-    usable = job.dataset.with_only({"train": photos})
+    seen = features.look(photos, network, job.cache, job.observer.skipped)
+    usable = job.dataset.with_only({"train": seen.photos})
     job.observer.phase("fitting")
-    truth = labels(photos)
-    arrays, logits = head.fit((output.features, truth), len(usable.classes), job.config.seed)
+    truth = labels(seen.photos)
+    arrays, logits = head.fit((seen.output.features, truth), len(usable.classes), job.config.seed)
     return Trained(
-        job.backbone.arrays | weights.halved(arrays), usable, unseen=None if logits is None else (logits, truth)
+        job.backbone.arrays | weights.halved(arrays),
+        usable,
+        near_duplicates.hashes(seen.thumbnails),
+        unseen=None if logits is None else (logits, truth),
     )
 
 
@@ -101,11 +107,14 @@ def finetune(job: Job) -> Trained:
     from training.fit import Fit
 
     config = job.config
-    start = fit_head(job) if config.head == "pooled" else Trained(job.backbone.arrays, job.dataset)
-    train, validation, usable = _labelled(job, start.dataset)
+    arrays, photos = job.backbone.arrays, job.dataset
+    if config.head == "pooled":
+        start = fit_head(job)
+        arrays, photos = start.arrays, start.dataset
+    train, validation, usable = _labelled(job, photos)
     keras.utils.set_random_seed(config.seed)
     network = reference.build(job.architecture, config.policy, config.dropout)
-    reference.assign(network, start.arrays)
+    reference.assign(network, arrays)
 
     def fit(frozen_blocks: int, config: Config, folder: Path) -> Sequence[Mapping[str, float]]:
         frozen = {layer.name for block in job.architecture.blocks[:frozen_blocks] for layer in block}
@@ -117,7 +126,9 @@ def finetune(job: Job) -> Trained:
     if config.head == "classic":  # no convex problem, so its first fit takes epochs, too
         fit(len(BLOCKS), replace(config, learning_rate=HEAD_RATE), job.folder / "head")
     history = fit(len(BLOCKS) - config.unfreeze, config, job.folder)
-    return _with_int8(job, Trained(reference.arrays(network, job.architecture), usable, history))
+    return _with_int8(
+        job, Trained(reference.arrays(network, job.architecture), usable, of_pixels(train.photos), history)
+    )
 
 
 def full(job: Job) -> Trained:
@@ -132,7 +143,8 @@ def full(job: Job) -> Trained:
         some = train.photos[:: max(1, len(train.photos) // UNFOLDED_ON)][:UNFOLDED_ON]
         network.unfold(model, job.architecture, job.backbone.arrays, some)
     history = Fit(model, train, validation, len(usable.classes), config, job.folder, job.observer).run(job.resume)
-    return _with_int8(job, Trained(weights.halved(network.fold(model, job.architecture)), usable, history))
+    arrays = weights.halved(network.fold(model, job.architecture))
+    return _with_int8(job, Trained(arrays, usable, of_pixels(train.photos), history))
 
 
 STRATEGIES: Mapping[Strategy, Callable[[Job], Trained]] = {"head": head_only, "finetune": finetune, "full": full}

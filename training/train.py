@@ -21,9 +21,9 @@ from training.strategies import Job
 
 Promote = Literal["always", "auto", "never"]
 AS_ASKED: Final[dict[Promote, str]] = {
-    "always": "promoted, as asked; the rule would have it ",
+    "always": "promoted, as asked",
     "auto": "",
-    "never": "not promoted, as asked; the rule would have it ",
+    "never": "not promoted, as asked",
 }
 
 
@@ -42,7 +42,7 @@ class Request:
     recipe: str | None = None
     notes: str = ""
     resume: bool = False
-    promote: Promote = "always"
+    promote: Promote = "auto"
     quantize: bool = True
     job: str | None = None
     folder: Path | None = None
@@ -123,4 +123,16 @@ def promote(asked: Promote, store: Store, version: Version, decision: Decision, 
             store.promote(version.number, decision.champion if asked == "auto" else None, within)
         except ChampionChanged as error:
             return Outcome(version, decision, False, f"published but not promoted: {error}")
-    return Outcome(version, decision, promoted, AS_ASKED[asked] + decision.reason)
+    return Outcome(version, decision, promoted, _reason(asked, version, decision))
+
+
+def _reason(asked: Promote, version: Version, decision: Decision) -> str:
+    """What came of it and why; by hand what the rule kept out can be promoted all the same."""
+    if asked != "auto":
+        return f"{AS_ASKED[asked]}; the rule would have it {decision.reason}"
+    return decision.reason if decision.promote else f"{decision.reason}. {_by_hand(version)}"
+
+
+def _by_hand(version: Version) -> str:
+    number = version.number
+    return f"To promote it all the same: python -m training promote {number}, or POST /models/{number}/promote"

@@ -19,7 +19,7 @@ from catdog.store import Store
 from tests import without_libraries
 from tests.app.service import ADMIN, Service, serving
 from tests.app.test_problems import check
-from tests.photos import draw_set
+from tests.photos import draw_set, draw_splits
 from tests.waiting import PATIENCE_SECONDS, until
 from training import stored
 from training.config import Config
@@ -31,7 +31,7 @@ PETS = {"dataset": "pets"}
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw_set(tmp_path_factory.mktemp("photos"), 60)
+    return draw_splits(tmp_path_factory.mktemp("photos"), 48, 6, 30)
 
 
 @pytest.fixture

@@ -132,7 +132,7 @@ def test_with_promote_auto_the_rule_decides_and_says_why(trained: Shop, split_ph
     said = trained.run("train", "--data", split_photos, "--promote", "auto").stdout
 
     number = trained.store.versions()[-1]
-    assert "promoted: accuracy 100.0% against 100.0% of 8 photos" in said
+    assert "promoted: accuracy 100.0% against 100.0% of 60 photos" in said
     assert f"version {number} is in service" in said
     assert trained.store.champion() == number
     trained.run("rollback")
@@ -225,7 +225,7 @@ def test_every_layer_is_trained_on_another_backend_as_well(shop: Shop, split_pho
 
     version = shop.store.open(1)
     assert version.manifest.lineage.strategy == "full"
-    assert version.manifest.metrics["test"].photos == 8
+    assert version.manifest.metrics["test"].photos == 60
     assert not list((shop.folder / "data" / "runs").iterdir())
 
 
@@ -314,11 +314,11 @@ def test_a_doctor_says_of_folders_what_a_training_would(trained: Shop, tmp_path:
 def test_photos_are_taken_in_examined_and_trained_on_by_a_worker(shop: Shop, split_photos: Path, trained: Shop) -> None:
     shutil.copytree(trained.store.root, shop.store.root)
     said = shop.run("import", split_photos, "--dataset", "pets").stdout
-    assert said == "52 pictures are new in pets, which had 0 of them already\n"
+    assert said == "104 pictures are new in pets, which had 0 of them already\n"
 
     examined = json.loads(shop.run("doctor", "--dataset", "pets", "--json").stdout)
-    assert examined["photos"] == 52
-    assert "52 photos examined" in shop.run("doctor", "--data", split_photos).stdout
+    assert examined["photos"] == 104
+    assert "104 photos examined" in shop.run("doctor", "--data", split_photos).stdout
 
     database = Database.of(shop.folder / "data")
     jobs = Jobs(database)

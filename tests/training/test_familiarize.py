@@ -44,7 +44,8 @@ def without(folder: Path) -> Manifest:
 
 def test_what_is_unknown_is_set_in_the_precision_that_serves(folder: Path, split_photos: Path) -> None:
     version = Store(folder / "models").open(1)
-    photos = dataset.read(split_photos).splits["validation"]
+    splits = dataset.read(split_photos).splits
+    photos = splits["validation"] + splits["train"]
 
     def fitted(precision: Precision) -> Unknown | None:
         network, cache = version.network(precision), folder / "data" / "features"

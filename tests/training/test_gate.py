@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from catdog.architecture import Architecture
 from catdog.manifest import Decision
@@ -14,7 +15,7 @@ from catdog.network import Network
 from catdog.store import SHIPPED, Store
 from tests.observers import Recorder
 from tests.photos import draw_set
-from training import backbones, commands, dataset, gate, reference
+from training import backbones, commands, dataset, gate, reference, trained_on
 from training.config import Config
 from training.dataset import Dataset
 from training.gate import Contender
@@ -73,10 +74,10 @@ def remember(store: Store, folder: Path, root: Path) -> None:
 def test_both_are_measured_on_the_test_photos(judge: Judge, champion: Contender, photos: Dataset) -> None:
     equal, worse = judge(champion, photos), judge(turned(champion), photos)
 
-    assert (equal.promote, equal.photos, equal.champion) == (True, 8, SHIPPED)
-    assert (worse.promote, worse.photos) == (False, 8)
-    assert worse.rules[0].candidate == 0
-    assert worse.rules[0].champion == 1
+    assert (equal.promote, equal.photos, equal.champion) == (True, 60, SHIPPED)
+    assert (worse.promote, worse.photos) == (False, 60)
+    accuracy = next(rule for rule in worse.rules if rule.name == "accuracy")
+    assert (accuracy.candidate, accuracy.champion) == (0, 1)
 
 
 def test_on_the_shipped_backbone_the_kept_test_photos_count_as_well(
@@ -84,7 +85,7 @@ def test_on_the_shipped_backbone_the_kept_test_photos_count_as_well(
 ) -> None:
     remember(store, folder, tmp_path)
 
-    assert judge(champion, photos).photos == 8 + 20
+    assert judge(champion, photos).photos == 60 + 20
     assert not judge(turned(champion), photos).promote
 
 
@@ -92,7 +93,10 @@ def test_without_test_photos_of_ones_own_the_kept_ones_decide(
     judge: Judge, store: Store, folder: Path, champion: Contender, photos: Dataset, tmp_path: Path
 ) -> None:
     untested = Dataset(photos.classes, {name: photos.splits[name] for name in ("train", "validation")})
-    assert judge(champion, untested).reason == "kept out: there are no test photos to judge it by"
+    nothing = judge(champion, untested)
+    assert not nothing.promote
+    assert (nothing.photos, nothing.photos_missing) == (0, 60)
+    assert nothing.reason.startswith("kept out: too few test photos (0) to tell")
 
     remember(store, folder, tmp_path)
 
@@ -116,7 +120,7 @@ def test_on_another_backbone_the_kept_photos_do_not_count(
     remember(store, folder, tmp_path)
     other = {**champion.network.arrays, **backbones.random(1 / 32, seed=1)}
 
-    assert judge(replace(champion, network=replace(champion.network, arrays=other)), photos).photos == 8
+    assert judge(replace(champion, network=replace(champion.network, arrays=other)), photos).photos == 60
 
 
 def test_a_classic_head_is_judged_by_ones_own_photos_alone(
@@ -128,7 +132,7 @@ def test_a_classic_head_is_judged_by_ones_own_photos_alone(
 
     decision = judge(Contender(Network(classic, {**champion.network.arrays, **head}), 1.0), photos)
 
-    assert (decision.promote, decision.photos) == (False, 8)
+    assert (decision.promote, decision.photos) == (False, 60)
 
 
 def test_other_classes_cannot_be_compared(judge: Judge, champion: Contender, tmp_path: Path) -> None:
@@ -137,7 +141,10 @@ def test_other_classes_cannot_be_compared(judge: Judge, champion: Contender, tmp
     decision = judge(champion, fishes)
 
     assert not decision.promote
-    assert decision.reason == "kept out: its classes are cat, fish, and those of version 1 cat, dog"
+    assert decision.reason == (
+        "kept out: its classes are cat, fish, and those of version 1 cat, dog: the two can't be compared, so it is"
+        " yours to decide"
+    )
 
 
 def test_without_a_champion_there_is_nothing_to_lose(champion: Contender, photos: Dataset, tmp_path: Path) -> None:
@@ -145,6 +152,70 @@ def test_without_a_champion_there_is_nothing_to_lose(champion: Contender, photos
 
     assert decision.promote
     assert decision.champion is None
+
+
+def test_test_photos_that_the_champion_was_trained_on_do_not_count(
+    judge: Judge, champion: Contender, photos: Dataset
+) -> None:
+    """The champion would look better on them than it is."""
+    mixed = photos.with_only({"test": photos.splits["test"][:10] + photos.splits["train"]})
+
+    decision = judge(champion, mixed)
+
+    assert (decision.promote, decision.photos, decision.photos_left_out) == (False, 10, 32)
+    assert decision.reason.startswith("kept out: too few test photos (10) to tell")
+    assert "32 more are not counted, because the version in service was trained on them" in decision.reason
+
+
+def test_copies_of_photos_that_the_champion_was_trained_on_do_not_count_either(
+    judge: Judge, champion: Contender, photos: Dataset, tmp_path: Path
+) -> None:
+    for photo in photos.splits["train"]:
+        copy = tmp_path / photos.classes[photo.label] / f"{photo.path.stem}.jpg"
+        copy.parent.mkdir(exist_ok=True)
+        with Image.open(photo.path) as image:
+            image.save(copy, quality=90)
+
+    decision = judge(champion, photos.with_only({"test": dataset.read_split(tmp_path, photos.classes)}))
+
+    assert (decision.photos, decision.photos_left_out) == (0, 32)
+
+
+def test_kept_test_photos_that_the_champion_was_trained_on_do_not_count(
+    judge: Judge, store: Store, folder: Path, champion: Contender, photos: Dataset, tmp_path: Path
+) -> None:
+    remember(store, folder, tmp_path)
+    mine = dataset.read_split(tmp_path, photos.classes)[:5]
+    learned = champion.trained_on.and_on(mine, np.zeros(5, np.uint64), of_backbone=False)
+
+    assert judge(replace(champion, trained_on=learned), photos).photos == 60 + 15
+
+
+def test_a_champion_without_a_record_of_its_training_photos_is_compared_and_doubted(
+    judge: Judge, store: Store, champion: Contender, photos: Dataset
+) -> None:
+    record = store.open(SHIPPED).path / trained_on.FILE
+    kept = record.read_bytes()
+    record.unlink()
+
+    decision = judge(champion, photos)
+
+    record.write_bytes(kept)
+    assert decision.promote
+    assert "version 1 doesn't say which photos it was trained on" in decision.reason
+
+
+def test_a_candidate_that_calls_more_photos_unknown_is_kept_out(
+    judge: Judge, champion: Contender, photos: Dataset
+) -> None:
+    """It is the same network, and says the same of every photo but that it doesn't know them."""
+    assert champion.unknown is not None
+    shy = champion.unknown.model_copy(update={"threshold": 9.0})
+
+    decision = judge(replace(champion, unknown=shy), photos)
+
+    assert [rule.name for rule in decision.rules if not rule.passed] == ["unknown"]
+    assert "100.0% of 60 photos called unknown against " in decision.reason
 
 
 def test_a_damaged_file_of_kept_features_keeps_the_candidate_out(

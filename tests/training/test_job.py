@@ -10,12 +10,12 @@ import pytest
 from catdog.database import Database
 from catdog.job import Status, log_file
 from tests.jobs import Place
-from tests.photos import draw, draw_set
+from tests.photos import draw, draw_set, draw_splits
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw_set(tmp_path_factory.mktemp("photos"), 60)
+    return draw_splits(tmp_path_factory.mktemp("photos"), 48, 6, 30)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
 
 @pytest.fixture
 def place(tmp_path: Path, database: Database, learned: Path, photos: Path) -> Place:
-    """The same, and the data set "pets" of 120 photos."""
+    """The same, and the data set "pets" of 168 photos."""
     made = Place(Path(shutil.copytree(learned, tmp_path / "place")), database)
     made.collect(photos, "pets")
     return made
@@ -137,7 +137,7 @@ def test_what_the_doctor_finds_stands_in_the_job(place: Place, tmp_path: Path) -
 
 
 def test_a_data_set_that_cannot_be_trained_on_fails_the_job_with_the_reason(place: Place, photos: Path) -> None:
-    place.collect(photos / "cat", "cats", split="train", label="cat")
+    place.collect(photos / "train" / "cat", "cats", split="train", label="cat")
 
     nowhere = place.run(dataset="nowhere", strategy="head", promote="auto")
     one_class = place.run(dataset="cats", strategy="head", promote="auto")

@@ -14,7 +14,7 @@ from catdog.database import Database
 from catdog.job import Job, Status
 from catdog.jobs import Jobs
 from tests.jobs import Place
-from tests.photos import draw_set
+from tests.photos import draw_splits
 from tests.waiting import PATIENCE_SECONDS, until
 from training import worker
 
@@ -27,7 +27,7 @@ processes.set_forkserver_preload(["tests.jobs", "training.report", "pytest"])
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw_set(tmp_path_factory.mktemp("photos"), 40)
+    return draw_splits(tmp_path_factory.mktemp("photos"), 32, 4, 30)
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import xlogy
 
 from catdog.manifest import Decision
-from training import promotion
+from training import evidence, promotion
+from training.promotion import Answers
 
 CLASSES = ("cat", "dog")
 PHOTOS = 1000
@@ -21,7 +23,19 @@ def says(wrong: Sequence[int] = (), sure: float = 0.97, unsure: float = 0.6) -> 
 
 
 def decide(candidate: NDArray[np.float64], champion: NDArray[np.float64]) -> Decision:
-    return promotion.decide(LABELS, candidate, champion, CLASSES, version=7)
+    return promotion.decide(LABELS, Answers(candidate), Answers(champion), CLASSES, version=7)
+
+
+def doubting(ours: Sequence[int], theirs: Sequence[int], photos: int = PHOTOS) -> Decision:
+    """The decision on a candidate that is as good, but calls the photos in `ours` unknown, the champion `theirs`."""
+    candidate, champion = (Answers(says()[:photos], np.isin(np.arange(photos), some)) for some in (ours, theirs))
+    return promotion.decide(LABELS[:photos], candidate, champion, CLASSES, version=7)
+
+
+def of(photos: int, wrong: Sequence[int] = (), champions: Sequence[int] = ()) -> Decision:
+    """The decision on the first so many photos."""
+    ours, theirs = (Answers(says(some)[:photos]) for some in (wrong, champions))
+    return promotion.decide(LABELS[:photos], ours, theirs, CLASSES, version=7)
 
 
 def broken(decision: Decision) -> list[str]:
@@ -34,6 +48,7 @@ def test_a_candidate_that_is_as_good_takes_the_champions_place() -> None:
     assert decision.promote
     assert (decision.champion, decision.photos) == (7, 1000)
     assert [rule.name for rule in decision.rules] == [
+        "test photos",
         "accuracy",
         "log-loss",
         "calibration error",
@@ -41,7 +56,8 @@ def test_a_candidate_that_is_as_good_takes_the_champions_place() -> None:
         "recall of dog",
     ]
     assert decision.reason == (
-        "promoted: accuracy 98.4% against 98.0% of 1,000 photos (p = 0.87), log-loss 0.045 against 0.048"
+        "promoted: accuracy 98.4% against 98.0% of 1,000 photos (p = 0.87);"
+        " log-loss 0.045 against 0.048, where 0.058 is the limit"
     )
 
 
@@ -68,7 +84,10 @@ def test_losses_that_wins_make_up_for_are_chance() -> None:
 def test_a_loss_of_accuracy_is_said_with_its_numbers() -> None:
     decision = decide(says(wrong=[*CATS[:8], *DOGS[:8]], unsure=0.51), says(wrong=CATS[:2], unsure=0.51))
 
-    assert decision.reason == "kept out: accuracy 98.4% against 99.8% of 1,000 photos (p = 6.1e-05)"
+    assert decision.reason == (
+        "kept out: accuracy 98.4% against 99.8% of 1,000 photos (p = 6.1e-05: no chance, as it is below 0.05);"
+        f" {promotion.ADVICE}"
+    )
 
 
 @pytest.mark.parametrize(("sure", "promote"), [(0.961, True), (0.959, False)])
@@ -86,7 +105,9 @@ def test_no_class_may_lose_more_than_two_points_of_recall(lost: int, promote: bo
 
     assert decision.promote == promote
     if not promote:
-        assert decision.reason == "kept out: recall of dog 97.8% against 100.0%"
+        assert decision.reason == (
+            f"kept out: recall of dog 97.8% against 100.0%, where 98.0% is the limit; {promotion.ADVICE}"
+        )
 
 
 def test_an_answer_too_sure_or_not_sure_enough_keeps_it_out() -> None:
@@ -102,15 +123,146 @@ def test_every_broken_rule_is_named() -> None:
     decision = decide(says(wrong=DOGS[:200]), says())
 
     assert broken(decision) == ["accuracy", "log-loss", "calibration error", "recall of dog"]
-    assert decision.reason.count(";") == 3
+    assert decision.reason.count(";") == 4
 
 
 def test_a_class_without_a_test_photo_has_no_recall_to_lose() -> None:
     some = LABELS == 0
-    decision = promotion.decide(LABELS[some], says()[some], says()[some], CLASSES, version=7)
+    decision = promotion.decide(LABELS[some], Answers(says()[some]), Answers(says()[some]), CLASSES, version=7)
 
     assert decision.promote
     assert [rule.name for rule in decision.rules][-1] == "recall of cat"
+
+
+@pytest.mark.parametrize(("photos", "missing"), [(0, 60), (5, 55), (58, 2), (59, 1)])
+def test_too_few_test_photos_keep_it_out_and_the_decision_says_how_many_more_would_do(
+    photos: int, missing: int
+) -> None:
+    decision = of(photos)
+
+    assert not decision.promote
+    assert (decision.photos, decision.photos_missing) == (photos, missing)
+    (rule,) = (rule for rule in decision.rules if not rule.passed)
+    assert (rule.name, rule.candidate, rule.limit) == ("test photos", photos // 2, 30)
+    assert decision.reason == (
+        f"kept out: too few test photos ({photos}) to tell whether it is better or worse; about {missing} more would do"
+        f" (30 of each class are enough): put them into folders test/<class>, or add some {10 * missing} pictures, of"
+        " which one in 10 becomes a test photo"
+    )
+
+
+def test_30_test_photos_of_each_class_are_enough() -> None:
+    decision = of(60)
+
+    assert decision.promote
+    assert decision.photos_missing == 0
+    assert decision.rules[0].sentence == "60 test photos, 30 or more of each class"
+
+
+def test_so_many_as_were_asked_for_are_enough() -> None:
+    few = np.flatnonzero((LABELS == 0) | (np.arange(PHOTOS) < 20))[:100]  # ten of them dogs
+
+    def decision(places: NDArray[np.int64]) -> Decision:
+        answers = Answers(says()[places])
+        return promotion.decide(LABELS[places], answers, answers, CLASSES, version=7)
+
+    missing = decision(few).photos_missing
+    more = np.setdiff1d(np.flatnonzero(LABELS), few)
+
+    assert missing == 20
+    assert not decision(np.append(few, more[: missing - 1])).promote
+    assert decision(np.append(few, more[:missing])).promote
+
+
+@pytest.mark.parametrize(("photos", "promote"), [(188, False), (189, True)])
+def test_of_a_rare_class_fewer_do_where_the_interval_shows_that_hardly_any_accuracy_is_lost(
+    photos: int, promote: bool
+) -> None:
+    labels = np.repeat([0, 1], [photos - 3, 3])
+    answers = Answers(np.eye(2)[labels])
+
+    decision = promotion.decide(labels, answers, answers, CLASSES, version=7)
+
+    assert decision.promote == promote
+    assert decision.photos_missing == (0 if promote else 1)
+
+
+def test_with_a_thousand_classes_it_is_the_interval_that_is_asked_for() -> None:
+    labels = np.arange(100)
+    answers = Answers(np.eye(1000)[labels])
+
+    decision = promotion.decide(labels, answers, answers, [str(label) for label in range(1000)], version=7)
+
+    assert (decision.promote, decision.photos_missing) == (False, 89)
+
+
+@pytest.mark.parametrize(("photos", "won", "lost"), [(44, 9, 3), (1000, 4, 20), (300, 1, 0), (60, 2, 2)])
+def test_the_limit_of_a_paired_difference_is_where_the_likeliest_shares_are_1_96_deviations_off(
+    photos: int, won: int, lost: int
+) -> None:
+    """Tango's interval, with those shares searched for instead of solved for."""
+    limit = evidence.lower_limit(photos, won, lost)
+    only_champion = np.linspace(max(0.0, -limit), (1 - limit) / 2, 200_001)[1:-1]
+    only_candidate, alike = only_champion + limit, 1 - 2 * only_champion - limit
+    likelihood = xlogy(won, only_candidate) + xlogy(lost, only_champion) + xlogy(photos - won - lost, alike)
+    best = int(likelihood.argmax())
+    variance = (only_candidate[best] + only_champion[best] - limit**2) / photos
+
+    assert ((won - lost) / photos - limit) / np.sqrt(variance) == pytest.approx(1.96, abs=1e-3)
+
+
+@pytest.mark.parametrize("photos", [0, 1, 5])
+def test_where_every_photo_is_lost_there_is_no_limit(photos: int) -> None:
+    assert evidence.lower_limit(photos, 0, photos) == -1
+
+
+def test_photos_that_the_champion_was_trained_on_are_counted_apart() -> None:
+    answers = Answers(says()[:10])
+
+    decision = promotion.decide(LABELS[:10], answers, answers, CLASSES, version=7, left_out=40)
+
+    assert decision.photos_left_out == 40
+    assert "40 more are not counted, because the version in service was trained on them" in decision.reason
+
+
+def test_a_champion_that_does_not_say_what_it_was_trained_on_is_doubted() -> None:
+    assert promotion.doubted(of(60)).reason.endswith(
+        "version 7 doesn't say which photos it was trained on; if test photos were among them, it looks better here"
+        " than it is"
+    )
+
+
+@pytest.mark.parametrize(("lost", "promote"), [(4, True), (5, False)])
+def test_photos_that_it_alone_calls_unknown_count_as_soon_as_chance_hardly_explains_them(
+    lost: int, promote: bool
+) -> None:
+    decision = doubting(range(30 + lost), range(30))
+
+    assert decision.promote == promote
+    assert broken(decision) == ([] if promote else ["unknown"])
+
+
+def test_the_fine_tuning_that_called_35_of_300_cats_and_dogs_unknown_instead_of_9_is_kept_out() -> None:
+    decision = doubting(range(35), range(9), photos=300)
+
+    assert decision.reason == (
+        "kept out: 11.7% of 300 photos called unknown against 3.0%, where 5.0% is the limit (p = 1.5e-08: no chance,"
+        f" as it is below 0.05); {promotion.ADVICE}"
+    )
+
+
+def test_two_points_more_unknown_are_too_many_even_where_they_may_be_chance() -> None:
+    assert doubting([1, 2, 3], [4, 5], photos=60).promote
+    assert broken(doubting([1, 2, 3, 6], [4, 5], photos=60)) == ["unknown"]
+
+
+def test_a_version_that_calls_no_photo_unknown_is_not_compared_by_that() -> None:
+    ours = Answers(says(), LABELS == 1)
+
+    decision = promotion.decide(LABELS, ours, Answers(says()), CLASSES, version=7)
+
+    assert decision.promote
+    assert "unknown" not in [rule.name for rule in decision.rules]
 
 
 def test_what_cannot_be_measured_is_kept_out_and_says_why() -> None:

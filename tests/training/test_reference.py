@@ -1,6 +1,7 @@
 from hashlib import sha256
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -13,13 +14,22 @@ from training.reference import Reference
 ROOT = Path(__file__).parents[2]
 PHOTOS = tuple(sha256(bytes([number])).hexdigest() for number in range(5))
 KEPT = Reference(
-    ("cat", "dog"), "b" * 64, PHOTOS, np.arange(15, dtype=np.float32).reshape(5, 3), np.array([0, 1, 0, 1, 1])
+    ("cat", "dog"),
+    "b" * 64,
+    PHOTOS,
+    np.arange(15, dtype=np.float32).reshape(5, 3),
+    np.array([0, 1, 0, 1, 1]),
+    np.arange(5, dtype=np.uint64),
 )
 
 
 def same(one: Reference, other: Reference) -> bool:
-    arrays = np.array_equal(one.features, other.features) and np.array_equal(one.labels, other.labels)
-    return arrays and (one.classes, one.backbone, one.photos) == (other.classes, other.backbone, other.photos)
+    arrays = ((each.features, each.labels, each.pictures) for each in (one, other))
+    return all(map(np.array_equal, *arrays)) and (one.classes, one.backbone, one.photos) == (
+        other.classes,
+        other.backbone,
+        other.photos,
+    )
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
@@ -35,16 +45,21 @@ def test_the_same_content_gives_the_same_file(tmp_path: Path) -> None:
     assert (tmp_path / "first.h5").read_bytes() == (tmp_path / "second.h5").read_bytes()
 
 
-def test_photos_that_were_seen_are_left_out() -> None:
-    left = KEPT.without({PHOTOS[0], PHOTOS[3], "f" * 64})
+def test_some_of_the_photos_can_be_left_out() -> None:
+    left = KEPT.only(np.array([False, True, True, False, True]))
 
-    assert same(
-        left,
-        Reference(
-            KEPT.classes, KEPT.backbone, PHOTOS[1:3] + PHOTOS[4:], KEPT.features[[1, 2, 4]], KEPT.labels[[1, 2, 4]]
-        ),
-    )
-    assert KEPT.without(PHOTOS).photos == ()
+    assert left.photos == PHOTOS[1:3] + PHOTOS[4:]
+    assert left.pictures.tolist() == [1, 2, 4]
+    assert np.array_equal(left.features, KEPT.features[[1, 2, 4]])
+    assert KEPT.only(np.zeros(5, bool)).photos == ()
+
+
+def test_a_file_of_an_earlier_catdog_has_no_pictures_to_be_like(tmp_path: Path) -> None:
+    reference.write(tmp_path / "kept.h5", KEPT)
+    with h5py.File(tmp_path / "kept.h5", "a") as file:
+        del file["pictures"]
+
+    assert not reference.read(tmp_path / "kept.h5").pictures.any()
 
 
 def test_a_file_that_is_cut_short_is_an_error_that_names_it(tmp_path: Path) -> None:

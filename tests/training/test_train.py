@@ -13,7 +13,7 @@ from catdog.engines.openvino import OpenVINOEngine
 from catdog.store import Store
 from tests.observers import Recorder
 from tests.photos import draw_set
-from training import dataset
+from training import dataset, trained_on, unknown
 from training.config import Config, Stage
 from training.progress import Phase
 from training.train import Outcome, Request, train
@@ -68,7 +68,7 @@ def test_the_rule_lets_an_equal_candidate_in(first: tuple[Path, Outcome], split_
 
     outcome = run(folder, against(split_photos))
 
-    assert outcome.promoted
+    assert outcome.promoted, outcome.reason
     assert outcome.decision.champion == champion
     assert outcome.reason == outcome.decision.reason
     assert store.champion() == outcome.version.number
@@ -82,9 +82,82 @@ def test_the_rule_keeps_a_worse_candidate_out(first: tuple[Path, Outcome], split
     outcome = run(folder, confused(tmp_path, split_photos))
 
     assert not outcome.promoted
-    assert outcome.reason.startswith("kept out: accuracy 0.0% against 100.0% of 8 photos")
+    number = outcome.version.number
+    assert outcome.reason.startswith("kept out: accuracy 0.0% against 100.0% of 60 photos")
+    assert outcome.reason.endswith(
+        f". To promote it all the same: python -m training promote {number}, or POST /models/{number}/promote"
+    )
     assert store.champion() == champion
     assert store.open(outcome.version.number).manifest.decision == outcome.decision
+
+
+def test_a_training_that_nobody_asked_to_promote_is_decided_by_the_rule(split_photos: Path) -> None:
+    assert Request(TINY, split_photos, "test").promote == "auto"
+
+
+def test_too_few_test_photos_keep_a_version_out(first: tuple[Path, Outcome], split_photos: Path) -> None:
+    """However well it does: on five photos equals look alike, and so do others."""
+    folder, _ = first
+    photos = dataset.read(split_photos)
+    few = photos.with_only({"test": photos.splits["test"][::12]})
+
+    outcome = run(folder, replace(against(split_photos), data=few))
+
+    assert not outcome.promoted
+    assert outcome.reason.startswith(
+        "kept out: too few test photos (5) to tell whether it is better or worse; about 55 more would do"
+    )
+
+
+def test_a_version_keeps_which_photos_it_and_the_one_before_were_trained_on(
+    first: tuple[Path, Outcome], split_photos: Path, tmp_path: Path
+) -> None:
+    folder, _ = first
+    photos = dataset.read(split_photos)
+    others = dataset.read(draw_set(tmp_path, 20, first=500))
+    request = Request(Config(), others, "test", promote="never", quantize=False)
+
+    version = run(folder, request).version
+
+    record = trained_on.read(version.path)
+    mine = others.splits["train"]
+    ours = trained_on.contents(photos.splits["train"])
+    assert record.is_complete
+    assert set(record.contents) == {*ours, *trained_on.contents(mine)}
+    assert not record.of_backbone.any(), "two heads on random convolutions"
+    assert not np.isin(trained_on.contents(photos.splits["test"]), record.contents).any()
+
+
+def test_photos_that_the_convolutions_learnt_from_do_not_say_what_is_unknown(
+    split_photos: Path, tmp_path: Path
+) -> None:
+    """Features of such photos are longer. A head on a network that was trained on them goes on as that did."""
+    every_layer = replace(TINY, strategy="full", stages=(Stage(32, 1, 8),), policy="float32")
+    photos = dataset.read(split_photos)
+
+    full = run(tmp_path, Request(every_layer, photos, "test", quantize=False)).version.manifest
+    head = run(tmp_path, Request(Config(), photos, "test", quantize=False)).version
+    known = photos.with_only({"validation": photos.splits["train"][:10]})
+    unheard = run(tmp_path, Request(Config(), known, "test", quantize=False)).version.manifest
+
+    assert full.unknown is not None
+    assert full.unknown.photos == len(photos.splits["validation"]) == 12
+    assert head.manifest.unknown == full.unknown
+    assert unheard.unknown == full.unknown
+    assert trained_on.read(head.path).by_backbone().contents.size == 32
+
+
+def test_few_photos_to_validate_with_are_joined_by_those_that_a_head_is_fitted_on(
+    first: tuple[Path, Outcome], split_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its convolutions are frozen, so the features of both are new to them."""
+    joined = first[1].version.manifest.unknown
+    monkeypatch.setattr(unknown, "ENOUGH", 12)
+    alone = run(tmp_path, Request(TINY, split_photos, "test", quantize=False)).version.manifest.unknown
+
+    assert joined is not None
+    assert alone is not None
+    assert (joined.photos, alone.photos) == (12 + 32, 12)
 
 
 def test_who_asks_for_it_gets_it_whatever_the_rule_says(
