@@ -128,11 +128,12 @@ async def _again_and_again(attack: Attack, port: int) -> None:
             try:
                 await attack(reader, writer)
             finally:
-                writer.close()
+                writer.transport.abort()
         await asyncio.sleep(AGAIN_SECONDS)
 
 
-async def _run(kind: Kind, port: int) -> None:
+async def run(kind: Kind, port: int) -> None:
+    """All connections of a kind, until this is cancelled."""
     await asyncio.gather(*[_again_and_again(kind.attack, port) for _ in range(kind.connections)])
 
 
@@ -140,7 +141,7 @@ def main() -> None:
     name, port = sys.argv[1:]
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    asyncio.run(_run(KINDS[name], int(port)))
+    asyncio.run(run(KINDS[name], int(port)))
 
 
 if __name__ == "__main__":
