@@ -77,7 +77,12 @@ class Collecting:
 
     async def describe(self, dataset: str) -> Dataset:
         """Raises DatasetNotFound."""
-        return Dataset.of(dataset, await self.ask(lambda datasets: datasets.pictures(dataset)))
+        return Dataset.of(dataset, (await self.ask(lambda datasets: datasets.counts(dataset)))[dataset])
+
+    async def describe_all(self) -> list[Dataset]:
+        """Every data set, by name."""
+        counts = await self.ask(lambda datasets: datasets.counts())
+        return [Dataset.of(name, counts[name]) for name in sorted(counts)]
 
     async def read(self, dataset: str, sha256: str) -> bytes:
         """The bytes of a picture, as it came; PictureNotFound where the data set doesn't have it."""

@@ -97,8 +97,8 @@ class Dataset(Answer):
     counts: dict[str, dict[str, int]] = Field(description="Pictures by split, then by class.")
 
     @classmethod
-    def of(cls, name: str, pictures: list[Picture]) -> Self:
-        return cls(name=name, pictures=len(pictures), counts=_counts(pictures))
+    def of(cls, name: str, counts: dict[str, dict[str, int]]) -> Self:
+        return cls(name=name, pictures=sum(sum(by_class.values()) for by_class in counts.values()), counts=counts)
 
     def check_trainable(self) -> None:
         """Raise DatasetError where no job could do anything with it."""

@@ -27,12 +27,14 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    bindparam,
     create_engine,
     event,
     insert,
     inspect,
     select,
     text,
+    update,
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
@@ -40,11 +42,13 @@ from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
 from catdog.errors import DatabaseUnavailable
 from catdog.labels import LIMIT_CHARACTERS
+from catdog.splits import by_content
 
 FILE: Final = "catdog.sqlite"  # in the data folder
 SCHEMA_VERSION: Final = 1
 BUSY_SECONDS: Final = 10.0  # that a transaction in SQLite waits for another one
 SLOW_SECONDS: Final = 2.0  # a failure that took longer is one of a server that doesn't answer
+ROWS: Final = 5_000  # that are changed by one statement
 SPARED_SECONDS: Final = 1.0  # after such a failure, for which others fail at once instead of waiting as long
 WRITE_LOCK: Final = 0x636174646F67  # PostgreSQL's advisory lock of our writers: "catdog"
 DISK_FULL: Final = "53100"  # PostgreSQL's code
@@ -65,7 +69,9 @@ pictures = Table(
     Column("source", String(10), nullable=False),
     Column("name", Text, nullable=False),
     Column("added_at", Float, nullable=False),
+    Column("drawn", String(10), default=lambda row: by_content(row.get_current_parameters()["sha256"])),  # split
     UniqueConstraint("dataset", "sha256", "label", "split"),
+    Index("pictures_by_split", "dataset", "split", "drawn", "label"),  # all that counting them reads
 )
 
 jobs = Table(
@@ -172,6 +178,7 @@ class Database:
             with self._write() as connection:
                 _metadata.create_all(connection)
                 _widen_labels(connection)
+                _add_draws(connection)
                 found = connection.scalar(select(schema.c.version))
                 if found is None:
                     connection.execute(insert(schema).values(version=SCHEMA_VERSION))
@@ -191,6 +198,18 @@ def _widen_labels(connection: Connection) -> None:
         columns = {column["name"]: column["type"] for column in inspect(connection).get_columns(pictures.name)}
         if str(columns["label"]) != f"VARCHAR({LIMIT_CHARACTERS})":
             connection.execute(text(f"ALTER TABLE pictures ALTER COLUMN label TYPE VARCHAR({LIMIT_CHARACTERS})"))
+
+
+def _add_draws(connection: Connection) -> None:
+    """Let a table of an earlier catdog say which split each content draws, and let it be counted by that."""
+    if pictures.c.drawn.name not in {column["name"] for column in inspect(connection).get_columns(pictures.name)}:
+        connection.execute(text("ALTER TABLE pictures ADD COLUMN drawn VARCHAR(10)"))
+    for index in pictures.indexes:
+        index.create(connection, checkfirst=True)
+    undrawn = select(pictures.c.id, pictures.c.sha256).where(pictures.c.drawn.is_(None)).limit(ROWS)
+    draw = update(pictures).where(pictures.c.id == bindparam("of")).values(drawn=bindparam("split_drawn"))
+    while rows := connection.execute(undrawn).all():
+        connection.execute(draw, [{"of": row.id, "split_drawn": by_content(row.sha256)} for row in rows])
 
 
 def _engine(url: str, is_closing: Callable[[], bool]) -> Engine:

@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func
 from catdog import durable
 from catdog.checksum import sha256_of
 from catdog.database import Database, pictures
+from catdog.dataset_counts import Counts, counted, of_pictures
 from catdog.errors import DatabaseUnavailable, DatasetNotFound, PictureNotFound
 from catdog.failpoints import failpoint
 from catdog.labels import folded
@@ -86,6 +87,16 @@ class Datasets:
         if not rows:
             raise DatasetNotFound(dataset, self.names())
         return [_picture(row._mapping) for row in rows]
+
+    def counts(self, dataset: str | None = None) -> dict[str, Counts]:
+        """How many pictures each data set has, by split and class: of one, else DatasetNotFound, or of all."""
+        with self._database.reading() as connection:
+            counts, uncertain = counted(connection, dataset)
+        if dataset is not None and not counts:
+            raise DatasetNotFound(dataset, self.names())
+        for name in uncertain:
+            counts[name] = of_pictures(self.pictures(name))
+        return counts
 
     def labelled_by_feedback(self) -> set[str]:
         """The sha256 of every picture that somebody corrected or confirmed."""

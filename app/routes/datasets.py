@@ -43,8 +43,7 @@ router = APIRouter(prefix="/datasets", tags=["datasets"])
 @router.get("", dependencies=[Depends(reader)], responses=documented(*ANY))
 async def datasets(collecting: TheCollecting) -> Datasets:
     """Every data set, with its pictures per split and class."""
-    names = await collecting.ask(lambda datasets: datasets.names())
-    return Datasets(datasets=[await collecting.describe(name) for name in names])
+    return Datasets(datasets=await collecting.describe_all())
 
 
 @router.get("/{name}", dependencies=[Depends(reader)], responses=documented(*ANY, DatasetNotFound))
