@@ -193,7 +193,7 @@ def test_pictures_that_cannot_all_be_taken_leave_nothing(datasets: Datasets, tmp
     with datasets.incoming() as folder:
         (folder / "0").write_bytes(b"a cat")
         (folder / "1").write_bytes(b"a dog")
-        new = [New(folder / "0", "", "cat"), New(folder / "1", "", None)]  # type: ignore[arg-type]
+        new = [New(folder / "0", "", "cat"), New(folder / "1", None, "cat")]  # type: ignore[arg-type]
         with pytest.raises(IntegrityError):
             datasets.add("pets", new, "upload")
 

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from threading import Event
 from time import time
@@ -18,10 +18,12 @@ from sqlalchemy import Connection
 
 from catdog import database as database_module
 from catdog import jobs as jobs_module
+from catdog import postgresql
 from catdog.database import FILE, Database
 from catdog.errors import DatabaseUnavailable, DatasetError
 from catdog.job import Job, Status, log_file
 from catdog.jobs import ATTEMPTS, Jobs, Lease
+from tests.databases import frozen
 from tests.waiting import PATIENCE_SECONDS, until
 from training import worker as module
 from training.interruptions import Interrupted, Interruptions, Reason
@@ -239,20 +241,33 @@ class Refusing(Database):
             raise
 
 
-def test_a_database_that_is_locked_for_a_while_costs_a_job_no_attempt(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def away(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], AbstractContextManager[None]]:
+    """Has the database not answer for a while: SQLite locked by another process, PostgreSQL's server frozen."""
     monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(database_module, "SPARED_SECONDS", 0.0)
+    monkeypatch.setattr(postgresql, "CONNECT_SECONDS", 2)
+    monkeypatch.setattr(postgresql, "ANSWER_SECONDS", 1.0)
     monkeypatch.setattr(jobs_module, "RETRY_SECONDS", 0.01)
-    database = Refusing.of(tmp_path)
-    assert isinstance(database, Refusing)
+    if database_url.startswith("sqlite"):
+        return lambda: locked(tmp_path / FILE)
+    return lambda: frozen(database_url)
+
+
+def test_a_database_that_is_away_for_a_while_costs_a_job_no_attempt(
+    database_url: str, away: Callable[[], AbstractContextManager[None]], tmp_path: Path
+) -> None:
+    database = Refusing(database_url)
     jobs = Jobs(database)
     job = jobs.submit({})
     published = []
 
-    def while_locked(name: str, act: Callable[[], None]) -> None:
+    def while_away(name: str, act: Callable[[], None]) -> None:
         acting = threading.Thread(target=act, name=name)
-        with locked(tmp_path / FILE):
+        database.refused.clear()
+        with away():
             acting.start()
             until(lambda: {name, "heart"} <= database.refused)
         acting.join()
@@ -262,14 +277,15 @@ def test_a_database_that_is_locked_for_a_while_costs_a_job_no_attempt(
             with lease.held():
                 published.append(lease.job.attempts)
 
-        while_locked("reporting", lambda: lease.report("progress", {}, progress={"progress": 0.5}))
-        while_locked("publishing", publish)
-        while_locked("ending", lambda: lease.end(Status.SUCCEEDED, "promoted"))
+        while_away("reporting", lambda: lease.report("progress", {}, progress={"progress": 0.5}))
+        while_away("publishing", publish)
+        while_away("ending", lambda: lease.end(Status.SUCCEEDED, "promoted"))
 
     work(jobs, run, tmp_path)
 
     done = jobs.get(job.id)
     assert (done.status, done.attempts, done.progress, published) == (Status.SUCCEEDED, 1, {"progress": 0.5}, [1])
+    database.close()
 
 
 def test_a_job_whose_database_is_away_for_too_long_goes_back_as_if_it_had_never_run(jobs: Jobs, tmp_path: Path) -> None:
