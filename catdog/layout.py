@@ -55,7 +55,7 @@ class Layout:
         return tuple(sorted({place.label for place in self.pictures.values()}))
 
     @property
-    def hollow(self) -> tuple[PurePosixPath, ...]:
+    def without_files(self) -> tuple[PurePosixPath, ...]:
         """The empty ones of which no file was left out either: what they were made for is missing."""
         left_out = {above for file in self.skipped for above in (file, *file.parents)}
         return tuple(place for place in self.empty if place not in left_out)
@@ -73,7 +73,7 @@ class _Folder:
     inner: dict[str, "_Folder"] = field(default_factory=dict)
 
     @property
-    def bearing(self) -> dict[str, "_Folder"]:
+    def with_pictures(self) -> dict[str, "_Folder"]:
         """The folders in it that have a picture, themselves or below."""
         return {name: folder for name, folder in self.inner.items() if folder.own or folder.below}
 
@@ -151,60 +151,60 @@ def _prefixes(parts: Parts) -> Iterator[Parts]:
 def _unwrapped(folder: _Folder, inside_split: bool = False) -> _Folder:
     """The folder itself, or that below it which all pictures are in and which holds the class folders or splits."""
     while True:
-        bearing = folder.bearing
-        if len(bearing) != 1:
+        with_pictures = folder.with_pictures
+        if len(with_pictures) != 1:
             return folder
-        ((name, inner),) = bearing.items()
+        ((name, inner),) = with_pictures.items()
         if inner.is_class or (split_of(name) and not inside_split):
             return folder
         folder = inner
 
 
 def _class_folders(top: _Folder, is_wrapped: bool) -> list[_Class]:
-    bearing = top.bearing
-    if not bearing:
+    with_pictures = top.with_pictures
+    if not with_pictures:
         raise UnclearFolders("there is no picture in a class folder")
-    splits = {name: split for name in bearing if (split := split_of(name))}
+    splits = {name: split for name in with_pictures if (split := split_of(name))}
     if splits:
-        if stray := next((folder for name, folder in bearing.items() if name not in splits), None):
+        if stray := next((folder for name, folder in with_pictures.items() if name not in splits), None):
             raise UnclearFolders(
                 f"where some pictures are in {', '.join(splits)}, all must be in train, validation or test",
                 _first_picture(stray),
             )
-        return [one for name, split in splits.items() for one in _of_split(bearing[name], split)]
-    if all(not folder.own and _holds_splits(folder) for folder in bearing.values()):
+        return [one for name, split in splits.items() for one in _of_split(with_pictures[name], split)]
+    if all(not folder.own and _holds_splits(folder) for folder in with_pictures.values()):
         return [
             _Class(inner, name, split_of(split))
-            for name, folder in bearing.items()
-            for split, inner in folder.bearing.items()
+            for name, folder in with_pictures.items()
+            for split, inner in folder.with_pictures.items()
         ]
     return _plain(top, None, is_wrapped)
 
 
 def _holds_splits(folder: _Folder) -> bool:
-    return all(split_of(name) and inner.is_class for name, inner in folder.bearing.items())
+    return all(split_of(name) and inner.is_class for name, inner in folder.with_pictures.items())
 
 
 def _of_split(folder: _Folder, split: str) -> list[_Class]:
     inside = _unwrapped(folder, inside_split=True)
     if stray := [*folder.own, *inside.own]:
         raise UnclearFolders("a picture is in a split, but in no class folder there", str(stray[0]))
-    if all(map(split_of, inside.bearing)):
+    if all(map(split_of, inside.with_pictures)):
         raise UnclearFolders("a split holds folders that are named as splits, and no classes", inside.path)
     return _plain(inside, split, inside is not folder)
 
 
 def _plain(top: _Folder, split: str | None, is_wrapped: bool) -> list[_Class]:
     """Each folder with pictures as a class."""
-    bearing = top.bearing
-    deeper = next((folder for folder in bearing.values() if not folder.is_class), None)
-    if deeper or (is_wrapped and len(bearing) == 1):
+    with_pictures = top.with_pictures
+    deeper = next((folder for folder in with_pictures.values() if not folder.is_class), None)
+    if deeper or (is_wrapped and len(with_pictures) == 1):
         raise UnclearFolders(
             "most pictures are deeper in a folder that may be a class or hold the classes; bring all class folders side"
             " by side, with pictures right in them",
             deeper.path if deeper else top.path,
         )
-    return [_Class(folder, name, split) for name, folder in bearing.items()]
+    return [_Class(folder, name, split) for name, folder in with_pictures.items()]
 
 
 def _labels(classes: Iterable[_Class]) -> dict[str, str]:
@@ -245,7 +245,7 @@ def _empty(root: _Folder, top: _Folder, classes: Iterable[_Class]) -> Iterator[P
 
 def _first_picture(folder: _Folder) -> str:
     while not folder.own:
-        folder = next(iter(folder.bearing.values()))
+        folder = next(iter(folder.with_pictures.values()))
     return str(folder.own[0])
 
 
@@ -255,7 +255,7 @@ def _seen(root: _Folder) -> str:
     more, waiting = 0, [root]
     while waiting:
         folder = waiting.pop()
-        waiting += reversed(folder.bearing.values())
+        waiting += reversed(folder.with_pictures.values())
         if folder.own and len(shown) == LONGEST_LIST:
             more += 1
         elif folder.own:

@@ -95,8 +95,8 @@ def read(root: Path, seed: int = 0, share: float = 0.1, report: Report | None = 
     layout = folders.read(root)
     report_left_out(root, layout.skipped, report)
     classes = layout.classes
-    if layout.hollow:
-        raise DatasetError(f"{root / layout.hollow[0]} holds no photo; add some, or remove the folder")
+    if layout.without_files:
+        raise DatasetError(f"{root / layout.without_files[0]} holds no photo; add some, or remove the folder")
     if len(classes) < 2:
         raise DatasetError(
             f"{root} holds {len(classes)} class folder{'s' * (len(classes) != 1)} ({', '.join(classes)}) with photos;"

@@ -40,7 +40,9 @@ def doctor(arguments: Namespace) -> None:
     cache = arguments.data_dir / "features"
     findings = examine(classes, splits, champion.network(), cache)
     if layout is not None:
-        reasons = dict.fromkeys(layout.hollow, "it holds no photo, which stops a training") | dict(layout.skipped)
+        reasons = dict.fromkeys(layout.without_files, "it holds no photo, which stops a training") | dict(
+            layout.skipped
+        )
         left_out = tuple(LeftOut(name=printable(str(place)), reason=reason) for place, reason in reasons.items())
         findings = findings.model_copy(update={"left_out": left_out})
     print(findings.model_dump_json(indent=2) if arguments.json else findings.table())

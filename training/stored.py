@@ -48,7 +48,7 @@ def of_folder(root: Path, layout: Layout) -> tuple[tuple[str, ...], Splits]:
     )
     return _in_splits(
         ((said.label, said.split or by_content(digest), file, digest, file.name) for file, said, digest in hashed),
-        (printable(place.name) for place in layout.hollow if not split_of(place.name)),
+        (printable(place.name) for place in layout.without_files if not split_of(place.name)),
     )
 
 

@@ -10,9 +10,11 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from app import retraining, runner
 from app.shutdown import Shutdown
+from catdog.database import Database, pictures
 from catdog.job import Status
 from catdog.jobs import WAITING, Jobs
 from catdog.store import Store
@@ -174,6 +176,18 @@ def test_a_worker_that_lacks_a_library_fails_the_job_with_what_to_do(
 
     assert "run `make trainer`" in (jobs(idle).get(job.id).reason or "")
     assert "Traceback" not in (tmp_path / "data" / runner.LOG).read_text()
+
+
+def test_a_data_set_that_holds_a_class_called_unknown_from_before_is_not_trained_on(
+    idle: Service, tmp_path: Path
+) -> None:
+    with Database.of(tmp_path / "data").writing() as connection:
+        connection.execute(update(pictures).where(pictures.c.label == "dog").values(label="Unknown"))
+
+    answer = idle.client.post("/retrain", json=PETS)
+
+    check(answer, "unusable-dataset", 422)
+    assert "answers couldn't be told apart" in answer.json()["detail"]
 
 
 def test_the_same_request_sent_twice_is_one_job(idle: Service) -> None:
