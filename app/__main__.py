@@ -2,6 +2,7 @@
 
 import logging
 import os
+import errno
 import signal
 import sys
 from argparse import ArgumentParser
@@ -81,7 +82,8 @@ def _prepared() -> tuple["Server", "socket"]:
         sys.stderr.write(f"catdog can't start: {error}\n")
         sys.exit(WRONG_SETTINGS)
     except OSError as error:
-        sys.exit(f"catdog can't listen there: {error}")
+        in_use = "; stop the program that has it, perhaps another catdog, or set CATDOG_PORT"
+        sys.exit(f"catdog can't listen there: {error}{in_use if error.errno == errno.EADDRINUSE else ''}")
 
 
 def _assembled(settings: "Settings") -> "Server":

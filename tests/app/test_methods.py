@@ -1,13 +1,16 @@
 """HEAD wherever GET is answered, and `Allow` with every method that an address takes."""
 
+import anyio
 import httpx
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
+from app.methods import Head
 from tests.app.service import ADMIN, Service
 from tests.app.test_datasets import picture, zipped
 from tests.app.test_problems import check
 from tests.app.test_who_may_look import ADDRESSES, Filled, filled
-from tests.waiting import until
+from tests.waiting import PATIENCE_SECONDS, until
 
 __all__ = ["filled"]
 
@@ -79,3 +82,25 @@ def test_a_method_that_an_address_does_not_take_is_answered_with_those_that_it_t
     if method != "HEAD":
         check(response, "method-not-allowed", 405)
         assert allowed in response.json()["detail"]
+
+
+def test_a_request_for_the_head_ends_what_would_go_on_for_ever() -> None:
+    sent: list[Message] = []
+
+    async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await anyio.sleep_forever()
+
+    async def receive() -> Message:
+        raise AssertionError("nothing is read")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def ask() -> None:
+        with anyio.fail_after(PATIENCE_SECONDS):
+            await Head(endless)({"type": "http", "method": "HEAD"}, receive, send)
+
+    anyio.run(ask)
+
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]

@@ -366,4 +366,5 @@ def test_an_address_that_is_taken_ends_the_service_with_one_line(tmp_path: Path)
 
     assert popen.returncode == 1
     assert log.startswith("catdog can't listen there: ")
+    assert "set CATDOG_PORT" in log
     assert log.count("\n") == 1
