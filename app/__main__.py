@@ -1,8 +1,8 @@
 """`python -m app` serves, with the settings of the environment."""
 
+import errno
 import logging
 import os
-import errno
 import signal
 import sys
 from argparse import ArgumentParser
