@@ -33,7 +33,7 @@ def test_folders_of_splits_are_taken_at_their_word(datasets: Datasets, split_pho
     stored.import_folder(split_photos, datasets, "pets")
 
     _, splits = stored.photos(datasets, "pets")
-    assert {split: len(photos) for split, photos in splits.items()} == {"train": 32, "validation": 12, "test": 8}
+    assert {split: len(photos) for split, photos in splits.items()} == {"train": 32, "validation": 12, "test": 60}
 
 
 def test_what_is_taken_in_twice_is_there_once(datasets: Datasets, tmp_path: Path) -> None:
