@@ -137,13 +137,22 @@ def test_a_decoder_that_never_ends_does_not_hold_up_the_exit(models_dir: Path, j
     try:
         lines = iter(popen.stderr.readline, "")
         url = next(word for line in lines if " serves version " in line for word in line.split() if "http://" in word)
-        client = subprocess.Popen(
-            ["curl", "-s", "-o", str(tmp_path / "answer"), "-F", f"file=@{tmp_path / 'photo.jpg'}", f"{url}/predict"]
-        )
-        assert any(line == "decoding\n" for line in lines)
-        popen.send_signal(signal.SIGTERM)
-        assert popen.wait(PATIENCE_SECONDS) == 0
-        client.wait(PATIENCE_SECONDS)
+        command = [
+            "curl",
+            "-s",
+            "-o",
+            str(tmp_path / "answer"),
+            "-F",
+            f"file=@{tmp_path / 'photo.jpg'}",
+            f"{url}/predict",
+        ]
+        with subprocess.Popen(command):  # which ends with the service
+            try:
+                assert any(line == "decoding\n" for line in lines)
+                popen.send_signal(signal.SIGTERM)
+                assert popen.wait(PATIENCE_SECONDS) == 0
+            finally:
+                popen.kill()
     finally:
         popen.kill()
         popen.wait()
