@@ -14,7 +14,7 @@ from catdog.job import Status
 from catdog.jobs import Jobs
 from catdog.store import Store
 
-STAYS = {".lock", ".last"}  # of what is hidden
+STAYS = {".lock", ".last", ".database"}  # of what is hidden
 UNFINISHED = (".new", ".tmp", ".copy")  # but for SQLite's journal, which its next write takes over
 
 

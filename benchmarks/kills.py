@@ -208,6 +208,7 @@ def main() -> int:
         for life in range(arguments.kills + 1):  # the last one is only looked at, and killed as well
             found, answers = kill_once(folder, noted, chance)
             wrong += [f"after kill {life}: {sentence}" for sentence in found.sentences()]
+            print(f"\r{life} of {arguments.kills} kills", end="", file=sys.stderr, flush=True)
             total += answers if life < arguments.kills else Counter()
         wrong += examine(folder, noted, is_clear=False).sentences()
     print(f"{arguments.kills} kills; acknowledged: {', '.join(f'{n:,} {what}' for what, n in sorted(total.items()))}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Lock
 from time import monotonic
 from typing import Any, Final
+from uuid import uuid4
 
 from sqlalchemy import (
     JSON,
@@ -57,6 +58,10 @@ DAMAGED: Final = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 _metadata = MetaData()
 
 schema = Table("catdog_schema", _metadata, Column("version", Integer, primary_key=True))
+
+identity = Table(
+    "catdog_identity", _metadata, Column("id", String(32), primary_key=True)
+)  # of this database, made once
 
 pictures = Table(
     "pictures",
@@ -127,6 +132,11 @@ class Database:
         """The database at `url`, else the SQLite file in the data folder."""
         return cls(url or f"sqlite:///{data_dir.absolute() / FILE}")
 
+    def identity(self) -> str:
+        """What no other database has."""
+        with self.reading() as connection:
+            return str(connection.execute(select(identity.c.id)).scalar_one())
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that changes nothing."""
@@ -179,6 +189,8 @@ class Database:
                 _metadata.create_all(connection)
                 _widen_labels(connection)
                 _add_draws(connection)
+                if connection.scalar(select(identity.c.id)) is None:
+                    connection.execute(insert(identity).values(id=uuid4().hex))
                 found = connection.scalar(select(schema.c.version))
                 if found is None:
                     connection.execute(insert(schema).values(version=SCHEMA_VERSION))

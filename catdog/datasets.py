@@ -3,6 +3,7 @@
     data/pictures/
       3f/3f9c...             a picture, named by the sha256 of its bytes; no file here ever changes
       .incoming-9c3f.../     pictures on their way in
+      .database              the identity of the database that names the pictures
 
 What was acknowledged is on the disk. Files come before their rows and go after them, so that a crash between the two
 leaves a file without a row, which `sweep` removes.
@@ -21,7 +22,7 @@ from catdog import durable
 from catdog.checksum import sha256_of
 from catdog.database import Database, pictures
 from catdog.dataset_counts import Counts, counted, of_pictures
-from catdog.errors import DatabaseUnavailable, DatasetNotFound, PictureNotFound
+from catdog.errors import DatabaseUnavailable, DatasetError, DatasetNotFound, PictureNotFound
 from catdog.failpoints import failpoint
 from catdog.labels import folded
 from catdog.picture import Added, New, Picture, Source
@@ -30,6 +31,7 @@ from catdog.splits import by_content
 
 FOLDER = "pictures"  # in the data folder
 INCOMING = ".incoming-"
+MARK = ".database"  # says which database's the pictures are
 ROWS = 500  # in one statement
 
 Item = TypeVar("Item")
@@ -46,6 +48,7 @@ class Datasets:
     @contextmanager
     def incoming(self) -> Iterator[Path]:
         """A directory to gather new pictures in, on the disk where they will stay; removed at the end."""
+        self._is_ours()
         with durable.scratch(self._root, INCOMING) as folder:
             yield folder
 
@@ -129,11 +132,31 @@ class Datasets:
         self._remove_unlabelled([sha256])
 
     def sweep(self) -> int:
-        """Remove the files that no data set has and what dead processes were gathering; returns how many files."""
+        """Remove the files that no data set has and what dead processes were gathering; returns how many files.
+
+        DatasetError where the pictures are of another database: all of them would seem to be left over.
+        """
         if not self._root.is_dir():
             return 0
+        if not self._is_ours():
+            raise DatasetError(
+                f"the pictures in {self._root} are of another database than the one in use: set CATDOG_DATABASE_URL to"
+                f" theirs; where that is lost, remove {MARK} there, and the pictures that no data set names any more"
+            )
         durable.sweep(self._root, INCOMING)
         return sum(self._remove_unlabelled(found - self._labelled(found)) for found in self._files.by_folder())
+
+    def _is_ours(self) -> bool:
+        """Whether the files are of this database, which marks the folder as its own where nothing speaks against it."""
+        mark = self._root / MARK
+        if not mark.exists():
+            if not any(self._files.by_folder()) or any(map(self._labelled, self._files.by_folder())):
+                self._root.mkdir(parents=True, exist_ok=True)
+                with durable.locked(self._root / durable.LOCK):
+                    durable.replace_text(mark, f"{self._database.identity()}\n")
+                return True
+            return False
+        return mark.read_text().strip() == self._database.identity()
 
     def _labelled(self, found: Collection[str]) -> set[str]:
         """Those of one folder's sha256 that have a row."""

@@ -11,7 +11,8 @@ from app.kept_uploads import KeptUploads
 from app.records import Records
 from app.settings import Settings
 from app.upkeep import DAY_SECONDS, Upkeep
-from catdog.database import job_events, jobs
+from catdog.database import Database, job_events, jobs
+from catdog.datasets import Datasets
 from catdog.job import Status, log_file
 from tests.app.service import publish, serving
 from tests.waiting import until
@@ -103,6 +104,8 @@ def test_one_step_that_fails_does_not_keep_the_others_from_their_work(
 
 def test_a_start_clears_up_what_killed_processes_left(tmp_path: Path) -> None:
     publish(tmp_path)
+    with Datasets(Database.of(tmp_path / "data"), tmp_path / "data").incoming():
+        pass  # so that the folder is known to be of this database
     left = [
         tmp_path / ".draft-0" / "content" / "model.weights.h5",
         tmp_path / ".deleted-9" / "manifest.json",

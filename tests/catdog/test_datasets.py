@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from catdog import failpoints
 from catdog.database import Database, pictures
 from catdog.datasets import Datasets
-from catdog.errors import DatasetNotFound, PictureNotFound
+from catdog.errors import DatasetError, DatasetNotFound, PictureNotFound
 from catdog.picture import Added, New
 from catdog.splits import by_content
 from tests.waiting import until
@@ -44,8 +45,8 @@ def correct(datasets: Datasets, content: bytes, label: str) -> None:
 
 
 def files(root: Path) -> list[str]:
-    """Of the pictures' folder, but for its lock."""
-    return sorted(path.name for path in root.rglob("*") if path.is_file() and path.name != ".lock")
+    """Of the pictures' folder, but for its lock and its mark."""
+    return sorted(path.name for path in root.rglob("*") if path.is_file() and path.name not in (".lock", ".database"))
 
 
 def test_a_picture_is_kept_as_it_came(datasets: Datasets) -> None:
@@ -290,6 +291,36 @@ def test_a_sweep_removes_files_without_a_row_and_nothing_else(datasets: Datasets
         assert mine.exists(), "what is on its way stays"
 
     assert files(tmp_path / "data" / "pictures") == sorted(sha256(content).hexdigest() for content in contents)
+
+
+def test_a_sweep_with_another_database_removes_nothing(datasets: Datasets, tmp_path: Path) -> None:
+    """As when the service is started once without its CATDOG_DATABASE_URL."""
+    ((picture, _),) = add(datasets, b"a cat")
+    elsewhere = Datasets(Database.of(tmp_path / "elsewhere"), tmp_path / "data")
+
+    with pytest.raises(DatasetError, match="are of another database than the one in use: set CATDOG_DATABASE_URL"):
+        elsewhere.sweep()
+    add(elsewhere, b"a dog")
+    with pytest.raises(DatasetError):
+        elsewhere.sweep()
+
+    assert datasets.sweep() == 1, "the dog"
+    assert datasets.read("pets", picture.sha256) == b"a cat"
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_pictures_from_before_there_were_marks_are_of_the_database_that_names_one(
+    datasets: Datasets, tmp_path: Path, is_known: bool
+) -> None:
+    add(datasets, b"a cat")
+    (tmp_path / "data" / "pictures" / ".database").unlink()
+    mine = datasets if is_known else Datasets(Database.of(tmp_path / "elsewhere"), tmp_path / "data")
+
+    with nullcontext() if is_known else pytest.raises(DatasetError):
+        mine.sweep()
+
+    assert len(files(tmp_path / "data" / "pictures")) == 1
+    assert (tmp_path / "data" / "pictures" / ".database").exists() == is_known
 
 
 def test_what_a_killed_process_was_gathering_is_removed(datasets: Datasets, tmp_path: Path) -> None:
