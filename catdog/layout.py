@@ -23,11 +23,9 @@ LONGEST_LIST: Final = 8  # folders shown in a message
 NO_CLASS: Final = "it is in no class folder"
 
 _SPLITS = {
-    **dict.fromkeys(("train", "training", "trainset", "trainingset"), "train"),
-    **dict.fromkeys(
-        ("val", "valid", "validation", "dev", "valset", "validset", "validationset", "devset"), "validation"
-    ),
-    **dict.fromkeys(("test", "testing", "testset", "testingset"), "test"),
+    "train": re.compile("train(ing)?(set|data|dataset|images)?"),
+    "validation": re.compile("(val|valid|validation|dev)(set|data|dataset|images)?"),
+    "test": re.compile("test(ing)?(set|data|dataset|images)?"),
 }
 
 Parts = tuple[str, ...]
@@ -120,7 +118,8 @@ def arrange(pictures: Iterable[PurePosixPath], folders: Iterable[PurePosixPath] 
 
 def split_of(name: str) -> str | None:
     """The split that a folder of this name stands for."""
-    return _SPLITS.get(re.sub(r"[\s_-]", "", name.casefold()))
+    plain = re.sub(r"[\s_-]", "", name.casefold())
+    return next((split for split, names in _SPLITS.items() if names.fullmatch(plain)), None)
 
 
 def _tree(pictures: Iterable[PurePosixPath], folders: Iterable[PurePosixPath]) -> _Folder:

@@ -19,6 +19,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from catdog.errors import ArchiveError
 from catdog.folders import is_leftover
+from catdog.layout import is_unicode
 
 LIMIT_MEMBERS = 20_000
 LIMIT_DIRECTORY_BYTES = 8 * 1024**2  # of the archive's list of members, where that many usually take 2 to 4 MiB
@@ -127,6 +128,8 @@ def _name(info: ZipInfo) -> str:
     if not info.flag_bits & _UTF8:
         written = name.encode("cp437")
         name = _unicode_path(info.extra, written) or written.decode("utf-8", "surrogateescape")
+    if "/" in name and not is_unicode(name):
+        return name  # in Shift JIS a backslash may be half of a letter
     return name.replace("\\", "/")  # which Windows' own tools have written
 
 

@@ -45,7 +45,10 @@ def test_splits_are_found_as_far_down_as_they_are(around: str, inside: str) -> N
         ("TEST", "test"),
         ("testing", "test"),
         ("test set", "test"),
+        ("train_data", "train"),
+        ("Validation Images", "validation"),
         ("trains", None),
+        ("trainer", None),
         ("cat", None),
     ],
 )

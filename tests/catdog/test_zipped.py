@@ -142,6 +142,11 @@ def test_backslashes_are_read_as_separators(tmp_path: Path) -> None:
     assert read(archive, tmp_path) == {"cat/1.jpg": CONTENT, "dog/small/2.jpg": CONTENT}
 
 
+def test_a_backslash_that_is_half_of_a_letter_is_no_separator(tmp_path: Path) -> None:
+    archive = packed(("cat/__.jpg", CONTENT)).replace(b"__", "表".encode("cp932"))
+    assert read(archive, tmp_path) == {"cat/\udc95\\.jpg": CONTENT}
+
+
 @pytest.mark.parametrize("name", ["..\\1.jpg", "cat\\..\\..\\1.jpg", "\\\\host\\1.jpg", "C:\\1.jpg"])
 def test_a_path_of_backslashes_that_leads_out_is_refused(name: str, tmp_path: Path) -> None:
     refused(with_backslashes(name), tmp_path, "leads out", name.replace("\\", "/"))
