@@ -78,9 +78,7 @@ class Bodies:
 
     def __init__(self, settings: Settings) -> None:
         self.limit = settings.max_uploads
-        self.limit_bytes = settings.max_bodies_bytes or max(
-            memory_limit.usable_bytes() // MEMORY_SHARE, LEAST_BATCHES * settings.max_batch_bytes
-        )
+        self.limit_bytes = limit_bytes(settings)
         self.least_bytes_per_second = settings.min_upload_bytes_per_second
         self.refused = 0  # or cut off, to make room; since the start
         self.held_bytes = 0
@@ -150,3 +148,10 @@ class Admission:
         finally:
             if body := scope.get("state", {}).pop("body", None):
                 body.release()
+
+
+def limit_bytes(settings: Settings) -> int:
+    """Most bytes of request bodies in memory, by the settings or by the memory that the process may use."""
+    return settings.max_bodies_bytes or max(
+        memory_limit.usable_bytes() // MEMORY_SHARE, LEAST_BATCHES * settings.max_batch_bytes
+    )

@@ -8,9 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 from tempfile import TemporaryFile
 from typing import NamedTuple
 
-from app import engine_choice
+from app import admission, engine_choice, open_files
+from app.connections import default_limit
 from app.engine_choice import Choice
-from app.errors import TrainerMissing
+from app.errors import MIB, TrainerMissing
 from app.loading import load, read
 from app.predictor import Champion
 from app.runner import check_installed
@@ -63,6 +64,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield Finding("engine", f"{choice.engine}: {choice.reason}")
     yield Finding("device", _device(choice))
     yield Finding("threads", _threads(settings))
+    yield Finding("limits", _limits(settings))
     yield from _model(settings.model_copy(update={"engine": choice.engine}))
     yield _folder(settings)
     yield _database(settings)
@@ -91,6 +93,11 @@ def _threads(settings: Settings) -> str:
     if settings.threads:
         return f"{settings.threads}: CATDOG_THREADS says so"
     return f"{cores.usable()}: as many cores as this process may use, of {os.cpu_count()}"
+
+
+def _limits(settings: Settings) -> str:
+    connections = settings.max_connections or default_limit(open_files.raise_limit())
+    return f"{admission.limit_bytes(settings) // MIB:,} MiB of request bodies in memory, {connections:,} connections"
 
 
 def _model(settings: Settings) -> Iterator[Finding]:

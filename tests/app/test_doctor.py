@@ -28,6 +28,7 @@ def test_it_says_what_would_be_run_and_why(models_dir: Path, tmp_path: Path) -> 
     assert "openvino " in found["versions"]
     assert found["engine"] == "openvino: that is the default; CATDOG_ENGINE=auto looks for a GPU"
     assert re.fullmatch(r"\d+: as many cores as this process may use, of \d+", found["threads"])
+    assert re.fullmatch(r"[\d,]+ MiB of request bodies in memory, [\d,]+ connections", found["limits"])
     assert found["model"].startswith("version 1 (cat, dog; ")
     assert found["model"].endswith("which holds: 1")
     assert re.fullmatch(
@@ -37,11 +38,20 @@ def test_it_says_what_would_be_run_and_why(models_dir: Path, tmp_path: Path) -> 
 
 
 def test_what_the_settings_say_is_given_as_the_reason(models_dir: Path, tmp_path: Path) -> None:
-    found = examined(models_dir=models_dir, data_dir=tmp_path, precision="f32", threads=1, streams=1)
+    found = examined(
+        models_dir=models_dir,
+        data_dir=tmp_path,
+        precision="f32",
+        threads=1,
+        streams=1,
+        max_bodies_bytes=2**30,
+        max_connections=9,
+    )
 
     assert found["precision"] == "f32: CATDOG_PRECISION says so"
     assert found["threads"] == "1: CATDOG_THREADS says so"
     assert found["streams"] == "1: CATDOG_STREAMS says so"
+    assert found["limits"] == "1,024 MiB of request bodies in memory, 9 connections"
 
 
 def test_the_shipped_version_says_what_int8_costs(tmp_path: Path) -> None:
