@@ -53,7 +53,7 @@ RUN apt-get update -qq \
 COPY --from=python /usr/local /usr/local
 RUN ldconfig
 WORKDIR /srv/catdog
-ENV PATH=/opt/catdog/bin:$PATH PYTHONUNBUFFERED=1 HOST=0.0.0.0 KERAS_HOME=/tmp/keras MPLCONFIGDIR=/tmp/matplotlib
+ENV PATH=/opt/catdog/bin:$PATH PYTHONUNBUFFERED=1 CATDOG_HOST=0.0.0.0 KERAS_HOME=/tmp/keras MPLCONFIGDIR=/tmp/matplotlib
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 USER 10001:10001

@@ -1,18 +1,15 @@
 """`python -m app` serves, with the settings of the environment."""
 
-import errno
-import logging
 import os
 import signal
 import sys
-from argparse import ArgumentParser
-from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
 
-from app import imports
-
+TYPE_CHECKING = False  # typing's own would be one more import before signals are handled
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from socket import socket
+    from types import FrameType
+    from typing import NoReturn
 
     from uvicorn import Server
 
@@ -24,6 +21,8 @@ OURS = ("app", "catdog")
 
 def main() -> None:
     """Serve, or say how one would."""
+    from argparse import ArgumentParser
+
     parser = ArgumentParser("python -m app", description="Serves the champion, with the settings of the environment.")
     parser.add_argument(
         "command",
@@ -57,37 +56,41 @@ def _examine() -> int:
 
 def serve() -> None:
     """Serve until SIGTERM or Ctrl-C; accepted requests still finish, and the exit status is 0."""
-    for number in (signal.SIGTERM, signal.SIGINT):  # the server drains first, then raises the signal again
-        signal.signal(number, _leave)
+    from app import imports
+
     with imports.shortened():
         server, listener = _prepared()
+    _handle_ends(_leave)  # the server handles them itself now: it drains first, then raises the signal again
     try:
         server.run(sockets=[listener])
     except SystemExit as end:  # of `_leave`
         _end(end.code)
 
 
-def _prepared() -> tuple["Server", "socket"]:
+def _prepared() -> "tuple[Server, socket]":
     """Imports take most of a start: so the port is open before the longer ones, and the model is loaded beside them."""
-    from app import logs
-    from app.listening import listen
+    import errno
+
+    from app import environment, listening, logs
     from app.settings import SettingsError, read_settings
 
     try:
         given = read_settings()
         logs.begin(given.log_format)
-        listener, settings = listen(given)
+        listener, settings = listening.listen(given)
+        logs.warn(*environment.passed_over(), *listening.warnings(settings, listener))
         return _assembled(settings), listener
     except SettingsError as error:
         sys.stderr.write(f"catdog can't start: {error}\n")
         sys.exit(WRONG_SETTINGS)
     except OSError as error:
+        where = f"{variables}: " if (variables := environment.source_of_address()) else ""
         in_use = "; stop the program that has it, perhaps another catdog, or set CATDOG_PORT"
-        sys.exit(f"catdog can't listen there: {error}{in_use if error.errno == errno.EADDRINUSE else ''}")
+        sys.exit(f"catdog can't listen there: {where}{error}{in_use if error.errno == errno.EADDRINUSE else ''}")
 
 
 def _assembled(settings: "Settings") -> "Server":
-    from app import engine_choice, memory
+    from app import engine_choice, imports, memory
 
     memory.share_arenas()
     from app.succession import Succession
@@ -102,17 +105,30 @@ def _assembled(settings: "Settings") -> "Server":
     return server(create_app(settings, succession), settings)
 
 
-def _end(status: str | int | None) -> NoReturn:
+def _end(status: str | int | None) -> "NoReturn":
     """End the process without waiting for its threads: one that decodes a costly photo would hold the exit up."""
+    import logging
+
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status if isinstance(status, int) else 0)
 
 
-def _leave(signal_number: int, frame: FrameType | None) -> None:
+def _leave(signal_number: int, frame: "FrameType | None") -> None:
     sys.exit(0)
 
 
+def _leave_at_once(signal_number: int, frame: "FrameType | None") -> None:
+    """While modules are imported: Python swallows an exception that a signal raises inside some of them."""
+    os._exit(0)
+
+
+def _handle_ends(handler: "Callable[[int, FrameType | None], None]") -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handler)
+
+
 if __name__ == "__main__":
+    _handle_ends(_leave_at_once)  # before the first import that takes long
     main()

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from tempfile import TemporaryFile
 from typing import NamedTuple
 
-from app import admission, engine_choice, open_files
+from app import admission, engine_choice, environment, open_files
 from app.connections import default_limit
 from app.engine_choice import Choice
 from app.errors import MIB, TrainerMissing
@@ -56,6 +56,7 @@ def main(settings: Settings) -> int:
 def examine(settings: Settings) -> Iterator[Finding]:
     """What there is to be said, in the order in which it depends on each other; the model is really loaded."""
     yield Finding("versions", ", ".join(_versions()))
+    yield Finding("address", _address(settings))
     try:
         choice = engine_choice.choose(settings)
     except SettingsError as error:
@@ -77,6 +78,11 @@ def _versions() -> Iterator[str]:
     for package in PACKAGES:
         with suppress(PackageNotFoundError):
             yield f"{package} {version(package)}"
+
+
+def _address(settings: Settings) -> str:
+    why = environment.source_of_address() or "by default"
+    return "; ".join([f"{settings.address} ({why})", *environment.passed_over()])
 
 
 def _device(choice: Choice) -> str:

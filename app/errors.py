@@ -173,7 +173,7 @@ class CrossOrigin(ServiceError):
     def __init__(self, origin: str) -> None:
         self.origin = origin
         super().__init__(
-            f"a page of {origin!r} may not use this service; add its host to CATDOG_ALLOWED_HOSTS if it may"
+            f"pages of the origin {origin!r} may not use this service; if they may, add {origin} to CATDOG_CORS_ORIGINS"
         )
 
 

@@ -45,6 +45,12 @@ def begin(form: Form) -> None:
         logging.getLogger(noisy).setLevel(logging.ERROR)
 
 
+def warn(*sentences: str) -> None:
+    """A line for each."""
+    for sentence in sentences:
+        logger.warning("%s", sentence)
+
+
 class RequestLog:
     """A line for each request that failed by the service's fault, or that took it longer than so many seconds."""
 

@@ -22,7 +22,7 @@ from app.request_id import RequestId
 from app.retraining import Retraining
 from app.routes import datasets, drift, feedback, health, metrics, model, models, page, predict, queue, retrain, v1, v2
 from app.runner import LocalProcess
-from app.same_site import SameSite
+from app.same_site import SameSite, Sharing
 from app.settings import Settings
 from app.shutdown import Shutdown
 from app.succession import Succession
@@ -69,6 +69,8 @@ def create_app(settings: Settings, succession: Succession | None = None) -> Fast
     app.add_middleware(SameSite, settings=settings)
     for layer in (LastResort, Admission):
         app.add_middleware(layer)
+    if settings.cors_origins:
+        app.add_middleware(Sharing, settings=settings)
     _watch(app, settings)
     app.add_middleware(RequestId)  # the last one is the outermost
     return app

@@ -1,11 +1,9 @@
 """Every setting of the service, from the environment or a `.env` file."""
 
-import os
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from dotenv import dotenv_values
 from pydantic import (
     AliasChoices,
     Field,
@@ -13,18 +11,24 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    SecretStr,
     ValidationError,
     ValidationInfo,
     field_validator,
 )
-from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
+from app import environment
+from app.environment import ENV_FILE, PREFIX
+from app.setting_types import Hosts, Key, ListeningAddress, Origins
+from catdog import faults
 from catdog.engines import Asked
 
-PREFIX = "CATDOG_"
-ENV_FILE = ".env"
 OF_COMPOSE = (  # what the compose files read of the same `.env`
     "CATDOG_ADMIN_KEY_FILE",
     "CATDOG_API_CPUS",
@@ -34,6 +38,7 @@ OF_COMPOSE = (  # what the compose files read of the same `.env`
     "CATDOG_TRAINER_MEMORY",
 )
 SECRETS = Path("/run/secrets")  # where containers find them, each in a file that is named like its variable
+SECRET = ("admin_key", "predict_key", "database_url")  # their values are never printed
 MIB = 2**20
 GIB = 2**30
 
@@ -55,8 +60,9 @@ class Settings(BaseSettings):
         populate_by_name=True,
     )
 
-    host: str = Field(default="127.0.0.1", validation_alias=AliasChoices("CATDOG_HOST", "HOST"))
-    """Address to listen on, HOST works too; 127.0.0.1 by default, so that only this machine gets in."""
+    host: ListeningAddress = Field(default="127.0.0.1", validation_alias=AliasChoices("CATDOG_HOST", "HOST"))
+    """Address or name to listen on; 127.0.0.1 by default, so that only this machine gets in. `0.0.0.0` is every IPv4
+    address of the machine, `::` every one of either family. HOST works too where it holds an address."""
 
     port: int = Field(default=8000, ge=0, le=65535, validation_alias=AliasChoices("CATDOG_PORT", "PORT"))
     """Port to listen on, PORT works too; 8000 by default, 0 takes any free one."""
@@ -67,18 +73,22 @@ class Settings(BaseSettings):
     data_dir: Path = Path("data")
     """Folder of pictures, jobs and features, and of the admin key; `data` by default."""
 
-    database_url: str | None = None
+    database_url: str | None = Field(default=None, repr=False)
     """Database of labels and jobs, as SQLAlchemy writes it; by default SQLite in the data folder."""
 
-    admin_key: SecretStr | None = Field(default=None, min_length=16)
+    admin_key: Key | None = None
     """Key for whatever changes something; by default one is made and kept in `admin.key` in the data folder."""
 
-    predict_key: SecretStr | None = Field(default=None, min_length=16)
+    predict_key: Key | None = None
     """Key for predictions and for looking; by default none is needed."""
 
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    allowed_hosts: Hosts = ()
     """Names that the service is reached by, with commas between; by default addresses, localhost and this machine's
-    name. `*` allows every one."""
+    name. `*.example.com` allows every name below example.com, `*` every name."""
+
+    cors_origins: Origins = ()
+    """Origins whose pages may use the service from a browser, with commas between, such as https://app.example.com or
+    `null`; none by default but its own, `*` allows every one."""
 
     engine: Literal["openvino", "keras", "auto"] = "openvino"
     """What runs the network; `openvino` by default, for processors. `keras` is for a GPU, which takes many at once;
@@ -192,10 +202,20 @@ class Settings(BaseSettings):
     log_slow_seconds: NonNegativeFloat = 1
     """Requests that take the service longer are logged, like those that fail; 1 second by default, 0 logs every one."""
 
-    @field_validator("allowed_hosts", mode="before")
     @classmethod
-    def _split_at_commas(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Leaves out the variables that only look like settings."""
+        for source in (env_settings, dotenv_settings):
+            if isinstance(source, EnvSettingsSource):
+                source.env_vars = environment.without_others(source.env_vars)
+        return init_settings, env_settings, dotenv_settings, file_secret_settings
 
     @field_validator("precision")
     @classmethod
@@ -221,13 +241,14 @@ class Settings(BaseSettings):
 def read_settings() -> Settings:
     """Settings from the environment, `.env` and SECRETS, in this order; SettingsError, which names every wrong one."""
     try:
-        problems = [_unknown(name) for name in _given() if name not in (*variables(), *OF_COMPOSE)]
+        variables_given = environment.without_others(environment.given())
+        problems = [_unknown(name) for name in sorted(variables_given) if name.startswith(PREFIX) and not _known(name)]
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"the file {ENV_FILE} can't be read: {error}") from error
     try:
         settings = Settings()
     except ValidationError as error:
-        problems += [f"{_variable(item['loc'][0])}={item['input']}: {item['msg']}" for item in error.errors()]
+        problems += map(_wrong, error.errors())
     if problems:
         raise SettingsError("\n  ".join(["the settings are wrong:", *problems]))
     return settings
@@ -244,9 +265,15 @@ def _variable(place: str | int) -> str:
     return f"{PREFIX}{name.upper()}" if name in Settings.model_fields else name
 
 
-def _given() -> list[str]:
-    names = {name.upper() for name in (*os.environ, *dotenv_values(ENV_FILE))}
-    return sorted(name for name in names if name.startswith(PREFIX))
+def _known(name: str) -> bool:
+    return name in (*variables(), *OF_COMPOSE)
+
+
+def _wrong(error: ErrorDetails) -> str:
+    """What is wrong with a setting, without the value of one that is a secret."""
+    place = str(error["loc"][0])
+    value = "" if place in SECRET else f"={error['input']}"
+    return f"{environment.bare_or(_variable(place))}{value}: {error['msg'].removeprefix(faults.OF_VALIDATORS)}"
 
 
 def _unknown(name: str) -> str:

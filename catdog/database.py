@@ -37,7 +37,7 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
@@ -120,7 +120,7 @@ class Database:
     Every use may raise DatabaseUnavailable, or OSError (ENOSPC) where its disk is full.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | URL) -> None:
         self._closing = False
         self._spared: tuple[float, str] = 0.0, ""  # until when nobody waits for a server, and why
         self._engine = _engine(url, lambda: self._closing)
@@ -130,7 +130,7 @@ class Database:
     @classmethod
     def of(cls, data_dir: Path, url: str | None = None) -> "Database":
         """The database at `url`, else the SQLite file in the data folder."""
-        return cls(url or f"sqlite:///{data_dir.absolute() / FILE}")
+        return cls(url or URL.create("sqlite", database=str(data_dir.absolute() / FILE)))
 
     def identity(self) -> str:
         """What no other database has."""
@@ -224,10 +224,12 @@ def _add_draws(connection: Connection) -> None:
         connection.execute(draw, [{"of": row.id, "split_drawn": by_content(row.sha256)} for row in rows])
 
 
-def _engine(url: str, is_closing: Callable[[], bool]) -> Engine:
+def _engine(url: str | URL, is_closing: Callable[[], bool]) -> Engine:
     """Raises DatabaseUnavailable where nothing can be done with such a URL."""
     try:
         parsed = make_url(url)
+        if "@" in (parsed.host or ""):  # else an error of the driver prints a part of the password with the host
+            raise ValueError("the user name or password holds an @; write it as %40")
         if parsed.drivername in ("postgres", "postgresql"):
             parsed = parsed.set(drivername="postgresql+psycopg")
         if parsed.get_backend_name() == "sqlite":

@@ -361,10 +361,11 @@ def test_a_client_without_a_host_is_answered(process: Process) -> None:
 
 def test_an_address_that_is_taken_ends_the_service_with_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        popen = start(tmp_path, HOST="127.0.0.1", PORT=str(taken.getsockname()[1]))
+        port = taken.getsockname()[1]
+        popen = start(tmp_path, HOST="127.0.0.1", PORT=str(port))
         _, log = popen.communicate(timeout=PATIENCE_SECONDS)
 
     assert popen.returncode == 1
-    assert log.startswith("catdog can't listen there: ")
+    assert log.startswith(f"catdog can't listen there: HOST=127.0.0.1, PORT={port}: ")
     assert "set CATDOG_PORT" in log
     assert log.count("\n") == 1

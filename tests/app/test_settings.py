@@ -9,8 +9,24 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from app import environment
 from app.main import create_app
 from app.settings import OF_COMPOSE, Settings, SettingsError, read_settings, variables
+from catdog.database import Database
+from catdog.errors import DatabaseUnavailable
+
+SERVICE_LINKS = {
+    "SERVICE_HOST": "10.96.12.7",
+    "SERVICE_PORT": "8000",
+    "SERVICE_PORT_HTTP": "8000",
+    "PORT": "tcp://10.96.12.7:8000",
+    "PORT_8000_TCP": "tcp://10.96.12.7:8000",
+    "PORT_8000_TCP_PROTO": "tcp",
+    "PORT_8000_TCP_PORT": "8000",
+    "PORT_8000_TCP_ADDR": "10.96.12.7",
+    "PORT_53_UDP": "udp://10.96.12.7:53",
+    "PORT_99_SCTP_ADDR": "10.96.12.7",
+}
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -83,7 +99,7 @@ def test_an_empty_variable_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_wrong_value_is_named_with_its_variable(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
     monkeypatch.setenv(variable, value)
 
-    with pytest.raises(SettingsError, match=f"{variable}={value}: "):
+    with pytest.raises(SettingsError, match=f"^the settings are wrong:\n  {variable}={value}: "):
         read_settings()
 
 
@@ -125,6 +141,80 @@ def test_what_only_the_compose_files_read_may_stand_in_the_same_file() -> None:
     read_settings()
 
     assert theirs == set(OF_COMPOSE)
+
+
+def test_links_that_kubernetes_makes_for_services_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for service in ("CATDOG", "CATDOG_API", "CATDOG_2_MODELS"):
+        for end, value in SERVICE_LINKS.items():
+            monkeypatch.setenv(f"{service}_{end}", value)
+    assert read_settings().port == 8000
+
+    monkeypatch.setenv("PORT", "9000")
+    assert read_settings().port == 9000
+
+
+@pytest.mark.parametrize(
+    "name", ["CATDOG_POTR", "CATDOG_HTTP_PORT", "CATDOG_PORTS", "CATDOG_PORT_8000", "CATDOG_SERVICE"]
+)
+def test_a_misspelt_setting_is_refused_though_links_are_not(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "8000")
+
+    with pytest.raises(SettingsError, match=f"{name}: there is no such setting"):
+        read_settings()
+
+
+@pytest.mark.parametrize("value", ["x86_64-conda-linux-gnu", "a-machine", "example.com", "256.1.1.1"])
+def test_a_bare_host_that_holds_no_address_is_ignored_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("HOST", value)
+
+    assert read_settings().host == "127.0.0.1"
+    assert [f"HOST={value} holds no address" in warning for warning in environment.passed_over()] == [True]
+
+    monkeypatch.setenv("CATDOG_HOST", "0.0.0.0")  # noqa: S104
+    assert environment.passed_over() == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["CATDOG_ADMIN_KEY", "CATDOG_PREDICT_KEY", "CATDOG_DATABASE_URL", "CATDOG_ADMIN_KYE", "CATDOG_ALLOWED_HOSTS"],
+)
+def test_an_error_never_tells_the_value_of_a_secret(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("CATDOG_THREADS", "none")
+    monkeypatch.setenv(name, "s3cr3t" if name != "CATDOG_ALLOWED_HOSTS" else "*")
+
+    with pytest.raises(SettingsError) as caught:
+        read_settings()
+
+    assert "s3cr3t" not in str(caught.value)
+    assert "Value error" not in str(caught.value)
+    if "_KEY" in name:
+        assert f"{name}: a key needs at least 16 characters, and this one has 6" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:s3cr3t@host:port/name",
+        "postgresql://user:p@s3cr3t@127.0.0.1:1/name",
+        "nosuch://user:s3cr3t@host/name",
+        "sqlite://user:s3cr3t@host/name",
+        "oracle://user:s3cr3t@host/name",
+        "postgresql://user:s3cr3t@127.0.0.1:1/name",
+    ],
+)
+def test_no_error_tells_the_password_of_a_database(tmp_path: Path, url: str) -> None:
+    with pytest.raises(DatabaseUnavailable) as caught, Database.of(tmp_path, url).reading():
+        pass
+
+    assert "s3cr3t" not in caught.value.reason + str(caught.value)
+
+
+def test_settings_never_show_a_password() -> None:
+    settings = Settings(database_url="postgresql://user:s3cr3t@host/name", admin_key=SecretStr("s3cr3t" * 3))
+
+    assert "s3cr3t" not in repr(settings)
 
 
 def test_settings_never_change() -> None:

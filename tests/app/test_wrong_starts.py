@@ -13,7 +13,9 @@ from tests.app.service import publish
 ROOT = Path(__file__).parents[2]
 SETTINGS = [
     *(("PORT", value) for value in ("x", "-1", "70000", "1.5", "9" * 400)),
-    *(("HOST", value) for value in ("nonsense.invalid", "256.1.1.1", "http://127.0.0.1")),
+    *(("HOST", value) for value in ("nonsense.invalid", "256.1.1.1", "http://127.0.0.1", "[::1]", "a b")),
+    *(("ALLOWED_HOSTS", value) for value in ("https://app.example.com", "app.example.com:80", ".example.com")),
+    *(("CORS_ORIGINS", value) for value in ("app.example.com", "https://app.example.com/")),
     ("DATA_DIR", "/dev/null"),
     ("DATA_DIR", "/proc/nowhere"),
     ("DATA_DIR", "n" * 5000),
