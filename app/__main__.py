@@ -69,24 +69,32 @@ def serve() -> None:
 
 def _prepared() -> "tuple[Server, socket]":
     """Imports take most of a start: so the port is open before the longer ones, and the model is loaded beside them."""
-    import errno
-
-    from app import environment, listening, logs
+    from app import logs
     from app.settings import SettingsError, read_settings
 
     try:
         given = read_settings()
         logs.begin(given.log_format)
-        listener, settings = listening.listen(given)
-        logs.warn(*environment.passed_over(), *listening.warnings(settings, listener))
+        listener, settings = _opened(given)
         return _assembled(settings), listener
-    except SettingsError as error:
+    except (SettingsError, OSError) as error:
         sys.stderr.write(f"catdog can't start: {error}\n")
         sys.exit(WRONG_SETTINGS)
+
+
+def _opened(given: "Settings") -> "tuple[socket, Settings]":
+    import errno
+
+    from app import environment, listening, logs
+
+    try:
+        listener, settings = listening.listen(given)
     except OSError as error:
         where = f"{variables}: " if (variables := environment.source_of_address()) else ""
         in_use = "; stop the program that has it, perhaps another catdog, or set CATDOG_PORT"
         sys.exit(f"catdog can't listen there: {where}{error}{in_use if error.errno == errno.EADDRINUSE else ''}")
+    logs.warn(*environment.passed_over(), *listening.warnings(settings, listener))
+    return listener, settings
 
 
 def _assembled(settings: "Settings") -> "Server":

@@ -140,7 +140,7 @@ class KeptUploads:
         try:
             with os.scandir(self._folder) as files:
                 return sorted((file.name for file in files if is_id(file.name)), reverse=True)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def _write(self, name: str, content: bytes) -> None:
