@@ -152,6 +152,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     ),
     "JPEG, ICC parts": lambda: with_segments(segment(0xE2, b"ICC_PROFILE\0\1\1" + bytes(2))),
     "JPEG, quantization tables": lambda: with_segments(segment(0xDB, bytes(65) * 1000)),
+    "JPEG, frame headers": lambda: with_segments(segment(0xC0, bytes(65_000))),
     "JPEG, Huffman tables": lambda: with_segments(segment(0xC4)),
     "JPEG, restarts": lambda: with_segments(b"\xff\xd0"),
     "JPEG, 50 scans": lambda: scans(SIDE, SIDE, 3),

@@ -67,7 +67,7 @@ def read(data: bytes) -> Jpeg:
         if segment.marker == 0xD9:
             end = segment.start
             break
-        if segment.marker in _FRAMES:
+        if segment.marker in _FRAMES and not reading.first_scan:
             coverage.frame(segment)
         if segment.marker == 0xDA:
             coverage.scan(segment)
@@ -134,11 +134,10 @@ def _rebuilt(data: bytes, reading: _Reading, coverage: "_Coverage", end: int | N
     metadata = Metadata(exif, bytes(reading.xmp or b""))
     if not reading.first_scan:
         raise OSError("no pixels follow its header")
+    if end is None and data.find(END, reading.first_scan) >= 0:  # behind damage; `rfind` is slow where there is none
+        end = data.rfind(END)
     has_end = end is not None
     if end is None:
-        end = data.rfind(END, reading.first_scan)  # behind damage, perhaps
-        has_end = end >= 0
-    if not has_end:
         coverage.check()
         end = _end_of_pixels(data)
     header = b"".join(reading.kept)
@@ -160,7 +159,10 @@ class _Coverage:
         self._bits: dict[int, list[int | None]] = {}
 
     def frame(self, segment: Segment) -> None:
-        self._bits = {number: [None] * 64 for number in segment.content[6::3]}
+        content = segment.content
+        if len(content) < 6 or len(content) != 6 + 3 * content[5]:
+            raise OSError("the length of its frame header is wrong")
+        self._bits = {number: [None] * 64 for number in content[6::3]}
 
     def scan(self, segment: Segment) -> None:
         content = bytes(segment.content)
@@ -201,4 +203,5 @@ def frame(data: bytes) -> Frame | None:
         return None
     height, width, components = struct.unpack_from(">HHB", last.content, 1)
     is_one_pass = last.marker in _SEQUENTIAL and segment.content[0] == components
-    return Frame(width, height, components, is_one_pass, data.rfind(END, segment.start) >= 0)
+    has_end = data.endswith(END) or data.find(END, segment.start) >= 0
+    return Frame(width, height, components, is_one_pass, has_end)

@@ -188,6 +188,7 @@ TOO_MANY: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty APP segments": (lambda: jpeg_with(segment(0xE7), 100_000), "more than 1,000 segments"),
     "comments": (lambda: jpeg_with(segment(0xFE, b"c"), 100_000), "more than 1,000 segments"),
     "Huffman tables": (lambda: jpeg_with(segment(0xC4), 100_000), "more than 1,000 segments"),
+    "components": (lambda: jpeg_with(segment(0xC0, bytes(65_000)), 2), "length of its frame header is wrong"),
     "quantization tables": (lambda: jpeg_with(segment(0xDB, bytes(65_000)), 2), "bytes of quantization tables"),
     "fill bytes": (lambda: jpeg_with(b"\xff", 10 * 2**20), "more than 65,536 bytes between its segments"),
     "PNG chunks": (lambda: png_with(chunk(b"teSt"), 20_000), "more than 20,000 chunks"),
