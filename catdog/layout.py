@@ -165,11 +165,7 @@ def _class_folders(top: _Folder, is_wrapped: bool) -> list[_Class]:
         raise UnclearFolders("there is no picture in a class folder")
     splits = {name: split for name in with_pictures if (split := split_of(name))}
     if splits:
-        if stray := next((folder for name, folder in with_pictures.items() if name not in splits), None):
-            raise UnclearFolders(
-                f"where some pictures are in {', '.join(splits)}, all must be in train, validation or test",
-                _first_picture(stray),
-            )
+        _refuse_mixture(with_pictures, splits)
         return [one for name, split in splits.items() for one in _of_split(with_pictures[name], split)]
     if all(not folder.own and _holds_splits(folder) for folder in with_pictures.values()):
         return [
@@ -178,6 +174,22 @@ def _class_folders(top: _Folder, is_wrapped: bool) -> list[_Class]:
             for split, inner in folder.with_pictures.items()
         ]
     return _plain(top, None, is_wrapped)
+
+
+def _refuse_mixture(folders: Mapping[str, _Folder], splits: Mapping[str, str]) -> None:
+    others = [folder for name, folder in folders.items() if name not in splits]
+    named = next((name for name in splits if folders[name].is_class), None)
+    if others and named and all(folder.is_class for folder in others):
+        raise UnclearFolders(
+            f"{named} is the name of a split, but holds pictures and no class folders; if it is a class, put all class"
+            f" folders into a folder called train, as train/{named}",
+            folders[named].path,
+        )
+    if others:
+        raise UnclearFolders(
+            f"where some pictures are in {', '.join(splits)}, all must be in train, validation or test",
+            _first_picture(others[0]),
+        )
 
 
 def _holds_splits(folder: _Folder) -> bool:

@@ -90,7 +90,7 @@ def test_class_folders_and_splits_without_a_picture_are_listed() -> None:
         (["cat/holiday/1"], "cat"),
         (["cat/a/1", "cat/b/1", "dog/1"], "cat"),
         (["train/cat/1", "holdout/cat/1"], "holdout/cat/1"),
-        (["train/1", "car/1"], "car/1"),
+        (["train/1", "car/1"], "train"),
         (["train/1", "test/1"], "train/1"),
         (["train/cat/1", "test/1"], "test/1"),
         (["train/train/1", "train/val/2"], "train"),
@@ -104,6 +104,13 @@ def test_folders_that_can_be_read_in_two_ways_are_refused_with_what_was_seen(
     with pytest.raises(UnclearFolders, match=r"seen: .*; wanted: <class>/photo.jpg") as caught:
         arranged(*names)
     assert caught.value.place == place
+
+
+def test_a_class_may_be_called_train_within_a_split() -> None:
+    with pytest.raises(UnclearFolders, match="if it is a class, put all class folders into a folder called train"):
+        arranged("vehicles/train/1", "vehicles/car/1")
+
+    assert set(said(arranged("train/train/1", "train/car/1")).values()) == {("train", "train"), ("car", "train")}
 
 
 def test_what_was_seen_is_cut_short_and_can_be_printed() -> None:

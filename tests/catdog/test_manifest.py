@@ -100,6 +100,11 @@ def test_a_wrong_field_is_refused_by_name(manifest: Manifest, place: str, value:
         Manifest.from_json(changed(manifest, place, value))
 
 
+@pytest.mark.parametrize("classes", [["Cat", "cat"], ["dog", "unknown"], ["neither", "🐱"], ["x" * 101, "y."]])
+def test_classes_that_were_named_before_there_was_a_rule_go_on_loading(manifest: Manifest, classes: list[str]) -> None:
+    assert Manifest.from_json(changed(manifest, "classes", classes)).classes == tuple(classes)
+
+
 def test_a_missing_field_is_refused_by_name(manifest: Manifest) -> None:
     fields = json.loads(manifest.to_json())
     del fields["lineage"]["seed"]
