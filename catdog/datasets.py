@@ -48,7 +48,8 @@ class Datasets:
     @contextmanager
     def incoming(self) -> Iterator[Path]:
         """A directory to gather new pictures in, on the disk where they will stay; removed at the end."""
-        self._is_ours()
+        if not (self._root / MARK).exists():
+            self._is_ours()
         with durable.scratch(self._root, INCOMING) as folder:
             yield folder
 
