@@ -7,10 +7,12 @@ there are threads would keep all others waiting.
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from math import inf
 from threading import Condition, Lock
 
 from app.priority import step_aside
 from catdog import image_demand
+from catdog.image_demand import Demand
 
 COSTLY_SECONDS = 0.1  # a phone's photo of 12 megapixels takes less
 NICE = 5  # inference goes before decoding, which is ahead of it anyway
@@ -40,7 +42,10 @@ class Decoders:
         self._costly.shutdown(wait=False, cancel_futures=True)
 
     def _sort(self, photo: bytes, decode: Callable[[], None]) -> None:
-        demand = image_demand.demand(photo)
+        try:
+            demand = image_demand.demand(photo)
+        except MemoryError:  # decoding it may fail as well, and then says so
+            demand = Demand(seconds=inf, memory_bytes=self._memory.limit_bytes)
         if demand.seconds <= COSTLY_SECONDS and demand.memory_bytes <= self._costly_bytes:
             decode()
         else:

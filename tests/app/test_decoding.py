@@ -90,6 +90,17 @@ def test_memory_goes_to_the_first_that_waits_and_one_that_needs_all_of_it_gets_i
     assert memory.taken_bytes == 0
 
 
+def test_a_photo_is_decoded_even_if_memory_is_too_short_to_look_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(photo: bytes) -> image_demand.Demand:
+        raise MemoryError
+
+    monkeypatch.setattr(image_demand, "demand", fail)
+    decoders, decoded = Decoders(1, 2**30), Event()
+    decoders.submit(photo(1), decoded.set)
+    assert decoded.wait(PATIENCE_SECONDS)
+    decoders.close()
+
+
 def test_what_a_closed_decoder_has_not_begun_is_dropped() -> None:
     decoders, begun, let_go = Decoders(1, 2**30), list[int](), Event()
 
