@@ -78,6 +78,7 @@ def _missing(counts: NDArray[np.integer], won: int, lost: int) -> int:
 def _too_few(counts: NDArray[np.integer], missing: int) -> str:
     return (
         f"too few test photos ({counts.sum():,}) to tell whether it is better or worse; about {missing:,} more would do"
-        f" ({EACH_CLASS} of each class are enough): put them into folders test/<class>, or add some"
-        f" {round(missing / SHARE):,} pictures, of which one in {round(1 / SHARE)} becomes a test photo"
+        f" ({EACH_CLASS} of each class are enough): add some {round(missing / SHARE):,} pictures, of which one in"
+        f" {round(1 / SHARE)} becomes a test photo, or sort them into train/<class>, validation/<class> and"
+        " test/<class>"
     )

@@ -146,8 +146,8 @@ def test_too_few_test_photos_keep_it_out_and_the_decision_says_how_many_more_wou
     assert (rule.name, rule.candidate, rule.limit) == ("test photos", photos // 2, 30)
     assert decision.reason == (
         f"kept out: too few test photos ({photos}) to tell whether it is better or worse; about {missing} more would do"
-        f" (30 of each class are enough): put them into folders test/<class>, or add some {10 * missing} pictures, of"
-        " which one in 10 becomes a test photo"
+        f" (30 of each class are enough): add some {10 * missing} pictures, of which one in 10 becomes a test photo, or"
+        " sort them into train/<class>, validation/<class> and test/<class>"
     )
 
 

@@ -15,8 +15,9 @@ from tests.app.page.browsing import file, give_key, seen, shot, visiting
 from tests.app.service import Service
 from tests.app.test_datasets import picture, zipped
 from tests.app.test_retrain import waiting
-from tests.photos import draw_splits
+from tests.photos import draw_set
 from tests.waiting import until
+from training import stored
 from training.config import Config
 from training.progress import Terminal
 from training.train import Request, train
@@ -171,18 +172,18 @@ def test_a_training_that_cannot_be_is_refused_with_the_reason(page: Page) -> Non
 
 def test_a_person_teaches_it_by_the_page_alone(browser: Browser, tmp_path: Path, jpeg: bytes) -> None:
     """With a real worker: pictures, training, decision, the new version in service, and back."""
-    photos = draw_splits(tmp_path / "photos", 60, 6, 30)
+    photos = draw_set(tmp_path / "photos", 60)
+    draw_set(tmp_path / "more" / "test", 30, first=5000)
     config = Config(backbone="random", width=1 / 32)
     train(Request(config, photos, command=""), Store(tmp_path / "models"), tmp_path / "data", Terminal())
     with (
         waiting(tmp_path, photos, worker="process") as service,
         visiting(browser, service.app.state.settings.address) as page,
     ):
+        stored.import_folder(tmp_path / "more", service.app.state.records.datasets, "pets")
         page.get_by_role("link", name="Teach").click()
         for label in ("cat", "dog"):
-            pictures = [
-                file(path.name, path.read_bytes(), "image/png") for path in (photos / "train" / label).iterdir()
-            ]
+            pictures = [file(path.name, path.read_bytes(), "image/png") for path in (photos / label).iterdir()]
             page.get_by_label(f"Choose pictures of {label}").set_input_files(pictures)
             if label == "cat":
                 give_key(page)
