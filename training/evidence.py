@@ -13,6 +13,7 @@ from catdog.splits import SHARE
 NAME: Final = "test photos"
 EACH_CLASS: Final = 30  # test photos that are enough, of every class
 MARGIN: Final = 0.02  # of accuracy: fewer are enough where the interval of the difference ends above this loss
+FEWEST: Final = 30  # photos in all that this interval, an approximation, is asked of
 DEVIATIONS: Final = 1.96  # from the middle of a 95% interval to its ends
 MOST: Final = 1_000_000  # test photos that are searched through for a number that would do
 
@@ -22,12 +23,12 @@ Labels = NDArray[np.integer]
 def rule(labels: Labels, classes: Sequence[str], won: int, lost: int, left_out: int = 0) -> tuple[Rule, int]:
     """Whether photos of the classes `labels`, (n,), are enough, and about how many more would do: 0 where they are.
 
-    Enough are EACH_CLASS of every class, or as many as show that the candidate loses no more than MARGIN of accuracy:
+    Enough are EACH_CLASS of every class, or FEWEST that show that the candidate loses no more than MARGIN of accuracy:
     it alone is right on `won` of them, the champion alone on `lost`. `left_out` is how many more there are that the
     champion was trained on.
     """
     counts = np.bincount(labels, minlength=len(classes))
-    enough = counts.min() >= EACH_CLASS or lower_limit(len(labels), won, lost) >= -MARGIN
+    enough = counts.min() >= EACH_CLASS or _rules_a_loss_out(len(labels), won, lost)
     missing = 0 if enough else _missing(counts, won, lost)
     fewest = int(counts.min())
     said = f"{len(labels):,} test photos, {fewest:,} or more of each class" if enough else _too_few(counts, missing)
@@ -35,6 +36,10 @@ def rule(labels: Labels, classes: Sequence[str], won: int, lost: int, left_out: 
         said += f"; {left_out:,} more are not counted, because the version in service was trained on them"
     found = Rule(name=NAME, passed=bool(enough), candidate=fewest, champion=fewest, limit=EACH_CLASS, sentence=said)
     return found, missing
+
+
+def _rules_a_loss_out(photos: int, won: int, lost: int) -> bool:
+    return photos >= FEWEST and lower_limit(photos, won, lost) >= -MARGIN
 
 
 def lower_limit(photos: int, won: int, lost: int) -> float:
@@ -64,7 +69,7 @@ def _missing(counts: NDArray[np.integer], won: int, lost: int) -> int:
 
     def would_do(total: int) -> bool:
         grown = total / photos if photos else 0.0
-        return lower_limit(total, round(won * grown), round(lost * grown)) >= -MARGIN
+        return _rules_a_loss_out(total, round(won * grown), round(lost * grown))
 
     few, many = photos, min(photos + by_class, MOST)
     if not would_do(many):

@@ -187,6 +187,14 @@ def test_of_a_rare_class_fewer_do_where_the_interval_shows_that_hardly_any_accur
     assert decision.photos_missing == (0 if promote else 1)
 
 
+def test_a_few_lucky_photos_are_no_evidence() -> None:
+    """It alone is right on five of six, which is no likelier between equals than 1 in 32, but photos are six."""
+    decision = of(6, champions=range(5))
+
+    assert broken(decision) == ["test photos"]
+    assert decision.photos_missing == 24
+
+
 def test_with_a_thousand_classes_it_is_the_interval_that_is_asked_for() -> None:
     labels = np.arange(100)
     answers = Answers(np.eye(1000)[labels])
