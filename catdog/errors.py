@@ -36,12 +36,7 @@ An error carries the facts as attributes; its text says what was wrong, with wha
 Nothing here knows HTTP.
 """
 
-SHOWN_CHARACTERS = 100  # of a name that a client made up
-
-
-def shown(name: str) -> str:
-    """A name as a message shows it: of a long one the beginning."""
-    return name if len(name) <= SHOWN_CHARACTERS else f"{name[:SHOWN_CHARACTERS]}..."
+from catdog.faults import shown
 
 
 class CatdogError(Exception):

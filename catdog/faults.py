@@ -1,8 +1,9 @@
-"""What pydantic found wrong with data, in one line for people."""
+"""How faults are put into words: what pydantic found wrong with data, and names that may be of any length."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+SHOWN_CHARACTERS = 100  # of a name
 OF_VALIDATORS = "Value error, "  # which pydantic puts before the words of a validator
 
 
@@ -21,3 +22,8 @@ def _sentence(fault: Mapping[str, Any], whole: str) -> str:
     if place:
         return f"{place}: {words}"
     return f"{whole}: {words}" if whole and words == message else words
+
+
+def shown(name: str) -> str:
+    """A name as a message shows it: of a long one the beginning."""
+    return name if len(name) <= SHOWN_CHARACTERS else f"{name[:SHOWN_CHARACTERS]}..."

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from typing import Final
 from unicodedata import bidirectional, category, combining, normalize
 
-from catdog.errors import DatasetError, shown
+from catdog.errors import DatasetError
+from catdog.faults import shown
 
 LIMIT_CHARACTERS: Final = 100  # of a class
 LIMIT_DATASET_CHARACTERS: Final = 64

@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
-from catdog.errors import CatdogError, RecipeError, shown
+from catdog.errors import CatdogError, RecipeError
+from catdog.faults import shown
 from training import installation
 
 try:

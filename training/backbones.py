@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from catdog import weights
 from catdog.architecture import Architecture
-from catdog.errors import BrokenVersion, DownloadError, RecipeError, shown
+from catdog.errors import BrokenVersion, DownloadError, RecipeError
+from catdog.faults import shown
 from catdog.manifest import Unknown
 from catdog.network import Int8Graph, Network
 from catdog.store import Store, Version

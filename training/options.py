@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import get_args
 
 from catdog.architecture import BLOCKS, INPUT_PIXELS, Head
-from catdog.errors import RecipeError, shown
+from catdog.errors import RecipeError
+from catdog.faults import shown
 from training.config import Config, Stage, Strategy
 from training.recipes import RECIPES
 

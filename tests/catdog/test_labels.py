@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catdog.errors import DatasetError, shown
+from catdog.errors import DatasetError
+from catdog.faults import shown
 from catdog.labels import checked_dataset_name, checked_label, folded
 
 
