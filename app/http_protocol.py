@@ -7,6 +7,7 @@ client still sends is dropped unparsed. While the service is about to end, every
 import asyncio
 from contextlib import suppress
 from typing import Any
+from uuid import uuid4
 
 import h11
 import uvicorn
@@ -15,7 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 from uvicorn.server import ServerState
 
+from app import problems
 from app.connections import Connections
+from app.schemas import Problem
 from app.shutdown import Shutdown
 
 HEAD_BYTES = 64 * 1024  # of one request: its line and headers
@@ -45,28 +48,31 @@ class BoundedParser(h11.Connection):
 
     def __init__(self) -> None:
         super().__init__(h11.SERVER, HEAD_BYTES)
-        self.refusal = ""  # what is wrong with a request beyond its form
+        self.refusal = 400, ""  # of a request: the status, and why
         self.body_bytes = 0  # of the request
         self._pieces = 0
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
-        event = super().next_event()
+        try:
+            event = super().next_event()
+            self._check(event)
+        except h11.RemoteProtocolError as error:
+            self.refusal = error.error_status_hint, str(error).partition(": bytearray")[0]
+            raise
+        return event
+
+    def _check(self, event: h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]) -> None:
         if isinstance(event, h11.Request):
             self.body_bytes = self._pieces = 0
             if len(event.headers) > MOST_HEADERS:
-                raise self._refused(f"a request may have {MOST_HEADERS} headers; send fewer")
+                raise h11.RemoteProtocolError(f"a request may have {MOST_HEADERS} headers; send fewer", 431)
         elif isinstance(event, h11.Data):
             self._pieces += 1
             self.body_bytes += len(event.data)
             if self.body_bytes < (self._pieces - FREE_PIECES) * LEAST_PIECE_BYTES:
-                raise self._refused(
+                raise h11.RemoteProtocolError(
                     f"the body comes in pieces of less than {LEAST_PIECE_BYTES} bytes; send larger ones"
                 )
-        return event
-
-    def _refused(self, reason: str) -> h11.RemoteProtocolError:
-        self.refusal = reason
-        return h11.RemoteProtocolError(reason)
 
 
 class HttpProtocol(H11Protocol):
@@ -154,7 +160,8 @@ class HttpProtocol(H11Protocol):
             super().shutdown()
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(400, self.conn.refusal or msg)
+        status, reason = self.conn.refusal
+        self._refuse(status, f"the request is refused: {reason or msg}")
 
     def _close_if_idle(self) -> None:
         if self._awaits_head and not self.transport.is_closing():
@@ -203,10 +210,17 @@ class HttpProtocol(H11Protocol):
         if self.cycle is not None and not self.cycle.response_complete:  # of this request, whose app must not answer
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        headers = [("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close")]
+        kind = problems.of_status(status)
+        problem = Problem(type=kind.type, title=kind.title, status=status, detail=reason, instance=uuid4().urn)
+        content = problem.model_dump_json().encode()
+        headers = [
+            ("Content-Type", problems.MEDIA_TYPE),
+            ("Content-Length", str(len(content))),
+            ("Connection", "close"),
+        ]
         for event in (
             h11.Response(status_code=status, headers=headers, reason=STATUS_PHRASES[status]),
-            h11.Data(data=reason.encode()),
+            h11.Data(data=content),
             h11.EndOfMessage(),
         ):
             self.transport.write(self.conn.send(event) or b"")

@@ -151,10 +151,15 @@ async def _say_nothing(request: Request, error: Exception) -> Response:
     return Response(status_code=HTTPStatus.BAD_REQUEST)
 
 
+def of_status(status: int) -> Kind:
+    """The kind that is named by its HTTP status alone."""
+    phrase = HTTPStatus(status).phrase
+    return Kind(phrase.lower().replace(" ", "-"), status, phrase)
+
+
 def _kind(error: Exception) -> Kind:
     if isinstance(error, HTTPException):  # of the router: an unknown address or method
-        phrase = HTTPStatus(error.status_code).phrase
-        return Kind(phrase.lower().replace(" ", "-"), error.status_code, phrase)
+        return of_status(error.status_code)
     if isinstance(error, OSError) and error.errno not in DISK_FULL:
         return UNEXPECTED
     return _kind_of(type(error))

@@ -1,5 +1,6 @@
 """Connections are bounded, and so is what a client can make the server do with one."""
 
+import json
 import signal
 import socket
 import threading
@@ -179,8 +180,29 @@ def test_a_head_of_too_many_lines_is_refused(service: Service) -> None:
         connection.sendall(LIVE.removesuffix(b"\r\n") + b"a:b\r\n" * 500 + b"\r\n")
         answer = rest(connection)
 
-    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.startswith(b"HTTP/1.1 431 ")
     assert b"a request may have 128 headers" in answer
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "says"),
+    [
+        (b"hello\r\n\r\n", 400, "illegal request line"),
+        (b"GET / HTTP/1.1\r\nX-Long: " + bytes(70_000).replace(b"\0", b"x"), 431, "Receive buffer too long"),
+        (IN_CHUNKS + b"no length\r\n", 400, "illegal chunk header"),
+    ],
+)
+def test_what_is_not_http_is_answered_as_a_problem(service: Service, sent: bytes, status: int, says: str) -> None:
+    with connect(service) as connection:
+        connection.sendall(sent)
+        head, _, content = rest(connection).partition(b"\r\n\r\n")
+
+    problem = json.loads(content)
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"application/problem+json" in head
+    assert problem["status"] == status
+    assert says in problem["detail"]
+    assert list(problem) == ["type", "title", "status", "detail", "instance"]
 
 
 def test_a_refusal_reaches_a_client_that_goes_on_sending_without_being_parsed(
