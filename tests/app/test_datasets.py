@@ -24,8 +24,8 @@ def zipped(members: dict[str, bytes]) -> bytes:
 
 
 def files(folder: Path) -> set[str]:
-    """Everything below the folder of pictures, but for its lock."""
-    return {path.name for path in (folder / "data" / "pictures").rglob("*") if path.is_file()} - {".lock"}
+    """Everything below the folder of pictures, but for its lock and its mark."""
+    return {path.name for path in (folder / "data" / "pictures").rglob("*") if path.is_file()} - {".lock", ".database"}
 
 
 def test_pictures_are_uploaded_under_a_label(keeper: Service, tmp_path: Path) -> None:
