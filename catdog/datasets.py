@@ -7,16 +7,19 @@
 
 What was acknowledged is on the disk. Files come before their rows and go after them, so that a crash between the two
 leaves a file without a row, which `sweep` removes.
+
+A row says which split a person chose for the picture, nothing where the content decides. Where a class would have no
+training picture, one of it is stored as if train had been chosen: so it stays there as the class grows.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from time import time
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
 
 from catdog import durable
 from catdog.checksum import sha256_of
@@ -27,12 +30,13 @@ from catdog.failpoints import failpoint
 from catdog.labels import folded
 from catdog.picture import Added, New, Picture, Source
 from catdog.picture_files import PictureFiles
-from catdog.splits import by_content
+from catdog.splits import SPLITS, Dealt, by_content, deal
 
 FOLDER = "pictures"  # in the data folder
 INCOMING = ".incoming-"
 MARK = ".database"  # says which database's the pictures are
 ROWS = 500  # in one statement
+FIRST = 100  # pictures of a class among which one trains, but with a chance of 0.2 ** 100
 
 Item = TypeVar("Item")
 
@@ -56,9 +60,9 @@ class Datasets:
     def add(self, dataset: str, new: Iterable[New], source: Source, correcting: bool = False) -> list[Added]:
         """Take the files, which lie in `incoming`, into a data set: all of them or none, on the disk on return.
 
-        A picture that is there already under the same label and split stays as it is. A label that differs from one of
-        the data set in upper and lower case alone is stored as that one. With `correcting`, labels that the same
-        content had there before are gone.
+        A picture that is there already under the same label stays as it is, unless another split is chosen for it. A
+        label that differs from one of the data set in upper and lower case alone is stored as that one. With
+        `correcting`, labels that the same content had there before are gone. Every class keeps a training picture.
         """
         fingerprinted = [(one, sha256_of(one.file)) for one in new]
         files = {digest: one.file for one, digest in fingerprinted}
@@ -67,10 +71,14 @@ class Datasets:
             failpoint("pictures.placed")
             with self._database.writing() as connection:
                 self._files.replace_removed(files)
+                corrected = {}
                 if correcting:
+                    corrected = _labelled_as(connection, dataset, files)
                     for digest in files:
                         connection.execute(delete(pictures).where(_is(dataset, digest)))
                 added = _insert(connection, dataset, fingerprinted, source)
+                labels = {*corrected, *(one.picture.label for one in added)}
+                added = _moved(added, _keep_training(connection, dataset, labels))
         except BaseException:
             self._remove_unlabelled(files)
             raise
@@ -90,7 +98,8 @@ class Datasets:
             rows = connection.execute(query).all()
         if not rows:
             raise DatasetNotFound(dataset, self.names())
-        return [_picture(row._mapping) for row in rows]
+        dealt = deal(Dealt(row.sha256, row.label, row.split or None) for row in rows)
+        return [Picture(**dict(row._mapping) | {"split": row.split or dealt[row.sha256]}) for row in rows]
 
     def counts(self, dataset: str | None = None) -> dict[str, Counts]:
         """How many pictures each data set has, by split and class: of one, else DatasetNotFound, or of all."""
@@ -124,11 +133,14 @@ class Datasets:
     def remove(self, dataset: str, sha256: str) -> None:
         """Take a picture out of a data set, under every label; PictureNotFound where it isn't in it.
 
-        The file goes as well, unless another data set has it.
+        The file goes as well, unless another data set has it. Was it the last training picture of its class, then the
+        one that content puts closest to train takes its place.
         """
         with self._database.writing() as connection:
+            labels = _labelled_as(connection, dataset, [sha256])
             if not connection.execute(delete(pictures).where(_is(dataset, sha256))).rowcount:
                 raise PictureNotFound(dataset, sha256)
+            _keep_training(connection, dataset, labels)
         failpoint("picture.unlabelled")
         self._remove_unlabelled([sha256])
 
@@ -189,12 +201,13 @@ def _insert(
     now = time()
     added, rows = [], []
     for one, digest in fingerprinted:
-        row = (digest, labels[one.label], one.split or "")
-        picture = Picture(digest, one.name, labels[one.label], one.split or by_content(digest), source, now)
-        added.append(Added(picture, row not in known))
-        if row not in known:
-            rows.append({**asdict(picture), "dataset": dataset, "split": one.split or ""})
-            known.add(row)
+        label, there = labels[one.label], known.setdefault(digest, set())
+        chosen = one.split or _last_split(split for _, split in there)
+        picture = Picture(digest, one.name, label, chosen or by_content(digest), source, now)
+        added.append(Added(picture, (label, chosen) not in there))
+        if (label, chosen) not in there:
+            rows.append({**asdict(picture), "dataset": dataset, "split": chosen})
+            there.add((label, chosen))
     for some in _in_parts(rows):
         connection.execute(insert(pictures), some)
     return added
@@ -210,23 +223,57 @@ def _labels(connection: Connection, dataset: str, asked: Iterable[str]) -> dict[
     return {label: label if label in exactly else alike.setdefault(folded(label), label) for label in asked}
 
 
-def _known(connection: Connection, dataset: str, digests: Sequence[str]) -> set[tuple[str, str, str]]:
-    """The sha256, label and chosen split of those rows of a data set that have one of these contents."""
-    known: set[tuple[str, str, str]] = set()
+def _known(connection: Connection, dataset: str, digests: Sequence[str]) -> dict[str, set[tuple[str, str]]]:
+    """The label and chosen split of those rows of a data set that have one of these contents, by sha256."""
+    known: dict[str, set[tuple[str, str]]] = {}
     query = select(pictures.c.sha256, pictures.c.label, pictures.c.split).where(pictures.c.dataset == dataset)
     for some in _in_parts(digests):
-        known.update(map(tuple, connection.execute(query.where(pictures.c.sha256.in_(some)))))
+        for digest, label, split in connection.execute(query.where(pictures.c.sha256.in_(some))):
+            known.setdefault(digest, set()).add((label, split))
     return known
+
+
+def _last_split(chosen: Iterable[str]) -> str:
+    """The split that a content follows which stands in these: the last of the chosen ones, "" without any."""
+    return max((split for split in chosen if split), key=SPLITS.index, default="")
+
+
+def _labelled_as(connection: Connection, dataset: str, digests: Collection[str]) -> dict[str, None]:
+    """The labels that these contents have in a data set."""
+    known = _known(connection, dataset, list(digests))
+    return dict.fromkeys(label for rows in known.values() for label, _ in rows)
+
+
+def _keep_training(connection: Connection, dataset: str, labels: Iterable[str]) -> set[str]:
+    """Store one picture as a training one, of each of these classes that has none; returns the sha256 of those.
+
+    A class has one among its first, because this is done whenever pictures come or go.
+    """
+    moved: set[str] = set()
+    for label in labels:
+        query = select(pictures.c.sha256, pictures.c.split).where(
+            pictures.c.dataset == dataset, pictures.c.label == label, pictures.c.split.in_(["", SPLITS[0]])
+        )
+        rows = connection.execute(query.order_by(pictures.c.id).limit(FIRST)).all()
+        dealt = deal(Dealt(digest, label, split or None) for digest, split in rows)
+        if all(split != SPLITS[0] and by_content(digest) != SPLITS[0] for digest, split in rows):
+            moved.update(digest for digest, split in dealt.items() if split == SPLITS[0])
+    for digest in moved:
+        connection.execute(update(pictures).where(_is(dataset, digest), pictures.c.split == "").values(split=SPLITS[0]))
+    return moved
+
+
+def _moved(added: Sequence[Added], moved: Collection[str]) -> list[Added]:
+    """The same, where pictures with these sha256 are stored as training ones."""
+    return [
+        Added(replace(one.picture, split=SPLITS[0]), one.is_new) if one.picture.sha256 in moved else one
+        for one in added
+    ]
 
 
 def _in_parts(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     for start in range(0, len(items), ROWS):
         yield items[start : start + ROWS]
-
-
-def _picture(row: RowMapping) -> Picture:
-    values = dict(row)
-    return Picture(**values | {"split": values["split"] or by_content(values["sha256"])})
 
 
 def _is(dataset: str, sha256: str) -> ColumnElement[bool]:

@@ -1,6 +1,10 @@
-"""What a training made, measured in the precision that will serve."""
+"""What a training made, measured in the precision that will serve.
 
-from collections.abc import Callable, Mapping, Sequence
+Without photos to validate with, those that it was trained on stand in for them; where it is a head, each answered by a
+head that was fitted without it.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -53,8 +57,8 @@ class Candidate:
         return self.contender.unknown
 
     def compared(self, int8: Int8Graph, cache: Path, report: Report) -> Comparison:
-        """Its network in float32 and by this graph, on the validation photos."""
-        network, photos = replace(self.contender.network, int8=int8), self.measured["validation"].photos
+        """Its network in float32 and by this graph, on the validation photos or what stands in for them."""
+        network, photos = replace(self.contender.network, int8=int8), self.measured[_basis(self.measured)].photos
         return quantization.compare(network, self.contender.temperature, photos, cache, report)
 
     def beside(self, neither: Sequence[Photo], cache: Path, report: Report) -> "Candidate":
@@ -64,7 +68,7 @@ class Candidate:
         """
         if self.unknown is None:
             return self
-        split = "test" if "test" in self.measured else "validation"
+        split = "test" if "test" in self.measured else _basis(self.measured)
         known, others = (
             features.outputs(photos, self.contender.network, cache, report)[1].features
             for photos in (self.measured[split].photos, neither)
@@ -92,32 +96,52 @@ def make(job: Job) -> Candidate:
 
 
 def outputs(network: Network, dataset: Dataset, cache: Path, report: Report) -> Outputs:
-    """What the network says of the photos of every split but train."""
-    splits = {split: photos for split in ("validation", "test") if (photos := dataset.splits.get(split))}
+    """What the network says of the photos of every split but train, and of those without any to validate with."""
+    asked = ("validation", "test") if dataset.splits["validation"] else ("train", "test")
+    splits = {split: photos for split in asked if (photos := dataset.splits.get(split))}
     return {split: features.some(photos, network, cache, report) for split, photos in splits.items()}
 
 
 def measured(
-    contender: Contender, dataset: Dataset, said: Outputs, training: Callable[[], Seen] | None = None
+    contender: Contender,
+    dataset: Dataset,
+    said: Outputs,
+    training: Callable[[], Seen] | None = None,
+    crossed: NDArray[np.floating] | None = None,
 ) -> Candidate:
     """The candidate, by what its network said of the photos of the data set.
 
     When a photo is unknown is set by photos that its convolutions did not learn from: those to validate with and, with
     few of these, those to train on, of a head that is fitted alone: `training` says what the network makes of them.
-    What the contender knows of its convolutions stands unless they contradict it.
+    What the contender knows of its convolutions stands unless they contradict it. `crossed` are logits of the training
+    photos, (n, classes), each from a head that was fitted without it.
     """
     found = {}
     for split, (photos, output, _) in said.items():
-        truth, probabilities = labels(photos), contender.probabilities(output.logits)
-        metrics = evaluate.measure(truth, probabilities, dataset.classes, f"the {split} photos")
+        logits = output.logits if split != "train" or crossed is None else crossed
+        truth, probabilities = labels(photos), contender.probabilities(logits)
+        metrics = evaluate.measure(truth, probabilities, dataset.classes, _which(split, crossed is not None))
         found[split] = Measured(photos, truth, probabilities, metrics)
     readable = dataset.with_only({split: seen.photos for split, seen in said.items()})
-    usual, new = said["validation"].output.features, _features_of_new(contender.trained_on, said["validation"])
-    if len(new) < unknown.ENOUGH and training is not None:
+    basis = _basis(said)
+    usual, new = said[basis].output.features, _features_of_new(contender.trained_on, said[basis])
+    if len(new) < unknown.ENOUGH and training is not None and basis != "train":
         new = np.concatenate([new, _features_of_new(contender.trained_on, training())])
     known = unknown.settled(new, contender.unknown) or unknown.fit(usual)
-    told = _histograms(found["validation"].probabilities, usual, known)
+    told = _histograms(found[basis].probabilities, usual, known)
     return Candidate(replace(contender, unknown=known), readable, found, told)
+
+
+def _basis(splits: Collection[str]) -> str:
+    """The split that thresholds, int8 and drift are judged by."""
+    return "validation" if "validation" in splits else "train"
+
+
+def _which(split: str, crossed: bool) -> str:
+    """The photos of the split, for those who read what was measured on them."""
+    if split != "train":
+        return f"the {split} photos"
+    return "the training photos, by cross-validation" if crossed else "the very photos that it was trained on"
 
 
 def _features_of_new(record: TrainedOn, seen: Seen) -> Features:
@@ -149,7 +173,7 @@ def _measured(job: Job, trained: Trained, int8: Int8Graph | None) -> Candidate:
     is_head, photos = job.config.strategy == "head", dataset.splits["train"]
     record = job.backbone.trained_on.and_on(photos, trained.pictures, of_backbone=not is_head)
     said = outputs(network, dataset, job.cache, job.observer.skipped)
-    unseen = said["validation"].output.logits, labels(said["validation"].photos)
+    unseen = _unseen(said, job.architecture.classes)
     if trained.unseen is not None:
         new = _new_to(record, photos, trained.pictures)
         if new.any():
@@ -160,5 +184,13 @@ def _measured(job: Job, trained: Trained, int8: Int8Graph | None) -> Candidate:
 
     known = job.backbone.unknown if is_head else None
     contender = Contender(network, calibrate.temperature(*unseen), known, record)
-    candidate = measured(contender, dataset, said, training if is_head else None)
+    crossed = None if trained.unseen is None else trained.unseen[0]
+    candidate = measured(contender, dataset, said, training if is_head else None, crossed)
     return replace(candidate, history=trained.history, unquantized=trained.unquantized)
+
+
+def _unseen(said: Outputs, classes: int) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
+    """Logits (n, classes) and labels (n,) of the validation photos, none where there are none."""
+    if "validation" in said:
+        return said["validation"].output.logits, labels(said["validation"].photos)
+    return np.empty((0, classes)), np.empty(0, np.int64)

@@ -145,6 +145,7 @@ def versions(arguments: Namespace) -> None:
 def _show(version: Version, reason: str, promoted: bool) -> None:
     """A version that was published, and whether it went into service, for people."""
     from training.evaluate import table
+    from training.few_photos import caution
     from training.unknown import described
 
     for metrics in version.manifest.metrics.values():
@@ -154,6 +155,8 @@ def _show(version: Version, reason: str, promoted: bool) -> None:
     print(quantization.reason if quantization else f"without an int8 graph: {version.manifest.unquantized}")
     if version.manifest.unknown is not None:
         print(described(version.manifest.unknown))
+    if (few := caution(version.manifest.lineage.dataset.photos)) is not None:
+        print(few)
     print(reason)
     print(f"version {version.number} is {'' if promoted else 'not '}in service")
 

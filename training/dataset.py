@@ -1,6 +1,7 @@
 """Folders of photos, read by the rules of `catdog.layout` as splits of labelled photos.
 
-DIR/<class>/*                            split by content: a share each for validation and test, the rest trains
+DIR/<class>/*                            split by content: a share each for validation and test, the rest trains,
+                                         of every class one photo at least
 DIR/{train,validation[,test]}/<class>/*  as it stands
 DIR/{train[,test]}/<class>/*             a share of train, by content, becomes validation
 """
@@ -27,7 +28,7 @@ from catdog.errors import DatasetError, FileLeftOut, ImageError
 from catdog.labels import folded, refuse_reserved
 from catdog.layout import Layout, first_left_out, printable
 from catdog.manifest import Manifest
-from catdog.splits import SPLITS, by_content
+from catdog.splits import SPLITS, Dealt, deal, draw
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,9 @@ Report = Callable[[Photo, ImageError], None]  # is told of a photo that can't be
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled photos in splits; `classes` are sorted by name.
+    """Labelled photos in splits; `classes` are sorted by name. Validation and test may be empty.
 
-    Raises DatasetError unless there are two classes or more, each can be trained on, and there is something to validate
-    with.
+    Raises DatasetError unless there are two classes or more, and each can be trained on.
     """
 
     classes: tuple[str, ...]
@@ -64,12 +64,33 @@ class Dataset:
         if missing:
             names = ", ".join(self.classes[label] for label in sorted(missing))
             raise DatasetError(f"there is no photo of {names} to train on; add some")
-        if not self.splits["validation"]:
-            raise DatasetError("there is no photo to validate with; add more, some 20 of each class at least")
 
     def with_only(self, readable: Mapping[str, tuple[Photo, ...]]) -> "Dataset":
         """The same, with the `readable` photos alone in the splits named there."""
         return replace(self, splits={**self.splits, **readable})
+
+    def suited_to(self, strategy: str, seed: int) -> "Dataset":
+        """The same; where none is there to validate with, some training photos do, a tenth and one at least.
+
+        A head needs none, which is fitted by cross-validation. Every class keeps the training photo that content puts
+        closest to train; DatasetError where that is all.
+        """
+        if self.splits["validation"] or strategy == "head":
+            return self
+        train = self.splits["train"]
+        by_draw = sorted(train, key=lambda photo: draw(photo.sha256, seed))
+        kept = set({photo.label: photo.sha256 for photo in by_draw}.values())  # the last of each class
+        others = list(dict.fromkeys(photo.sha256 for photo in by_draw if photo.sha256 not in kept))
+        if not others:
+            raise DatasetError(
+                "with one photo of each class none is left to validate with; add some, or train a head: --strategy head"
+            )
+        moved = set(others[: max(1, len(train) // 10)])
+        parts = {
+            "train": tuple(photo for photo in train if photo.sha256 not in moved),
+            "validation": tuple(photo for photo in train if photo.sha256 in moved),
+        }
+        return self.with_only(parts)
 
     @property
     def fingerprint(self) -> str:
@@ -134,16 +155,28 @@ def read_for(
     if layout.has_splits:
         asked = _asked_split(root, layout, split)
         return _photos(root, layout, places, (asked,))[asked], printable(str(root))
-    photos = _photos(root, layout, places)
+    photos, shown = _photos(root, layout, places), printable(str(root))
+    if (same := _trained_on(photos, manifest)) is not None:
+        kept = split or next((name for name in ("test", "validation") if same.splits.get(name)), "test")
+        if not same.splits.get(kept):
+            raise DatasetError(
+                f"version {manifest.version} was trained on {shown}, which has none in {kept} to measure it on;"
+                " pass other photos, or --split train, which says little of new photos"
+            )
+        return same.splits[kept], f"the {kept} photos of {shown}, split by content"
+    _asked_split(root, layout, split)
+    return photos[None], shown
+
+
+def _trained_on(photos: Mapping[str | None, tuple[Photo, ...]], manifest: Manifest) -> Dataset | None:
+    """These photos in the splits that the version had them in, None if it was trained on others."""
     lineage = manifest.lineage
     with suppress(DatasetError):  # too few photos can't be those that it was trained on
         share = float(str(lineage.config.get("validation_share", 0.1)))
-        same = Dataset(manifest.classes, _splits(photos, lineage.seed, share))
+        same = Dataset(manifest.classes, _splits(photos, lineage.seed, share)).suited_to(lineage.strategy, lineage.seed)
         if same.fingerprint == lineage.dataset.fingerprint:
-            kept = split or ("test" if "test" in same.splits else "validation")
-            return same.splits[kept], f"the {kept} photos of {printable(str(root))}, split by content"
-    _asked_split(root, layout, split)
-    return photos[None], printable(str(root))
+            return same
+    return None
 
 
 def report_left_out(root: Path, skipped: Mapping[PurePosixPath, str], report: Report | None) -> None:
@@ -214,10 +247,12 @@ def _splits(photos: Mapping[str | None, tuple[Photo, ...]], seed: int, share: fl
 
 
 def _split(photos: Iterable[Photo], splits: Sequence[str], seed: int, share: float) -> dict[str, tuple[Photo, ...]]:
-    """`splits[0]` takes what the others, with `share` each, leave."""
+    """`splits[0]` takes what the others, with `share` each, leave, and of every class one photo at least."""
+    photos = tuple(photos)
+    dealt = deal((Dealt(photo.sha256, photo.label) for photo in photos), splits, seed, share)
     parts: dict[str, list[Photo]] = {split: [] for split in splits}
     for photo in photos:
-        parts[by_content(photo.sha256, splits, seed, share)].append(photo)
+        parts[dealt[photo.sha256]].append(photo)
     return {split: tuple(part) for split, part in parts.items()}
 
 

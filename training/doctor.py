@@ -15,9 +15,10 @@ from threadpoolctl import threadpool_limits
 
 from catdog.errors import ImageError
 from catdog.network import Network
-from catdog.splits import SPLITS
-from training import features, near_duplicates
+from catdog.splits import SPLITS, draw
+from training import features, head, near_duplicates
 from training.dataset import Photo, labels
+from training.few_photos import LEAST_HELD_OUT, LEAST_TRAINED
 
 Kind = Literal[
     "unreadable",
@@ -32,8 +33,6 @@ Kind = Literal[
 ]
 Splits = Mapping[str, Sequence[Photo]]
 
-LEAST_TRAINED: Final = 20  # photos of a class, as the errors of training.dataset ask for
-LEAST_HELD_OUT: Final = 10  # photos of a class; all 10 right still leaves a 95% interval (Wilson) from 72%
 LARGEST_RATIO: Final = 10  # of two classes; beyond it, never saying the smaller one is right on 91% and more
 FOLDS: Final = 5
 PENALTY: Final = 0.1  # inverse strength; of 40 labels swapped among 2,000 it finds 34, and 2 that weren't
@@ -136,13 +135,26 @@ def mend(splits: Splits, findings: Findings) -> tuple[dict[str, tuple[Photo, ...
     """The splits without what spoils them, and what was dropped.
 
     That is what can't be read, and of a picture in several splits all but the photos in the last one: test comes after
-    validation, and both after train.
+    validation, and both after train. A class that would have no training photo left keeps a picture in train instead.
     """
-    last: dict[int | None, int] = defaultdict(int)
+    stays: dict[int | None, int] = defaultdict(int)  # in which split, by picture
     suspects = [p for finding in findings.findings if finding.kind in ("unreadable", "leakage") for p in finding.photos]
     for photo in suspects:
-        last[photo.picture] = max(last[photo.picture], SPLITS.index(photo.split))
-    dropped = tuple(p for p in suspects if p.picture is None or SPLITS.index(p.split) < last[p.picture])
+        stays[photo.picture] = max(stays[photo.picture], SPLITS.index(photo.split))
+    kept, _ = _without(splits, suspects, stays)
+    pictures = {photo.sha256: photo.picture for photo in suspects if photo.picture is not None}
+    for label in {photo.label for photo in splits["train"]} - {photo.label for photo in kept["train"]}:
+        its = {photo.sha256 for photo in splits["train"] if photo.label == label}
+        if copied := its & pictures.keys():
+            stays[pictures[max(copied, key=draw)]] = SPLITS.index("train")
+    return _without(splits, suspects, stays)
+
+
+def _without(
+    splits: Splits, suspects: Sequence[FoundPhoto], stays: Mapping[int | None, int]
+) -> tuple[dict[str, tuple[Photo, ...]], tuple[FoundPhoto, ...]]:
+    """The splits without those suspects that can't be read or whose picture stays in another split; and these."""
+    dropped = tuple(p for p in suspects if p.picture is None or SPLITS.index(p.split) != stays[p.picture])
     gone = {(photo.split, photo.sha256) for photo in dropped}
     kept = {split: tuple(p for p in photos if (split, p.sha256) not in gone) for split, photos in splits.items()}
     return kept, dropped
@@ -188,8 +200,9 @@ def _listed(kind: Kind, groups: Sequence[Sequence[FoundPhoto]]) -> Iterator[Find
 def _mislabelled(photos: Sequence[FoundPhoto], seen: features.Seen, classes: Sequence[str]) -> Iterator[Finding]:
     truth = labels(seen.photos)
     pictures = np.array([photo.picture for photo in photos], np.int64)
-    with threadpool_limits(1):  # as for a head
-        probabilities = _cross_validated(seen.output.features, truth, pictures, len(classes))
+    rows = seen.output.features
+    with threadpool_limits(head.threads(rows, len(classes))):
+        probabilities = _cross_validated(rows, truth, pictures, len(classes))
     said, sure = probabilities.argmax(axis=1), probabilities.max(axis=1, initial=0.0)
     doubted = np.flatnonzero((said != truth) & (sure >= CONFIDENT))
     noted = [

@@ -20,6 +20,7 @@ from training import doctor, stored
 from training.config import Config
 from training.dataset import Dataset, Photo
 from training.doctor import Findings
+from training.few_photos import caution
 from training.interruptions import Interrupted, Interruptions, Reason
 from training.progress import Observer, Phase, Terminal
 from training.train import Outcome, Request, promote, train
@@ -134,8 +135,9 @@ class Runner:
 
     def _end(self, lease: Lease, outcome: Outcome) -> None:
         decision = {**outcome.decision.model_dump(mode="json"), "promoted": outcome.promoted}
-        number, unquantized = outcome.version.number, outcome.version.manifest.unquantized
-        reason = f"version {number}: {outcome.reason}" + (f"; {unquantized}" if unquantized else "")
+        number, manifest = outcome.version.number, outcome.version.manifest
+        notes = (manifest.unquantized, caution(manifest.lineage.dataset.photos))
+        reason = "; ".join([f"version {number}: {outcome.reason}", *(note for note in notes if note)])
         lease.end(Status.SUCCEEDED, reason, version=number, decision=decision)
 
 

@@ -2,11 +2,14 @@
 
 import sys
 from collections.abc import Mapping
+from time import monotonic
 from typing import Literal, Protocol
 
 from catdog.errors import ImageError
 from catdog.layout import printable
 from training.dataset import Photo
+
+QUIET_SECONDS = 30  # without a terminal, between two lines on how far a phase is
 
 # Photos are read and go through the backbone; what is trained is; its int8 graph is made, of a frozen backbone first of
 # all; it is measured, and the champion with it.
@@ -30,10 +33,14 @@ class Observer(Protocol):
 
 
 class Terminal:
-    """Prints to stderr: a line a photo skipped, a line an epoch; on a terminal also how far the epochs are."""
+    """Prints to stderr: a line a photo skipped, a line an epoch, and how far a phase is.
+
+    That is always up to date on a terminal, and else a line every QUIET_SECONDS.
+    """
 
     def __init__(self) -> None:
         self._left = "?"
+        self._said = monotonic()
 
     def skipped(self, photo: Photo, error: ImageError) -> None:
         _print(f"skipped {printable(str(photo.path))}: {error}")
@@ -45,6 +52,9 @@ class Terminal:
         self._left = "?" if seconds_left is None else _clock(seconds_left)
         if sys.stderr.isatty():
             _print(f"{share:4.0%}  {self._left} left", end="\r")
+        elif monotonic() - self._said >= QUIET_SECONDS:
+            self._said = monotonic()
+            _print(f"{share:4.0%}  {self._left} left")
 
     def epoch(self, row: Mapping[str, float], epochs: int) -> None:
         parts = [

@@ -70,6 +70,6 @@ def _answers(network: Network, temperature: float, precision: Precision, cache: 
 
 
 def _write_report(draft: Draft, candidate: Candidate) -> None:
-    """On the test photos where there are some: nothing was chosen by them."""
-    shown = candidate.measured.get("test", candidate.measured["validation"])
+    """On the test photos where there are some: nothing was chosen by them. Else on what was measured instead."""
+    shown = candidate.measured.get("test") or next(iter(candidate.measured.values()))
     report.write(draft.path / "report", candidate.history, candidate.dataset.classes, *shown)

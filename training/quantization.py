@@ -124,7 +124,7 @@ def calibration_photos(graph: Int8Graph) -> int:
 
 
 def compare(network: Network, temperature: float, photos: Sequence[Photo], cache: Path, report: Report) -> Comparison:
-    """The network, which has an int8 graph, in float32 and in int8 on validation photos."""
+    """The network, which has an int8 graph, in float32 and in int8 on these photos."""
     assert network.int8 is not None  # noqa: S101  # the caller's part
     truth = labels(photos)
     single, whole = (
@@ -151,7 +151,7 @@ def rule(f32: Measured, int8: Measured, photos: int) -> tuple[bool, str]:
     verdict = f"int8 does not serve, for it loses more than {' and '.join(lost)}" if lost else "int8 serves"
     return not lost, (
         f"{verdict}: accuracy {int8.accuracy:.2%} against {f32.accuracy:.2%} in float32,"
-        f" log-loss {int8.log_loss:.4f} against {f32.log_loss:.4f}, of {photos:,} validation photos"
+        f" log-loss {int8.log_loss:.4f} against {f32.log_loss:.4f}, of {photos:,} photo{'s' * (photos != 1)}"
     )
 
 

@@ -12,7 +12,7 @@ from catdog.errors import DatasetError, UnsupportedImage
 from catdog.labels import checked_dataset_name
 from catdog.layout import Layout, printable, split_of
 from catdog.picture import Added, New
-from catdog.splits import SPLITS, by_content
+from catdog.splits import SPLITS, Dealt, deal
 from training.dataset import Photo
 
 Splits = dict[str, tuple[Photo, ...]]
@@ -43,11 +43,12 @@ def of_folder(root: Path, layout: Layout) -> tuple[tuple[str, ...], Splits]:
 
     Empty class folders are classes as well.
     """
-    hashed = (
+    hashed = [
         (root / place, said, sha256((root / place).read_bytes()).hexdigest()) for place, said in layout.pictures.items()
-    )
+    ]
+    dealt = deal(Dealt(digest, said.label, said.split) for _, said, digest in hashed)
     return _in_splits(
-        ((said.label, said.split or by_content(digest), file, digest, file.name) for file, said, digest in hashed),
+        ((said.label, said.split or dealt[digest], file, digest, file.name) for file, said, digest in hashed),
         (printable(place.name) for place in layout.without_files if not split_of(place.name)),
     )
 

@@ -6,6 +6,7 @@ Keras is imported where it is used: it brings TensorFlow, which takes seconds th
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,13 +91,25 @@ def fit_head(job: Job) -> Trained:
     usable = job.dataset.with_only({"train": seen.photos})
     job.observer.phase("fitting")
     truth = labels(seen.photos)
-    arrays, logits = head.fit((seen.output.features, truth), len(usable.classes), job.config.seed)
+    arrays, logits = head.fit(
+        (seen.output.features, truth), len(usable.classes), job.config.seed, _fits_told(job.observer)
+    )
     return Trained(
         job.backbone.arrays | weights.halved(arrays),
         usable,
         near_duplicates.hashes(seen.thumbnails),
         unseen=None if logits is None else (logits, truth),
     )
+
+
+def _fits_told(observer: Observer) -> head.Progress:
+    """Tells the observer of the fits of a head; the time left assumes that all take as long."""
+    began = monotonic()
+
+    def tell(done: int, total: int) -> None:
+        observer.progress(done / total, (monotonic() - began) * (total - done) / done)
+
+    return tell
 
 
 def finetune(job: Job) -> Trained:

@@ -92,6 +92,7 @@ def _job(request: Request, store: Store, data_dir: Path, observer: Observer) -> 
     config, photos = request.config, request.data
     if isinstance(photos, Path):
         photos = dataset.read(photos, config.seed, config.validation_share, observer.skipped)
+    photos = photos.suited_to(config.strategy, config.seed)
     backbone = backbones.load(config, store, data_dir / "downloads")
     if not request.quantize:
         backbone = replace(backbone, int8=None)

@@ -191,11 +191,50 @@ def test_evaluation_finds_the_class_whatever_the_case_of_the_folder(tmp_path: Pa
     assert [photo.label for photo in dataset.read_split(tmp_path, ("cat", "dog"))] == [0, 0, 1, 1]
 
 
-def test_too_few_photos_to_validate_with_is_an_error(tmp_path: Path) -> None:
-    draw_set(tmp_path, 2)
+@pytest.mark.parametrize("photos", [1, 2, 3, 5])
+@pytest.mark.parametrize("seed", range(6))
+def test_every_class_keeps_a_photo_to_train_on(tmp_path: Path, photos: int, seed: int) -> None:
+    draw_set(tmp_path, photos, ("cat", "dog", "fish"))
 
-    with pytest.raises(DatasetError, match="validate"):
-        dataset.read(tmp_path, share=0.0001)
+    found = dataset.read(tmp_path, seed, share=0.4)
+
+    assert all(found.counts()["train"].values())
+    assert sum(map(len, found.splits.values())) == 3 * photos
+
+
+def test_a_thousand_classes_of_three_photos_can_be_split(tmp_path: Path) -> None:
+    for number in range(3_000):
+        file = tmp_path / f"class {number // 3}" / f"{number}.jpg"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"photo %d" % number)
+
+    found = dataset.read(tmp_path)
+
+    assert len(found.classes) == 1_000
+    assert all(found.counts()["train"].values())
+    assert 150 < len(found.splits["validation"]) < 450
+    assert 150 < len(found.splits["test"]) < 450
+
+
+@pytest.mark.parametrize("photos", [2, 5])
+def test_a_finetuning_without_photos_to_validate_with_takes_some_from_training(tmp_path: Path, photos: int) -> None:
+    found = dataset.read(draw_set(tmp_path, photos), share=0.0001)
+
+    suited = found.suited_to("finetune", 0)
+
+    assert found.splits["validation"] == ()
+    assert found.suited_to("head", 0) is found
+    assert len(suited.splits["validation"]) == 1
+    assert all(suited.counts()["train"].values())
+    assert set(suited.splits["train"]) | set(suited.splits["validation"]) == set(found.splits["train"])
+    assert suited.suited_to("finetune", 0) is suited
+
+
+def test_a_finetuning_on_one_photo_of_each_class_is_refused(tmp_path: Path) -> None:
+    found = dataset.read(draw_set(tmp_path, 1), share=0.0001)
+
+    with pytest.raises(DatasetError, match="--strategy head"):
+        found.suited_to("full", 0)
 
 
 def test_a_class_without_a_readable_photo_is_an_error(split_photos: Path) -> None:

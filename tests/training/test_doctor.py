@@ -237,6 +237,23 @@ def test_mending_keeps_each_picture_in_the_last_split_that_has_it(
     }
 
 
+def test_mending_leaves_every_class_a_photo_to_train_on(photos: Path, examine: Callable[[], Findings]) -> None:
+    """The only cats to train on are in other splits as well, and one is with them under the other label."""
+    shutil.rmtree(photos / "train" / "cat")
+    (photos / "train" / "cat").mkdir()
+    for split, label in (("validation", "cat"), ("test", "cat"), ("test", "dog")):
+        shutil.copy(photos / split / label / "0.png", photos / "train" / "cat" / f"{split}-{label}.png")
+
+    after, dropped = doctor.mend(splits(photos), examine())
+
+    (cat,) = [photo for photo in after["train"] if photo.label == 0]
+    kept_split, kept_label = cat.name.removesuffix(".png").split("-")
+    assert f"{kept_split}/{kept_label}/0.png" in {f"{photo.split}/{photo.label}/{photo.name}" for photo in dropped}
+    assert len(dropped) == 3
+    contents = [{photo.sha256 for photo in part} for part in after.values()]
+    assert sum(map(len, contents)) == len(set.union(*contents))
+
+
 def test_a_set_that_was_mended_needs_no_mending(photos: Path, cache: Path, examine: Callable[[], Findings]) -> None:
     halved(photos / "test" / "cat" / "0.png", photos / "train" / "cat" / "in-test.png")
     mended, _ = doctor.mend(splits(photos), examine())

@@ -4,7 +4,7 @@ from scipy.special import log_softmax
 from scipy.stats import sem
 from sklearn.metrics import log_loss
 
-from catdog import calibration
+from catdog import calibration, cores
 from catdog import head as linear
 from training import calibrate, head
 
@@ -133,3 +133,40 @@ def test_a_class_with_one_photo_is_fitted_but_cannot_be_held_out() -> None:
     assert logits is None
     margins = -np.diff(linear.logits(features[some], arrays), axis=1)
     assert margins.argmax() == 0, "the one cat looks more like a cat than any dog"
+
+
+def test_each_fit_is_told_of() -> None:
+    told: list[tuple[int, int]] = []
+
+    head.fit(clouds(3, 60, 0), 3, progress=lambda done, total: told.append((done, total)))
+
+    assert [done for done, _ in told[:-1]] == list(range(1, len(told)))
+    assert {total for _, total in told} == {len(head.PENALTIES) * head.FOLDS + 1}
+    assert told[-1][0] == told[-1][1]
+
+
+@pytest.mark.parametrize("classes", [2, 20])
+def test_a_large_problem_gets_about_the_head_that_it_would_get_otherwise(
+    classes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is compared on one fold, and each fit begins where another one ended."""
+    train = clouds(classes, 400, 0, apart=0.5)
+    others, labels = clouds(classes, 2000, 1, apart=0.5)
+    usual = head.fit(train, classes)
+    monkeypatch.setattr(head, "LARGE", 0)
+    told: list[tuple[int, int]] = []
+
+    found = head.fit(train, classes, progress=lambda done, total: told.append((done, total)))
+
+    assert told[0][1] == len(head.PENALTIES) + head.FOLDS
+    assert np.isfinite(unseen(found)).all()
+    as_good = loss(linear.logits(others, usual.arrays), labels)
+    assert loss(linear.logits(others, found.arrays), labels) < 1.05 * as_good
+    assert abs(loss(unseen(found), train[1]) - loss(unseen(usual), train[1])) < 0.1 * as_good
+
+
+def test_only_a_large_problem_takes_every_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cores, "usable", lambda: 8)
+
+    assert head.threads(np.empty((2_000, 512), np.float32), 2) == 1
+    assert head.threads(np.empty((3_000, 512), np.float32), 1_000) == 8

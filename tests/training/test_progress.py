@@ -41,3 +41,18 @@ def test_without_a_terminal_nothing_is_said_within_an_epoch(capsys: pytest.Captu
     Terminal().progress(0.5, None)
 
     assert capsys.readouterr().err == ""
+
+
+def test_without_a_terminal_a_long_phase_says_now_and_then_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter(range(0, 10_000, 11))
+    monkeypatch.setattr("training.progress.monotonic", lambda: next(seconds))
+    terminal = Terminal()
+
+    for done in range(1, 9):
+        terminal.progress(done / 9, 9.0 - done)
+
+    lines = [line.split() for line in capsys.readouterr().err.splitlines()]
+    assert len(lines) == 2
+    assert lines[0] == ["33%", "0:00:06", "left"]

@@ -183,4 +183,4 @@ def test_int8_serves_where_it_loses_no_more_than_may_be_lost(accuracy: float, lo
     assert found == serves
     assert reason.startswith("int8 serves: " if serves else "int8 does not serve, for it loses more than ")
     assert f"accuracy {accuracy:.2%} against 98.00% in float32" in reason
-    assert "of 1,000 validation photos" in reason
+    assert "of 1,000 photos" in reason
