@@ -64,7 +64,7 @@ class StoredArray:
         """The values, all finite. Only for an array that passed `check`, which bounds what this takes."""
         with _corruption_refused(self.file, self.item):
             chunked = self.dataset.get_create_plist().get_layout() == h5d.CHUNKED
-            values = self._read_chunks() if chunked else self._read_whole()
+            values = _widened(self._read_chunks() if chunked else self._read_whole())
         if not np.isfinite(values).all():
             raise WeightsError(self.file, "holds NaN or infinity", self.item)
         return np.ascontiguousarray(values, np.float32)
@@ -79,10 +79,11 @@ class StoredArray:
         if _filters(creation) not in ([], [h5z.FILTER_DEFLATE]):
             numbers = ", ".join(map(str, _filters(creation)))
             return f"went through HDF5's filters {numbers}; only gzip ({h5z.FILTER_DEFLATE}) or none is taken"
-        if not any(stored_type.equal(accepted) for accepted in FLOATS):
-            return f"holds {_type_name(stored_type)}s; only float32 and float16 are taken"
+        if not _is_bfloat16(stored_type) and not any(stored_type.equal(accepted) for accepted in FLOATS):
+            return f"holds {_type_name(stored_type)}s; only float32 and float16 are taken{_in_float32(stored_type)}"
         if self.dataset.shape != shape:
-            return f"has the shape {self.dataset.shape}, but the network needs {shape}"
+            found = self.dataset.shape
+            return f"has the shape {found}, but the network needs {shape}{_reordered(found, shape)}"
         if creation.get_layout() == h5d.CHUNKED and any(np.greater(creation.get_chunk(), shape)):
             return f"is stored in chunks of {creation.get_chunk()}, larger than itself, {shape}"
         if not self.dataset.get_storage_size():
@@ -116,6 +117,32 @@ class StoredArray:
         return _inflate(data, length_bytes) if gzip and not filters_skipped else data
 
 
+def _is_bfloat16(stored: h5t.TypeID) -> bool:
+    """Whether it is what Keras stores bfloat16 as: two bytes that HDF5 knows nothing of."""
+    return isinstance(stored, h5t.TypeOpaqueID) and stored.get_size() == 2
+
+
+def _widened(values: NDArray[Any]) -> NDArray[Any]:
+    """bfloat16 as float32, whose upper half it is; anything else as it is."""
+    if values.dtype.kind != "V":
+        return values
+    return (np.ascontiguousarray(values).view("<u2").astype(np.uint32) << 16).view(np.float32)
+
+
+def _in_float32(stored: h5t.TypeID) -> str:
+    if not stored.equal(h5t.IEEE_F64LE):
+        return ""
+    return "; in Keras: build the model after keras.config.set_floatx('float32'), then load_weights and save_weights"
+
+
+def _reordered(found: tuple[int, ...], needed: tuple[int, ...]) -> str:
+    """What to do about a kernel (out, in, height, width), as Theano has it."""
+    if len(needed) != 4 or found != (needed[3], needed[2], needed[0], needed[1]):
+        return ""
+    turned = "kernel[:, :, ::-1, ::-1].transpose(2, 3, 1, 0)"
+    return f"; that is Theano's order: take the file for TensorFlow, or transpose each kernel: {turned}"
+
+
 def _inflate(data: bytes, length: int) -> bytes:
     """Decompress to exactly `length` bytes, where HDF5's own filter would unpack a bomb of any size."""
     inflater = zlib.decompressobj()
@@ -130,8 +157,10 @@ def _opened(path: Path) -> Iterator[h5py.File]:
     try:
         file = h5py.File(path, "r")
     except CORRUPT as error:
+        from catdog import foreign_weights  # which a start has no use for
+
         number = getattr(error, "errno", None)
-        problem = strerror(number) if number else "not an HDF5 file, or cut short"
+        problem = foreign_weights.missing(path) or (strerror(number) if number else foreign_weights.kind(path))
         raise WeightsError(path.name, problem) from error
     with file:
         yield file

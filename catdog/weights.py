@@ -24,8 +24,11 @@ from catdog.hdf5 import StoredArray, stored_arrays
 
 StoredType = Literal["float32", "float16"]
 
-# A whole network that was made a layer of another one keeps its own numbering.
-KERAS_3_PREFIXES = ("layers/functional/", "")
+# A whole network that was made a layer or an attribute of another one keeps its own numbering, after its path there.
+KERAS_3_PATH = re.compile(r"(?!optimizer/)(?P<network>(?:.*/)?)(?P<place>layers/conv2d(?:_\d+)?/vars/\d+)")
+
+# A subclass of keras.Model stores its layers by the names of its attributes.
+ATTRIBUTE_PATH = re.compile(r"(?!optimizer/)(?:.*/)?(?P<layer>block\d+_conv\d+)/vars/(?P<array>[01])")
 
 # The file published with Keras says `block1_conv1/block1_conv1_W_1:0`; later ones `block1_conv1/block1_conv1/kernel:0`,
 # after `model_weights/` if the whole model was saved, and after the name of the network if that was a layer.
@@ -33,7 +36,11 @@ KERAS_3_PREFIXES = ("layers/functional/", "")
 KERAS_2_PATH = re.compile(
     r"(?!optimizer_weights/)(?:.*/)?(?P<layer>block\d+_conv\d+)(?:_\d+)?[/_](?P<array>kernel|bias|W|b)(?:_\d+)?(?::0)?"
 )
-KERAS_2_ARRAYS = {"kernel": "kernel", "bias": "bias", "W": "kernel", "b": "bias"}
+NAMES = {"kernel": "kernel", "bias": "bias", "W": "kernel", "b": "bias", "0": "kernel", "1": "bias"}  # of arrays
+
+OTHER_NETWORK = 1.5  # times VGG's arrays, from which on a file is called one of another network
+
+ALONE = "save that network alone: model.get_layer('vgg16').save_weights('vgg16.weights.h5')"
 
 
 class _Fingerprinted(NamedTuple):
@@ -68,11 +75,15 @@ def read_backbone(path: Path, architecture: Architecture) -> dict[str, NDArray[n
     """
     paths = _keras_3_paths(architecture.backbone_layers)
     with stored_arrays(path) as arrays:
-        if convolutions := _keras_3_convolutions(arrays):
+        if convolutions := _keras_3_convolutions(path.name, arrays, set(paths.values())):
             return _read(path.name, convolutions, paths, architecture)
-        if convolutions := _keras_2_convolutions(path.name, arrays):
+        if convolutions := _named_convolutions(path.name, arrays):
             return _read(path.name, convolutions, {name: name for name in paths}, architecture)
-    raise WeightsError(path.name, "holds no VGG16 in the layout of Keras 2 or Keras 3")
+        some = f"it has {len(arrays)} arrays, the first is {next(iter(arrays))}" if arrays else "it has no array"
+    raise WeightsError(
+        path.name,
+        f"holds no VGG16 in the layout of Keras 2 or Keras 3 ({some}); pass weights of VGG16, or {ALONE}",
+    )
 
 
 def write(path: Path, architecture: Architecture, arrays: Arrays, dtype: StoredType = "float32") -> None:
@@ -176,22 +187,36 @@ def _keras_3_paths(layers: Iterable[Layer]) -> dict[str, str]:
     return paths
 
 
-def _keras_3_convolutions(arrays: Mapping[str, StoredArray]) -> dict[str, StoredArray]:
-    for prefix in KERAS_3_PREFIXES:
-        start = f"{prefix}layers/conv2d"
-        if convolutions := {
-            path.removeprefix(prefix): array for path, array in arrays.items() if path.startswith(start)
-        }:
-            return convolutions
-    return {}
+def _keras_3_convolutions(
+    file: str, arrays: Mapping[str, StoredArray], needed: Collection[str]
+) -> dict[str, StoredArray]:
+    """The arrays of the network whose convolutions are numbered like VGG's, by their paths in it.
+
+    Where none is, those of the network with the most convolutions, to say what is wrong with it.
+    """
+    networks: dict[str, dict[str, StoredArray]] = {}
+    for path, array in arrays.items():
+        if match := KERAS_3_PATH.fullmatch(path):
+            networks.setdefault(match["network"], {})[match["place"]] = array
+    alike = [network for network, found in networks.items() if found.keys() == needed]
+    if len(alike) > 1:
+        places = ", ".join(network or "/" for network in alike)
+        raise WeightsError(file, f"holds {len(alike)} networks like VGG16 ({places}); {ALONE}")
+    if not networks or alike:
+        return networks[alike[0]] if alike else {}
+    largest = max(networks.values(), key=len)
+    if len(largest) > OTHER_NETWORK * len(needed):
+        counted = sum(path.endswith("/0") for path in largest)
+        raise WeightsError(file, f"holds a network of {counted} convolutions, where VGG16 has {len(needed) // 2}")
+    return largest
 
 
-def _keras_2_convolutions(file: str, arrays: Mapping[str, StoredArray]) -> dict[str, StoredArray]:
+def _named_convolutions(file: str, arrays: Mapping[str, StoredArray]) -> dict[str, StoredArray]:
     """The arrays of layers that are named like VGG's, by their names in `Architecture.shapes`."""
     convolutions: dict[str, StoredArray] = {}
     for path, array in arrays.items():
-        if match := KERAS_2_PATH.fullmatch(path):
-            name = f"{match['layer']}/{KERAS_2_ARRAYS[match['array']]}"
+        if match := KERAS_2_PATH.fullmatch(path) or ATTRIBUTE_PATH.fullmatch(path):
+            name = f"{match['layer']}/{NAMES[match['array']]}"
             if name in convolutions:
                 raise WeightsError(file, f"is a second {name}, beside {convolutions[name].item}", path)
             convolutions[name] = array

@@ -17,7 +17,7 @@ OTHER_TYPES = {
     "float64": np.float64,
     "int32": np.int32,
     "bool": np.bool_,
-    "bfloat16": np.dtype("V2"),
+    "opaque": np.dtype("V4"),
     "compound": np.dtype([("real", "f4"), ("more", "f4")]),
     "string": h5py.string_dtype(),
     "vlen": h5py.vlen_dtype(np.float32),
@@ -54,6 +54,30 @@ def test_floats_come_out_as_they_were_stored(path: Path, dtype: str, storage: di
     assert found.dtype == np.float32
     assert found.dtype.isnative
     assert found.flags.c_contiguous
+
+
+@pytest.mark.parametrize("storage", [{}, {"chunks": (2, 3), "compression": "gzip"}], ids=["contiguous", "gzip"])
+def test_bfloat16_comes_out_as_it_was_stored(path: Path, storage: dict[str, object]) -> None:
+    """Keras stores it as two bytes that HDF5 knows nothing of."""
+    upper_halves = (VALUES.view(np.uint32) >> 16).astype("<u2")
+    with h5py.File(path, "w") as file:
+        file.create_dataset("group/values", data=upper_halves.view("V2"), **storage)
+
+    np.testing.assert_array_equal(read(path), (upper_halves.astype(np.uint32) << 16).view(np.float32))
+
+
+def test_bfloat16_that_is_not_finite_is_refused(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["group/values"] = np.full(SHAPE, 0x7F80, "<u2").view("V2")
+    with pytest.raises(WeightsError, match="holds NaN or infinity"):
+        read(path)
+
+
+def test_float64_is_refused_with_the_way_to_float32(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["group/values"] = VALUES.astype(np.float64)
+    with pytest.raises(WeightsError, match=r"8-byte floats.*set_floatx\('float32'\)"):
+        read(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"not HDF5 at all", b"\x89HDF\r\n\x1a\n" + bytes(500)])

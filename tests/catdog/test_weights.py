@@ -226,6 +226,57 @@ def test_a_file_of_neither_layout_is_refused(tmp_path: Path) -> None:
         weights.read_backbone(tmp_path / "resnet.h5", SMALL)
 
 
+@pytest.mark.parametrize(
+    "network",
+    ["base/", "layers/functional_1/", "layers/sequential/layers/functional/", "_layer/encoder/"],
+)
+def test_the_backbone_is_found_wherever_the_network_lies(tmp_path: Path, path: Path, network: str) -> None:
+    """Beside another network that is none, and an optimiser's moments."""
+    with h5py.File(path) as whole, h5py.File(tmp_path / "nested.weights.h5", "w") as file:
+        whole.copy("layers", file.require_group(network))
+        file["layers/functional/layers/conv2d/vars/0"] = np.zeros((5, 5, 3, 8), np.float32)
+        file["optimizer/layers/conv2d/vars/0"] = np.zeros(3, np.float32)
+        file["head/vars/0"] = np.zeros((3, 4), np.float32)
+
+    assert_same(weights.read_backbone(tmp_path / "nested.weights.h5", SMALL), backbone_of(ARRAYS))
+
+
+def test_the_backbone_is_found_among_the_attributes_of_a_subclass(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "model.weights.h5", "w") as file:
+        for name, values in ARRAYS.items():
+            layer, kind = name.split("/")
+            file[f"backbone/{layer}/vars/{int(kind == 'bias')}"] = values
+
+    assert_same(weights.read_backbone(tmp_path / "model.weights.h5", SMALL), backbone_of(ARRAYS))
+
+
+def test_of_two_networks_like_vgg16_none_is_chosen(tmp_path: Path, path: Path) -> None:
+    with h5py.File(path) as whole, h5py.File(tmp_path / "two.weights.h5", "w") as file:
+        for network in ("left", "right"):
+            whole.copy("layers", file.require_group(network))
+
+    with pytest.raises(WeightsError, match=r"holds 2 networks like VGG16 \(left/, right/\); save that network alone: "):
+        weights.read_backbone(tmp_path / "two.weights.h5", SMALL)
+
+
+def test_another_network_is_called_one(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "resnet.weights.h5", "w") as file:
+        for number in range(53):
+            for array in range(2):
+                file[f"layers/conv2d{f'_{number}' if number else ''}/vars/{array}"] = np.zeros(3, np.float32)
+
+    with pytest.raises(WeightsError, match="holds a network of 53 convolutions, where VGG16 has 13"):
+        weights.read_backbone(tmp_path / "resnet.weights.h5", SMALL)
+
+
+def test_kernels_in_theanos_order_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    turned = {name: values.transpose(3, 2, 0, 1) if values.ndim == 4 else values for name, values in ARRAYS.items()}
+    write_keras_2(tmp_path / "vgg16_th.h5", turned, *KERAS_2["published"])
+
+    with pytest.raises(WeightsError, match=r"Theano's order: .*transpose\(2, 3, 1, 0\)"):
+        weights.read_backbone(tmp_path / "vgg16_th.h5", SMALL)
+
+
 @settings(
     max_examples=100,
     deadline=None,
