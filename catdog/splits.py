@@ -54,3 +54,14 @@ def deal(
         if all(dealt[content] != splits[0] for content in its) and (movable := its - chosen.keys())
     ]
     return dealt | dict.fromkeys(moved, splits[0])
+
+
+def spared(photos: Sequence[Dealt], seed: int = SEED) -> set[str]:
+    """The sha256 of training photos that may validate instead: a tenth, one at least, those furthest from train.
+
+    Every class keeps the one with its highest draw, so there may be none.
+    """
+    by_draw = sorted(photos, key=lambda photo: draw(photo.sha256, seed))
+    kept = set({photo.label: photo.sha256 for photo in by_draw}.values())
+    others = dict.fromkeys(photo.sha256 for photo in by_draw if photo.sha256 not in kept)
+    return set(list(others)[: max(1, len(photos) // 10)])

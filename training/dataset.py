@@ -28,7 +28,7 @@ from catdog.errors import DatasetError, FileLeftOut, ImageError
 from catdog.labels import folded, refuse_reserved
 from catdog.layout import Layout, first_left_out, printable
 from catdog.manifest import Manifest
-from catdog.splits import SPLITS, Dealt, deal, draw
+from catdog.splits import SPLITS, Dealt, deal, spared
 
 
 @dataclass(frozen=True)
@@ -70,27 +70,17 @@ class Dataset:
         return replace(self, splits={**self.splits, **readable})
 
     def suited_to(self, strategy: str, seed: int) -> "Dataset":
-        """The same; where none is there to validate with, some training photos do, a tenth and one at least.
+        """The same; where there is none to validate with, and it isn't for a head, with some of the training photos.
 
-        A head needs none, which is fitted by cross-validation. Every class keeps the training photo that content puts
-        closest to train; DatasetError where that is all.
+        Every class keeps one of these; DatasetError where that is all.
         """
         if self.splits["validation"] or strategy == "head":
             return self
         train = self.splits["train"]
-        by_draw = sorted(train, key=lambda photo: draw(photo.sha256, seed))
-        kept = set({photo.label: photo.sha256 for photo in by_draw}.values())  # the last of each class
-        others = list(dict.fromkeys(photo.sha256 for photo in by_draw if photo.sha256 not in kept))
-        if not others:
-            raise DatasetError(
-                "with one photo of each class none is left to validate with; add some, or train a head: --strategy head"
-            )
-        moved = set(others[: max(1, len(train) // 10)])
-        parts = {
-            "train": tuple(photo for photo in train if photo.sha256 not in moved),
-            "validation": tuple(photo for photo in train if photo.sha256 in moved),
-        }
-        return self.with_only(parts)
+        if not (moved := spared([Dealt(photo.sha256, photo.label) for photo in train], seed)):
+            raise DatasetError("one photo of each class leaves none to validate with; add some, or use --strategy head")
+        kept, validation = (tuple(p for p in train if (p.sha256 in moved) is is_moved) for is_moved in (False, True))
+        return self.with_only({"train": kept, "validation": validation})
 
     @property
     def fingerprint(self) -> str:
@@ -159,10 +149,7 @@ def read_for(
     if (same := _trained_on(photos, manifest)) is not None:
         kept = split or next((name for name in ("test", "validation") if same.splits.get(name)), "test")
         if not same.splits.get(kept):
-            raise DatasetError(
-                f"version {manifest.version} was trained on {shown}, which has none in {kept} to measure it on;"
-                " pass other photos, or --split train, which says little of new photos"
-            )
+            raise DatasetError(f"the version was trained on {shown}, which has no {kept} photos; pass other photos")
         return same.splits[kept], f"the {kept} photos of {shown}, split by content"
     _asked_split(root, layout, split)
     return photos[None], shown
@@ -170,12 +157,11 @@ def read_for(
 
 def _trained_on(photos: Mapping[str | None, tuple[Photo, ...]], manifest: Manifest) -> Dataset | None:
     """These photos in the splits that the version had them in, None if it was trained on others."""
-    lineage = manifest.lineage
+    lineage, seed = manifest.lineage, manifest.lineage.seed
     with suppress(DatasetError):  # too few photos can't be those that it was trained on
         share = float(str(lineage.config.get("validation_share", 0.1)))
-        same = Dataset(manifest.classes, _splits(photos, lineage.seed, share)).suited_to(lineage.strategy, lineage.seed)
-        if same.fingerprint == lineage.dataset.fingerprint:
-            return same
+        same = Dataset(manifest.classes, _splits(photos, seed, share)).suited_to(lineage.strategy, seed)
+        return same if same.fingerprint == lineage.dataset.fingerprint else None
     return None
 
 

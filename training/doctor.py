@@ -143,8 +143,8 @@ def mend(splits: Splits, findings: Findings) -> tuple[dict[str, tuple[Photo, ...
         stays[photo.picture] = max(stays[photo.picture], SPLITS.index(photo.split))
     kept, _ = _without(splits, suspects, stays)
     pictures = {photo.sha256: photo.picture for photo in suspects if photo.picture is not None}
-    for label in {photo.label for photo in splits["train"]} - {photo.label for photo in kept["train"]}:
-        its = {photo.sha256 for photo in splits["train"] if photo.label == label}
+    for label in {p.label for p in splits["train"]} - {p.label for p in kept["train"]}:
+        its = {p.sha256 for p in splits["train"] if p.label == label}
         if copied := its & pictures.keys():
             stays[pictures[max(copied, key=draw)]] = SPLITS.index("train")
     return _without(splits, suspects, stays)
@@ -200,9 +200,8 @@ def _listed(kind: Kind, groups: Sequence[Sequence[FoundPhoto]]) -> Iterator[Find
 def _mislabelled(photos: Sequence[FoundPhoto], seen: features.Seen, classes: Sequence[str]) -> Iterator[Finding]:
     truth = labels(seen.photos)
     pictures = np.array([photo.picture for photo in photos], np.int64)
-    rows = seen.output.features
-    with threadpool_limits(head.threads(rows, len(classes))):
-        probabilities = _cross_validated(rows, truth, pictures, len(classes))
+    with threadpool_limits(head.threads(seen.output.features, len(classes))):
+        probabilities = _cross_validated(seen.output.features, truth, pictures, len(classes))
     said, sure = probabilities.argmax(axis=1), probabilities.max(axis=1, initial=0.0)
     doubted = np.flatnonzero((said != truth) & (sure >= CONFIDENT))
     noted = [

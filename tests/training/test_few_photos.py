@@ -116,7 +116,7 @@ def test_a_version_trained_on_every_photo_is_not_measured_on_them(tmp_path: Path
     config = Config(backbone="random", width=1 / 32, validation_share=0.0001)
     manifest = run(tmp_path, draw_set(tmp_path / "photos", 2), config).version.manifest
 
-    with pytest.raises(DatasetError, match="has none in test to measure it on"):
+    with pytest.raises(DatasetError, match="has no test photos; pass other photos"):
         dataset.read_for(tmp_path / "photos", manifest)
 
 
