@@ -18,6 +18,18 @@ PEERS := tutorial litserve bentoml rayserve
 
 PARTS := serve postgres train gpu  # what users install, in requirements
 
+# Python for which every package has wheels: TensorFlow has none for a newer one. README and pyproject.toml say the same.
+OLDEST := 3.11
+NEWEST := 3.14
+NEWEST_TRAINER := 3.13
+RUNS_HERE = import platform, sys; \
+	oldest, newest, part = sys.argv[1], sys.argv[2], sys.argv[3]; \
+	given = platform.python_version(); \
+	number = lambda version: tuple(map(int, version.split(".")[:2])); \
+	wrong = not number(oldest) <= number(given) <= number(newest); \
+	(platform.system(), platform.machine()) == ("Darwin", "x86_64") and sys.exit("catdog does not run on Macs with Intel processors: OpenVINO has no wheel for them; use Docker"); \
+	wrong and sys.exit(f"{part} needs Python {oldest} to {newest}, and this is {given}; choose another one: make clean, then make PYTHON=python{newest} ...")
+
 DATA ?= data/photos
 OPTIONS ?=
 
@@ -80,10 +92,11 @@ clean:
 
 # Each stamp means: the environment holds what this part needs, as pinned. A larger part holds the smaller ones.
 $(VENV)/.python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "catdog needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	$(PYTHON) -c '$(RUNS_HERE)' $(OLDEST) $(NEWEST) catdog
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
 $(VENV)/.serve $(VENV)/.train $(VENV)/.dev: $(VENV)/.%: requirements/%.txt | $(VENV)/.python
+	$(if $(filter %/.serve,$@),,$(BIN)/python -c '$(RUNS_HERE)' $(OLDEST) $(NEWEST_TRAINER) training)
 	$(PIP) -r $<
 	touch $@

@@ -22,6 +22,8 @@ from catdog.errors import DatabaseUnavailable, StoreError
 from catdog.manifest import Manifest
 from catdog.store import Store
 
+SERVES_ON = ("3.11", "3.14")  # the oldest and the newest Python for which every package has wheels
+TRAINS_ON = ("3.11", "3.13")  # TensorFlow has none for a newer one
 PACKAGES = (
     "openvino",
     "keras",
@@ -74,7 +76,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 def _versions() -> Iterator[str]:
     yield f"catdog {__version__}"
-    yield f"Python {platform.python_version()}"
+    yield f"Python {platform.python_version()} (serving: {' to '.join(SERVES_ON)}, training: {' to '.join(TRAINS_ON)})"
     for package in PACKAGES:
         with suppress(PackageNotFoundError):
             yield f"{package} {version(package)}"
