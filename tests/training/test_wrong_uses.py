@@ -22,11 +22,7 @@ LOOKING = ("train", "evaluate", "doctor", "quantize", "remember", "familiarize",
 # The doctor describes photos that it can't use, and a version can be measured on what others couldn't be trained on.
 FINE = {
     *(("doctor", folder.__name__) for folder in FOLDERS),
-    *(
-        (command, folder)
-        for command in ("evaluate", "remember", "import")
-        for folder in ("only_tests", "one_class", "deeper")
-    ),
+    *((command, folder) for command in ("evaluate", "remember", "import") for folder in ("only_tests", "one_class")),
     *(("import", folder) for folder in ("cut_photos", "huge_photos")),  # named by the doctor, before a training
 }
 

@@ -132,7 +132,7 @@ def links_in_circles(folder: Path) -> Path:
 
 
 def deeper(folder: Path) -> Path:
-    return photos(folder, "set/deep/cat/a.png", "set/deep/dog/b.png")
+    return photos(folder, "set/deep/cat/a.png", "other/deep/dog/b.png")
 
 
 def no_utf8_classes(folder: Path) -> Path:
