@@ -1,9 +1,11 @@
 # One file, three images: `serve` answers (OpenVINO, no TensorFlow), `train` also trains on the processor, `gpu` does
 # both on an NVIDIA GPU, and on the processor where it finds none.
 
-ARG PYTHON=3.12
+# `make pin-images` writes their digests here, where the registry can be reached.
+ARG PYTHON_IMAGE=python:3.12-slim-bookworm
+ARG DEBIAN_IMAGE=debian:bookworm-slim
 
-FROM python:${PYTHON}-slim-bookworm AS build
+FROM ${PYTHON_IMAGE} AS build
 WORKDIR /build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN apt-get update -qq \
@@ -43,7 +45,7 @@ RUN rm -rf /usr/local/include /usr/local/bin/pip* /usr/local/lib/python3*/config
         /usr/local/lib/python3*/test /usr/local/lib/python3*/tkinter /usr/local/lib/python3*/turtledemo \
     && find /usr/local/lib -name '*.so*' -type f -exec strip --strip-unneeded {} +
 
-FROM debian:bookworm-slim AS base
+FROM ${DEBIAN_IMAGE} AS base
 RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends ca-certificates libbz2-1.0 libexpat1 libffi8 liblzma5 \
         libncursesw6 libreadline8 libsqlite3-0 libssl3 libuuid1 netbase tzdata zlib1g \

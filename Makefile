@@ -4,6 +4,7 @@
 # make test     run the tests;  make check  all that CI checks
 # make bench    measure side by side with the usual way;  make lock  pin the dependencies anew
 # make image    build the images catdog:serve and catdog:train;  make image-gpu  build catdog:gpu
+# make pin-images  write the digests of the base images into Dockerfile and docker-compose.yml
 # make test-containers  build and run them all;  make check-supply  list what is in them, and what is known against it
 
 PYTHON ?= python3
@@ -30,13 +31,15 @@ RUNS_HERE = import platform, sys; \
 	(platform.system(), platform.machine()) == ("Darwin", "x86_64") and sys.exit("catdog does not run on Macs with Intel processors: OpenVINO has no wheel for them; use Docker"); \
 	wrong and sys.exit(f"{part} needs Python {oldest} to {newest}, and this is {given}; choose another one: make clean, then make PYTHON=python{newest} ...")
 
+BASE_IMAGES := python:3.12-slim-bookworm debian:bookworm-slim postgres:17-bookworm
+
 DATA ?= data/photos
 OPTIONS ?=
 
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' catdog/__init__.py)
 IMAGE = docker build --build-arg VERSION=$(VERSION) --target $(1) --tag catdog:$(1) --tag catdog:$(VERSION)-$(1) .
 
-.PHONY: serve trainer train test check bench lock image image-gpu test-containers check-supply clean
+.PHONY: serve trainer train test check bench lock pin-images image image-gpu test-containers check-supply clean
 
 serve: $(VENV)/.serve
 	$(BIN)/python -m app
@@ -59,6 +62,13 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+pin-images:
+	for image in $(BASE_IMAGES); do \
+		digest=$$(docker buildx imagetools inspect --format '{{.Manifest.Digest}}' $$image) || exit; \
+		sed -i.before -E "s|$$image(@sha256:[0-9a-f]+)?|$$image@$$digest|" Dockerfile docker-compose.yml || exit; \
+	done
+	rm Dockerfile.before docker-compose.yml.before
 
 image:
 	$(call IMAGE,serve)
