@@ -70,10 +70,7 @@ class Dataset:
         return replace(self, splits={**self.splits, **readable})
 
     def suited_to(self, strategy: str, seed: int) -> "Dataset":
-        """The same; where there is none to validate with, and it isn't for a head, with some of the training photos.
-
-        Every class keeps one of these; DatasetError where that is all.
-        """
+        """The same; without photos to validate with some to train on do, unless a head is; DatasetError without any."""
         if self.splits["validation"] or strategy == "head":
             return self
         train = self.splits["train"]
