@@ -20,7 +20,7 @@ from scipy.stats import binomtest
 
 from benchmarks.photos import SHARED_DATA
 from benchmarks.processes import ROOT
-from catdog.errors import ImageError
+from catdog.errors import CatdogError
 from catdog.manifest import Decision
 from catdog.splits import by_content
 from catdog.store import SHIPPED, Store, Version
@@ -133,7 +133,7 @@ def _measured(version: Version, photos: Sequence[Photo], data_dir: Path) -> tupl
     return said.probabilities.argmax(axis=1) != labels(readable), unknown
 
 
-def _broken(photo: Photo, error: ImageError) -> None:
+def _broken(photo: Photo, error: CatdogError) -> None:
     raise error
 
 

@@ -4,8 +4,8 @@
     ├── ImageError               a photo that can't be used
     │   ├── UnsupportedImage       not an image, or in a format that is not taken
     │   ├── BrokenImage            truncated or corrupt
-    │   ├── TooManyPixels          larger than the limits
-    │   └── FileLeftOut            a file in a folder that is no photo of a class, or can't be opened
+    │   └── TooManyPixels          larger than the limits
+    ├── FileLeftOut              a file in a folder that is no photo of a class, or can't be opened
     ├── WeightsError             an .h5 file that doesn't hold the network's arrays
     ├── StoreError               the model store
     │   ├── VersionNotFound        no such version
@@ -89,7 +89,7 @@ class TooManyPixels(ImageError):
         )
 
 
-class FileLeftOut(ImageError):
+class FileLeftOut(CatdogError):
     """A file in a folder that is no photo of a class, or can't be opened; the text says why."""
 
 

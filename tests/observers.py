@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from catdog.errors import ImageError
+from catdog.errors import CatdogError
 from training.dataset import Photo
 from training.progress import Phase
 
@@ -16,7 +16,7 @@ class Recorder:
         self.seconds_left: list[float | None] = []
         self.epochs: list[tuple[Mapping[str, float], int]] = []
 
-    def skipped(self, photo: Photo, error: ImageError) -> None:
+    def skipped(self, photo: Photo, error: CatdogError) -> None:
         raise error
 
     def phase(self, name: Phase) -> None:

@@ -11,7 +11,7 @@ from argparse import Namespace
 import numpy as np
 from numpy.typing import NDArray
 
-from catdog.errors import ImageError, RecipeError, StoreError
+from catdog.errors import CatdogError, RecipeError, StoreError
 from catdog.layout import printable
 from catdog.manifest import Neither
 from catdog.store import SHIPPED, Store, Version
@@ -193,5 +193,5 @@ def _neither(arguments: Namespace, version: Version, known: NDArray[np.float32],
     return unknown.compare(version.manifest.unknown, known, others.features, data)
 
 
-def _report_broken(photo: Photo, error: ImageError) -> None:
+def _report_broken(photo: Photo, error: CatdogError) -> None:
     print(f"skipped {printable(str(photo.path))}: {error}", file=sys.stderr)

@@ -24,7 +24,7 @@ from PIL import Image
 
 from catdog import folders, images
 from catdog.architecture import INPUT_PIXELS
-from catdog.errors import DatasetError, FileLeftOut, ImageError
+from catdog.errors import CatdogError, DatasetError, FileLeftOut, ImageError
 from catdog.labels import folded, refuse_reserved
 from catdog.layout import Layout, first_left_out, printable
 from catdog.manifest import Manifest
@@ -41,7 +41,7 @@ class Photo:
     name: str
 
 
-Report = Callable[[Photo, ImageError], None]  # is told of a photo that can't be read, and why
+Report = Callable[[Photo, CatdogError], None]  # is told of a photo that can't be read, and why
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from catdog.errors import ImageError
+from catdog.errors import CatdogError
 from catdog.network import Network
 from catdog.splits import SPLITS, draw
 from training import features, head, near_duplicates
@@ -112,7 +112,7 @@ def examine(
     placed = [(split, photo) for split, photos in splits.items() for photo in photos]
     reasons: dict[str, str] = {}
 
-    def report(photo: Photo, error: ImageError) -> None:
+    def report(photo: Photo, error: CatdogError) -> None:
         reasons[photo.sha256] = str(error)
 
     seen = features.look([photo for _, photo in placed], network, cache, report, progress=progress)

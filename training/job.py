@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any, Final
 
 from catdog.datasets import Datasets
-from catdog.errors import DatasetError, ImageError, LeaseLost, StoreError
+from catdog.errors import CatdogError, DatasetError, LeaseLost, StoreError
 from catdog.failpoints import failpoint
 from catdog.job import Status
 from catdog.jobs import Lease
@@ -162,7 +162,7 @@ class JobObserver(Observer):
         """So much of the doctor's look is done, 0-1."""
         self.progress(share, (monotonic() - self._started) * (1 - share) / share)
 
-    def skipped(self, photo: Photo, error: ImageError) -> None:
+    def skipped(self, photo: Photo, error: CatdogError) -> None:
         self._log.skipped(photo, error)
 
     def phase(self, name: Phase) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from time import monotonic
 from typing import Literal, Protocol
 
-from catdog.errors import ImageError
+from catdog.errors import CatdogError
 from catdog.layout import printable
 from training.dataset import Photo
 
@@ -19,7 +19,7 @@ Phase = Literal["features", "fitting", "quantizing", "measuring", "publishing"]
 class Observer(Protocol):
     """Is told what happens in a training. Whatever it raises ends the training."""
 
-    def skipped(self, photo: Photo, error: ImageError) -> None:
+    def skipped(self, photo: Photo, error: CatdogError) -> None:
         """A photo can't be read, and was left out."""
 
     def phase(self, name: Phase) -> None:
@@ -42,7 +42,7 @@ class Terminal:
         self._left = "?"
         self._said = monotonic()
 
-    def skipped(self, photo: Photo, error: ImageError) -> None:
+    def skipped(self, photo: Photo, error: CatdogError) -> None:
         _print(f"skipped {printable(str(photo.path))}: {error}")
 
     def phase(self, name: Phase) -> None:

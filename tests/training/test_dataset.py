@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from catdog import images
-from catdog.errors import DatasetError, ImageError
+from catdog.errors import CatdogError, DatasetError
 from tests.photos import draw, draw_set
 from training import dataset
 from training.dataset import Labelled, Photo
@@ -17,7 +17,7 @@ def names(photos: Sequence[Photo]) -> set[str]:
     return {photo.path.name for photo in photos}
 
 
-def unexpected(photo: Photo, error: ImageError) -> None:
+def unexpected(photo: Photo, error: CatdogError) -> None:
     raise error
 
 
@@ -257,7 +257,7 @@ def test_broken_photos_are_reported_and_left_out(tmp_path: Path) -> None:
     (tmp_path / "cat" / "broken.png").write_bytes((tmp_path / "cat" / "whole.png").read_bytes()[:100])
     (tmp_path / "cat" / "text.txt").write_text("not a photo")
     photos = [Photo(path, 0, path.name, path.name) for path in sorted((tmp_path / "cat").iterdir())]
-    reported: dict[str, ImageError] = {}
+    reported: dict[str, Exception] = {}
 
     kept, pixels = dataset.decode(photos, lambda photo, error: reported.update({photo.path.name: error}))
 
