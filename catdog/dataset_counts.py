@@ -16,8 +16,8 @@ TRAIN: Final = SPLITS[0]
 def counted(connection: Connection, dataset: str | None = None) -> tuple[dict[str, Counts], set[str]]:
     """The counts by data set, of one or of all; and the data sets of which they may be wrong.
 
-    Those are where a split follows from more than the picture's own row: where another row of its content has a split
-    that a person chose, and where a class has no picture to train on.
+    Those are where a split follows from more than the picture's own row: where another row of its content has another
+    split that a person chose, and where a class has no picture to train on.
     """
     columns = pictures.c.dataset, pictures.c.split, pictures.c.drawn, pictures.c.label
     query = select(*columns, func.count()).where(_of(dataset)).group_by(*columns).order_by(*columns)
@@ -29,7 +29,7 @@ def counted(connection: Connection, dataset: str | None = None) -> tuple[dict[st
             uncertain.add(name)
         add(counts.setdefault(name, {}), split or drawn or TRAIN, label, count)
         chosen.setdefault(name, set()).add(bool(split))
-    uncertain |= {name for name, kinds in chosen.items() if len(kinds) == 2 and _has_both(connection, name)}
+    uncertain |= {name for name, kinds in chosen.items() if len(kinds) == 2 and _has_two(connection, name)}
     return counts, uncertain | {name for name, by_split in counts.items() if _is_untrained(by_split)}
 
 
@@ -54,9 +54,9 @@ def _of(dataset: str | None) -> ColumnElement[bool]:
     return true() if dataset is None else pictures.c.dataset == dataset
 
 
-def _has_both(connection: Connection, dataset: str) -> bool:
-    """Whether a content has a row with a chosen split and one without."""
+def _has_two(connection: Connection, dataset: str) -> bool:
+    """Whether a content has a row with a chosen split, and another one without or with another."""
     other = pictures.alias()
-    same = and_(other.c.dataset == dataset, other.c.sha256 == pictures.c.sha256, other.c.split == "")
+    same = and_(other.c.dataset == dataset, other.c.sha256 == pictures.c.sha256, other.c.split != pictures.c.split)
     chosen = select(pictures.c.id).where(pictures.c.dataset == dataset, pictures.c.split != "", exists().where(same))
     return connection.scalar(chosen.limit(1)) is not None

@@ -99,17 +99,18 @@ def _checked(
         raise ArchiveError(f"it holds {len(infos):,} files, more than {LIMIT_MEMBERS:,}")
     files: dict[PurePosixPath, ZipInfo] = {}
     folders: list[PurePosixPath] = []
-    seen = set()
+    seen: dict[str, bool] = {}  # whether each name, as some file systems see it, is a folder's
     for info in infos:
         name = _name(info)
         _refuse_path(name)
         _refuse_kind(info, name)
         place = PurePosixPath(name)
         same = normalize("NFC", str(place)).casefold()
-        if same in seen:
+        is_folder = name.endswith("/")
+        if same in seen and not (is_folder and seen[same]):
             raise ArchiveError("it holds the same name twice, as some file systems see it", name)
-        seen.add(same)
-        if name.endswith("/"):
+        seen[same] = is_folder
+        if is_folder:
             folders.append(place)
         else:
             files[place] = info

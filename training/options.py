@@ -2,7 +2,7 @@
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
@@ -81,16 +81,27 @@ def config_from(arguments: Namespace) -> Config:
     """The training that the options describe; RecipeError where they contradict each other."""
     base = _base(arguments.recipe, arguments.strategy)
     names = {field.name for field in fields(Config)}
-    given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
-    config = replace(base, **given)
+    given = {name: value for name, value in vars(arguments).items() if value is not None}
+    config = replace(base, **{name: value for name, value in given.items() if name in names})
     if arguments.width is not None and re.fullmatch(r"champion|imagenet|\d+", config.backbone):
         raise RecipeError(f"--backbone {config.backbone} brings its own width; leave out --width")
+    if config.strategy == "head":
+        _refuse_what_a_head_ignores(given)
     stages = config.stages if arguments.epochs is None else share_out(arguments.epochs, config.stages)
     if arguments.batch_size is not None:
         stages = tuple(replace(stage, batch_size=arguments.batch_size) for stage in stages)
     if config.head == "classic":  # its first layer has one weight for each place of the picture
         stages = tuple(replace(stage, pixels=INPUT_PIXELS) for stage in stages)
     return replace(config, stages=stages)
+
+
+def _refuse_what_a_head_ignores(given: Mapping[str, object]) -> None:
+    for name in ("epochs", "unfreeze", "batch_size", "patience"):
+        if name in given:
+            raise RecipeError(
+                f"--{name.replace('_', '-')} concerns the strategies finetune and full alone; leave it out, or choose"
+                " one of these with --strategy"
+            )
 
 
 def _base(recipe: str | None, strategy: Strategy | None) -> Config:

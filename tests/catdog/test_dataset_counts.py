@@ -12,7 +12,7 @@ from catdog.dataset_counts import of_pictures
 from catdog.datasets import Datasets
 from catdog.errors import DatasetNotFound
 from catdog.splits import SPLITS, by_content
-from tests.catdog.test_datasets import add
+from tests.catdog.test_datasets import add, held_out
 
 
 @pytest.fixture
@@ -37,6 +37,15 @@ def test_counts_are_those_of_the_pictures(datasets: Datasets, seed: int) -> None
     assert datasets.counts() == expected
     for name, counts in expected.items():
         assert datasets.counts(name) == {name: counts}
+
+
+def test_a_class_whose_only_training_picture_is_chosen_to_test_with_as_well_is_counted(datasets: Datasets) -> None:
+    (held,) = held_out(1)
+    add(datasets, b"a cat", split="train")
+    add(datasets, b"a cat", split="test")
+    add(datasets, held)
+
+    assert datasets.counts()["pets"] == of_pictures(datasets.pictures("pets"))
 
 
 def test_no_picture_is_read_to_count_many(datasets: Datasets, database: Database) -> None:

@@ -219,10 +219,17 @@ def a_tar() -> bytes:
         ("cat/1.jpg", "cat//1.jpg"),
         ("cat/1.jpg", "./cat/1.jpg"),
         ("cat/", "cat"),
+        ("cat", "cat/"),
     ],
 )
 def test_a_name_that_comes_twice_is_refused(first: str, second: str, tmp_path: Path) -> None:
     refused(packed((first, b""), (second, b"")), tmp_path, "same name twice", second)
+
+
+def test_a_folder_may_be_named_twice(tmp_path: Path) -> None:
+    archive = packed(("cat/", b""), ("./cat/", b""), ("cat/1.jpg", CONTENT))
+
+    assert read(archive, tmp_path) == {"cat/1.jpg": CONTENT}
 
 
 def test_a_file_elsewhere_than_it_says_is_refused(tmp_path: Path) -> None:

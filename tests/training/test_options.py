@@ -66,6 +66,13 @@ def test_a_width_for_a_backbone_that_has_one_is_refused() -> None:
         config("--backbone", "imagenet", "--width", "0.5")
 
 
+@pytest.mark.parametrize("option", ["--epochs", "--batch-size", "--unfreeze", "--patience"])
+def test_what_a_head_would_ignore_is_refused(option: str) -> None:
+    with pytest.raises(RecipeError, match=f"^{option} concerns the strategies finetune and full alone"):
+        config(option, "3", "--strategy", "head")
+    config(option, "3", "--strategy", "finetune")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
