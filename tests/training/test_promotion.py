@@ -126,11 +126,14 @@ def test_every_broken_rule_is_named() -> None:
     assert decision.reason.count(";") == 4
 
 
-def test_a_class_without_a_test_photo_has_no_recall_to_lose() -> None:
+def test_without_test_photos_of_a_class_it_is_kept_out_however_good_it_is_on_the_others() -> None:
     some = LABELS == 0
-    decision = promotion.decide(LABELS[some], Answers(says()[some]), Answers(says()[some]), CLASSES, version=7)
+    theirs = says(wrong=CATS[:100])[some]
+    decision = promotion.decide(LABELS[some], Answers(says()[some]), Answers(theirs), CLASSES, version=7)
 
-    assert decision.promote
+    assert broken(decision) == ["test photos"]
+    assert decision.photos_missing == 5
+    assert decision.reason.startswith("kept out: too few test photos (500, but 0 of dog) to tell")
     assert [rule.name for rule in decision.rules][-1] == "recall of cat"
 
 
@@ -178,13 +181,23 @@ def test_so_many_as_were_asked_for_are_enough() -> None:
 def test_of_a_rare_class_fewer_do_where_the_interval_shows_that_hardly_any_accuracy_is_lost(
     photos: int, promote: bool
 ) -> None:
-    labels = np.repeat([0, 1], [photos - 3, 3])
+    labels = np.repeat([0, 1], [photos - 5, 5])
     answers = Answers(np.eye(2)[labels])
 
     decision = promotion.decide(labels, answers, answers, CLASSES, version=7)
 
     assert decision.promote == promote
     assert decision.photos_missing == (0 if promote else 1)
+
+
+@pytest.mark.parametrize(("rare", "promote"), [(4, False), (5, True)])
+def test_five_test_photos_of_the_rarest_class_are_the_fewest(rare: int, promote: bool) -> None:
+    labels = np.repeat([0, 1], [400, rare])
+    answers = Answers(np.eye(2)[labels])
+
+    decision = promotion.decide(labels, answers, answers, CLASSES, version=7)
+
+    assert (decision.promote, decision.photos_missing) == (promote, 0 if promote else 1)
 
 
 def test_a_few_lucky_photos_are_no_evidence() -> None:
@@ -201,7 +214,7 @@ def test_with_a_thousand_classes_it_is_the_interval_that_is_asked_for() -> None:
 
     decision = promotion.decide(labels, answers, answers, [str(label) for label in range(1000)], version=7)
 
-    assert (decision.promote, decision.photos_missing) == (False, 89)
+    assert (decision.promote, decision.photos_missing) == (False, 4_900)
 
 
 @pytest.mark.parametrize(("photos", "won", "lost"), [(44, 9, 3), (1000, 4, 20), (300, 1, 0), (60, 2, 2)])
