@@ -27,7 +27,8 @@ STARTS: Final = (
     (b"\x1f\x8b", "compressed with gzip", "unpack it: gunzip"),
     (b"<", "a web page or XML", "download the file itself; a login or an error page may have come instead"),
     (b"\x93NUMPY", "a NumPy array", IN_KERAS),
-    (b"\x08", "a TensorFlow SavedModel or graph", IN_KERAS),
+    (b"\x08\x01", "a TensorFlow SavedModel or graph", IN_KERAS),
+    (b"\x08", "an ONNX model", IN_KERAS),
     (b"\x80", "a pickle, as of PyTorch, joblib or Keras 1, which is never opened here: it could run code", FROM_TORCH),
 )
 

@@ -129,7 +129,7 @@ class Decision(_Record):
     photos: NonNegativeInt = 0  # that both were measured on
     rules: tuple[Rule, ...] = ()
     photos_missing: NonNegativeInt = 0  # test photos that would be enough, about, where there are too few
-    photos_left_out: NonNegativeInt = 0  # test photos that the champion was trained on
+    photos_left_out: NonNegativeInt = 0  # test photos that it or the champion was trained on
 
 
 class Golden(_Record):

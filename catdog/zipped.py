@@ -75,20 +75,20 @@ class _Bounded(BufferedReader):
 def opened(archive: Path) -> Iterator[Zipped]:
     """The archive to be read; ArchiveError where it isn't a ZIP, or one that nobody makes in good faith."""
     with _Bounded(FileIO(archive)) as file:
-        with _reading():
+        with _reading(hint="other formats (.tar, .7z, .rar) aren't read"):
             zipped = ZipFile(file)
         with zipped:
             yield Zipped(zipped, archive.stat().st_size)
 
 
 @contextmanager
-def _reading(member: str | None = None) -> Iterator[None]:
+def _reading(member: str | None = None, hint: str = "") -> Iterator[None]:
     try:
         yield
     # What zipfile's versions raise over bytes that they can't make sense of; an OSError is the disk's.
     except (BadZipFile, EOFError, OverflowError, RuntimeError, ValueError, struct.error, zlib.error) as error:
         reason = str(error) or type(error).__name__
-        raise ArchiveError(f"it is no ZIP file, or damaged or cut short ({reason})", member) from error
+        raise ArchiveError(f"it is no ZIP file, or damaged or cut short ({reason})", member, hint) from error
 
 
 def _checked(

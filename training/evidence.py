@@ -14,7 +14,7 @@ NAME: Final = "test photos"
 EACH_CLASS: Final = 30  # test photos that are enough, of every class
 MARGIN: Final = 0.02  # of accuracy: fewer are enough where the interval of the difference ends above this loss
 FEWEST: Final = 30  # photos in all that this interval, an approximation, is asked of
-# Of every class then: a class that the champion gets right half the time, and the candidate never, shows but once in 32.
+# Of each class then: one that the champion gets right half the time, and the candidate never, passes once in 32.
 FEWEST_EACH: Final = 5
 DEVIATIONS: Final = 1.96  # from the middle of a 95% interval to its ends
 MOST: Final = 1_000_000  # test photos that are searched through for a number that would do
@@ -26,8 +26,8 @@ def rule(labels: Labels, classes: Sequence[str], won: int, lost: int, left_out: 
     """Whether photos of the classes `labels`, (n,), are enough, and about how many more would do: 0 where they are.
 
     Enough are EACH_CLASS of every class, or FEWEST, with FEWEST_EACH of every class, that show that the candidate loses
-    no more than MARGIN of accuracy: it alone is right on `won`, the champion alone on `lost` of them. `left_out` is how many more there are that the
-    champion was trained on.
+    no more than MARGIN of accuracy: it alone is right on `won`, the champion alone on `lost` of them. `left_out` is how
+    many more there are that one of the two was trained on.
     """
     counts = np.bincount(labels, minlength=len(classes))
     fewest = int(counts.min())
@@ -37,7 +37,7 @@ def rule(labels: Labels, classes: Sequence[str], won: int, lost: int, left_out: 
     if not enough:
         said = _too_few(counts, classes, missing)
     if left_out:
-        said += f"; {left_out:,} more are not counted, because the version in service was trained on them"
+        said += f"; {left_out:,} more are not counted, because this version or the one in service was trained on them"
     found = Rule(name=NAME, passed=bool(enough), candidate=fewest, champion=fewest, limit=EACH_CLASS, sentence=said)
     return found, missing
 

@@ -52,6 +52,7 @@ FILES = {
     "model.ckpt.data-00000-of-00001": (bytes(range(64)), "model.load_weights('model.ckpt')"),
     "checkpoint": (b'model_checkpoint_path: "model.ckpt"', "a part of a TensorFlow checkpoint"),
     "saved_model.pb": (b"\x08\x01\x12", "a TensorFlow SavedModel or graph"),
+    "model.onnx": (b"\x08\x07\x12\x07pytorch", "an ONNX model"),
     "vgg16.h5.gz": (b"\x1f\x8b\x08", "gunzip"),
     "vgg16.h5": (b"<!DOCTYPE html><html>", "a web page"),
     "pointer.h5": (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
