@@ -39,7 +39,7 @@ LEFT_BY_SYSTEMS: Final = frozenset(
         "@recently-snapshot",
     }
 )
-# A file that is called so is meant to be a picture, whatever it holds.
+# A file with such a name is meant to be a picture, even where its bytes are none.
 _PICTURE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".avif", ".heic", ".heif", ".tif", ".tiff")
 )
@@ -131,7 +131,7 @@ def _fault(path: Path, status: os.stat_result, above: Collection[tuple[int, int]
 
 
 def fault_of(head: bytes) -> str | None:
-    """Why the file that begins so is no picture that is taken; None where it is one."""
+    """Why the file that begins so is no supported picture; None where it is one."""
     if not head:
         return "it is empty"
     try:

@@ -4,7 +4,7 @@
 <split>/<class>/photo.jpg   splits that were chosen, also as <class>/<split>/photo.jpg
 
 A split folder may be called train, training, training_set, val, valid, validation, dev, test, testing, test_set and the
-like. A folder that holds all others is passed over, whatever its name. Folders that can be read in two ways are
+like. A folder that holds all others is passed over under any name. Folders that can be read in two ways are
 refused.
 """
 

@@ -38,7 +38,7 @@ def deal(
     """The split of each content, by its sha256; the order of the photos makes no difference.
 
     A chosen split decides, else the content does. A class without a photo in `splits[0]` moves the one with the highest
-    draw there, of those that nobody chose a split for. That photo goes back to the split of its content when the class
+    draw there, of those without a chosen split. That photo goes back to the split of its content when the class
     gets another training photo, unless the move was stored as chosen. No other photo ever moves.
     """
     chosen: dict[str, str] = {}

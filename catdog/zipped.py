@@ -122,8 +122,8 @@ def _checked(
 def _name(info: ZipInfo) -> str:
     """The whole name, as it was meant, with / between folders.
 
-    Many write UTF-8 and don't say so, and zipfile takes it for code page 437. Nobody can tell the code pages of DOS and
-    Windows, Shift JIS and GBK apart, so the bytes of other names are kept as they are.
+    Many write UTF-8 and don't say so, and zipfile reads it as code page 437. The code pages of DOS and Windows, Shift
+    JIS and GBK can't be distinguished, so the bytes of other names are kept as they are.
     """
     name = info.orig_filename  # `filename` ends at a NUL
     if not info.flag_bits & _UTF8:

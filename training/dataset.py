@@ -63,7 +63,7 @@ class Dataset:
         missing = set(range(len(self.classes))) - {photo.label for photo in self.splits["train"]}
         if missing:
             names = ", ".join(self.classes[label] for label in sorted(missing))
-            raise DatasetError(f"there is no photo of {names} to train on; add some")
+            raise DatasetError(f"there is no photo of {names} to train on that can be read; add some")
 
     def with_only(self, readable: Mapping[str, tuple[Photo, ...]]) -> "Dataset":
         """The same, with the `readable` photos alone in the splits named there."""

@@ -116,8 +116,8 @@ class Runner:
             if not dropped:
                 raise
             raise DatasetError(
-                f"{error}; {len(dropped)} photos were left out, because they can't be read or because another split"
-                " has the same picture or nearly: the findings name them"
+                f"{error}; {len(dropped):,} photo{'s' * (len(dropped) != 1)} left out, which can't be read or which"
+                " another split has as well or nearly: the findings name them"
             ) from error
 
     def _request(self, lease: Lease, dataset: Dataset, folder: Path) -> Request:

@@ -35,8 +35,8 @@ def decide(
 ) -> Decision:
     """The decision on photos of the classes `labels`, (n,), none of which either was trained on.
 
-    `version` is the champion's number, `left_out` how many more test photos there are that it was trained on. With too
-    few photos to tell the champion stays, whatever they say.
+    `version` is the champion's number, `left_out` how many more test photos one of the two was trained on. With too
+    few photos to tell the champion stays.
     """
     ours, theirs = (said.probabilities.argmax(axis=1) == labels for said in (candidate, champion))
     enough, missing = evidence.rule(labels, classes, int((ours & ~theirs).sum()), int((theirs & ~ours).sum()), left_out)

@@ -81,7 +81,7 @@ def import_folder(root: Path, datasets: Datasets, name: str) -> Imported:
             else:
                 new.append(New(Path(copyfile(file, folder / str(len(new)))), file.name, said.label, said.split))
         if not new:
-            raise DatasetError(f"{root} holds no picture that is taken: {next(iter(skipped.values()))}")
+            raise DatasetError(f"{root} holds no picture that can be imported: {next(iter(skipped.values()))}")
         added = datasets.add(name, new, "import")
     labels = {one.label: stored.picture.label for one, stored in zip(new, added, strict=True)}
     renamed = {label: stored for label, stored in labels.items() if label != stored}

@@ -99,7 +99,7 @@ def contents(photos: Sequence[Photo]) -> Numbers:
 
 
 def write(path: Path, trained_on: TrainedOn) -> None:
-    """Write the file anew."""
+    """Write the file, or replace it."""
     with h5py.File(path, "w") as file:
         file.attrs["is_complete"] = trained_on.is_complete
         file["contents"] = trained_on.contents

@@ -241,7 +241,7 @@ def test_a_class_without_a_readable_photo_is_an_error(split_photos: Path) -> Non
     found = dataset.read(split_photos)
     cats = tuple(photo for photo in found.splits["train"] if photo.label == 0)
 
-    with pytest.raises(DatasetError, match="no photo of dog to train on"):
+    with pytest.raises(DatasetError, match="no photo of dog to train on that can be read; add some"):
         found.with_only({"train": cats})
 
 
