@@ -37,8 +37,10 @@ class Decoder:
             yield chunk
             return
         self._received += len(chunk)
-        while chunk:
+        is_full = False  # then zlib may hold more of what it has read
+        while chunk or is_full:
             piece, chunk = self._step(chunk)
+            is_full = len(piece) == PIECE_BYTES and self._zlib is not None and not self._zlib.eof
             self._decoded += len(piece)
             if self._decoded > FREE_BYTES + LIMIT_RATIO * self._received:
                 raise ExpandsTooMuch(LIMIT_RATIO)

@@ -72,7 +72,7 @@ def origin(value: str) -> str:
     if found is None or not (_NAME.fullmatch(found.name) or is_address(found.name)):
         bare = _host_in(value)
         example = f"https://{bare}" if bare and "*" not in bare else "https://app.example.com"
-        raise ValueError(f"{value!r} is no origin; write its scheme as well, such as {example}")
+        raise ValueError(f"{value!r} is no origin; write scheme and name, and a port if need be, such as {example}")
     written = _written(scheme, found)
     if re.search(r"[/?#]", rest):
         raise ValueError(f"{value!r} can never match, because an origin has no path; write {written}")

@@ -227,7 +227,7 @@ def _add_draws(connection: Connection) -> None:
 def _engine(url: str | URL, is_closing: Callable[[], bool]) -> Engine:
     """Raises DatabaseUnavailable where nothing can be done with such a URL."""
     try:
-        parsed = make_url(url)
+        parsed = _parsed(url)
         if "@" in (parsed.host or ""):  # else an error of the driver prints a part of the password with the host
             raise ValueError("the user name or password holds an @; write it as %40")
         if parsed.drivername in ("postgres", "postgresql"):
@@ -248,6 +248,14 @@ def _engine(url: str | URL, is_closing: Callable[[], bool]) -> Engine:
         ) from error
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise DatabaseUnavailable(f"CATDOG_DATABASE_URL can't be used: {error}") from error
+
+
+def _parsed(url: str | URL) -> URL:
+    """Its port may be a password after which `@` and the host are missing: Python's error would print it."""
+    try:
+        return make_url(url)
+    except ValueError:
+        raise ValueError("its port is no number; write driver://user:password@host:port/database") from None
 
 
 def _set_up_sqlite(connection: Any, record: object) -> None:

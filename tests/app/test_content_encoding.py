@@ -122,3 +122,9 @@ def test_a_compressed_photo_form_and_json_are_answered_like_the_plain_ones(servi
     assert asked("/predict", form.read(), form.headers["Content-Type"]).json()["label"] == label
     answer = asked("/v2/models/catdog/infer", json.dumps({"inputs": [pixels]}).encode(), "application/json")
     assert answer.status_code == 200, answer.text
+
+
+def test_what_zlib_holds_after_a_full_piece_is_decoded_as_well() -> None:
+    content = bytes(PIECE_BYTES + 100)
+
+    assert decoded("deflate", raw_deflate(content)) == content

@@ -33,6 +33,13 @@ def test_a_database_that_cannot_be_used_is_told_at_the_start(tmp_path: Path) -> 
         create_app(Settings(data_dir=tmp_path, database_url="nonsense://"))
 
 
+def test_a_password_that_stands_where_the_port_would_is_not_printed(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="its port is no number") as raised:
+        create_app(Settings(data_dir=tmp_path, database_url="postgresql://user:hunter2"))
+
+    assert "hunter2" not in str(raised.value)
+
+
 @pytest.mark.parametrize(
     "address", ["/datasets", "/datasets/pets", "/retrain", "/retrain/latest", "/review", "/metrics"]
 )
