@@ -28,6 +28,12 @@ class RetrainRequest(BaseModel):
         description="`head`: a new linear head, in seconds; `finetune`: the network's last blocks as well, in minutes"
         " to hours.",
     )
+    backbone: Literal["auto", "champion", "imagenet"] = Field(
+        default="champion",
+        description="The convolutions that the training starts from: the `champion`'s, or those of `imagenet`'s VGG16,"
+        " which are downloaded once (59 MB). `auto` takes the champion's for the champion's own classes, ImageNet's for"
+        " any others.",
+    )
     epochs: int | None = Field(default=None, ge=1, le=100, description="Of `finetune`; 10 by default.")
     unfreeze: int | None = Field(
         default=None, ge=1, le=5, description="Blocks that `finetune` trains, from the last; 1 by default."
@@ -66,6 +72,9 @@ class RetrainJob(Answer):
         description="What the worker is doing: `examining`, `features`, `fitting`, `quantizing`, `measuring` or"
         " `publishing`."
     )
+    backbone: str | None = Field(
+        description="Which backbone `auto` chose, and why; null until it has, and where another was asked for."
+    )
     progress: float = Field(ge=0, le=1, description="How much of it is done.")
     seconds_left: float | None = Field(description="An estimate, where there is one.")
     epoch: int | None = Field(description="The last whole epoch, of a training that has some.")
@@ -94,6 +103,7 @@ class RetrainJob(Answer):
             request=dict(job.request),
             reason=job.reason,
             phase=progress.get("phase"),
+            backbone=progress.get("backbone"),
             progress=1.0 if job.status is Status.SUCCEEDED else progress.get("progress", 0.0),
             seconds_left=None if job.status.is_final else progress.get("seconds_left"),
             epoch=progress.get("epoch"),

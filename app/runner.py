@@ -120,5 +120,6 @@ def _variables(settings: Settings) -> dict[str, str]:
         "CATDOG_DATABASE_URL": settings.database_url,
         "CATDOG_TRAIN_THREADS": settings.train_threads,
         "CATDOG_KEEP_VERSIONS": settings.keep_versions,
+        "CATDOG_IMAGENET_WEIGHTS": settings.imagenet_weights and settings.imagenet_weights.absolute(),
     }
     return {name: str(value) for name, value in shared.items() if value is not None}

@@ -185,6 +185,9 @@ class Settings(BaseSettings):
     train_threads: PositiveInt | None = None
     """Cores that a training may take; by default half of them."""
 
+    imagenet_weights: Path | None = None
+    """File of ImageNet's VGG16 that trainings start from; by default it is downloaded into the data folder once."""
+
     keep_alive_seconds: PositiveInt = 75
     """Seconds that an idle connection stays open for the next request; 75 by default, longer than the 60 for which load
     balancers keep theirs, so that none sends a request on a connection that is just being closed."""

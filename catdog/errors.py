@@ -30,7 +30,7 @@
     │   └── LeaseLost              the job isn't this worker's any more
     ├── DatabaseUnavailable      the database doesn't answer
     ├── RecipeError              options of a training that contradict each other
-    └── DownloadError            the public data set can't be had
+    └── DownloadError            photos or weights that are published can't be had
 
 An error carries the facts as attributes; its text says what was wrong, with what, and what to do.
 Nothing here knows HTTP.
@@ -292,4 +292,4 @@ class RecipeError(CatdogError):
 
 
 class DownloadError(CatdogError):
-    """The public data set can't be had."""
+    """Photos or weights that are published can't be had."""

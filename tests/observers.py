@@ -11,6 +11,7 @@ class Recorder:
     """Remembers what it was told; that a photo was skipped is a failure."""
 
     def __init__(self) -> None:
+        self.backbones: list[str] = []
         self.phases: list[Phase] = []
         self.shares: list[float] = []
         self.seconds_left: list[float | None] = []
@@ -18,6 +19,9 @@ class Recorder:
 
     def skipped(self, photo: Photo, error: CatdogError) -> None:
         raise error
+
+    def backbone(self, choice: str) -> None:
+        self.backbones.append(choice)
 
     def phase(self, name: Phase) -> None:
         self.phases.append(name)

@@ -94,6 +94,7 @@ def _parser() -> ArgumentParser:
         models=Path(settings.get("CATDOG_MODELS_DIR") or "models"),
         data_dir=Path(settings.get("CATDOG_DATA_DIR") or "data"),
         database_url=settings.get("CATDOG_DATABASE_URL") or None,
+        imagenet_weights=Path(given) if (given := settings.get("CATDOG_IMAGENET_WEIGHTS")) else None,
     )
     of = parser.add_subparsers(required=True, metavar="COMMAND")
 

@@ -2,7 +2,8 @@
 
 import logging
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,21 +11,18 @@ from numpy.typing import NDArray
 
 from catdog import weights
 from catdog.architecture import Architecture
-from catdog.errors import BrokenVersion, DownloadError, RecipeError
+from catdog.errors import BrokenVersion, NoChampion, RecipeError
 from catdog.faults import shown
 from catdog.manifest import Unknown
 from catdog.network import Int8Graph, Network
 from catdog.store import Store, Version
-from training import trained_on
+from training import imagenet, trained_on
 from training.config import Config
 from training.trained_on import TrainedOn
 
 logger = logging.getLogger(__name__)
 
-# As Keras publishes them: converted from the authors' own, without the head.
-IMAGENET_FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
-IMAGENET_URL = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg16/{IMAGENET_FILE}"
-IMAGENET_MD5 = "6d6bbae143d832006294945121d1f1fc"
+NAMED_CLASSES = 5  # in a sentence
 
 
 @dataclass(frozen=True)
@@ -47,18 +45,50 @@ class Backbone:
         return weights.backbone_fingerprint(Architecture(2, self.width), self.arrays)
 
 
-def load(config: Config, store: Store, folder: Path) -> Backbone:
-    """The backbone that `config` names; what has to be downloaded for it is kept in `folder`."""
+def resolved(config: Config, store: Store, classes: Sequence[str]) -> tuple[Config, str | None]:
+    """The training with `auto` replaced by the backbone that suits `classes`, and a line that says which and why.
+
+    None where another backbone than `auto` was asked for.
+    """
+    if config.backbone != "auto":
+        return config, None
+    of_imagenet = replace(config, backbone="imagenet")
+    try:
+        champion = store.open(store.champion())
+    except NoChampion:
+        return of_imagenet, "the backbone is ImageNet's VGG16, because no version is in service"
+    known = f"version {champion.number}: {_named(champion.manifest.classes)}"
+    if set(classes) == set(champion.manifest.classes):
+        line = f"the backbone is the champion's, because the classes are its own ({known})"
+        return replace(config, backbone="champion"), line
+    return of_imagenet, f"the backbone is ImageNet's VGG16, because the classes aren't those of the champion ({known})"
+
+
+def load(config: Config, store: Store, folder: Path, imagenet_weights: Path | None = None) -> Backbone:
+    """The backbone that `config` names; what has to be downloaded for it is kept in `folder`.
+
+    `imagenet_weights` is a file that holds ImageNet's, in place of a download.
+    """
     if config.backbone == "random":
         return Backbone(config.width, random(config.width, config.seed))
     if re.fullmatch(r"champion|\d+", config.backbone):
         return _of_version(store, config.backbone)
-    file = _download_imagenet(folder) if config.backbone == "imagenet" else Path(config.backbone)
+    if config.backbone == "imagenet":
+        return _of_file(imagenet.weights_file(folder, imagenet_weights), 1.0)
+    file = Path(config.backbone)
     if not file.is_file():  # a pipe would be waited for
         raise RecipeError(
-            f"--backbone {shown(config.backbone)} is no file, and none of champion, a number, random, imagenet"
+            f"--backbone {shown(config.backbone)} is no file, and none of auto, champion, a number, random, imagenet"
         )
-    width = 1.0 if config.backbone == "imagenet" else config.width
+    return _of_file(file, config.width)
+
+
+def _named(classes: Sequence[str]) -> str:
+    more = len(classes) - NAMED_CLASSES
+    return ", ".join(classes[:NAMED_CLASSES]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _of_file(file: Path, width: float) -> Backbone:
     arrays = weights.read_backbone(file, Architecture(2, width))
     return Backbone(width, arrays, trained_on=TrainedOn.nothing(is_complete=False))
 
@@ -93,18 +123,3 @@ def _network(version: Version) -> Network:
         except BrokenVersion as error:
             logger.warning("%s; it is done without", error)
     return version.network("f32")
-
-
-def _download_imagenet(folder: Path) -> Path:
-    import keras
-
-    try:
-        file = keras.utils.get_file(
-            IMAGENET_FILE, IMAGENET_URL, file_hash=IMAGENET_MD5, cache_dir=folder, cache_subdir=""
-        )
-    except Exception as error:  # Keras raises nothing narrower
-        raise DownloadError(
-            f"ImageNet's weights can't be had from {IMAGENET_URL} ({error});"
-            f" fetch them elsewhere and pass the file: --backbone PATH/{IMAGENET_FILE}"
-        ) from error
-    return Path(file)

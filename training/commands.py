@@ -39,6 +39,7 @@ def train(arguments: Namespace) -> None:
         promote=arguments.promote,
         quantize=arguments.quantize,
         neither=arguments.neither,
+        imagenet_weights=arguments.imagenet_weights,
     )
     outcome = train(request, Store(arguments.models), arguments.data_dir, Terminal())
     _show(outcome.version, outcome.reason, outcome.promoted)

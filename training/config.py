@@ -27,7 +27,8 @@ class Config:
 
     strategy      "head" fits a linear head on a frozen backbone; "finetune" goes on with the last blocks;
                   "full" trains every layer, with batch normalisation
-    backbone      where the convolutions start: "champion", "random", "imagenet" or an .h5 file
+    backbone      where the convolutions start: "champion", "random", "imagenet" or an .h5 file; "auto" is the
+                  champion for the champion's own classes, "imagenet" for others
     width         of a random backbone; any other brings its own
     unfreeze      how many of the five blocks "finetune" trains, from the last
     learning_rate at its peak: warmed up over `warmup_steps`, then one cosine to zero over all stages

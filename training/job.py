@@ -43,12 +43,16 @@ SHARES: Final[Mapping[str, Mapping[str, tuple[float, float]]]] = {
 
 @dataclass(frozen=True)
 class Runner:
-    """Runs jobs on the pictures and versions of one place; the newest `keep_versions` stay."""
+    """Runs jobs on the pictures and versions of one place; the newest `keep_versions` stay.
+
+    `imagenet_weights` is a file of ImageNet's VGG16, in place of the one that would be downloaded.
+    """
 
     store: Store
     datasets: Datasets
     data_dir: Path
     keep_versions: int
+    imagenet_weights: Path | None = None
 
     def run(self, lease: Lease, interruptions: Interruptions) -> None:
         """Take the job to its end; what is raised is why it failed."""
@@ -131,6 +135,7 @@ class Runner:
             promote=request["promote"],
             job=lease.job.id,
             folder=folder,
+            imagenet_weights=self.imagenet_weights,
         )
 
     def _end(self, lease: Lease, outcome: Outcome) -> None:
@@ -165,6 +170,10 @@ class JobObserver(Observer):
     def skipped(self, photo: Photo, error: CatdogError) -> None:
         self._log.skipped(photo, error)
 
+    def backbone(self, choice: str) -> None:
+        self._log.backbone(choice)
+        self._say(backbone=choice)
+
     def phase(self, name: Phase) -> None:
         if name == "publishing":
             failpoint("job.trained")
@@ -189,7 +198,8 @@ class JobObserver(Observer):
 
 
 def _config(request: Mapping[str, Any]) -> Config:
-    config = Config(strategy=request["strategy"], unfreeze=request.get("unfreeze", Config.unfreeze))
+    names = ("strategy", "backbone", "unfreeze")
+    config = Config(**{name: request[name] for name in names if name in request})
     (stage,) = config.stages
     asked = {name: request[name] for name in ("epochs", "batch_size") if name in request}
     return replace(config, stages=(replace(stage, **asked),))

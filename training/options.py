@@ -38,7 +38,8 @@ def add_to(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--backbone",
         metavar="NAME|FILE",
-        help="champion (default; random for full), a version's number, random, imagenet, or an .h5 file",
+        help="champion (default; random for full), auto (the champion's for the champion's classes, ImageNet's for"
+        " others), a version's number, random, imagenet, or an .h5 file",
     )
     parser.add_argument("--head", choices=get_args(Head), help="pooled (default), or classic: the paper's own")
     parser.add_argument(
@@ -83,7 +84,7 @@ def config_from(arguments: Namespace) -> Config:
     names = {field.name for field in fields(Config)}
     given = {name: value for name, value in vars(arguments).items() if value is not None}
     config = replace(base, **{name: value for name, value in given.items() if name in names})
-    if arguments.width is not None and re.fullmatch(r"champion|imagenet|\d+", config.backbone):
+    if arguments.width is not None and re.fullmatch(r"auto|champion|imagenet|\d+", config.backbone):
         raise RecipeError(f"--backbone {config.backbone} brings its own width; leave out --width")
     if config.strategy == "head":
         _refuse_what_a_head_ignores(given)

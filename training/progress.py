@@ -22,6 +22,9 @@ class Observer(Protocol):
     def skipped(self, photo: Photo, error: CatdogError) -> None:
         """A photo can't be read, and was left out."""
 
+    def backbone(self, choice: str) -> None:
+        """Which backbone was chosen for the training, and why; nothing is said of one that was asked for."""
+
     def phase(self, name: Phase) -> None:
         """A phase begins; features and fitting come twice where a head is fitted before more is."""
 
@@ -33,7 +36,7 @@ class Observer(Protocol):
 
 
 class Terminal:
-    """Prints to stderr: a line a photo skipped, a line an epoch, and how far a phase is.
+    """Prints to stderr: a line a photo skipped, a line on the backbone, a line an epoch, and how far a phase is.
 
     That is always up to date on a terminal, and else a line every QUIET_SECONDS.
     """
@@ -44,6 +47,9 @@ class Terminal:
 
     def skipped(self, photo: Photo, error: CatdogError) -> None:
         _print(f"skipped {printable(str(photo.path))}: {error}")
+
+    def backbone(self, choice: str) -> None:
+        _print(choice)
 
     def phase(self, name: Phase) -> None:
         """Not printed: what takes long says more of itself."""

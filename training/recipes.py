@@ -77,6 +77,7 @@ def anneal() -> Config:
     """
     return Config(
         strategy="full",
+        backbone="champion",
         width=0.25,
         stages=(Stage(160, 8, 48), Stage(192, 2, 48)),
         learning_rate=1e-3,

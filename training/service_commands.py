@@ -61,7 +61,13 @@ def worker(arguments: Namespace) -> None:
     from training.job import Runner
     from training.worker import Worker
 
-    runner = Runner(Store(arguments.models), _datasets(arguments), arguments.data_dir, arguments.keep_versions)
+    runner = Runner(
+        Store(arguments.models),
+        _datasets(arguments),
+        arguments.data_dir,
+        arguments.keep_versions,
+        arguments.imagenet_weights,
+    )
     worker = Worker(Jobs(_database(arguments)), runner.run, arguments.data_dir, arguments.name)
     if worker.work(arguments.until_idle):
         command = [sys.executable, "-m", "training", *sys.argv[1:], "--threads", str(threads)]

@@ -34,6 +34,7 @@ class Request:
     `data` is a folder, or what was read of one. `promote` auto leaves it to the rule. What it takes to resume is kept
     in `folder` until the end, else in one for the same training on the same photos. Without `quantize` the version
     has no int8 graph. `neither` is a folder of photos of none of the classes, to see how many it calls unknown.
+    `imagenet_weights` is a file of ImageNet's VGG16, in place of the one that would be downloaded.
     """
 
     config: Config
@@ -47,6 +48,7 @@ class Request:
     job: str | None = None
     folder: Path | None = None
     neither: Path | None = None
+    imagenet_weights: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def train(request: Request, store: Store, data_dir: Path, observer: Observer, wi
     decision = gate.judge(candidate.contender, candidate.dataset, store, job.cache, observer.skipped)
     observer.phase("publishing")
     origin = lineage(
-        request.config,
+        job.config,
         job.dataset.fingerprint,
         candidate.dataset,
         parent=job.backbone.parent,
@@ -93,7 +95,10 @@ def _job(request: Request, store: Store, data_dir: Path, observer: Observer) -> 
     if isinstance(photos, Path):
         photos = dataset.read(photos, config.seed, config.validation_share, observer.skipped)
     photos = photos.suited_to(config.strategy, config.seed)
-    backbone = backbones.load(config, store, data_dir / "downloads")
+    config, choice = backbones.resolved(config, store, photos.classes)
+    if choice is not None:
+        observer.backbone(choice)
+    backbone = backbones.load(config, store, data_dir / "downloads", request.imagenet_weights)
     if not request.quantize:
         backbone = replace(backbone, int8=None)
     parts = (config.fingerprint, photos.fingerprint, backbone.fingerprint)

@@ -84,6 +84,7 @@ class Shown {
   #status = el("p", { role: "status" });
   #bar = el("progress", { max: "1", value: "0", "aria-label": "How much of it is done" });
   #left = el("p", { class: "small" });
+  #backbone = el("p", { class: "small" });
   #curves = new Curves();
   #findings = el("div");
   #decision = el("div");
@@ -100,6 +101,7 @@ class Shown {
       this.#status,
       this.#bar,
       this.#left,
+      this.#backbone,
       el("p", { class: "buttons" }, this.#cancel),
       this.#decision,
       this.#curves.element,
@@ -129,10 +131,11 @@ class Shown {
     this.#status.textContent = `The training ${WORDS[status]}${reason ? `: ${reason}` : "."}`;
   }
 
-  #progress({ phase, progress, seconds_left: left }) {
+  #progress({ phase, progress, seconds_left: left, backbone }) {
     this.#bar.value = progress;
     const time = left === null ? "" : `, ${duration(left)} left for this`;
     this.#left.textContent = `${percent(progress)} done, ${PHASES[phase] ?? phase}${time}`;
+    this.#backbone.textContent = backbone ? `For this training ${backbone}.` : "";
   }
 
   async #find() {

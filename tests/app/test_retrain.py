@@ -100,6 +100,23 @@ def test_a_retraining_goes_live_and_can_be_rolled_back(taught: Service, jpeg: by
     assert taught.client.post("/predict", files={"file": jpeg}).json()["model_version"] == 1
 
 
+def test_a_training_starts_from_the_backbone_that_is_asked_for_and_says_so(
+    tmp_path: Path, taught: Service, photos: Path
+) -> None:
+    """By `auto` from the champion's; from ImageNet's by the file that the setting names, which isn't there."""
+    auto = ended(
+        taught, taught.client.post("/retrain", json={**PETS, "promote": "never", "backbone": "auto"}).json()["id"]
+    )
+    with waiting(tmp_path / "other", photos, tmp_path / "models", imagenet_weights=tmp_path / "nowhere.h5") as service:
+        asked = {**PETS, "backbone": "imagenet"}
+        imagenet = ended(service, service.client.post("/retrain", json=asked).json()["id"])
+
+    line = "the backbone is the champion's, because the classes are its own (version 1: cat, dog)"
+    assert (auto["status"], auto["backbone"], auto["request"]["backbone"]) == ("succeeded", line, "auto")
+    assert (imagenet["status"], imagenet["backbone"]) == ("failed", None)
+    assert imagenet["reason"].startswith("CATDOG_IMAGENET_WEIGHTS names nowhere.h5, and there is no such file")
+
+
 def test_a_worker_that_is_killed_is_followed_by_another(taught: Service) -> None:
     job = taught.client.post("/retrain", json=PETS).json()["id"]
     until(lambda: bool(jobs(taught).running()))
@@ -228,6 +245,9 @@ def test_a_job_that_waits_is_cancelled_at_once_and_only_once(idle: Service) -> N
         ({**PETS, "strategy": "finetune", "epochs": 0}, "invalid-request", 422),
         ({**PETS, "strategy": "finetune", "epochs": 10**9}, "invalid-request", 422),
         ({**PETS, "promote": "always"}, "invalid-request", 422),
+        ({**PETS, "backbone": "random"}, "invalid-request", 422),
+        ({**PETS, "backbone": "/etc/passwd"}, "invalid-request", 422),
+        ({**PETS, "backbone": None}, "invalid-request", 422),
         ({**PETS, "notes": "x" * 501}, "invalid-request", 422),
         ({**PETS, "command": "rm -rf /"}, "invalid-request", 422),
         ({"dataset": "nowhere"}, "dataset-not-found", 404),

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -5,8 +6,9 @@ import pytest
 
 from catdog import weights
 from catdog.architecture import Architecture
-from catdog.errors import DownloadError, NoChampion, WeightsError
+from catdog.errors import BrokenVersion, NoChampion, WeightsError
 from catdog.store import Store
+from tests.app.service import publish
 from tests.networks import random_arrays
 from tests.observers import Recorder
 from training import backbones, quantization
@@ -14,6 +16,13 @@ from training.config import Config
 from training.train import Request, train
 
 SLIM = 1 / 32
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """A store whose champion tells cats from dogs."""
+    publish(tmp_path)
+    return tmp_path
 
 
 def load(backbone: str, folder: Path, width: float = SLIM) -> backbones.Backbone:
@@ -78,11 +87,49 @@ def test_without_a_version_there_is_no_champion_to_start_from(tmp_path: Path) ->
         load("champion", tmp_path)
 
 
-def test_without_imagenets_weights_the_error_says_what_to_pass_instead(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The real loading code, against a port where nobody listens."""
-    monkeypatch.setattr(backbones, "IMAGENET_URL", f"http://127.0.0.1:9/{backbones.IMAGENET_FILE}")
+def resolved(store: Path, classes: Sequence[str], backbone: str = "auto") -> tuple[str, str | None]:
+    config, line = backbones.resolved(Config(backbone=backbone), Store(store), classes)
+    return config.backbone, line
 
-    with pytest.raises(DownloadError, match="--backbone PATH/vgg16_weights"):
-        load("imagenet", tmp_path)
+
+@pytest.mark.parametrize("classes", [("cat", "dog"), ("dog", "cat")])
+def test_the_champions_own_classes_start_from_its_backbone(published: Path, classes: Sequence[str]) -> None:
+    assert resolved(published, classes) == (
+        "champion",
+        "the backbone is the champion's, because the classes are its own (version 1: cat, dog)",
+    )
+
+
+@pytest.mark.parametrize("classes", [("cat", "fish"), ("cat", "dog", "fish"), ("Cat", "dog"), ("cats", "dogs")])
+def test_other_classes_start_from_imagenets_backbone(published: Path, classes: Sequence[str]) -> None:
+    assert resolved(published, classes) == (
+        "imagenet",
+        "the backbone is ImageNet's VGG16, because the classes aren't those of the champion (version 1: cat, dog)",
+    )
+
+
+def test_without_a_champion_the_backbone_is_imagenets(tmp_path: Path) -> None:
+    found, line = resolved(tmp_path / "models", ("cat", "dog"))
+
+    assert (found, line) == ("imagenet", "the backbone is ImageNet's VGG16, because no version is in service")
+
+
+def test_of_many_classes_the_line_names_the_first(tmp_path: Path) -> None:
+    publish(tmp_path, classes=tuple(f"breed {number}" for number in range(10, 22)))
+
+    _, line = resolved(tmp_path, ("cat", "dog"))
+
+    assert line is not None
+    assert line.endswith("(version 1: breed 10, breed 11, breed 12, breed 13, breed 14 and 7 more)")
+
+
+@pytest.mark.parametrize("backbone", ["champion", "imagenet", "random", "1", "theirs.h5"])
+def test_a_backbone_that_is_asked_for_is_that_one_whatever_the_classes(published: Path, backbone: str) -> None:
+    assert resolved(published, ("bird", "fish"), backbone) == (backbone, None)
+
+
+def test_a_champion_that_is_broken_is_not_passed_over(published: Path) -> None:
+    (published / "1" / "manifest.json").write_text("{}")
+
+    with pytest.raises(BrokenVersion):
+        resolved(published, ("cat", "dog"))

@@ -99,9 +99,10 @@ def test_training_measures_the_probabilities_that_the_engine_serves(trained: Sho
 
 
 def test_a_second_training_computes_no_feature_again(trained: Shop, split_photos: Path) -> None:
-    first = trained.run("train", "--data", split_photos, "--promote", "never")
+    first = trained.run("train", "--data", split_photos, "--promote", "never", "--backbone", "auto")
     again = trained.run("train", "--data", split_photos, "--promote", "never")
 
+    assert "the backbone is the champion's, because the classes are its own (version 1: cat, dog)" in first.stderr
     assert "version 2 is published" in first.stdout
     assert "version 3 is published" in again.stdout
     weights = [(trained.store.open(number).path / "model.weights.h5").read_bytes() for number in (2, 3)]
@@ -273,6 +274,22 @@ def test_what_cannot_be_trained_is_said_in_one_line(
 
     assert message in done.stderr.splitlines()[-1]
     assert shop.store.versions() == ()
+
+
+def test_the_file_of_imagenets_weights_is_the_one_that_the_setting_names(shop: Shop, split_photos: Path) -> None:
+    """No other takes its place; without a champion it is what a training starts from."""
+    said = shop.run(
+        "train",
+        "--data",
+        split_photos,
+        "--backbone",
+        "auto",
+        fails=True,
+        CATDOG_IMAGENET_WEIGHTS=str(shop.folder / "nowhere.h5"),
+    ).stderr
+
+    assert "the backbone is ImageNet's VGG16, because no version is in service" in said
+    assert "CATDOG_IMAGENET_WEIGHTS names nowhere.h5, and there is no such file" in said.splitlines()[-1]
 
 
 def test_evaluate_says_which_classes_there_are_and_takes_folders_of_other_names(trained: Shop, tmp_path: Path) -> None:

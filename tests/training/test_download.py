@@ -9,7 +9,7 @@ import pytest
 from catdog.errors import DownloadError
 from tests.training.photo_site import Site, serving
 from tests.training.test_archive import PHOTOS, files, zipped
-from training import download as module
+from training import resumable_fetch
 from training.download import download
 
 CONTENT = zipped(("cats_and_dogs_filtered/vectorize.py", b""))
@@ -226,8 +226,8 @@ def test_progress_moves_on_a_terminal_and_says_how_much_is_left(
     site: Site, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setattr(module, "REFRESH_SECONDS", 0.0)
-    monkeypatch.setattr(module, "CHUNK_BYTES", 500)
+    monkeypatch.setattr(resumable_fetch, "REFRESH_SECONDS", 0.0)
+    monkeypatch.setattr(resumable_fetch, "CHUNK_BYTES", 500)
     download(folder, site.url)
     moves = capsys.readouterr().err.split("\n")[0].split("\r")[1:]
     assert len(moves) > 3

@@ -11,6 +11,7 @@ from catdog.database import Database
 from catdog.job import Status, log_file
 from tests.jobs import Place
 from tests.photos import draw, draw_set, draw_splits
+from training import imagenet
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +120,30 @@ def test_other_classes_are_not_put_into_service_by_themselves(place: Place, tmp_
 
     assert "its classes are cat, fish, and those of version 1 cat, dog" in (job.reason or "")
     assert place.store.champion() == 1
+
+
+def test_a_job_says_which_backbone_it_starts_from_and_why(place: Place) -> None:
+    job = place.run(dataset="pets", strategy="head", promote="never", backbone="auto")
+
+    line = "the backbone is the champion's, because the classes are its own (version 1: cat, dog)"
+    assert job.progress["backbone"] == line
+    assert line in log_file(place.data_dir, job.id).read_text()
+
+
+def test_a_job_on_other_classes_fails_offline_and_says_what_to_do(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(imagenet, "URL", f"http://127.0.0.1:9/{imagenet.FILE}")
+    place.collect(draw_set(tmp_path / "fish", 20, ("cat", "fish")), "aquarium")
+
+    job = place.run(dataset="aquarium", strategy="head", promote="auto", backbone="auto")
+
+    assert job.status is Status.FAILED
+    assert "because the classes aren't those of the champion" in job.progress["backbone"]
+    assert imagenet.URL in (job.reason or "")
+    assert '"backbone": "champion" in POST /retrain' in (job.reason or "")
+    assert str(tmp_path) not in (job.reason or "")
 
 
 def test_what_the_doctor_finds_stands_in_the_job(place: Place, tmp_path: Path) -> None:

@@ -61,9 +61,18 @@ def test_an_int8_graph_is_made_unless_it_is_not_wanted() -> None:
     assert not parser.parse_args(["--data", "photos", "--no-quantize"]).quantize
 
 
-def test_a_width_for_a_backbone_that_has_one_is_refused() -> None:
+@pytest.mark.parametrize("backbone", ["auto", "champion", "imagenet", "1"])
+def test_a_width_for_a_backbone_that_has_one_is_refused(backbone: str) -> None:
     with pytest.raises(RecipeError, match="leave out --width"):
-        config("--backbone", "imagenet", "--width", "0.5")
+        config("--backbone", backbone, "--width", "0.5")
+
+
+def test_every_recipe_names_its_backbone() -> None:
+    assert {name: recipe().backbone for name, recipe in recipes.RECIPES.items()} == {
+        "slim": "random",
+        "wide": "random",
+        "anneal": "champion",
+    }
 
 
 @pytest.mark.parametrize("option", ["--epochs", "--batch-size", "--unfreeze", "--patience"])

@@ -11,6 +11,7 @@ import pytest
 from tests.app.service import publish
 from tests.photos import draw_set
 from tests.training.wrong_folders import FOLDERS, files
+from training import imagenet
 from training.__main__ import main
 
 STATUSES = {1, 2}  # it failed; an option is wrong
@@ -59,6 +60,10 @@ WORDS = [
         )
     ),
     "train --data {photos} --backbone champion --width 0.5",
+    "train --data {photos} --backbone auto --width 0.5",
+    "train --data {photos} --backbone imagenet",
+    "train --data {photos} --backbone AUTO",
+    "--models {nowhere} train --data {photos}",
     "train --data {photos} --neither {nowhere}",
     "train --data {photos} --neither {text}",
     "evaluate",
@@ -117,6 +122,8 @@ def place(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     """A folder of its own for each use, which ends in time."""
     for name in [name for name in os.environ if name.startswith("CATDOG_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(imagenet, "URL", f"http://127.0.0.1:9/{imagenet.FILE}")  # nothing is downloaded in a test
     monkeypatch.chdir(tmp_path)
     shutil.copytree(store, tmp_path / "models")
     before = signal.signal(signal.SIGALRM, _late)
@@ -141,7 +148,8 @@ def use(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
         assert never not in out + error
     if status:
         assert status in STATUSES
-        assert error.startswith(("catdog: ", "usage: ", "skipped "))
+        assert error.startswith(("catdog: ", "usage: ", "skipped ", "the backbone is "))
+        assert error.splitlines()[-1].startswith(("catdog: ", "python -m training"))
         assert len(error) < LONGEST, error
     return status, out + error
 
@@ -224,13 +232,20 @@ def test_a_folder_in_place_of_a_file_is_described(
         ("CATDOG_DATABASE_URL", "postgresql://[::1/nothing"),
         ("CATDOG_DATABASE_URL", "mysql://127.0.0.1/nothing"),
         ("CATDOG_MODELS_DIR", "/dev/null"),
+        ("CATDOG_IMAGENET_WEIGHTS", "nowhere.h5"),
+        ("CATDOG_IMAGENET_WEIGHTS", "/dev/null"),
+        ("CATDOG_IMAGENET_WEIGHTS", "models/1/manifest.json"),
+        ("CATDOG_IMAGENET_WEIGHTS", "models/1/model.weights.h5"),
     ],
 )
 def test_a_setting_that_is_wrong_is_described(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, setting: str, value: str
+    drawn: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, setting: str, value: str
 ) -> None:
     monkeypatch.setenv(setting, value)
-    words = ("doctor", "--dataset", "pets") if setting != "CATDOG_TRAIN_THREADS" else ("worker", "--until-idle")
+    words = {
+        "CATDOG_TRAIN_THREADS": ("worker", "--until-idle"),
+        "CATDOG_IMAGENET_WEIGHTS": ("train", "--data", str(drawn), "--backbone", "imagenet"),
+    }.get(setting, ("doctor", "--dataset", "pets"))
 
     status, said = use(capsys, *words)
 

@@ -73,6 +73,7 @@ def test_a_training_is_asked_for_as_the_form_says(page: Page, keeper: Service) -
     assert keeper.client.get("/retrain/latest").json()["request"] == {
         "dataset": "pets",
         "strategy": "finetune",
+        "backbone": "champion",
         "epochs": 4,
         "promote": "never",
         "notes": "<b>from the page</b>",
@@ -84,7 +85,8 @@ def test_a_training_is_watched_as_it_goes(page: Page, keeper: Service) -> None:
     lease = claimed(keeper)
     expect(seen(page, "The training runs.")).to_be_visible()
 
-    report(lease, progress=0.25, seconds_left=30)
+    report(lease, progress=0.25, seconds_left=30, backbone="the backbone is ImageNet's VGG16, because of the fish")
+    expect(seen(page, "For this training the backbone is ImageNet's VGG16, because of the fish.")).to_be_visible()
     expect(seen(page, "25.0% done, fitting, 30 seconds left for this")).to_be_visible()
     expect(page.get_by_role("progressbar")).to_have_js_property("value", 0.25)
 

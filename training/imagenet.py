@@ -1,0 +1,85 @@
+"""ImageNet's VGG16 without its head: downloaded once, checked, and kept; or the file that a setting names."""
+
+from hashlib import file_digest, md5
+from http.client import HTTPException
+from pathlib import Path
+
+from catdog import durable
+from catdog.errors import DownloadError, RecipeError
+from catdog.faults import shown
+from training import resumable_fetch
+
+# As Keras publishes them: converted from the authors' own (CC BY 4.0), float32.
+FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+URL = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg16/{FILE}"
+BYTES = 58_889_256
+MD5 = "6d6bbae143d832006294945121d1f1fc"  # Keras publishes no other digest
+
+SETTING = "CATDOG_IMAGENET_WEIGHTS"
+
+
+def weights_file(downloads: Path, given: Path | None = None) -> Path:
+    """The file `given`, as it is, else the published one in `downloads`, which is downloaded where it is missing.
+
+    A download that was cut off goes on where it stopped. The file appears under its name once its size and hash are
+    right. Raises RecipeError where there is no file `given`, DownloadError where the published one can't be had or the
+    one in `downloads` is another.
+    """
+    if given is not None:
+        if not given.is_file():
+            raise RecipeError(
+                f"{SETTING} names {shown(given.name)}, and there is no such file; correct the path, or unset it to"
+                " download ImageNet's weights"
+            )
+        return given
+    file = downloads / FILE
+    if not file.exists():
+        downloads.mkdir(parents=True, exist_ok=True)
+        with durable.locked(downloads / durable.LOCK):  # another training may be downloading it
+            if not file.exists():
+                _download(file)
+    if fault := _fault(file):
+        raise DownloadError(
+            f"downloads/{FILE} in the data folder isn't what Keras publishes under this name: {fault}. Remove it to"
+            f" download it again; name weights in another form, such as float16, by {SETTING}"
+        )
+    return file
+
+
+def _download(file: Path) -> None:
+    part = file.with_name(f"{FILE}.part")
+    try:
+        resumable_fetch.fetch(URL, part)
+    except (OSError, HTTPException) as error:
+        resumes = resumable_fetch.is_resumable(part)
+        kept = " What has come is kept, and the next training goes on from there." if resumes else ""
+        raise DownloadError(
+            f"ImageNet's weights can't be downloaded from {URL}: {resumable_fetch.reason(error)}.{kept} {_instead()}"
+        ) from error
+    if fault := _fault(part):
+        resumable_fetch.discard(part)
+        raise DownloadError(
+            f"what came from {URL} isn't ImageNet's weights and was discarded: {fault}. Try again later. {_instead()}"
+        )
+    durable.sync(part)
+    part.replace(file)
+    resumable_fetch.discard(part)
+    durable.sync(file.parent)
+
+
+def _fault(file: Path) -> str | None:
+    """What the size or the hash of a file says against it."""
+    size = file.stat().st_size
+    if size != BYTES:
+        return f"it has {size:,} bytes instead of {BYTES:,}"
+    with file.open("rb") as opened:
+        found = file_digest(opened, lambda: md5(usedforsecurity=False)).hexdigest()
+    return None if found == MD5 else f"its MD5 is {found} instead of {MD5}"
+
+
+def _instead() -> str:
+    return (
+        f"On a machine that is offline, fetch the file elsewhere and put it into the data folder as downloads/{FILE},"
+        f" or name it by {SETTING}. To train on the champion's backbone, which needs no download, ask for that:"
+        ' --backbone champion, or "backbone": "champion" in POST /retrain'
+    )
