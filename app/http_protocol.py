@@ -238,23 +238,23 @@ class HttpProtocol(H11Protocol):
 
         To close a connection with unread bytes on it resets it, and many clients then never see the answer.
         """
-        is_expecting = False
+        is_expecting = is_held = False
         length = dict(scope["headers"]).get(b"content-length", b"")
 
         async def watch(message: Message) -> None:
-            nonlocal is_expecting
+            nonlocal is_expecting, is_held
             is_sending = self.conn.their_state is h11.SEND_BODY
             if message["type"] == "http.response.start":
                 is_expecting = self.conn.they_are_waiting_for_100_continue
                 if is_sending or self._of_server.shutdown.is_leaving:
                     MutableHeaders(scope=message)["Connection"] = "close"
             elif not message.get("more_body") and is_sending and not (is_expecting or self._is_ending):
-                message = {**message, "more_body": True}
+                message, is_held = {**message, "more_body": True}, True
                 self._begin_to_drop(int(length) - self.conn.body_bytes if length.isdigit() else LINGER_BYTES)
             await send(message)
 
         await self.config.loaded_app(scope, receive, watch)
-        if self._dropped is not None:
+        if is_held:
             await self._drop()
             await send({"type": "http.response.body", "body": b""})
 

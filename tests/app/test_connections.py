@@ -205,6 +205,19 @@ def test_what_is_not_http_is_answered_as_a_problem(service: Service, sent: bytes
     assert list(problem) == ["type", "title", "status", "detail", "instance"]
 
 
+def test_what_is_not_http_after_a_request_is_refused_after_its_answer(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connect(service) as connection:
+        connection.sendall(LIVE + b"nonsense\r\n\r\n")
+
+        answers = rest(connection)
+
+    assert answers.startswith(OK)
+    assert b"HTTP/1.1 400 " in answers
+    assert "Exception" not in caplog.text
+
+
 def test_a_refusal_reaches_a_client_that_goes_on_sending_without_being_parsed(
     models_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
