@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 from app import origins
@@ -34,3 +34,6 @@ ListeningAddress = Annotated[str, AfterValidator(_address)]
 Key = Annotated[SecretStr, AfterValidator(_long_enough)]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(origins.host)], ...], NoDecode, _between_commas]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(origins.origin)], ...], NoDecode, _between_commas]
+# A time without end would bound nothing, and hold up the exit.
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]

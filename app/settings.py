@@ -7,9 +7,7 @@ from typing import Literal
 from pydantic import (
     AliasChoices,
     Field,
-    NonNegativeFloat,
     NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
     ValidationError,
     ValidationInfo,
@@ -25,7 +23,7 @@ from pydantic_settings import (
 
 from app import environment
 from app.environment import ENV_FILE, PREFIX
-from app.setting_types import Hosts, Key, ListeningAddress, Origins
+from app.setting_types import Hosts, Key, ListeningAddress, NonNegative, Origins, Positive
 from catdog import faults
 from catdog.engines import Asked
 
@@ -116,7 +114,7 @@ class Settings(BaseSettings):
     queue_items: PositiveInt = 64
     """Most photos that may wait for an answer; 64 by default, more are answered 503."""
 
-    deadline_seconds: PositiveFloat = 10
+    deadline_seconds: Positive = 10
     """Seconds within which a photo must be answered, or is dropped; 10 by default."""
 
     max_batch_size: PositiveInt = 64
@@ -135,7 +133,7 @@ class Settings(BaseSettings):
     max_connections_per_address: PositiveInt | None = None
     """Most connections from one address; by default no limit, for behind a proxy all clients have one."""
 
-    head_seconds: PositiveFloat = 20
+    head_seconds: Positive = 20
     """Seconds within which the head of a request must come; 20 by default."""
 
     max_uploads: PositiveInt = 256
@@ -176,7 +174,7 @@ class Settings(BaseSettings):
     keep_versions: PositiveInt = 5
     """How many of the newest versions are kept, beside the last three champions and the shipped one; 5 by default."""
 
-    keep_jobs_days: PositiveFloat = 90
+    keep_jobs_days: Positive = 90
     """Days after which an ended job is forgotten, with its events and log; 90 by default."""
 
     worker: Literal["process", "none"] = "process"
@@ -192,7 +190,7 @@ class Settings(BaseSettings):
     """Seconds that an idle connection stays open for the next request; 75 by default, longer than the 60 for which load
     balancers keep theirs, so that none sends a request on a connection that is just being closed."""
 
-    leave_seconds: NonNegativeFloat = 1
+    leave_seconds: NonNegative = 1
     """Seconds that the service goes on after it is told to end, and says that it isn't ready; 1 by default, so that
     whoever watches it can send requests elsewhere."""
 
@@ -202,7 +200,7 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "text", "json"] = "auto"
     """How the log is written: `text`, `json`, or by default `auto`: text on a terminal, else JSON."""
 
-    log_slow_seconds: NonNegativeFloat = 1
+    log_slow_seconds: NonNegative = 1
     """Requests that take the service longer are logged, like those that fail; 1 second by default, 0 logs every one."""
 
     @classmethod
