@@ -49,9 +49,11 @@ trainer: $(VENV)/.train
 train: $(VENV)/.train
 	$(BIN)/python -m training train --data "$(DATA)" $(OPTIONS)
 
-# The trainer's tests in a process of their own: what TensorFlow leaves behind is none of the service's.
+# In three processes: what TensorFlow leaves behind is none of the service's, and what hundreds of services that have ended
+# leave in tests/app (threads, engines) would end OpenVINO in the others.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest --ignore tests/training
+	$(BIN)/python -m pytest tests/app
+	$(BIN)/python -m pytest --ignore tests/app --ignore tests/training
 	$(BIN)/python -m pytest tests/training
 
 check: $(VENV)/.dev

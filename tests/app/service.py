@@ -1,6 +1,5 @@
 """A real service on a tiny network."""
 
-import gc
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,7 +30,6 @@ from catdog.store import Store
 from tests.waiting import PATIENCE_SECONDS
 
 TINY = Architecture(classes=2, width=1 / 32)
-MANY_THREADS = 24  # of Python's; each ended service leaves one until it is freed
 TEMPERATURE = 40.0  # random weights give large logits
 ADMIN_KEY = "the key of the tests"
 ADMIN = {"Authorization": f"Bearer {ADMIN_KEY}"}
@@ -191,17 +189,6 @@ def serving(models_dir: Path, loaded_before: bool = False, **settings_given: obj
     finally:
         running.should_exit = True
         thread.join()
-        _forget_ended()
-
-
-def _forget_ended() -> None:
-    """Free the services that have ended, once they are many: hundreds of them, each with its engine, end the process.
-
-    A service keeps what it starts with from the garbage collector, which in a process of its own costs nothing.
-    """
-    gc.unfreeze()
-    if threading.active_count() > MANY_THREADS:
-        gc.collect()
 
 
 def said(answer: dict[str, Any]) -> dict[str, Any]:
