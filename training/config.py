@@ -36,6 +36,7 @@ class Config:
     patience      epochs of the last stage without a better validation log-loss before it ends; None: never
     policy        Keras's dtype policy
     validation_share  of the photos, split off by content where the data set brings no validation split
+    left_out      beginnings of the sha256 of photos that are not used, such as those under a wrong class
     """
 
     strategy: Strategy = "head"
@@ -53,6 +54,7 @@ class Config:
     policy: str = "mixed_bfloat16"
     augmentation: Augmentation = field(default_factory=Augmentation)
     validation_share: float = 0.1
+    left_out: tuple[str, ...] = ()
     seed: int = 0
 
     @property

@@ -27,7 +27,7 @@ from catdog.architecture import INPUT_PIXELS
 from catdog.errors import CatdogError, DatasetError, FileLeftOut, ImageError
 from catdog.labels import folded, refuse_reserved
 from catdog.layout import Layout, first_left_out, printable
-from catdog.manifest import Manifest
+from catdog.manifest import Lineage, Manifest
 from catdog.splits import SPLITS, Dealt, deal, spared
 
 
@@ -68,6 +68,14 @@ class Dataset:
     def with_only(self, readable: Mapping[str, tuple[Photo, ...]]) -> "Dataset":
         """The same, with the `readable` photos alone in the splits named there."""
         return replace(self, splits={**self.splits, **readable})
+
+    def without(self, left_out: Sequence[str]) -> "Dataset":
+        """The same, without the photos whose sha256 begins with one of these."""
+        kept = {
+            split: tuple(p for p in photos if not p.sha256.startswith(tuple(left_out)))
+            for split, photos in self.splits.items()
+        }
+        return self.with_only(kept)
 
     def suited_to(self, strategy: str, seed: int) -> "Dataset":
         """The same; without photos to validate with some to train on do, unless a head is; DatasetError without any."""
@@ -114,6 +122,18 @@ def read(root: Path, seed: int = 0, share: float = 0.1, report: Report | None = 
     return Dataset(classes, _splits(_photos(root, layout, places), seed, share))
 
 
+def read_as(lineage: Lineage, root: Path, report: Report | None = None) -> Dataset:
+    """The photos below `root` as `read` gives them for a training with this lineage."""
+    share, left_out = _chosen(lineage)
+    return read(root, lineage.seed, share, report).without(left_out)
+
+
+def _chosen(lineage: Lineage) -> tuple[float, Sequence[str]]:
+    """The share of the photos that became validation, and the photos that were left out."""
+    share, left_out = lineage.config.get("validation_share", 0.1), lineage.config.get("left_out", [])
+    return float(str(share)), [str(photo) for photo in left_out] if isinstance(left_out, list) else []
+
+
 def read_split(root: Path, classes: Sequence[str], split: str | None = None) -> tuple[Photo, ...]:
     """The photos of one split below `root`, labelled as in `classes`; all of them where `root` has no splits.
 
@@ -156,8 +176,9 @@ def _trained_on(photos: Mapping[str | None, tuple[Photo, ...]], manifest: Manife
     """These photos in the splits that the version had them in, None if it was trained on others."""
     lineage, seed = manifest.lineage, manifest.lineage.seed
     with suppress(DatasetError):  # too few photos can't be those that it was trained on
-        share = float(str(lineage.config.get("validation_share", 0.1)))
-        same = Dataset(manifest.classes, _splits(photos, seed, share)).suited_to(lineage.strategy, seed)
+        share, left_out = _chosen(lineage)
+        same = Dataset(manifest.classes, _splits(photos, seed, share)).without(left_out)
+        same = same.suited_to(lineage.strategy, seed)
         return same if same.fingerprint == lineage.dataset.fingerprint else None
     return None
 

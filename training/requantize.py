@@ -45,7 +45,7 @@ def quantize(
 def photos_of(version: Version, data: Path, report: Report) -> Dataset:
     """Split as they were for the training of the version; DatasetError where their classes are others."""
     lineage, classes = version.manifest.lineage, version.manifest.classes
-    photos = dataset.read(data, lineage.seed, float(str(lineage.config.get("validation_share", 0.1))), report)
+    photos = dataset.read_as(lineage, data, report)
     if photos.classes != classes:
         raise DatasetError(
             f"{data} has the classes {', '.join(photos.classes)}, and version {version.number} {', '.join(classes)}"

@@ -94,7 +94,7 @@ def _job(request: Request, store: Store, data_dir: Path, observer: Observer) -> 
     config, photos = request.config, request.data
     if isinstance(photos, Path):
         photos = dataset.read(photos, config.seed, config.validation_share, observer.skipped)
-    photos = photos.suited_to(config.strategy, config.seed)
+    photos = photos.without(config.left_out).suited_to(config.strategy, config.seed)
     config, choice = backbones.resolved(config, store, photos.classes)
     if choice is not None:
         observer.backbone(choice)

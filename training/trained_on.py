@@ -75,7 +75,7 @@ def of_folder(version: Version, data: Path, report: Report) -> TrainedOn | None:
     lineage = version.manifest.lineage
     if not (data / "train").is_dir():
         return None
-    photos = dataset.read(data, lineage.seed, float(str(lineage.config.get("validation_share", 0.1))), report)
+    photos = dataset.read_as(lineage, data, report)
     if photos.fingerprint != lineage.dataset.fingerprint:
         return None
     record = TrainedOn.nothing()

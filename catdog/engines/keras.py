@@ -28,15 +28,20 @@ class Preprocessing(layers.Layer):  # type: ignore[misc]  # Keras ships no types
 
 
 def build(
-    architecture: Architecture, policy: str = "float32", dropout: float = 0.0, kernels: str = "glorot_uniform"
+    architecture: Architecture,
+    policy: str = "float32",
+    dropout: float = 0.0,
+    kernels: str = "glorot_uniform",
+    side: int | None = INPUT_PIXELS,
 ) -> keras.Model:
-    """The network: RGB 0-255 (n, 224, 224, 3) in, [logits (n, classes), features (n, features)] out.
+    """The network: RGB 0-255 (n, side, side, 3) in, [logits (n, classes), features (n, features)] out.
 
     `policy` is a Keras dtype policy such as "mixed_bfloat16"; logits and features are float32 under every one.
     `dropout` comes before every dense layer: for training, inference knows none. `kernels` is Keras's initializer of
-    these; "zeros" where all are assigned, for JAX compiles random numbers anew for every shape.
+    these; "zeros" where all are assigned, for JAX compiles random numbers anew for every shape. With `side` None the
+    network takes pictures of any size, which the classic head can't.
     """
-    pixels = keras.Input((INPUT_PIXELS, INPUT_PIXELS, 3), dtype="uint8", name="pixels")
+    pixels = keras.Input((side, side, 3), dtype="uint8", name="pixels")
     x = Preprocessing(dtype=policy, name="preprocessing")(pixels)
     for block, convolutions in zip(BLOCKS, architecture.blocks, strict=True):
         for layer in convolutions:

@@ -72,6 +72,7 @@ def test_every_recipe_names_its_backbone() -> None:
         "slim": "random",
         "wide": "random",
         "anneal": "champion",
+        "transfer": "imagenet",
     }
 
 

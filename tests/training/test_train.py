@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from catdog.engines.openvino import OpenVINOEngine
 from catdog.store import Store
 from tests.observers import Recorder
 from tests.photos import draw_set
-from training import dataset, trained_on, unknown
+from training import backbones, dataset, head, strategies, trained_on, unknown
 from training.config import Config, Stage
 from training.progress import Phase
 from training.train import Outcome, Request, train
@@ -276,9 +277,58 @@ def test_an_observer_is_told_of_the_phases_and_epochs(split_photos: Path, tmp_pa
     run(tmp_path, replace(request, config=config), finetune)
 
     assert head.phases == ["quantizing", "features", "fitting", "measuring", "publishing"]
-    assert finetune.phases == ["features", "fitting"] * 2 + ["quantizing", "measuring", "publishing"]
+    assert finetune.phases == ["features"] * 2 + ["fitting"] * 2 + ["quantizing", "measuring", "publishing"]
     assert [row["epoch"] for row, _ in finetune.epochs] == [1]
     assert np.isfinite(finetune.epochs[0][0]["val_log_loss"])
+
+
+def test_the_last_blocks_are_trained_at_several_picture_sizes(split_photos: Path, tmp_path: Path) -> None:
+    stages = (Stage(32, 1, 8), Stage(64, 1, 8))
+    config = replace(TINY, strategy="finetune", unfreeze=2, stages=stages, learning_rate=1e-2, policy="float32")
+    recorder = Recorder()
+
+    version = run(tmp_path, Request(config, split_photos, "test", quantize=False), recorder).version
+
+    start, trained = backbones.random(TINY.width, TINY.seed), version.network("f32").arrays
+    assert [row["pixels"] for row, _ in recorder.epochs] == [32, 64]
+    assert np.array_equal(trained["block3_conv3/kernel"], start["block3_conv3/kernel"])
+    assert not np.array_equal(trained["block4_conv1/kernel"], start["block4_conv1/kernel"])
+
+
+def test_a_fine_tuning_starts_from_a_head_on_some_photos_of_every_class(
+    split_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted_on: list[np.ndarray] = []
+    fit = head.fit
+
+    def recorded(train: tuple[np.ndarray, np.ndarray], *others: Any) -> head.Fitted:
+        fitted_on.append(train[1])
+        return fit(train, *others)
+
+    monkeypatch.setattr(strategies, "STARTED_ON", 10)
+    monkeypatch.setattr(head, "fit", recorded)
+    config = replace(TINY, strategy="finetune", stages=(Stage(32, 1, 8),), policy="float32")
+    version = run(tmp_path, Request(config, split_photos, "test", quantize=False)).version
+
+    (labels,) = fitted_on
+    assert len(labels) <= 10
+    assert set(labels) == {0, 1}
+    assert version.manifest.lineage.dataset.photos["train"]["cat"] > 5
+
+
+def test_photos_that_are_left_out_are_in_no_split_and_stay_out_when_the_folder_is_read_again(
+    split_photos: Path, tmp_path: Path
+) -> None:
+    photos = dataset.read(split_photos)
+    left_out = tuple(photos.splits[split][0].sha256[:16] for split in ("train", "validation"))
+
+    version = run(tmp_path, Request(replace(TINY, left_out=left_out), split_photos, "test", quantize=False)).version
+
+    used = version.manifest.lineage.dataset.photos
+    for split in ("train", "validation"):
+        assert sum(used[split].values()) == len(photos.splits[split]) - 1
+    again = dataset.read_as(version.manifest.lineage, split_photos)
+    assert again.fingerprint == version.manifest.lineage.dataset.fingerprint
 
 
 def test_photos_that_cannot_be_read_are_not_counted(tmp_path: Path) -> None:
