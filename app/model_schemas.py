@@ -40,12 +40,16 @@ class Int8(Answer):
         description="Whether it loses so little that it serves, unless `CATDOG_PRECISION` says otherwise."
     )
     reason: str
-    photos: int = Field(description="Validation photos that both were measured on.")
+    photos: int = Field(
+        description="Validation photos that int8 was measured on; float32 on as many of them as settle it."
+    )
     accuracy: float
     accuracy_f32: float
     log_loss: float
     log_loss_f32: float
-    largest_difference: float = Field(description="Between two probabilities of a class, on these photos.")
+    largest_difference: float = Field(
+        description="Between two probabilities of a class, on the photos that both were measured on."
+    )
 
     @classmethod
     def of(cls, quantization: Quantization) -> Self:

@@ -46,7 +46,7 @@ def _features(photos: Path, cache: Path) -> tuple[Seen, Seen]:
     found = dataset.read(photos)
 
     def of(split: str) -> Seen:
-        kept, output = features.outputs(found.splits[split], network, cache, lambda *_: None)
+        kept, output, _ = features.outputs(found.splits[split], network, cache, lambda *_: None)
         return output.features, dataset.labels(kept)
 
     return of("train"), of("validation")

@@ -127,7 +127,7 @@ def tried(
 def _measured(version: Version, photos: Sequence[Photo], data_dir: Path) -> tuple[np.ndarray, np.ndarray]:
     """Which photos it gets wrong, and which it calls unknown: bool (n,) each."""
     contender = Contender.of(version)
-    readable, output = features.outputs(photos, contender.network, data_dir / "features", _broken)
+    readable, output, _ = features.outputs(photos, contender.network, data_dir / "features", _broken)
     said = contender.answers(output)
     unknown = np.zeros(len(readable), bool) if said.unknown is None else said.unknown
     return said.probabilities.argmax(axis=1) != labels(readable), unknown

@@ -139,7 +139,7 @@ def main() -> None:
 
     def seen(some: Sequence[Photo]) -> Seen:
         with TemporaryDirectory() as cache:
-            readable, output = features.outputs(some, version.network(), Path(cache), lambda *_: None)
+            readable, output, _ = features.outputs(some, version.network(), Path(cache), lambda *_: None)
         return Seen(output.features.astype(float), output.logits.astype(float), dataset.labels(readable))
 
     validation, test = seen(photos.splits["validation"]), seen(photos.splits["test"])

@@ -152,10 +152,11 @@ class Quantization(_Record):
     weights: Sha256  # of the .h5 that it computes the same as, or nearly
     graph: Sha256  # of the .xml and the .bin, one after the other
     calibration_photos: PositiveInt  # of the training split, whose activations set its ranges
-    photos: PositiveInt  # of the validation split, on which both were measured
-    f32: Measured
+    photos: PositiveInt  # of the validation split, on which int8 was measured
+    photos_f32: PositiveInt | None = None  # of these, on which float32 was; None for all of them
+    f32: Measured  # on all of them, as far as those tell
     int8: Measured
-    largest_difference: Fraction  # between two probabilities of a class, over these photos
+    largest_difference: Fraction  # between two probabilities of a class, on the photos that both were measured on
     golden: Golden
     serves: bool
     reason: str

@@ -27,7 +27,7 @@ def computed(version: Version, data: Path, folder: Path) -> tuple[tuple[Photo, .
     manifest = version.manifest
     photos = dataset.read_split(data, manifest.classes)
     cache = folder / "data" / "features"
-    photos, output = features.outputs(photos, version.network(), cache, unexpected)
+    photos, output, _ = features.outputs(photos, version.network(), cache, unexpected)
     return photos, calibration.probabilities(output.logits, manifest.temperature).tolist()
 
 

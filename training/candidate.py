@@ -70,7 +70,7 @@ class Candidate:
             return self
         split = "test" if "test" in self.measured else _basis(self.measured)
         known, others = (
-            features.outputs(photos, self.contender.network, cache, report)[1].features
+            features.outputs(photos, self.contender.network, cache, report).output.features
             for photos in (self.measured[split].photos, neither)
         )
         compared = unknown.compare(self.unknown, known, others, f"the {split} photos")
@@ -99,7 +99,7 @@ def outputs(network: Network, dataset: Dataset, cache: Path, report: Report) -> 
     """What the network says of the photos of every split but train, and of those without any to validate with."""
     asked = ("validation", "test") if dataset.splits["validation"] else ("train", "test")
     splits = {split: photos for split in asked if (photos := dataset.splits.get(split))}
-    return {split: features.some(photos, network, cache, report) for split, photos in splits.items()}
+    return {split: features.outputs(photos, network, cache, report) for split, photos in splits.items()}
 
 
 def measured(

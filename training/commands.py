@@ -66,7 +66,7 @@ def evaluate(arguments: Namespace) -> None:
     photos, described = dataset.read_for(
         arguments.data, manifest, arguments.split, _report_broken, dict(arguments.renamed)
     )
-    readable, output = features.outputs(photos, version.network(), arguments.data_dir / "features", _report_broken)
+    readable, output, _ = features.outputs(photos, version.network(), arguments.data_dir / "features", _report_broken)
     if missing := set(manifest.classes) - {manifest.classes[photo.label] for photo in readable}:
         print(f"no photo of {', '.join(sorted(missing))}: the recall of a class without one is 0", file=sys.stderr)
     probabilities = calibration.probabilities(output.logits, manifest.temperature)
@@ -90,7 +90,7 @@ def remember(arguments: Namespace) -> None:
     version = Store(arguments.models).open(SHIPPED)
     network = version.network()
     photos, _ = dataset.read_for(arguments.data, version.manifest, report=_report_broken)
-    photos, output, thumbnails = features.some(photos, network, arguments.data_dir / "features", _report_broken)
+    photos, output, thumbnails = features.outputs(photos, network, arguments.data_dir / "features", _report_broken)
     kept = reference.Reference(
         version.manifest.classes,
         backbone_fingerprint(network.architecture, network.arrays),
@@ -190,8 +190,8 @@ def _neither(arguments: Namespace, version: Version, known: NDArray[np.float32],
         anew = "python -m training quantize --data DIR"
         raise RecipeError(f"version {version.number} calls no photo unknown; publish it anew with: {anew}")
     photos, cache = unknown.photos_of_neither(arguments.neither, _report_broken), arguments.data_dir / "features"
-    _, others = features.outputs(photos, version.network(), cache, _report_broken)
-    return unknown.compare(version.manifest.unknown, known, others.features, data)
+    others = features.outputs(photos, version.network(), cache, _report_broken).output.features
+    return unknown.compare(version.manifest.unknown, known, others, data)
 
 
 def _report_broken(photo: Photo, error: CatdogError) -> None:

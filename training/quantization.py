@@ -19,12 +19,13 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from catdog import calibration, durable
+from catdog.engines import Precision
 from catdog.engines.openvino import build
 from catdog.errors import CatdogError, DatasetError
 from catdog.manifest import Golden, Measured, Quantization
 from catdog.network import Int8Graph, Network
 from catdog.version import INT8_GRAPH
-from training import evaluate, features
+from training import evaluate, features, paired_sample
 from training.dataset import Photo, Report, decode, labels
 from training.lineage import libraries
 
@@ -45,10 +46,11 @@ class QuantizationFailed(CatdogError):
 
 @dataclass(frozen=True)
 class Comparison:
-    """One network in float32 and by its int8 graph, on the same photos."""
+    """One network by its int8 graph on `photos` photos, and in float32 on `photos_f32` of them, which stand for all."""
 
     graph: Int8Graph
     photos: int
+    photos_f32: int
     f32: Measured
     int8: Measured
     largest_difference: float
@@ -67,6 +69,7 @@ class Comparison:
             graph=self.graph.sha256,
             calibration_photos=calibration_photos(self.graph),
             photos=self.photos,
+            photos_f32=self.photos_f32,
             f32=self.f32,
             int8=self.int8,
             largest_difference=self.largest_difference,
@@ -124,22 +127,32 @@ def calibration_photos(graph: Int8Graph) -> int:
 
 
 def compare(network: Network, temperature: float, photos: Sequence[Photo], cache: Path, report: Report) -> Comparison:
-    """The network, which has an int8 graph, in float32 and in int8 on these photos."""
+    """The network, which has an int8 graph, in int8 on these photos and in float32 on as many as settle it."""
     assert network.int8 is not None  # noqa: S101  # the caller's part
-    truth = labels(photos)
-    single, whole = (
-        calibration.probabilities(
-            features.outputs(photos, network, cache, report, precision=precision)[1].logits, temperature
-        )
-        for precision in ("f32", "int8")
+
+    def answers(photos: Sequence[Photo], precision: Precision) -> NDArray[np.float64]:
+        said = features.outputs(photos, network, cache, report, precision=precision)
+        return calibration.probabilities(said.output.logits, temperature)
+
+    truth, whole = labels(photos), answers(photos, "int8")
+    for sample in paired_sample.samples(truth, whole):
+        single = answers([photos[place] for place in sample.places], "f32")
+        lost = paired_sample.lost(sample, truth, single, whole)
+        if lost.settles(LOG_LOSS):
+            break
+    int8 = _measured(truth, whole)
+    f32 = Measured(
+        accuracy=min(1.0, max(0.0, int8.accuracy + lost.accuracy)), log_loss=max(0.0, int8.log_loss - lost.log_loss)
     )
-    f32, int8 = _measured(truth, single), _measured(truth, whole)
-    serves, reason = rule(f32, int8, len(photos))
-    return Comparison(network.int8, len(photos), f32, int8, float(np.abs(single - whole).max()), serves, reason)
+    serves, reason = rule(f32, int8, len(photos), len(single))
+    return Comparison(network.int8, len(photos), len(single), f32, int8, lost.largest_difference, serves, reason)
 
 
-def rule(f32: Measured, int8: Measured, photos: int) -> tuple[bool, str]:
-    """Whether int8 serves, and why: it may lose ACCURACY and LOG_LOSS, exactly so much included. Better is fine."""
+def rule(f32: Measured, int8: Measured, photos: int, photos_f32: int | None = None) -> tuple[bool, str]:
+    """Whether int8 serves, and why: it may lose ACCURACY and LOG_LOSS, exactly so much included. Better is fine.
+
+    It was measured on `photos`; what float32 does on them is known by `photos_f32` of them, None for all.
+    """
     lost = [
         limit
         for limit, is_lost in (
@@ -148,10 +161,12 @@ def rule(f32: Measured, int8: Measured, photos: int) -> tuple[bool, str]:
         )
         if is_lost
     ]
+    some = f", float32 by {photos_f32:,} of them" if photos_f32 and photos_f32 < photos else ""
     verdict = f"int8 does not serve, for it loses more than {' and '.join(lost)}" if lost else "int8 serves"
     return not lost, (
         f"{verdict}: accuracy {int8.accuracy:.2%} against {f32.accuracy:.2%} in float32,"
         f" log-loss {int8.log_loss:.4f} against {f32.log_loss:.4f}, of {photos:,} photo{'s' * (photos != 1)}"
+        f"{some}"
     )
 
 

@@ -199,6 +199,7 @@ def _quantized(
 
 def _labelled(job: Job, dataset: Dataset) -> tuple[Labelled, Labelled, Dataset]:
     """Train and validation decoded into the job's folder, and the data set of what could be decoded."""
+    features.forget_engines()  # Keras needs the memory
     job.observer.phase("features")
     job.folder.mkdir(parents=True, exist_ok=True)
     skipped = job.observer.skipped

@@ -49,7 +49,7 @@ def test_what_is_unknown_is_set_in_the_precision_that_serves(folder: Path, split
 
     def fitted(precision: Precision) -> Unknown | None:
         network, cache = version.network(precision), folder / "data" / "features"
-        _, said = features.outputs(photos, network, cache, Recorder().skipped, precision=precision)
+        _, said, _ = features.outputs(photos, network, cache, Recorder().skipped, precision=precision)
         return unknown.fit(said.features)
 
     assert version.manifest.quantization is not None

@@ -31,10 +31,11 @@ def test_a_known_photo_is_not_computed_again(
 ) -> None:
     network = Architecture(2, width=1 / 32, head=head)
     arrays = random_arrays(network)
-    _, first = features.outputs(photos, Network(network, arrays), tmp_path, unexpected)
+    _, first, _ = features.outputs(photos, Network(network, arrays), tmp_path, unexpected)
+    features.forget_engines()
     monkeypatch.setattr(features, "OpenVINOEngine", None)  # whoever needs it now fails
 
-    _, again = features.outputs(photos, Network(network, arrays), tmp_path, unexpected)
+    _, again, _ = features.outputs(photos, Network(network, arrays), tmp_path, unexpected)
 
     assert np.array_equal(again.logits, first.logits)
     assert np.array_equal(again.features, first.features)
@@ -44,8 +45,8 @@ def test_only_new_photos_are_computed(photos: tuple[Photo, ...], tmp_path: Path)
     arrays = random_arrays(TINY)
     features.outputs(photos[:5], Network(TINY, arrays), tmp_path, unexpected)
 
-    kept, mixed = features.outputs(photos, Network(TINY, arrays), tmp_path, unexpected)
-    _, alone = features.outputs(photos, Network(TINY, arrays), tmp_path / "empty", unexpected)
+    kept, mixed, _ = features.outputs(photos, Network(TINY, arrays), tmp_path, unexpected)
+    _, alone, _ = features.outputs(photos, Network(TINY, arrays), tmp_path / "empty", unexpected)
 
     assert kept == photos
     assert np.array_equal(mixed.features, alone.features)
@@ -55,11 +56,11 @@ def test_another_backbone_has_other_features_and_another_head_the_same(
     photos: tuple[Photo, ...], tmp_path: Path
 ) -> None:
     arrays = random_arrays(TINY)
-    _, first = features.outputs(photos, Network(TINY, arrays), tmp_path, unexpected)
+    _, first, _ = features.outputs(photos, Network(TINY, arrays), tmp_path, unexpected)
 
     other_head = arrays | {"predictions/bias": np.array([5, 5], np.float32)}
-    _, shared = features.outputs(photos, Network(TINY, other_head), tmp_path, unexpected)
-    _, other = features.outputs(photos, Network(TINY, random_arrays(TINY, seed=1)), tmp_path, unexpected)
+    _, shared, _ = features.outputs(photos, Network(TINY, other_head), tmp_path, unexpected)
+    _, other, _ = features.outputs(photos, Network(TINY, random_arrays(TINY, seed=1)), tmp_path, unexpected)
 
     assert np.array_equal(shared.features, first.features)
     assert not np.array_equal(shared.logits, first.logits)

@@ -2,20 +2,25 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nncf
 import numpy as np
 import pytest
 
 from catdog.architecture import Architecture, Head
+from catdog.engines import Precision
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.errors import DatasetError
 from catdog.manifest import Measured
 from catdog.network import Network
 from tests.networks import random_arrays
-from training import dataset, quantization
+from training import dataset, features, paired_sample, quantization
 from training.dataset import Photo, decode
+from training.features import Seen
 from training.interruptions import Interrupted, Reason
 from training.quantization import QuantizationFailed
 
@@ -184,3 +189,37 @@ def test_int8_serves_where_it_loses_no_more_than_may_be_lost(accuracy: float, lo
     assert reason.startswith("int8 serves: " if serves else "int8 does not serve, for it loses more than ")
     assert f"accuracy {accuracy:.2%} against 98.00% in float32" in reason
     assert "of 1,000 photos" in reason
+
+
+def test_float32_looks_at_as_many_photos_as_settle_it(
+    photos: tuple[Photo, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paired_sample, "SIZES", (8,))
+    whole = network()
+    whole = replace(whole, int8=quantization.graph(whole, photos, 0, tmp_path / "graphs"))
+    said = features.outputs(photos, whole, tmp_path, unexpected, precision="int8").output.logits.argmax(axis=1)
+    right = [replace(photo, label=int(label)) for photo, label in zip(photos, said, strict=True)]
+    looked = Recording(monkeypatch)
+
+    clear = quantization.compare(whole, 1000.0, right, tmp_path, unexpected)
+
+    assert (clear.photos, clear.photos_f32, looked.at("f32")) == (32, 8, [8])
+    assert "of 32 photos, float32 by 8 of them" in clear.reason
+    assert clear.f32.log_loss == pytest.approx(clear.int8.log_loss, abs=1e-3)
+
+
+class Recording:
+    """How many photos were computed in which precision."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._asked: list[tuple[str, int]] = []
+        outputs = features.outputs
+
+        def record(photos: Sequence[Photo], *rest: Any, precision: Precision, **more: Any) -> Seen:
+            self._asked.append((precision, len(photos)))
+            return outputs(photos, *rest, precision=precision, **more)
+
+        monkeypatch.setattr(features, "outputs", record)
+
+    def at(self, precision: Precision) -> list[int]:
+        return [photos for asked, photos in self._asked if asked == precision]

@@ -57,7 +57,7 @@ def test_a_version_is_measured_and_answers_in_the_int8_that_serves(folder: Path,
     assert network.int8 is not None
     assert manifest.quantization.serves, manifest.quantization.reason
     photos = dataset.read_split(split_photos, manifest.classes, "validation")
-    _, output = features.outputs(photos, network, folder / "empty", Recorder().skipped, precision="int8")
+    _, output, _ = features.outputs(photos, network, folder / "empty", Recorder().skipped, precision="int8")
     said = calibration.probabilities(output.logits, manifest.temperature)
     loss = -np.log(said[np.arange(len(photos)), dataset.labels(photos)]).mean()
 
