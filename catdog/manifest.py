@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from catdog import faults
+from catdog import faults, weights
 from catdog.architecture import Architecture, Head
 from catdog.checksum import sha256_of
 from catdog.weights import StoredType
@@ -57,16 +57,23 @@ class _Schema(BaseModel):
 
 
 class WeightsFile(_Record):
-    """Which .h5 file the manifest speaks of; `dtype` is that of the stored arrays."""
+    """Which .h5 file the manifest speaks of; `dtype` is that of the stored arrays.
+
+    Where it `is_sharded`, the backbone is in one file and the head in another (`catdog.weights.FILES`); `sha256` is of
+    both, one after the other.
+    """
 
     sha256: Sha256
     bytes: NonNegativeInt
     dtype: StoredType
+    is_sharded: bool = False
 
     @classmethod
     def of(cls, path: Path, dtype: StoredType) -> Self:
-        """Describe the file at `path`; OSError where it can't be read."""
-        return cls(sha256=sha256_of(path), bytes=path.stat().st_size, dtype=dtype)
+        """Describe the network at `path`, as `catdog.weights` reads it; OSError where it can't be read."""
+        files = weights.files(path)
+        size = sum(file.stat().st_size for file in files)
+        return cls(sha256=sha256_of(*files), bytes=size, dtype=dtype, is_sharded=path.name == weights.INDEX)
 
 
 class Metrics(_Record):

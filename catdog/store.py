@@ -3,7 +3,7 @@
     models/
       champion               the number in service; below it those before it, newest first. Replaced, never edited
       1/                     a version; no file in it ever changes
-        model.weights.h5
+        model.weights.h5     or, of a head on a backbone that others have, too, model.weights.json and its files
         manifest.json
         report/
       .last                  the highest number given so far, so that a deleted version's is not given again
@@ -21,7 +21,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from catdog import durable
+from catdog import durable, shared_files
 from catdog.errors import (
     ChampionChanged,
     NoChampion,
@@ -58,6 +58,11 @@ class Draft:
     @property
     def weights_path(self) -> Path:
         return self.path / WEIGHTS
+
+    def put(self, name: str, content: memoryview, made_from: Path | None = None) -> None:
+        """Write a file of the version; one that another version, or `made_from`, has byte for byte takes no room."""
+        versions = [self._store.root / str(number) / name for number in reversed(self._store.versions())]
+        shared_files.put(self.path / name, content, [*([made_from] if made_from else []), *versions])
 
     def publish(self, describe: Callable[[int], Manifest], within: Within = nullcontext) -> Version:
         """Make the draft a version, whole or not at all.

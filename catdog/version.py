@@ -58,21 +58,24 @@ class Version:
 
     @property
     def weights_path(self) -> Path:
-        return self.path / WEIGHTS
+        """What Keras's `load_weights` loads: the .h5, or the .json that says which .h5 files hold what."""
+        return self.path / (weights.INDEX if self.manifest.weights.is_sharded else WEIGHTS)
 
     def verify(self) -> None:
         """Raise BrokenVersion unless the weights are the manifest's and the preprocessing is this code's."""
         if self.manifest.preprocessing != FINGERPRINT:
             raise BrokenVersion(self.number, "it was trained on photos prepared differently; train it again")
+        files = weights.files(self.weights_path)
+        names = " or ".join(file.name for file in files)
         try:
-            state = _state(self.weights_path)
+            state = tuple(number for file in files for number in _state(file))
             if _known.get(state) == self.manifest.weights:
                 return
             found = WeightsFile.of(self.weights_path, self.manifest.weights.dtype)
         except OSError as error:
-            raise BrokenVersion(self.number, f"{WEIGHTS} is missing or can't be read") from error
+            raise BrokenVersion(self.number, f"{names} is missing or can't be read") from error
         if found != self.manifest.weights:
-            raise BrokenVersion(self.number, f"{WEIGHTS} is not the file that {MANIFEST} describes")
+            raise BrokenVersion(self.number, f"{names} is not the file that {MANIFEST} describes")
         _known[state] = found
 
     def load(self, names: Collection[str] | None = None) -> dict[str, NDArray[np.float32]]:

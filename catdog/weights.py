@@ -2,8 +2,12 @@
 
 Keras 3 (`model.save_weights("*.weights.h5")`) names arrays by the class and order of their layers:
 `layers/conv2d_3/vars/0`. Keras 2 named them by layer: `block2_conv2/block2_conv2/kernel:0`.
+
+Keras 3 also loads a network from several files, by an index (`model.load_weights("model.weights.json")`).
+In that layout the backbone has a file of its own, which is the same for every head on it: FILES, and an INDEX.
 """
 
+import json
 import os
 import re
 import weakref
@@ -23,6 +27,9 @@ from catdog.errors import WeightsError
 from catdog.hdf5 import StoredArray, stored_arrays
 
 StoredType = Literal["float32", "float16"]
+
+INDEX = "model.weights.json"
+FILES = BACKBONE, HEAD = "model_00000.weights.h5", "model_00001.weights.h5"  # Keras itself names the first one so
 
 # A whole network that was made a layer or an attribute of another one keeps its own numbering, after its path there.
 KERAS_3_PATH = re.compile(r"(?!optimizer/)(?P<network>(?:.*/)?)(?P<place>layers/conv2d(?:_\d+)?/vars/\d+)")
@@ -62,10 +69,21 @@ def read(
 ) -> dict[str, NDArray[np.float32]]:
     """Read a Keras 3 file that holds this network and nothing else; of its arrays those with these names, None for all.
 
-    Returns the arrays named and ordered as in `architecture.shapes`. Raises WeightsError.
+    At `path` may be an INDEX as well: what it says is known, so it isn't read. Returns the arrays named and ordered as
+    in `architecture.shapes`. Raises WeightsError.
     """
-    with stored_arrays(path) as arrays:
-        return _read(path.name, arrays, _keras_3_paths(architecture.layers), architecture, names)
+    found: dict[str, NDArray[np.float32]] = {}
+    for file, layers in zip(files(path), _layers(path, architecture), strict=True):
+        paths = _keras_3_paths(layers)
+        if names is None or not paths.keys().isdisjoint(names):
+            with stored_arrays(file) as arrays:
+                found |= _read(file.name, arrays, paths, architecture, names)
+    return found
+
+
+def files(path: Path) -> tuple[Path, ...]:
+    """The files that hold the arrays of the network at `path`."""
+    return tuple(path.with_name(name) for name in FILES) if path.name == INDEX else (path,)
 
 
 def read_backbone(path: Path, architecture: Architecture) -> dict[str, NDArray[np.float32]]:
@@ -92,17 +110,27 @@ def write(path: Path, architecture: Architecture, arrays: Arrays, dtype: StoredT
     Raises WeightsError, before anything is written, where `arrays` aren't this network's or don't fit `dtype`; OSError
     where the disk is full.
     """
-    _refuse_other_names(path.name, arrays, architecture.shapes)
-    stored = {name: _packed(path.name, name, arrays[name], shape, dtype) for name, shape in architecture.shapes.items()}
-    content = BytesIO()  # on a full disk HDF5 itself fails where nobody can catch it
-    with h5py.File(content, "w") as file:
-        for name, place in _keras_3_paths(architecture.layers).items():
-            file[place] = stored[name]
-            file[place].parent.attrs["name"] = name.partition("/")[0]
+    (content,) = packed(path, architecture, arrays, dtype).values()
     with path.open("wb") as written:
-        written.write(content.getbuffer())
+        written.write(content)
         written.flush()
         os.fsync(written.fileno())
+
+
+def packed(
+    path: Path, architecture: Architecture, arrays: Arrays, dtype: StoredType = "float32"
+) -> dict[str, memoryview]:
+    """The content of the files of the network at `path`, by their names; the same arrays give the same bytes.
+
+    Where that is an INDEX these are FILES and itself, else the one file. Raises WeightsError as `write`.
+    """
+    _refuse_other_names(path.name, arrays, architecture.shapes)
+    stored = {name: _packed(path.name, name, arrays[name], shape, dtype) for name, shape in architecture.shapes.items()}
+    places = {
+        file.name: _keras_3_paths(layers) for file, layers in zip(files(path), _layers(path, architecture), strict=True)
+    }
+    contents = {name: _hdf5(paths, stored) for name, paths in places.items()}
+    return contents | ({INDEX: _index(places, stored)} if path.name == INDEX else {})
 
 
 def halved(arrays: Arrays) -> dict[str, NDArray[np.float32]]:
@@ -131,6 +159,29 @@ def fingerprint(arrays: Iterable[NDArray[np.float32]]) -> str:
     for array in arrays:
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def _layers(path: Path, architecture: Architecture) -> tuple[Sequence[Layer], ...]:
+    """The layers whose arrays are in each of the `files`."""
+    apart = architecture.backbone_layers, architecture.head_layers
+    return apart if path.name == INDEX else (architecture.layers,)
+
+
+def _hdf5(paths: Mapping[str, str], stored: Mapping[str, NDArray[np.floating]]) -> memoryview:
+    """A file of the arrays at `paths`, by their names."""
+    content = BytesIO()  # on a full disk HDF5 itself fails where nobody can catch it
+    with h5py.File(content, "w") as file:
+        for name, place in paths.items():
+            file[place] = stored[name]
+            file[place].parent.attrs["name"] = name.partition("/")[0]
+    return content.getbuffer()
+
+
+def _index(places: Mapping[str, Mapping[str, str]], stored: Mapping[str, NDArray[np.floating]]) -> memoryview:
+    """In which file Keras finds the arrays of each layer."""
+    layers = {f"/{place.rpartition('/')[0]}": [file] for file, paths in places.items() for place in paths.values()}
+    total = sum(array.nbytes for array in stored.values())
+    return memoryview(json.dumps({"metadata": {"total_size": total}, "weight_map": layers}, indent=2).encode())
 
 
 def _read(

@@ -1,6 +1,5 @@
 """From a measured candidate to a version in the store: its files, and its manifest."""
 
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from catdog.images import FINGERPRINT
 from catdog.manifest import Decision, Golden, Lineage, Manifest, Quantization, WeightsFile
 from catdog.network import Network
 from catdog.store import Draft, Store, Version, Within
-from catdog.version import INT8_GRAPH
 from training import features, report, trained_on
 from training.candidate import Candidate
 
@@ -23,9 +21,7 @@ def publish(
     architecture = network.architecture
     answers = _answers(network, temperature, "f32", cache)
     with store.draft() as draft:
-        dtype = weights.smallest(network.arrays.values())
-        weights.write(draft.weights_path, architecture, network.arrays, dtype)
-        file = WeightsFile.of(draft.weights_path, dtype)
+        file = _add_weights(draft, network, is_sharded=_has_a_shared_backbone(network, origin))
         quantization = _add_int8(draft, candidate, file, cache)
         _write_report(draft, candidate)
         trained_on.write(draft.path / trained_on.FILE, candidate.contender.trained_on)
@@ -52,13 +48,26 @@ def publish(
         )
 
 
+def _has_a_shared_backbone(network: Network, origin: Lineage) -> bool:
+    """Whether other heads are on the same convolutions, or may come to be."""
+    return network.architecture.head == "pooled" and origin.strategy == "head" and origin.backbone != "random"
+
+
+def _add_weights(draft: Draft, network: Network, is_sharded: bool) -> WeightsFile:
+    path = draft.path / weights.INDEX if is_sharded else draft.weights_path
+    dtype = weights.smallest(network.arrays.values())
+    for name, content in weights.packed(path, network.architecture, network.arrays, dtype).items():
+        draft.put(name, content)
+    return WeightsFile.of(path, dtype)
+
+
 def _add_int8(draft: Draft, candidate: Candidate, file: WeightsFile, cache: Path) -> Quantization | None:
-    """Copy the graph beside the weights, and describe it."""
+    """Put the graph beside the weights, and describe it."""
     compared, contender = candidate.int8, candidate.contender
     if compared is None:
         return None
-    for suffix in (".xml", ".bin"):
-        shutil.copyfile(compared.graph.path.with_suffix(suffix), (draft.path / INT8_GRAPH).with_suffix(suffix))
+    for made in (compared.graph.path.with_suffix(suffix) for suffix in (".xml", ".bin")):
+        draft.put(made.name, memoryview(made.read_bytes()), made)
     network = Network(contender.network.architecture, contender.network.arrays, compared.graph)
     return compared.described(file.sha256, _answers(network, contender.temperature, "int8", cache))
 

@@ -9,6 +9,7 @@ from catdog.errors import BrokenVersion
 from catdog.manifest import Manifest, WeightsFile
 from catdog.store import Store
 from catdog.version import Version
+from tests.networks import random_arrays
 
 
 @pytest.fixture
@@ -22,6 +23,18 @@ def loadable(store: Store, manifest: Manifest) -> Version:
         weights.write(draft.weights_path, manifest.architecture, arrays)
         file = WeightsFile.of(draft.weights_path, "float32")
         return draft.publish(lambda _: manifest.model_copy(update={"weights": file}))
+
+
+@pytest.fixture
+def sharded(store: Store, manifest: Manifest) -> Version:
+    """A real, tiny network whose backbone has a file of its own."""
+    architecture = manifest.architecture
+    with store.draft() as draft:
+        path = draft.path / weights.INDEX
+        for name, content in weights.packed(path, architecture, random_arrays(architecture)).items():
+            draft.put(name, content)
+        file = WeightsFile.of(path, "float32")
+        return draft.publish(lambda number: manifest.model_copy(update={"version": number, "weights": file}))
 
 
 def redescribe(version: Version, /, **fields: object) -> None:
@@ -63,6 +76,34 @@ def test_missing_weights_are_not_loaded(store: Store, loadable: Version) -> None
     loadable.weights_path.unlink()
 
     with pytest.raises(BrokenVersion, match=r"model\.weights\.h5 is missing"):
+        store.open(1).load()
+
+
+def test_a_backbone_in_a_file_of_its_own_is_loaded_with_its_head(store: Store, sharded: Version) -> None:
+    expected = random_arrays(sharded.manifest.architecture)
+
+    arrays, head = store.open(1).load(), store.open(1).load(["predictions/bias"])
+
+    assert arrays.keys() == expected.keys()
+    assert all(np.array_equal(arrays[name], expected[name]) for name in expected)
+    assert np.array_equal(head.pop("predictions/bias"), expected["predictions/bias"])
+    assert not head
+    assert store.open(1).weights_path.name == "model.weights.json"
+
+
+@pytest.mark.parametrize("name", weights.FILES)
+def test_a_change_in_any_file_of_the_weights_is_noticed(store: Store, sharded: Version, name: str) -> None:
+    content = bytearray((sharded.path / name).read_bytes())
+    content[-1] ^= 1
+    (sharded.path / name).write_bytes(content)
+
+    with pytest.raises(
+        BrokenVersion, match=r"model_00000\.weights\.h5 or model_00001\.weights\.h5 is not the file that"
+    ):
+        store.open(1).load()
+
+    (sharded.path / name).unlink()
+    with pytest.raises(BrokenVersion, match=r"model_00001\.weights\.h5 is missing"):
         store.open(1).load()
 
 

@@ -55,6 +55,19 @@ def test_keras_loads_what_we_write(tmp_path: Path, architecture: Architecture, d
     assert_same(arrays_of(model, list(architecture.shapes)), stored)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_keras_loads_a_backbone_and_a_head_in_files_of_their_own(tmp_path: Path, dtype: weights.StoredType) -> None:
+    arrays = random_arrays(SMALL)
+    for name, content in weights.packed(tmp_path / weights.INDEX, SMALL, arrays, dtype).items():
+        (tmp_path / name).write_bytes(content)
+    model = build(SMALL)
+    model.load_weights(tmp_path / weights.INDEX)
+    stored = {name: values.astype(dtype).astype(np.float32) for name, values in arrays.items()}
+    assert_same(arrays_of(model, list(SMALL.shapes)), stored)
+    assert_same(weights.read(tmp_path / weights.INDEX, SMALL), stored)
+    assert_same(weights.read_backbone(tmp_path / weights.BACKBONE, SMALL), backbone_of(model))
+
+
 @pytest.mark.parametrize("architecture", [SMALL, CLASSIC], ids=str)
 def test_we_read_what_keras_writes(tmp_path: Path, architecture: Architecture) -> None:
     model = build(architecture)

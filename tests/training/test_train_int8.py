@@ -96,6 +96,31 @@ def test_a_head_takes_the_graph_of_its_backbone_over_and_no_feature_is_computed_
     assert "quantizing" not in told.phases
 
 
+def test_heads_on_one_backbone_share_its_files_and_each_can_be_deleted(folder: Path, split_photos: Path) -> None:
+    """Except the first version, whose backbone is in one file with its head."""
+    store = Store(folder / "models")
+    heads = [run(folder, Request(replace(ON_IT, seed=seed), split_photos, "test")).version for seed in range(3)]
+
+    for name in ("model_00000.weights.h5", "int8.xml", "int8.bin"):
+        assert all((head.path / name).samefile(heads[0].path / name) for head in heads), name
+    assert (heads[0].path / "int8.bin").samefile(store.root / "1" / "int8.bin")
+    store.promote(heads[2].number)
+    for head in heads[:2]:
+        store.delete(head.number)
+    assert store.open(heads[2].number).network("f32").arrays.keys() == heads[2].manifest.architecture.shapes.keys()
+    assert store.open(heads[2].number).network("int8").int8 is not None
+
+
+def test_a_copy_of_a_versions_folder_is_whole(folder: Path, split_photos: Path, tmp_path: Path) -> None:
+    version = run(folder, Request(ON_IT, split_photos, "test")).version
+    place = tmp_path / "elsewhere" / str(version.number)
+
+    shutil.copytree(version.path, place)
+
+    copied = Store(place.parent).open(version.number).network("int8")
+    assert np.array_equal(copied.arrays["block1_conv1/kernel"], version.load()["block1_conv1/kernel"])
+
+
 def test_a_backbone_without_a_graph_gets_one_once(
     folder: Path, split_photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
