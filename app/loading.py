@@ -88,11 +88,11 @@ def share(champion: Champion, settings: Settings) -> Champion:
 
 def _warm(version: Version, graph: str, engine: Engine, soon: bool = False) -> Champion:
     """The champion, once each way to infer has answered rightly; no stream is in use before it has."""
-    drift = Drift(version.manifest.histograms)
+    drift, detector = Drift(version.manifest.histograms), version.detector()
     if soon and isinstance(engine, OpenVINOEngine):
-        champion = Champion(version.manifest, engine.alone(), graph, drift, untried=engine)
+        champion = Champion(version.manifest, engine.alone(), graph, drift, detector, untried=engine)
     else:
-        champion = Champion(version.manifest, engine, graph, drift)
+        champion = Champion(version.manifest, engine, graph, drift, detector)
     # This first: where two threads are the first to hand arrays to OpenVINO 2026.4, one may wait for the other's lock
     # with the interpreter's in its hands, and nothing ever goes on.
     _try_alone(champion)

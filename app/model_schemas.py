@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import Field
 
 from app.schemas import Answer
+from catdog import unknown
 from catdog.architecture import Head
 from catdog.engines import Precision
 from catdog.manifest import Decision, Manifest, Metrics, Neither, Quantization
@@ -68,12 +69,39 @@ class Int8(Answer):
 class Unknown(Answer):
     """When the version calls a photo unknown."""
 
-    threshold: float = Field(description="Of `familiarity`; what is below it is unknown.")
-    kept: float = Field(description="Share of the photos that set it that are not, 0-1.")
+    measure: Literal["similarity", "length"] = Field(
+        description="What `familiarity` goes by: `similarity` of the features to those of training photos; `length` of"
+        " the features in versions of an earlier catdog."
+    )
+    compared_with: int | None = Field(description="Training photos that a photo is compared with; null for `length`.")
+    nearest: int | None = Field(
+        description="The similarity to this one of them counts, the most similar being 1; null for `length`."
+    )
+    keep: float = Field(description="Share of the photos of the classes that are to stay known, by the settings.")
+    threshold: float = Field(description="Of `familiarity`; what is below it is unknown. It suits `keep`.")
+    kept: float = Field(description="Share of the photos that set it that are not unknown at a share of 0.95, 0-1.")
     photos: int = Field(description="How many of these there were: photos that the network didn't learn from.")
     neither: Neither | None = Field(
-        description="How it did on photos of none of the classes; null where none were given."
+        description="How it did on photos of none of the classes, at a share of 0.95; null where none were given."
     )
+
+    @classmethod
+    def of(cls, manifest: Manifest, keep: float) -> Self | None:
+        """What a manifest says of it; None where it can't tell."""
+        known = manifest.unknown
+        if known is None:
+            return None
+        neighbours = known.neighbours
+        return cls(
+            measure="length" if neighbours is None else "similarity",
+            compared_with=None if neighbours is None else neighbours.photos,
+            nearest=None if neighbours is None else neighbours.nearest,
+            keep=keep,
+            threshold=unknown.threshold(unknown.thresholds(known, manifest.histograms.get("familiarity")), keep),
+            kept=known.kept,
+            photos=known.photos,
+            neither=known.neither,
+        )
 
 
 class Description(Answer):
@@ -90,8 +118,11 @@ class Description(Answer):
     training: Training
 
     @classmethod
-    def of(cls, manifest: Manifest, **more: Any) -> Self:
-        """What a manifest says that concerns a user; its command and libraries stay inside."""
+    def of(cls, manifest: Manifest, unknown_keep: float, **more: Any) -> Self:
+        """What a manifest says that concerns a user; its command and libraries stay inside.
+
+        `unknown_keep` is the share of the photos of its classes that are to stay known.
+        """
         network, lineage = manifest.architecture, manifest.lineage
         return cls(
             version=manifest.version,
@@ -101,7 +132,7 @@ class Description(Answer):
             temperature=manifest.temperature,
             metrics=dict(manifest.metrics),
             int8=Int8.of(manifest.quantization) if manifest.quantization else None,
-            unknown=Unknown(**manifest.unknown.model_dump(exclude={"usual_length"})) if manifest.unknown else None,
+            unknown=Unknown.of(manifest, unknown_keep),
             training=Training(
                 recipe=lineage.recipe,
                 strategy=lineage.strategy,

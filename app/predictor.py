@@ -17,9 +17,10 @@ from app.room import Room
 from app.schemas import ExplainedPrediction, Prediction
 from app.settings import Settings
 from app.tensors import Picture
-from catdog import calibration, unknown
+from catdog import calibration
 from catdog.engines import Engine, Output
 from catdog.manifest import Manifest
+from catdog.unknown import KEEP, Detector
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Champion:
     engine: Engine
     graph: str  # fingerprint of what is compiled: all but a pooled head
     drift: Drift  # how its answers of late compare with those to the photos that validated it
+    detector: Detector | None  # of photos that are like none of its classes, where it can tell
     untried: Engine | None = None  # this engine with its streams, where none of them has answered yet
 
     def __str__(self) -> str:
@@ -39,12 +41,17 @@ class Champion:
         """Whether both are heads on one backbone; those that are loaded beside each other then share its graph."""
         return self.graph == other.graph and self.manifest.head == other.manifest.head == "pooled"
 
-    def answer(self, output: Output, prediction_id: str = "") -> Prediction:
-        """The answer that the output for one photo means; without an id nobody can refer to it."""
+    def answer(self, output: Output, prediction_id: str = "", keep: float = KEEP) -> Prediction:
+        """The answer that the output for one photo means, where this share of the photos of its classes stays known.
+
+        Without an id nobody can refer to it.
+        """
         (row,) = calibration.probabilities(output.logits, self.manifest.temperature).tolist()
         probabilities = dict(zip(self.manifest.classes, row, strict=True))
         label = max(probabilities, key=probabilities.__getitem__)
-        familiarity, is_unknown = unknown.judged(output.features, self.manifest.unknown)
+        familiarity, is_unknown = None, False
+        if self.detector is not None:
+            familiarity, is_unknown = self.detector.judged(output.features, keep)
         return Prediction(
             label=label,
             probability=probabilities[label],
@@ -63,6 +70,7 @@ class Predictor:
         self.uploads = KeptUploads(settings.data_dir, settings.keep_uploads, settings.keep_uploads_bytes)
         self._batching = Batching(settings)
         self._cache = AnswerCache(settings.cache_items)
+        self._keep = settings.unknown_keep
         self.serving: Champion | None = None
         self.problem: str | None = None  # why that isn't the store's champion
         self.beside: dict[int, Champion] = {}  # loaded on request, by number; replaced, never changed
@@ -118,17 +126,20 @@ class Predictor:
         """End the threads."""
         self._batching.close()
 
-    async def predict(self, photo: bytes) -> Prediction:
-        """The answer for an encoded photo; raises ImageError, NotReady, Overloaded, Expired."""
+    async def predict(self, photo: bytes, keep: float | None = None) -> Prediction:
+        """The answer for an encoded photo; raises ImageError, NotReady, Overloaded, Expired.
+
+        `keep` is the share of the photos of the classes that stay known, None for that of the settings.
+        """
         with self._batching.room.admitted(1, self._batching.seconds_to_drain):
-            return await self._predict(self.champion, photo)
+            return await self._predict(self.champion, photo, keep)
 
     def check_explains(self) -> None:
         """Raise NotExplainable where the champion can't say where it sees what it says."""
         if self.champion.manifest.head != "pooled":
             raise NotExplainable(self.champion.manifest.version)
 
-    async def explain(self, photo: bytes, drawn: bool) -> ExplainedPrediction:
+    async def explain(self, photo: bytes, drawn: bool, keep: float | None = None) -> ExplainedPrediction:
         """What `predict` says and where that is seen, as a picture as well if it is to be `drawn`.
 
         Raises what `predict` and `check_explains` do.
@@ -138,7 +149,7 @@ class Predictor:
         engine = ExplainingEngine(champion.engine)
 
         def answer(output: Output) -> ExplainedPrediction:
-            prediction = self._answer(champion, photo, output)
+            prediction = self._answer(champion, photo, output, keep)
             place = champion.manifest.classes.index(prediction.label)
             return ExplainedPrediction(**dict(prediction), explanation=engine.explanation(place, drawn))
 
@@ -149,7 +160,7 @@ class Predictor:
         return explained
 
     async def predict_each(
-        self, photos: Sequence[Picture | ServiceError], champion: Champion | None = None
+        self, photos: Sequence[Picture | ServiceError], champion: Champion | None = None, keep: float | None = None
     ) -> list[Prediction | Exception]:
         """Every photo's answer or what is wrong with it, in order, all of one version: the champion, unless given.
 
@@ -164,24 +175,26 @@ class Predictor:
 
         async def answer(photo: Picture | ServiceError) -> Prediction | Exception:
             async with turns:
-                return await self._try(champion, photo)
+                return await self._try(champion, photo, keep)
 
         with self._batching.room.admitted(at_a_time, self._batching.seconds_to_drain):
             return await asyncio.gather(*map(answer, photos))
 
-    async def _try(self, champion: Champion, photo: Picture | ServiceError) -> Prediction | Exception:
+    async def _try(
+        self, champion: Champion, photo: Picture | ServiceError, keep: float | None
+    ) -> Prediction | Exception:
         if isinstance(photo, ServiceError):
             return photo
         try:
-            return await self._predict(champion, photo)
+            return await self._predict(champion, photo, keep)
         except Exception as error:
             return error
 
-    async def _predict(self, champion: Champion, photo: Picture) -> Prediction:
+    async def _predict(self, champion: Champion, photo: Picture, keep: float | None) -> Prediction:
         note_version(champion.manifest.version)
 
         def answer(output: Output) -> Prediction:
-            return self._answer(champion, photo, output)
+            return self._answer(champion, photo, output, keep)
 
         if self._cache.limit and isinstance(photo, bytes):
             prediction = await self._remembered(champion, photo, answer)
@@ -190,9 +203,9 @@ class Predictor:
         self._batching.measurements.answered += 1
         return prediction
 
-    def _answer(self, champion: Champion, photo: Picture, output: Output) -> Prediction:
+    def _answer(self, champion: Champion, photo: Picture, output: Output, keep: float | None) -> Prediction:
         """The answer that the output means, counted, and kept for whoever asks about it later."""
-        prediction = champion.answer(output, self.uploads.new_id())
+        prediction = champion.answer(output, self.uploads.new_id(), self._keep if keep is None else keep)
         champion.drift.add(prediction)
         if isinstance(photo, bytes):
             self.uploads.add(prediction, photo)

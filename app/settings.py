@@ -26,6 +26,7 @@ from app.environment import ENV_FILE, PREFIX
 from app.setting_types import Hosts, Key, ListeningAddress, NonNegative, Origins, Positive
 from catdog import faults
 from catdog.engines import Asked
+from catdog.unknown import KEEP, LEAST_KEEP
 
 OF_COMPOSE = (  # what the compose files read of the same `.env`
     "CATDOG_ADMIN_KEY_FILE",
@@ -125,6 +126,10 @@ class Settings(BaseSettings):
 
     cache_items: NonNegativeInt = 0
     """How many answers are kept, for photos that come again; 0 by default, so none."""
+
+    unknown_keep: float = Field(default=KEEP, ge=LEAST_KEEP, le=1, allow_inf_nan=False)
+    """Share of the photos of a version's classes that stay known, 0.5 to 1; 0.95 by default. The less are kept, the
+    more of the others are `unknown`; with 1 no photo is. A request may ask for another."""
 
     max_connections: PositiveInt | None = None
     """Most connections; by default 1,000, or fewer where the system allows few open files. Beyond it the one that has

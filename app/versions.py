@@ -26,11 +26,12 @@ def listed(store: Store) -> list[ListedVersion]:
     return versions
 
 
-def described(store: Store, number: int) -> ModelVersion:
+def described(store: Store, number: int, unknown_keep: float) -> ModelVersion:
     """One version, beside the champion; VersionNotFound, BrokenVersion."""
     manifest, champion = store.open(number).manifest, _champion(store)
     return ModelVersion.of(
         manifest,
+        unknown_keep,
         champion=number == champion,
         decision=manifest.decision,
         comparison=_comparison(store, manifest, champion),

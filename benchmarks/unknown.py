@@ -1,161 +1,180 @@
-"""Which number tells best that a photo is of none of the classes: the table of docs/decisions/0011.
+"""Which measure tells best that a photo is of none of the classes: the tables of docs/decisions/0014.
 
-`python -m benchmarks.unknown DIR` prints it, where DIR holds the photos that the shipped version was trained on
-(training/recipes.py says how to unpack them), with ../shared/data/neither beside.
+`python -m benchmarks.unknown` measures the version in service, `--backbone FILE` the convolutions of a file, such as
+../shared/models/vgg16_imagenet_notop_float16.h5. It compares with the photos of DIR/train, `--data DIR`, by default
+../shared/data/cats_and_dogs; known photos are those of DIR/validation, photos of neither class those of
+../shared/data/neither. `--banks` prints how many training photos it takes and which, `--thresholds` how many photos of
+both kinds are unknown, by how many photos set the threshold.
 """
 
-import sys
-from collections.abc import Callable, Sequence
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import logsumexp
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.ood_measures import BANKS, MEASURES, Fitted, Measure, Values, at_random, nearest
 from benchmarks.photos import SHARED_DATA
 from benchmarks.processes import ROOT
-from catdog import calibration
-from catdog.store import SHIPPED, Store
-from training import dataset, features
+from catdog import weights
+from catdog.architecture import Architecture
+from catdog.network import Network
+from catdog.store import Store
+from catdog.unknown import KEEP
+from training import dataset, features, head, unknown
 from training.dataset import Photo
-from training.unknown import KEPT, photos_of_neither
 
-NEIGHBOURS = 10
-SHRINKAGE = 0.1  # of the covariance towards its diagonal
-
-Values = NDArray[np.float64]
-
-
-class Seen(NamedTuple):
-    """What the network says of n photos; labels are none of use where they show neither."""
-
-    features: Values  # (n, features)
-    logits: Values  # (n, classes)
-    labels: NDArray[np.int64]  # (n,)
+KEPT: Final = (0.95, 0.96)  # shares of the known photos
+SIZES: Final = (50, 100, 200, 500, 1000, 2000)  # of a bank
+NEAREST: Final = (1, 3, 5, 10)
+DRAWS: Final = 5  # of a random bank
+SETTING: Final = (5, 10, 20, 50, 100, 200, 300)  # photos that set a threshold
+THRESHOLDS: Final = 400  # for each of these
+WORST: Final = 0.95
 
 
-Number = Callable[
-    [Seen, Seen, float], Values
-]  # of photos, by those it is fitted on and the temperature: large is known
+class Photos:
+    """Features of the training photos, of the known ones and of those of neither class, and labels of the first two."""
+
+    def __init__(self, data: Path, neither: Path, network: Network, cache: Path) -> None:
+        splits = dataset.read(data).splits
+        self.training, self.labels = _seen(splits["train"], network, cache)
+        self.known, self.labels_of_known = _seen(splits["validation"], network, cache)
+        self.neither, _ = _seen(unknown.photos_of_neither(neither), network, cache)
+
+    def without(self, label: int) -> "Photos":
+        """Those of one class are of neither class, and aren't trained on."""
+        other = object.__new__(Photos)
+        other.training, other.labels = self.training[self.labels != label], self.labels[self.labels != label]
+        is_known = self.labels_of_known != label
+        other.known, other.labels_of_known = self.known[is_known], self.labels_of_known[is_known]
+        other.neither = self.known[~is_known]
+        return other
 
 
-def probability(_: Seen, seen: Seen, temperature: float) -> Values:
-    """Hendrycks & Gimpel, "A Baseline for Detecting Misclassified and Out-of-Distribution Examples" (2017)."""
-    return np.asarray(calibration.probabilities(seen.logits, temperature).max(axis=1))
+def _seen(photos: Sequence[Photo], network: Network, cache: Path) -> tuple[Values, np.ndarray]:
+    readable, output, _ = features.outputs(photos, network, cache, lambda *_: None)
+    return output.features.astype(float), dataset.labels(readable)
 
 
-def energy(_: Seen, seen: Seen, temperature: float) -> Values:
-    """Liu, Wang, Owens & Li, "Energy-based Out-of-distribution Detection" (2020)."""
-    return np.asarray(logsumexp(seen.logits / temperature, axis=1))
+def fitted(photos: Photos) -> Fitted:
+    """With a linear head, where there are classes to tell apart."""
+    kernel = bias = None
+    names, labels = np.unique(photos.labels, return_inverse=True)
+    if len(names) > 1:
+        arrays = head.fit((photos.training.astype(np.float32), labels), len(names)).arrays
+        kernel, bias = (arrays[f"predictions/{name}"].astype(float) for name in ("kernel", "bias"))
+    return Fitted(photos.training, labels, kernel, bias)
 
 
-def length(_: Seen, seen: Seen, __: float) -> Values:
-    """Dhamija, Günther & Boult, "Reducing Network Agnostophobia" (2018)."""
-    return np.asarray(np.linalg.norm(seen.features, axis=1))
+def auroc(known: Values, neither: Values) -> float:
+    """How often a photo of neither class is below a known one."""
+    truth = np.repeat([1, 0], [len(known), len(neither)])
+    return float(roc_auc_score(truth, np.concatenate([known, neither])))
 
 
-def total(_: Seen, seen: Seen, __: float) -> Values:
-    """The sum of the features, none of which is below zero."""
-    return np.asarray(seen.features.sum(axis=1))
+def left_out(measure: Measure, each: Sequence[tuple[Fitted, Photos]]) -> float:
+    """Mean AUROC where each class in turn is of neither: the rule that chooses, which needs no other photos."""
+    return float(np.mean([auroc(measure(fit, one.known), measure(fit, one.neither)) for fit, one in each]))
 
 
-def neighbours(fitted: Seen, seen: Seen, _: float) -> Values:
-    """Sun, Ming, Zhu & Li, "Out-of-Distribution Detection with Deep Nearest Neighbors" (2022)."""
-    return _nearness(_unit(fitted.features), _unit(seen.features), same=fitted is seen)
+def row(measure: Measure, fit: Fitted, photos: Photos) -> tuple[float, ...]:
+    """AUROC, and the shares of neither class below the thresholds that keep so much of the known photos."""
+    known, neither = measure(fit, photos.known), measure(fit, photos.neither)
+    told = ((neither < np.quantile(known, 1 - kept, method="lower")).mean() for kept in KEPT)
+    return auroc(known, neither), *map(float, told)
 
 
-def neighbours_as_they_are(fitted: Seen, seen: Seen, _: float) -> Values:
-    """The same, of features that keep their length."""
-    return _nearness(fitted.features, seen.features, same=fitted is seen)
+def measures(photos: Photos) -> Iterator[str]:
+    """Each measure on all training photos."""
+    fit = fitted(photos)
+    each = [(fitted(one), one) for one in map(photos.without, np.unique(photos.labels))]
+    yield "| measure | AUROC, a class left out | AUROC, neither | told at 95% | told at 96% |"
+    yield "|---|---:|---:|---:|---:|"
+    for name, measure in MEASURES.items():
+        needs_head = measure.__name__ in ("probability", "energy", "react", "ash", "she", "vim")
+        without = "" if needs_head and len(each) == 2 else f"{left_out(measure, each):.3f}"
+        found, *told = row(measure, fit, photos)
+        yield f"| {name} | {without} | {found:.3f} | {' | '.join(f'{share:.1%}' for share in told)} |"
 
 
-def mahalanobis(fitted: Seen, seen: Seen, _: float) -> Values:
-    """Lee, Lee, Lee & Shin, "A Simple Unified Framework for Detecting Out-of-Distribution Samples" (2018)."""
-    means = _means(fitted)
-    covariance = np.cov((fitted.features - means[fitted.labels]).T)
-    covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * np.diag(np.diag(covariance) + 1e-9)
-    apart = seen.features[:, np.newaxis] - means
-    return np.asarray(-np.einsum("ncf,fg,ncg->nc", apart, np.linalg.inv(covariance), apart).min(axis=1))
+def banks(photos: Photos) -> Iterator[str]:
+    """The similarity to the k-th nearest of some of the training photos."""
+    yield "| photos | which | k | AUROC, a class left out | AUROC, neither | told at 95% | told at 96% |"
+    yield "|---:|---|---:|---:|---:|---:|---:|"
+    random = np.random.default_rng(0)
+    for size in SIZES:
+        for name, draw in BANKS.items():
+            if name != "random" and not 100 <= size <= 500:
+                continue
+            drawn = [
+                [Fitted(draw(one.training, size, random), one.labels[:0], None, None) for _ in range(DRAWS)]
+                for one in (photos, *map(photos.without, np.unique(photos.labels)))
+            ]
+            without = [*zip(drawn[1:], map(photos.without, np.unique(photos.labels)), strict=True)]
+            for k in NEAREST:
+                measure = nearest(k)
+                apart = np.mean([left_out(measure, [(fit, one) for fit in fits]) for fits, one in without])
+                found, *told = np.mean([row(measure, fit, photos) for fit in drawn[0]], axis=0)
+                shares = " | ".join(f"{share:.1%}" for share in told)
+                yield f"| {size:,} | {name} | {k} | {apart:.3f} | {found:.4f} | {shares} |"
 
 
-def projection(fitted: Seen, seen: Seen, _: float) -> Values:
-    """The part of the features that points where those of a class do on average; of the class with the largest."""
-    return np.asarray((seen.features @ _unit(_means(fitted)).T).max(axis=1))
+def thresholds(photos: Photos) -> Iterator[str]:
+    """How many known photos are unknown by thresholds that the first of others set, in two ways, and how many others.
+
+    One draw in twenty calls more known photos unknown than the "worst".
+    """
+    bank = Fitted(at_random(photos.training, unknown.MOST, np.random.default_rng(0)), photos.labels[:0], None, None)
+    known, neither = (nearest(unknown.NEAREST)(bank, some) for some in (photos.known, photos.neither))
+    random = np.random.default_rng(0)
+    yield "| photos | 5% point: mean | worst of 20 | tolerance limit: mean | worst of 20 | neither, told: mean |"
+    yield "|---:|---:|---:|---:|---:|---:|"
+    for size in SETTING:
+        lost = np.array([_lost(random.permutation(known), size, neither) for _ in range(THRESHOLDS)])
+        cells = (f"{one.mean():.1%} | {np.quantile(one, WORST):.1%}" for one in lost.T[:2])
+        yield f"| {size} | {' | '.join(cells)} | {lost[:, 2].mean():.1%} |"
 
 
-def both(first: Number, second: Number) -> Number:
-    """The sum of two, each in standard deviations among the photos it is fitted on."""
-
-    def number(fitted: Seen, seen: Seen, temperature: float) -> Values:
-        def scaled(one: Number) -> Values:
-            usual = one(fitted, fitted, temperature)
-            return np.asarray((one(fitted, seen, temperature) - usual.mean()) / usual.std())
-
-        return scaled(first) + scaled(second)
-
-    return number
+def _lost(known: Values, size: int, neither: Values) -> tuple[float, float, float]:
+    some, others = known[:size], known[size:]
+    limit, point = unknown.tolerance_limit(some, KEEP), np.quantile(some, 1 - KEEP, method="lower")
+    return float((others < point).mean()), float((others < limit).mean()), float((neither < limit).mean())
 
 
-NUMBERS: dict[str, Number] = {
-    "largest probability": probability,
-    "energy": energy,
-    "length of the features": length,
-    "sum of the features": total,
-    "projection on the nearest class's mean": projection,
-    f"distance to the neighbour no. {NEIGHBOURS}, of features of length 1": neighbours,
-    f"distance to the neighbour no. {NEIGHBOURS}": neighbours_as_they_are,
-    "Mahalanobis distance to the nearest class": mahalanobis,
-    "length, and largest probability": both(length, probability),
-    f"length, and neighbour no. {NEIGHBOURS} at length 1": both(length, neighbours),
-    f"largest probability, and neighbour no. {NEIGHBOURS} at length 1": both(probability, neighbours),
-}
-
-
-def _unit(rows: Values) -> Values:
-    unit: Values = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
-    return unit
-
-
-def _means(fitted: Seen) -> Values:
-    return np.stack([fitted.features[fitted.labels == label].mean(axis=0) for label in np.unique(fitted.labels)])
-
-
-def _nearness(fitted: Values, rows: Values, same: bool) -> Values:
-    squares = (rows**2).sum(axis=1)[:, np.newaxis] + (fitted**2).sum(axis=1) - 2 * rows @ fitted.T
-    nth = NEIGHBOURS if same else NEIGHBOURS - 1  # a photo is its own nearest
-    return -np.sqrt(np.maximum(np.partition(squares, nth, axis=1)[:, nth], 0))
+def _network(arguments: Namespace) -> Network:
+    if arguments.backbone is None:
+        store = Store(arguments.models)
+        return store.open(arguments.version or store.champion()).network()
+    architecture = Architecture(2, 1.0)
+    blank = {
+        name: np.zeros(architecture.shapes[name], np.float32) for name in ("predictions/kernel", "predictions/bias")
+    }
+    return Network(architecture, weights.read_backbone(arguments.backbone, architecture) | blank)
 
 
 def main() -> None:
-    """Fit each on the validation photos, and measure it on the test photos and on those of neither class."""
-    if len(sys.argv) != 2 or not (SHARED_DATA / "neither").is_dir():
-        sys.exit(f"python -m benchmarks.unknown DIR, with the photos in {SHARED_DATA / 'neither'}")
-    version = Store(ROOT / "models").open(SHIPPED)
-    lineage, temperature = version.manifest.lineage, version.manifest.temperature
-    photos = dataset.read(Path(sys.argv[1]), lineage.seed, float(str(lineage.config["validation_share"])))
-
-    def seen(some: Sequence[Photo]) -> Seen:
-        with TemporaryDirectory() as cache:
-            readable, output, _ = features.outputs(some, version.network(), Path(cache), lambda *_: None)
-        return Seen(output.features.astype(float), output.logits.astype(float), dataset.labels(readable))
-
-    validation, test = seen(photos.splits["validation"]), seen(photos.splits["test"])
-    neither = seen(photos_of_neither(SHARED_DATA / "neither"))
-    print(
-        f"{len(validation.labels):,} validation photos, {len(test.labels):,} test, {len(neither.labels):,} of neither\n"
-    )
-    print("| number | AUROC | test photos kept | of neither, told |")
-    print("|---|---:|---:|---:|")
-    for name, number in NUMBERS.items():
-        usual, known, strange = (number(validation, each, temperature) for each in (validation, test, neither))
-        threshold = np.quantile(usual, 1 - KEPT, method="lower")
-        truth = np.repeat([1, 0], [len(known), len(strange)])
-        auroc = roc_auc_score(truth, np.concatenate([known, strange]))
-        kept, told = (known >= threshold).mean(), (strange < threshold).mean()
-        print(f"| {name} | {auroc:.3f} | {kept:.1%} | {told:.1%} |", flush=True)
+    """Print the tables."""
+    parser = ArgumentParser(prog="python -m benchmarks.unknown", description=__doc__.splitlines()[0])
+    parser.add_argument("--models", type=Path, default=ROOT / "models")
+    parser.add_argument("--version", type=int)
+    parser.add_argument("--backbone", type=Path, metavar="FILE")
+    parser.add_argument("--data", type=Path, default=SHARED_DATA / "cats_and_dogs", metavar="DIR")
+    parser.add_argument("--neither", type=Path, default=SHARED_DATA / "neither", metavar="DIR")
+    parser.add_argument("--cache", type=Path, help="folder that keeps features for the next time")
+    table = parser.add_mutually_exclusive_group()
+    table.add_argument("--banks", dest="table", action="store_const", const=banks, default=measures)
+    table.add_argument("--thresholds", dest="table", action="store_const", const=thresholds)
+    arguments = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        photos = Photos(arguments.data, arguments.neither, _network(arguments), arguments.cache or Path(folder))
+    counts = (len(photos.training), len(photos.known), len(photos.neither))
+    print("{:,} training photos, {:,} known ones, {:,} of neither class\n".format(*counts))
+    for line in arguments.table(photos):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

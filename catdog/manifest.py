@@ -179,14 +179,45 @@ class Neither(_Record):
     auroc: Fraction  # how often one of those is more familiar than one of these: 1 is always, 0.5 chance
 
 
+class Neighbours(_Record):
+    """Features of training photos that a photo is compared with, in a file beside the weights: `catdog.unknown`."""
+
+    sha256: Sha256  # of the file
+    bytes: NonNegativeInt
+    photos: PositiveInt  # whose features it holds
+    nearest: PositiveInt  # of these, counted by their similarity: the similarity to this one counts
+    usual_similarity: PositiveFloat  # of the photos that set the threshold: the median of that
+
+    @model_validator(mode="after")
+    def _check_nearest(self) -> Self:
+        if self.nearest > self.photos:
+            raise ValueError(f"its nearest photo no. {self.nearest} is one of {self.photos}")
+        return self
+
+
+Threshold = tuple[Fraction, NonNegativeFloat]  # the share of the photos that is kept, and the familiarity for it
+
+
 class Unknown(_Record):
     """When the version says that a photo is like none of its classes, as `catdog.unknown` measures it."""
 
-    usual_length: PositiveFloat  # of the features of the photos that set it: their median
+    usual_length: PositiveFloat | None = None  # of an earlier catdog: median length of the features of these photos
+    neighbours: Neighbours | None = None
     threshold: NonNegativeFloat  # a familiarity below it is unknown
-    photos: PositiveInt  # that set both: validation photos, and with few of those the training photos of a head
+    photos: PositiveInt  # that set it all: validation photos, and with few of those the training photos of a head
     kept: Fraction  # of these, not called unknown
+    thresholds: tuple[Threshold, ...] = ()  # for other shares of the photos of the classes, which ascend
     neither: Neither | None = None  # where such photos were given
+    set_by: PositiveInt | None = None  # the version that a head has it from, with its convolutions
+
+    @model_validator(mode="after")
+    def _check_measure(self) -> Self:
+        if (self.usual_length is None) is (self.neighbours is None):
+            raise ValueError("needs either usual_length or neighbours")
+        for (less, above), (more, below) in pairwise(self.thresholds):
+            if less >= more or above < below:
+                raise ValueError("the shares of its thresholds must ascend, and the thresholds never")
+        return self
 
 
 class Histogram(_Record):

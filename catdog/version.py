@@ -9,12 +9,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from catdog import head, weights
+from catdog import head, unknown, weights
 from catdog.engines import Asked
 from catdog.errors import BrokenVersion, WeightsError
 from catdog.images import FINGERPRINT
 from catdog.manifest import Manifest, WeightsFile
 from catdog.network import Int8Graph, Network
+from catdog.unknown import Detector
 
 logger = logging.getLogger(__name__)
 
@@ -62,9 +63,13 @@ class Version:
         return self.path / (weights.INDEX if self.manifest.weights.is_sharded else WEIGHTS)
 
     def verify(self) -> None:
-        """Raise BrokenVersion unless the weights are the manifest's and the preprocessing is this code's."""
+        """Raise BrokenVersion unless its files are the manifest's and the preprocessing is this code's."""
         if self.manifest.preprocessing != FINGERPRINT:
             raise BrokenVersion(self.number, "it was trained on photos prepared differently; train it again")
+        self._verify_weights()
+        self._verify_neighbours()
+
+    def _verify_weights(self) -> None:
         files = weights.files(self.weights_path)
         names = " or ".join(file.name for file in files)
         try:
@@ -77,6 +82,25 @@ class Version:
         if found != self.manifest.weights:
             raise BrokenVersion(self.number, f"{names} is not the file that {MANIFEST} describes")
         _known[state] = found
+
+    def _verify_neighbours(self) -> None:
+        known = self.manifest.unknown
+        if known is None or known.neighbours is None:
+            return
+        try:
+            is_whole = unknown.is_file_of(known.neighbours, self.path / unknown.FILE)
+        except OSError as error:
+            raise BrokenVersion(self.number, f"{unknown.FILE} is missing or can't be read") from error
+        if not is_whole:
+            raise BrokenVersion(self.number, f"{unknown.FILE} is not the file that {MANIFEST} describes")
+
+    def detector(self) -> Detector | None:
+        """What tells photos of none of the classes, None where it can't tell them; BrokenVersion."""
+        self._verify_neighbours()
+        try:
+            return unknown.read(self.manifest, self.path)
+        except (OSError, ValueError) as error:
+            raise BrokenVersion(self.number, f"{unknown.FILE}: {error}") from error
 
     def load(self, names: Collection[str] | None = None) -> dict[str, NDArray[np.float32]]:
         """Arrays of the network by their names in `Architecture.shapes`, None for all; else BrokenVersion.

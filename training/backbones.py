@@ -13,9 +13,9 @@ from catdog import weights
 from catdog.architecture import Architecture
 from catdog.errors import BrokenVersion, NoChampion, RecipeError
 from catdog.faults import shown
-from catdog.manifest import Unknown
 from catdog.network import Int8Graph, Network
 from catdog.store import Store, Version
+from catdog.unknown import Detector
 from training import imagenet, trained_on
 from training.config import Config
 from training.trained_on import TrainedOn
@@ -29,14 +29,16 @@ NAMED_CLASSES = 5  # in a sentence
 class Backbone:
     """Arrays of the convolutions at a width; `parent` is the version that they are from, if one.
 
-    `unknown` is when that version calls a photo unknown, `trained_on` are the photos that it was trained on.
+    `detector` is what tells photos of none of its `classes`, where that was set with the convolutions and not with a
+    head on them; `trained_on` are the photos that it was trained on.
     """
 
     width: float
     arrays: dict[str, NDArray[np.float32]]
     parent: int | None = None
     int8: Int8Graph | None = None  # of these arrays, for a pooled head
-    unknown: Unknown | None = None
+    classes: tuple[str, ...] = ()
+    detector: Detector | None = None
     trained_on: TrainedOn = field(default_factory=TrainedOn.nothing)
 
     @property
@@ -111,8 +113,24 @@ def _of_version(store: Store, name: str) -> Backbone:
     convolutions = {layer.name for layer in network.architecture.backbone_layers}
     arrays = {name: array for name, array in network.arrays.items() if name.split("/")[0] in convolutions}
     graph = network.int8 if network.architecture.head == "pooled" else None  # the classic head is part of it
-    manifest, known = version.manifest, trained_on.read(version.path)
-    return Backbone(manifest.width, arrays, version.number, graph, manifest.unknown, known)
+    return Backbone(
+        version.manifest.width,
+        arrays,
+        version.number,
+        graph,
+        version.manifest.classes,
+        _detector(version),
+        trained_on.read(version.path),
+    )
+
+
+def _detector(version: Version) -> Detector | None:
+    """That of the version whose convolutions these are: of a head on them later trainings may not have the photos."""
+    detector, number = version.detector(), version.number
+    if detector is None or (version.manifest.lineage.strategy == "head" and detector.known.set_by is None):
+        return None
+    known = detector.known.model_copy(update={"set_by": detector.known.set_by or number})
+    return replace(detector, known=known)
 
 
 def _network(version: Version) -> Network:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from catdog.errors import RecipeError
 from catdog.manifest import Histogram, Measure, Metrics, Unknown
 from catdog.network import Int8Graph, Network
-from catdog.unknown import familiarity
+from catdog.unknown import Detector
 from training import calibrate, evaluate, features, histograms, near_duplicates, quantization, trained_on, unknown
 from training.dataset import Dataset, Photo, Report, labels
 from training.features import Seen
@@ -35,6 +35,16 @@ class Measured(NamedTuple):
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float64]
     metrics: Metrics
+
+
+class Training(NamedTuple):
+    """Photos to train on, which later ones are compared with: what the network makes of some of every class.
+
+    They may set thresholds where the convolutions did not learn from them: `are_new`.
+    """
+
+    look: Callable[[], Seen]
+    are_new: bool
 
 
 @dataclass(frozen=True)
@@ -66,16 +76,15 @@ class Candidate:
 
         DatasetError where not one of them can be read.
         """
-        if self.unknown is None:
+        if (detector := self.contender.detector) is None:
             return self
         split = "test" if "test" in self.measured else _basis(self.measured)
         known, others = (
             features.outputs(photos, self.contender.network, cache, report).output.features
             for photos in (self.measured[split].photos, neither)
         )
-        compared = unknown.compare(self.unknown, known, others, f"the {split} photos")
-        compared_too = self.unknown.model_copy(update={"neither": compared})
-        return replace(self, contender=replace(self.contender, unknown=compared_too))
+        compared = unknown.compare(detector, known, others, f"the {split} photos")
+        return replace(self, contender=replace(self.contender, detector=unknown.beside(detector, compared)))
 
 
 def make(job: Job) -> Candidate:
@@ -106,15 +115,14 @@ def measured(
     contender: Contender,
     dataset: Dataset,
     said: Outputs,
-    training: Callable[[], Seen] | None = None,
+    training: Training,
     crossed: NDArray[np.floating] | None = None,
 ) -> Candidate:
     """The candidate, by what its network said of the photos of the data set.
 
     When a photo is unknown is set by photos that its convolutions did not learn from: those to validate with and, with
-    few of these, those to train on, of a head that is fitted alone: `training` says what the network makes of them.
-    What the contender knows of its convolutions stands unless they contradict it. `crossed` are logits of the training
-    photos, (n, classes), each from a head that was fitted without it.
+    few of these, those to train on. The contender's own detector stands unless they contradict it. `crossed` are logits
+    of the training photos, (n, classes), each from a head that was fitted without it.
     """
     found = {}
     for split, (photos, output, _) in said.items():
@@ -124,12 +132,29 @@ def measured(
         found[split] = Measured(photos, truth, probabilities, metrics)
     readable = dataset.with_only({split: seen.photos for split, seen in said.items()})
     basis = _basis(said)
-    usual, new = said[basis].output.features, _features_of_new(contender.trained_on, said[basis])
-    if len(new) < unknown.ENOUGH and training is not None and basis != "train":
-        new = np.concatenate([new, _features_of_new(contender.trained_on, training())])
-    known = unknown.settled(new, contender.unknown) or unknown.fit(usual)
-    told = _histograms(found[basis].probabilities, usual, known)
-    return Candidate(replace(contender, unknown=known), readable, found, told)
+    detector = _detector(contender, len(dataset.classes), said.get("validation"), training)
+    usual = said[basis].output.features
+    told = _histograms(found[basis].probabilities, usual if basis != "train" else None, detector)
+    return Candidate(replace(contender, detector=detector), readable, found, told)
+
+
+def _detector(contender: Contender, classes: int, validation: Seen | None, training: Training) -> Detector | None:
+    """The contender's own if it stands; else one that is set by photos new to the convolutions, or by any."""
+    usual = np.empty((0, contender.network.architecture.features), np.float32)
+    if validation is not None:
+        usual = validation.output.features
+    new = usual if validation is None else usual[_are_new(contender.trained_on, validation)]
+    few, earlier = len(new) < unknown.ENOUGH, contender.detector
+    if earlier is not None and not few and unknown.stands(earlier, new):
+        return earlier
+    seen = training.look()
+    bank = seen.output.features
+    also = _are_new(contender.trained_on, seen) if few and training.are_new else np.zeros(len(bank), bool)
+    if earlier is not None and unknown.stands(earlier, np.concatenate([new, bank[also]])):
+        return earlier
+    if not len(new) and not also.any():
+        new, also = usual, np.full(len(bank), validation is None)
+    return unknown.fit(bank, classes, new, also)
 
 
 def _basis(splits: Collection[str]) -> str:
@@ -144,8 +169,8 @@ def _which(split: str, crossed: bool) -> str:
     return "the training photos, by cross-validation" if crossed else "the very photos that it was trained on"
 
 
-def _features_of_new(record: TrainedOn, seen: Seen) -> Features:
-    return seen.output.features[_new_to(record, seen.photos, near_duplicates.hashes(seen.thumbnails))]
+def _are_new(record: TrainedOn, seen: Seen) -> NDArray[np.bool_]:
+    return _new_to(record, seen.photos, near_duplicates.hashes(seen.thumbnails))
 
 
 def _new_to(record: TrainedOn, photos: Sequence[Photo], pictures: NDArray[np.uint64]) -> NDArray[np.bool_]:
@@ -154,11 +179,14 @@ def _new_to(record: TrainedOn, photos: Sequence[Photo], pictures: NDArray[np.uin
 
 
 def _histograms(
-    probabilities: NDArray[np.float64], seen: NDArray[np.float32], known: Unknown | None
+    probabilities: NDArray[np.float64], seen: Features | None, detector: Detector | None
 ) -> dict[Measure, Histogram]:
+    """Of the validation photos, whose features are `seen`; of the training photos where there are none."""
     found: dict[Measure, Histogram] = {"probability": histograms.of(probabilities.max(axis=1))}
-    if known is not None:
-        found["familiarity"] = histograms.of(familiarity(seen, known.usual_length))
+    if detector is not None:
+        usual = unknown.familiarity_of_training(detector) if seen is None else detector.familiarity(seen)
+        if len(usual):
+            found["familiarity"] = histograms.of(usual)
     return found
 
 
@@ -179,13 +207,14 @@ def _measured(job: Job, trained: Trained, int8: Int8Graph | None) -> Candidate:
         if new.any():
             unseen = trained.unseen[0][new], trained.unseen[1][new]
 
-    def training() -> Seen:
-        return features.look(photos, network, job.cache, job.observer.skipped)
+    def look() -> Seen:
+        some = quantization.draw(photos, job.config.seed, unknown.MOST)
+        return features.look(some, network, job.cache, job.observer.skipped)
 
-    known = job.backbone.unknown if is_head else None
-    contender = Contender(network, calibrate.temperature(*unseen), known, record)
+    detector = job.backbone.detector if is_head and job.backbone.classes == dataset.classes else None
+    contender = Contender(network, calibrate.temperature(*unseen), detector, record)
     crossed = None if trained.unseen is None else trained.unseen[0]
-    candidate = measured(contender, dataset, said, training if is_head else None, crossed)
+    candidate = measured(contender, dataset, said, Training(look, is_head), crossed)
     return replace(candidate, history=trained.history, unquantized=trained.unquantized)
 
 

@@ -186,12 +186,12 @@ def _neither(arguments: Namespace, version: Version, known: NDArray[np.float32],
 
     if arguments.neither is None:
         return None
-    if version.manifest.unknown is None:
+    if (detector := version.detector()) is None:
         anew = "python -m training quantize --data DIR"
         raise RecipeError(f"version {version.number} calls no photo unknown; publish it anew with: {anew}")
     photos, cache = unknown.photos_of_neither(arguments.neither, _report_broken), arguments.data_dir / "features"
     others = features.outputs(photos, version.network(), cache, _report_broken).output.features
-    return unknown.compare(version.manifest.unknown, known, others, data)
+    return unknown.compare(detector, known, others, data)
 
 
 def _report_broken(photo: Photo, error: CatdogError) -> None:

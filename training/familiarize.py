@@ -7,6 +7,7 @@ from catdog import durable
 from catdog.errors import DatasetError
 from catdog.manifest import Manifest, Unknown
 from catdog.store import SHIPPED, Store
+from catdog.unknown import FILE, encoded
 from catdog.version import MANIFEST
 from training import unknown
 from training.candidate import measured, outputs
@@ -22,14 +23,17 @@ def familiarize(store: Store, data: Path, neither: Path | None, cache: Path, rep
     of other classes, or most of its photos have no feature.
     """
     version = store.open(SHIPPED)
-    contender, photos = replace(Contender.of(version), unknown=None), photos_of(version, data, report)
+    contender, photos = replace(Contender.of(version), detector=None), photos_of(version, data, report)
     training = training_of(version, contender.network, photos, cache, report)
-    candidate = measured(contender, photos, outputs(contender.network, photos, cache, report), training)
+    said = outputs(contender.network, photos, cache, report)
+    candidate = measured(contender, photos, said, training)
     if neither is not None:
         candidate = candidate.beside(unknown.photos_of_neither(neither, report), cache, report)
-    if candidate.unknown is None:
+    if (detector := candidate.contender.detector) is None:
         raise DatasetError(f"the network makes nothing of the photos in {data}")
-    found = {"unknown": candidate.unknown, "histograms": candidate.histograms}
+    found = {"unknown": detector.known, "histograms": candidate.histograms}
     described = version.manifest.model_copy(update=found).to_json()
+    if detector.bank is not None:
+        (version.path / FILE).write_bytes(encoded(detector.bank))
     durable.replace_text(version.path / MANIFEST, Manifest.from_json(described).to_json())
-    return candidate.unknown
+    return detector.known

@@ -14,7 +14,7 @@ from catdog.errors import NoChampion, StoreError, WeightsError
 from catdog.manifest import Decision, Unknown
 from catdog.network import Network
 from catdog.store import SHIPPED, Store, Version
-from catdog.unknown import familiarity
+from catdog.unknown import Detector
 from training import features, near_duplicates, promotion, reference, trained_on
 from training.dataset import Dataset, Report, labels
 from training.promotion import Answers
@@ -30,21 +30,27 @@ class Contender:
 
     network: Network
     temperature: float
-    unknown: Unknown | None = None
+    detector: Detector | None = None
     trained_on: TrainedOn = field(default_factory=TrainedOn.nothing)
 
     @classmethod
     def of(cls, version: Version) -> Self:
         """BrokenVersion or WeightsError where its files can't be used."""
         manifest = version.manifest
-        return cls(version.network(), manifest.temperature, manifest.unknown, trained_on.read(version.path))
+        return cls(version.network(), manifest.temperature, version.detector(), trained_on.read(version.path))
+
+    @property
+    def unknown(self) -> Unknown | None:
+        """When it calls a photo unknown, None where it can't tell."""
+        return None if self.detector is None else self.detector.known
 
     def probabilities(self, logits: NDArray[np.float32]) -> Probabilities:
         return calibration.probabilities(logits, self.temperature)
 
     def answers(self, output: Output) -> Answers:
-        known = self.unknown
-        strange = None if known is None else familiarity(output.features, known.usual_length) < known.threshold
+        strange = None
+        if self.detector is not None:
+            strange = self.detector.familiarity(output.features) < self.detector.threshold()
         return Answers(self.probabilities(output.logits), strange)
 
     def is_on(self, backbone: str) -> bool:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from catdog import golden, weights
+from catdog import golden, unknown, weights
 from catdog.engines import Precision
 from catdog.images import FINGERPRINT
 from catdog.manifest import Decision, Golden, Lineage, Manifest, Quantization, WeightsFile
@@ -25,6 +25,8 @@ def publish(
         quantization = _add_int8(draft, candidate, file, cache)
         _write_report(draft, candidate)
         trained_on.write(draft.path / trained_on.FILE, candidate.contender.trained_on)
+        if (detector := candidate.contender.detector) is not None and detector.bank is not None:
+            (draft.path / unknown.FILE).write_bytes(unknown.encoded(detector.bank))
         return draft.publish(
             lambda number: Manifest(
                 version=number,

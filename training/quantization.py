@@ -94,13 +94,13 @@ def graph(network: Network, photos: Sequence[Photo], seed: int, folder: Path) ->
     return Int8Graph.of(place / INT8_GRAPH)
 
 
-def draw(photos: Sequence[Photo], seed: int) -> tuple[Photo, ...]:
-    """PHOTOS of them or all, of every class as many as of any other while there are."""
+def draw(photos: Sequence[Photo], seed: int, most: int = PHOTOS) -> tuple[Photo, ...]:
+    """So many of them or all, of every class as many as of any other while there are."""
     by_class = defaultdict(list)
     for place in np.random.default_rng(seed).permutation(len(photos)):
         by_class[photos[place].label].append(photos[place])
     in_turn = chain.from_iterable(zip_longest(*by_class.values()))
-    return tuple(islice((photo for photo in in_turn if photo is not None), PHOTOS))
+    return tuple(islice((photo for photo in in_turn if photo is not None), most))
 
 
 def write(network: Network, photos: Sequence[Photo], path: Path) -> None:

@@ -1,6 +1,5 @@
 """A published version once more, with an int8 graph made anew: for those that came before there were any."""
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +9,9 @@ from catdog.errors import DatasetError
 from catdog.network import Int8Graph, Network
 from catdog.store import Store, Version
 from catdog.version import INT8_GRAPH
-from training import dataset, features, gate, quantization, trained_on
-from training.candidate import Candidate, measured, outputs
+from training import dataset, features, gate, quantization, trained_on, unknown
+from training.candidate import Candidate, Training, measured, outputs
 from training.dataset import Dataset, Report
-from training.features import Seen
 from training.gate import Contender
 from training.progress import Observer
 from training.publication import publish
@@ -53,13 +51,11 @@ def photos_of(version: Version, data: Path, report: Report) -> Dataset:
     return photos
 
 
-def training_of(
-    version: Version, network: Network, photos: Dataset, cache: Path, report: Report
-) -> Callable[[], Seen] | None:
-    """What the network makes of the photos to train on, where the version's convolutions didn't learn from them."""
-    if version.manifest.lineage.strategy != "head":
-        return None
-    return lambda: features.look(photos.splits["train"], network, cache, report)
+def training_of(version: Version, network: Network, photos: Dataset, cache: Path, report: Report) -> Training:
+    """What the network makes of some photos to train on, from which the convolutions of a head didn't learn."""
+    lineage = version.manifest.lineage
+    some = quantization.draw(photos.splits["train"], lineage.seed, unknown.MOST)
+    return Training(lambda: features.look(some, network, cache, report), are_new=lineage.strategy == "head")
 
 
 def _measured(
@@ -70,7 +66,7 @@ def _measured(
 
     def candidate(network: Network, photos: Dataset) -> Candidate:
         said = outputs(network, photos, cache, observer.skipped)
-        contender = Contender(network, version.manifest.temperature, version.manifest.unknown, record)
+        contender = Contender(network, version.manifest.temperature, version.detector(), record)
         training = training_of(version, network, photos, cache, observer.skipped)
         return measured(contender, photos, said, training)
 

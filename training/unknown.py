@@ -1,6 +1,7 @@
 """When a version says that a photo is unknown: set by photos that it didn't learn from, measured on others."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -12,78 +13,116 @@ from sklearn.metrics import roc_auc_score
 
 from catdog import folders
 from catdog.errors import DatasetError
-from catdog.manifest import Neither, Unknown
-from catdog.unknown import familiarity, lengths
+from catdog.manifest import Neighbours, Neither, Threshold, Unknown
+from catdog.unknown import KEEP, Detector, encoded, of_length_1, similarities
 from training.dataset import Photo, Report, report_left_out
 
-KEPT: Final = 0.95  # share of the photos of the classes that are known, at least
-SURE: Final = 0.95  # how surely, whichever few of them set the threshold
+SURE: Final = 0.95  # how surely a share of the photos of the classes is known, whichever few of them set the threshold
 ENOUGH: Final = 200  # validation photos that set it alone; with fewer other photos help, where there are some
+SHARES: Final = (0.5, 0.6, 0.7, 0.8, 0.85, *(n / 100 for n in range(90, 100)), 0.995, 0.999)  # KEEP is among them
+MOST: Final = 1000  # training photos that others are compared with: decision 14
+NEAREST: Final = 5  # of these, the similarity to which counts
+MOST_OF_CLASS: Final = 0.5  # what this may be of the photos of a class, so that those of a small class have such a one
 
 Features = NDArray[np.float32]
 Familiarity = NDArray[np.float64]
 
 
-def settled(features: Features, earlier: Unknown | None) -> Unknown | None:
-    """When a network calls a photo unknown, by features (n, features) of photos new to its convolutions.
+def stands(earlier: Detector, features: Features) -> bool:
+    """Whether the detector of the version that a head's convolutions are from is better, by new photos (n, features).
 
-    What was set `earlier`, for the same convolutions, stands until as many photos are there or these contradict it:
-    the length of features is no matter of the head, and few photos know it less well. None where nothing is known.
+    It is until as many photos are there as set it, or these contradict it: few photos know less well.
     """
-    if earlier is not None and len(features) < earlier.photos and not _contradict(features, earlier):
-        return earlier
-    return fit(features) if len(features) else None
+    return len(features) < earlier.known.photos and not _contradict(features, earlier)
 
 
-def _contradict(features: Features, earlier: Unknown) -> bool:
-    """Whether more of the photos are unknown than chance explains where KEPT of all such photos are known."""
-    below = int((familiarity(features, earlier.usual_length) < earlier.threshold).sum())
-    return bool(below) and float(binomtest(below, len(features), 1 - KEPT, "greater").pvalue) < 1 - SURE
+def _contradict(features: Features, earlier: Detector) -> bool:
+    """Whether more of the photos are unknown than chance explains where KEEP of all such photos are known."""
+    below = int((earlier.familiarity(features) < earlier.threshold()).sum())
+    return bool(below) and float(binomtest(below, len(features), 1 - KEEP, "greater").pvalue) < 1 - SURE
 
 
-def fit(features: Features) -> Unknown | None:
-    """The measure and its threshold, by the features (n, features) of photos that the backbone did not learn from.
+def fit(training: Features, classes: int, new: Features, also: NDArray[np.bool_]) -> Detector | None:
+    """A detector that compares photos with training photos, by their features (m, features).
 
-    None where most of these have none: such a network can't tell.
+    Its thresholds are set by photos that the backbone did not learn from: `new`, features (n, features), and those of
+    the training photos that are `also` such, bool (m,). None where a network makes nothing of most of the photos, or
+    where there is no photo.
     """
-    usual_length = float(np.median(lengths(features)))
-    if not usual_length:
+    bank = _rounded(training)
+    nearest = max(1, min(NEAREST, int(MOST_OF_CLASS * len(bank) / classes)))
+    found = similarities(new, bank, min(nearest, len(bank))) if len(bank) else np.empty(0)
+    if also.any() and len(bank) > nearest:
+        found = np.concatenate([found, similarities(_rounded(training[also]), bank, nearest + 1)])  # each finds itself
+    usual = float(np.median(found)) if len(found) else 0.0
+    if not usual:
         return None
-    found = familiarity(features, usual_length)
-    threshold = _threshold(found)
-    kept = float((found >= threshold).mean())
-    return Unknown(usual_length=usual_length, threshold=threshold, photos=len(found), kept=kept)
+    data = encoded(bank)
+    neighbours = Neighbours(
+        sha256=sha256(data).hexdigest(), bytes=len(data), photos=len(bank), nearest=nearest, usual_similarity=usual
+    )
+    return Detector.of(_described(found / usual, neighbours), bank)
 
 
-def _threshold(found: Familiarity) -> float:
-    """What KEPT of all such photos are above, as SURE as that: a tolerance limit, by n of them, (n,).
+def familiarity_of_training(detector: Detector) -> Familiarity:
+    """How familiar each of the photos is that a detector compares with, (photos,), to the others of them."""
+    neighbours, bank = detector.known.neighbours, detector.bank
+    if neighbours is None or bank is None or len(bank) <= neighbours.nearest:
+        return np.empty(0)
+    return similarities(bank, bank, neighbours.nearest + 1) / neighbours.usual_similarity
+
+
+def _rounded(features: Features) -> Features:
+    """Of length 1, as they are kept."""
+    return of_length_1(features).astype(np.float16).astype(np.float32)
+
+
+def _described(found: Familiarity, neighbours: Neighbours) -> Unknown:
+    thresholds: list[Threshold] = [(share, tolerance_limit(found, share)) for share in SHARES]
+    threshold = dict(thresholds)[KEEP]
+    return Unknown(
+        neighbours=neighbours,
+        threshold=threshold,
+        photos=len(found),
+        kept=float((found >= threshold).mean()),
+        thresholds=tuple(thresholds),
+    )
+
+
+def tolerance_limit(found: Familiarity, share: float) -> float:
+    """What this share of all such photos is above, as SURE as that: a tolerance limit, by n of them, (n,).
 
     The highest of these that it can be (Wilks, "Determination of Sample Sizes for Setting Tolerance Limits", 1941),
-    which takes 59. Of fewer the lowest isn't low enough: the limit is that of a normal distribution, which is the lower
-    the fewer they are (Hahn & Meeker, "Statistical Intervals", 1991, 4.6).
+    which takes 59 for a share of 95%. Of fewer the lowest isn't low enough: the limit is that of a normal distribution,
+    which is the lower the fewer they are (Hahn & Meeker, "Statistical Intervals", 1991, 4.6).
     """
     photos = len(found)
-    below = int(binom.ppf(1 - SURE, photos, 1 - KEPT))  # SURE that so many or more of any n are among the lowest 5%
+    below = int(binom.ppf(1 - SURE, photos, 1 - share))  # SURE that so many or more of any n are among the lowest
     if below:
         return float(np.sort(found)[below - 1])
     if photos < 2:
         return 0.0
-    factor = nct.ppf(SURE, photos - 1, norm.ppf(KEPT) * np.sqrt(photos)) / np.sqrt(photos)
+    factor = nct.ppf(SURE, photos - 1, norm.ppf(share) * np.sqrt(photos)) / np.sqrt(photos)
     limit = found.mean() - factor * found.std(ddof=1)
     return float(max(0.0, min(limit, found.min())))
 
 
-def compare(unknown: Unknown, known: Features, neither: Features, data: str) -> Neither:
+def compare(detector: Detector, known: Features, neither: Features, data: str) -> Neither:
     """How well it tells photos of none of the classes from known ones, which are `data`: by features (n, features)."""
-    ours, others = (familiarity(features, unknown.usual_length) for features in (known, neither))
+    ours, others = detector.familiarity(known), detector.familiarity(neither)
     is_known = np.repeat([True, False], [len(ours), len(others)])
     return Neither(
         photos=len(others),
-        told=float((others < unknown.threshold).mean()),
+        told=float((others < detector.threshold()).mean()),
         data=data,
-        kept=float((ours >= unknown.threshold).mean()),
+        kept=float((ours >= detector.threshold()).mean()),
         auroc=float(roc_auc_score(is_known, np.concatenate([ours, others]))),
     )
+
+
+def beside(detector: Detector, neither: Neither) -> Detector:
+    """The same, with how well it tells photos of none of the classes."""
+    return replace(detector, known=detector.known.model_copy(update={"neither": neither}))
 
 
 def photos_of_neither(folder: Path, report: Report | None = None) -> Sequence[Photo]:

@@ -14,6 +14,7 @@ from app.model_schemas import Model, ModelVersion, ModelVersions, Report
 from app.predictor import Champion
 from app.problems import documented
 from app.routes import TheSettings, TheSuccession
+from app.settings import Settings
 from catdog.errors import (
     BrokenVersion,
     NoChampion,
@@ -48,9 +49,9 @@ async def models(store: TheStore) -> ModelVersions:
 
 
 @router.get("/models/{version}", dependencies=[Depends(reader)], responses=documented(*LOOKING))
-async def model_version(version: Number, store: TheStore) -> ModelVersion:
+async def model_version(version: Number, store: TheStore, settings: TheSettings) -> ModelVersion:
     """One version: how good it is, where it comes from, and how it compares with the champion."""
-    return await to_thread.run_sync(versions.described, store, version)
+    return await to_thread.run_sync(versions.described, store, version, settings.unknown_keep)
 
 
 @router.get("/models/{version}/report", dependencies=[Depends(reader)], responses=documented(*LOOKING))
@@ -83,9 +84,9 @@ async def report_file(version: Number, name: str, store: TheStore, is_admin: IsA
     dependencies=[Depends(admin)],
     responses=documented(*LOOKING, StoreError),
 )
-async def promote(version: Number, succession: TheSuccession) -> Model:
+async def promote(version: Number, succession: TheSuccession, settings: TheSettings) -> Model:
     """Put a version into service, once it has been loaded and has answered; else nothing changes."""
-    return _described(await succession.promote(version))
+    return _described(await succession.promote(version), settings)
 
 
 @router.post(
@@ -93,9 +94,9 @@ async def promote(version: Number, succession: TheSuccession) -> Model:
     dependencies=[Depends(admin)],
     responses=documented(Unauthorized, NoEarlierChampion, BrokenVersion, StoreError, NoChampion),
 )
-async def roll_back(succession: TheSuccession) -> Model:
+async def roll_back(succession: TheSuccession, settings: TheSettings) -> Model:
     """Put the champion before this one back into service; where it can't be loaded, nothing changes."""
-    return _described(await succession.roll_back())
+    return _described(await succession.roll_back(), settings)
 
 
 @router.delete(
@@ -110,5 +111,5 @@ async def delete(version: Number, store: TheStore) -> Response:
     return Response(status_code=204)
 
 
-def _described(champion: Champion) -> Model:
-    return Model.of(champion.manifest, precision=champion.engine.precision)
+def _described(champion: Champion, settings: Settings) -> Model:
+    return Model.of(champion.manifest, settings.unknown_keep, precision=champion.engine.precision)

@@ -23,6 +23,7 @@ from app.problems import describe, documented
 from app.routes import BYTES, ThePredictor, TheSettings, form, room
 from app.schemas import BatchItem, BatchPrediction, ExplainedPrediction, Prediction
 from catdog.errors import BrokenImage, TooManyPixels, UnsupportedImage
+from catdog.unknown import LEAST_KEEP
 
 UPLOAD_ERRORS = (
     *uploads.ERRORS,
@@ -40,6 +41,15 @@ ONE_PHOTO = {FORM: form(BYTES), "image/*": {"schema": BYTES}, uploads.OCTETS: {"
 PHOTOS = {FORM: form({"type": "array", "items": BYTES})}
 
 Explain = Annotated[Literal["false", "true", "png"], Query()]
+UnknownKeep = Annotated[
+    float | None,
+    Query(
+        ge=LEAST_KEEP,
+        le=1,
+        description="Share of the photos of the classes that stay known: the less, the more of the others are"
+        " `unknown`. By default that of `CATDOG_UNKNOWN_KEEP`; with 1 no photo is unknown.",
+    ),
+]
 
 # Before a body is read: what can't be answered need not be sent.
 router = APIRouter(prefix="/predict", tags=["predict"], dependencies=[Depends(reader), Depends(room)])
@@ -51,7 +61,11 @@ router = APIRouter(prefix="/predict", tags=["predict"], dependencies=[Depends(re
     openapi_extra={"requestBody": {"required": True, "content": ONE_PHOTO}},
 )
 async def predict(
-    request: Request, predictor: ThePredictor, settings: TheSettings, explain: Explain = "false"
+    request: Request,
+    predictor: ThePredictor,
+    settings: TheSettings,
+    explain: Explain = "false",
+    unknown_keep: UnknownKeep = None,
 ) -> ExplainedPrediction | Prediction:
     """What is in one photo: a form with the field `file`, or the photo itself as the body.
 
@@ -60,20 +74,23 @@ async def predict(
     if explain != "false":
         predictor.check_explains()
     photo = await uploads.read_photo(request, settings)
-    answer = predictor.predict(photo) if explain == "false" else predictor.explain(photo, drawn=explain == "png")
-    return await unless_gone(request, answer)
+    if explain == "false":
+        return await unless_gone(request, predictor.predict(photo, unknown_keep))
+    return await unless_gone(request, predictor.explain(photo, explain == "png", unknown_keep))
 
 
 @router.post(
     "/batch",
-    responses=documented(*UPLOAD_ERRORS),
+    responses=documented(*UPLOAD_ERRORS, RequestValidationError),
     response_model_exclude_unset=True,
     openapi_extra={"requestBody": {"required": True, "content": PHOTOS}},
 )
-async def predict_batch(request: Request, predictor: ThePredictor, settings: TheSettings) -> BatchPrediction:
+async def predict_batch(
+    request: Request, predictor: ThePredictor, settings: TheSettings, unknown_keep: UnknownKeep = None
+) -> BatchPrediction:
     """What is in each photo: a form with several fields `file`. One that is wrong doesn't touch the others."""
     photos = await uploads.read_photos(request, settings)
-    answers = await unless_gone(request, predictor.predict_each(photos))
+    answers = await unless_gone(request, predictor.predict_each(photos, keep=unknown_keep))
     return BatchPrediction(results=[_item(answer, request) for answer in answers])
 
 

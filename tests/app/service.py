@@ -1,7 +1,7 @@
 """A real service on a tiny network."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -40,9 +40,10 @@ def publish(
     classes: tuple[str, ...] = ("cat", "dog"),
     seed: int = 7,
     head_seed: int | None = None,
+    files: Mapping[str, bytes] | None = None,
     **of_manifest: object,
 ) -> int:
-    """A version of random weights, published as the trainer does it, and its number.
+    """A version of random weights, published as the trainer does it, with more `files` by name, and its number.
 
     The same `seed` gives the same backbone; another `head_seed` gives it another head.
     """
@@ -50,6 +51,8 @@ def publish(
     arrays = random_arrays(architecture, seed, seed if head_seed is None else head_seed)
     with Store(models_dir).draft() as draft:
         weights.write(draft.weights_path, architecture, arrays)
+        for name, content in (files or {}).items():
+            (draft.path / name).write_bytes(content)
         (draft.path / "report").mkdir()
         (draft.path / "report" / "history.csv").write_text("epoch,loss\n")
         file = WeightsFile.of(draft.weights_path, "float32")

@@ -4,16 +4,18 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from catdog.engines import Precision
 from catdog.errors import DatasetError
 from catdog.manifest import Manifest, Unknown
 from catdog.store import Store
+from catdog.unknown import FILE
 from tests.observers import Recorder
 from tests.photos import draw_set
 from tests.training.test_command_line import RANDOM, Shop
-from training import dataset, features, unknown
+from training import dataset, features, quantization, unknown
 from training.config import Config
 from training.familiarize import familiarize
 from training.train import Request, train
@@ -36,6 +38,7 @@ def folder(learned: Path, tmp_path: Path) -> Path:
 def without(folder: Path) -> Manifest:
     """The manifest as it was before there was "unknown", now in the folder as well."""
     path = folder / "models" / "1" / "manifest.json"
+    (path.parent / FILE).unlink()
     fields = json.loads(path.read_text())
     del fields["unknown"], fields["histograms"]
     path.write_text(json.dumps(fields))
@@ -45,16 +48,30 @@ def without(folder: Path) -> Manifest:
 def test_what_is_unknown_is_set_in_the_precision_that_serves(folder: Path, split_photos: Path) -> None:
     version = Store(folder / "models").open(1)
     splits = dataset.read(split_photos).splits
-    photos = splits["validation"] + splits["train"]
 
-    def fitted(precision: Precision) -> Unknown | None:
+    def fitted(precision: Precision) -> Unknown:
         network, cache = version.network(precision), folder / "data" / "features"
-        _, said, _ = features.outputs(photos, network, cache, Recorder().skipped, precision=precision)
-        return unknown.fit(said.features)
+        trained, new = (
+            features.outputs(photos, network, cache, Recorder().skipped, precision=precision)[1].features
+            for photos in (quantization.draw(splits["train"], 0), splits["validation"])
+        )
+        found = unknown.fit(trained, 2, new, np.ones(len(trained), bool))
+        assert found is not None
+        return found.known
 
     assert version.manifest.quantization is not None
     assert version.manifest.quantization.serves
     assert version.manifest.unknown == fitted("int8") != fitted("f32")
+
+
+def test_the_training_photos_that_others_are_compared_with_are_kept_beside_the_weights(folder: Path) -> None:
+    version = Store(folder / "models").open(1)
+    detector = version.detector()
+
+    assert detector is not None
+    assert detector.bank is not None
+    assert detector.bank.shape == (32, 16)
+    assert np.linalg.norm(detector.bank, axis=1) == pytest.approx(np.ones(32), abs=1e-3)
 
 
 def test_the_histograms_are_of_the_validation_photos(folder: Path) -> None:
@@ -74,6 +91,7 @@ def test_an_older_manifest_gets_what_the_training_would_have_said(folder: Path, 
 
     assert store.open(1).manifest == trained
     assert trained.unknown is not None
+    store.open(1).verify()
 
 
 def test_photos_of_neither_class_are_measured(folder: Path, split_photos: Path, tmp_path: Path) -> None:

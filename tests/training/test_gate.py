@@ -209,10 +209,10 @@ def test_a_candidate_that_calls_more_photos_unknown_is_kept_out(
     judge: Judge, champion: Contender, photos: Dataset
 ) -> None:
     """It is the same network, and says the same of every photo but that it doesn't know them."""
-    assert champion.unknown is not None
-    shy = champion.unknown.model_copy(update={"threshold": 9.0})
+    assert champion.detector is not None
+    shy = replace(champion.detector, thresholds=((0.5, 9.0), (1.0, 9.0)))
 
-    decision = judge(replace(champion, unknown=shy), photos)
+    decision = judge(replace(champion, detector=shy), photos)
 
     assert [rule.name for rule in decision.rules if not rule.passed] == ["unknown"]
     assert "100.0% of 60 photos called unknown against " in decision.reason

@@ -139,13 +139,32 @@ def test_photos_that_the_convolutions_learnt_from_do_not_say_what_is_unknown(
     full = run(tmp_path, Request(every_layer, photos, "test", quantize=False)).version.manifest
     head = run(tmp_path, Request(Config(), photos, "test", quantize=False)).version
     known = photos.with_only({"validation": photos.splits["train"][:10]})
-    unheard = run(tmp_path, Request(Config(), known, "test", quantize=False)).version.manifest
+    unheard = run(tmp_path, Request(Config(backbone="1"), known, "test", quantize=False)).version.manifest
 
     assert full.unknown is not None
     assert full.unknown.photos == len(photos.splits["validation"]) == 12
-    assert head.manifest.unknown == full.unknown
-    assert unheard.unknown == full.unknown
+    assert full.unknown.set_by is None
+    assert head.manifest.unknown == full.unknown, "as many photos set it once more"
+    assert unheard.unknown == full.unknown.model_copy(update={"set_by": 1})
     assert trained_on.read(head.path).by_backbone().contents.size == 32
+    head.verify()
+
+
+def test_a_head_on_another_one_compares_with_its_own_photos(first: tuple[Path, Outcome], split_photos: Path) -> None:
+    """Those that the other was taught on may have been taken out since, because they were wrong."""
+    folder, outcome = first
+    photos = dataset.read(split_photos)
+    fewer = photos.with_only({"train": photos.splits["train"][:10] + photos.splits["train"][-10:]})
+    request = Request(Config(backbone="1"), fewer, "test", promote="never", quantize=False)
+
+    found, before = run(folder, request).version.detector(), outcome.version.detector()
+
+    assert found is not None
+    assert found.bank is not None
+    assert before is not None
+    assert before.bank is not None
+    assert (len(found.bank), len(before.bank)) == (20, 32)
+    assert found.known.set_by is None
 
 
 def test_few_photos_to_validate_with_are_joined_by_those_that_a_head_is_fitted_on(

@@ -1,3 +1,5 @@
+"""What sets the detector of a version, and how well that tells photos of none of the classes."""
+
 from pathlib import Path
 
 import numpy as np
@@ -6,87 +8,134 @@ from scipy.stats import norm
 
 from catdog.errors import DatasetError
 from catdog.manifest import Unknown
+from catdog.unknown import KEEP, Detector
 from training import unknown
 
-
-def of_lengths(*lengths: float) -> np.ndarray:
-    """Features of so many photos, with these lengths."""
-    return np.outer(lengths, [0.6, 0.8]).astype(np.float32)
+NONE = np.empty((0, 2), np.float32)
+PHOTO = np.array([[1, 0]], np.float32)  # the one that others are compared with
 
 
+def similar(*similarities: float) -> np.ndarray:
+    """Features of so many photos, as similar to PHOTO as that; their lengths don't matter."""
+    found = np.array(similarities)
+    return np.array([7 * found, 7 * np.sqrt(1 - found**2)]).T.astype(np.float32)
+
+
+def around(photos: int, seed: int = 0) -> np.ndarray:
+    """Features of photos of one kind."""
+    return np.abs(np.random.default_rng(seed).normal(5, 1, (photos, 8))).astype(np.float32)
+
+
+def fitted(*similarities: float) -> Detector:
+    """What so many new photos set, each as similar to the one training photo as that."""
+    found = unknown.fit(PHOTO, 2, similar(*similarities), np.zeros(1, bool))
+    assert found is not None
+    return found
+
+
+def of_training(photos: int, new: np.ndarray = NONE, seed: int = 0) -> Detector:
+    """What a head on so many photos has, which set the thresholds as well."""
+    features = around(photos, seed)
+    found = unknown.fit(features, 2, new.reshape(-1, 8), np.ones(photos, bool))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("share", [0.8, KEEP])
 @pytest.mark.parametrize("photos", [2, 5, 12, 58, 59, 100, 1178])
-def test_95_of_100_later_photos_are_known_with_95_percent_certainty_however_few_set_the_threshold(photos: int) -> None:
-    """Of 400 thresholds set by so many photos of one kind; with few photos the limit is that of their distribution."""
+def test_that_share_of_later_photos_is_known_with_95_percent_certainty_however_few_set_it(
+    photos: int, share: float
+) -> None:
+    """Of 200 thresholds set by so many photos of one kind; with few photos the limit is that of their distribution."""
     random = np.random.default_rng(photos)
 
     def lost() -> float:
-        found = unknown.fit(of_lengths(*random.normal(12, 2, photos)))
-        assert found is not None
-        assert found.photos == photos
-        return float(norm.cdf(found.threshold * found.usual_length, 12, 2))
+        found = fitted(*np.clip(random.normal(0.7, 0.05, photos), 0, 1))
+        assert found.known.photos == photos
+        assert found.known.neighbours is not None
+        return float(norm.cdf(found.threshold(share) * found.known.neighbours.usual_similarity, 0.7, 0.05))
 
-    drawn = np.array([lost() for _ in range(400)])
+    drawn = np.array([lost() for _ in range(200)])
 
-    assert (drawn <= 0.05).mean() >= 0.92, "0.95, less three times the deviation of 400 draws"
+    assert (drawn <= 1 - share).mean() >= 0.90, "0.95, less three times the deviation of 200 draws"
 
 
 def test_many_photos_leave_little_to_caution() -> None:
-    found = unknown.fit(of_lengths(*np.random.default_rng(0).gamma(9, 2, 20_000)))
+    found = fitted(*np.random.default_rng(0).beta(9, 2, 20_000)).known
 
-    assert found is not None
     assert 0.95 < found.kept < 0.955
 
 
-def test_one_photo_sets_no_threshold() -> None:
-    found = unknown.fit(of_lengths(3))
+def test_the_more_are_to_be_kept_the_lower_the_threshold() -> None:
+    found = fitted(*np.random.default_rng(0).beta(9, 2, 500))
 
-    assert found is not None
-    assert found.threshold == 0
+    thresholds = [found.threshold(keep) for keep in (0.5, 0.8, 0.9, 0.95, 0.99, 1)]
+    assert thresholds == sorted(thresholds, reverse=True)
+    assert len({*thresholds}) == 6
+
+
+def test_one_photo_sets_no_threshold() -> None:
+    assert fitted(0.9).threshold() == 0
 
 
 def test_a_network_that_makes_nothing_of_photos_calls_none_unknown() -> None:
-    assert unknown.fit(of_lengths(0, 0, 0, 1)) is None
+    assert unknown.fit(PHOTO, 2, np.array([[0, 0], [0, 0], [0, 0], [1, 0]], np.float32), np.zeros(1, bool)) is None
 
 
 def test_photos_that_are_all_the_same_are_all_known() -> None:
-    found = unknown.fit(of_lengths(2, 2, 2))
+    assert fitted(0.5, 0.5, 0.5).known.kept == 1
+
+
+def test_without_photos_there_is_no_detector() -> None:
+    assert unknown.fit(NONE, 2, NONE, np.zeros(0, bool)) is None
+    assert unknown.fit(NONE, 2, PHOTO, np.zeros(0, bool)) is None
+    assert unknown.fit(PHOTO, 2, NONE, np.zeros(1, bool)) is None
+
+
+def test_training_photos_are_as_familiar_as_they_are_to_the_others_of_them() -> None:
+    """Each would be its own nearest, and later photos look strange beside them."""
+    found, later = of_training(60), around(2000, seed=1)
+
+    known = (found.familiarity(later) >= found.threshold()).mean()
+
+    assert found.known.photos == 60
+    assert 0.93 < known < 1
+    assert np.median(found.familiarity(later)) == pytest.approx(1, abs=0.02)
+    assert np.median(unknown.familiarity_of_training(found)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("photos", "classes", "nearest"), [(1000, 2, 5), (40, 10, 2), (6, 5, 1), (4, 2, 1)])
+def test_a_small_class_has_as_many_photos_as_are_looked_at(photos: int, classes: int, nearest: int) -> None:
+    found = unknown.fit(around(photos), classes, NONE.reshape(0, 8), np.ones(photos, bool))
 
     assert found is not None
-    assert found.kept == 1
+    assert found.known.neighbours is not None
+    assert found.known.neighbours.nearest == nearest
 
 
-EARLIER = Unknown(usual_length=10.0, threshold=0.5, photos=100, kept=0.95)
+def test_what_many_photos_set_stands_where_a_few_later_ones_do_not_contradict_it() -> None:
+    earlier, threshold = of_training(100), of_training(100).threshold()
+    strange = np.eye(8, dtype=np.float32)
 
-
-@pytest.mark.parametrize("lengths", [[], [9.0], [9.0, 4.0], [10.0] * 90 + [4.0] * 8])
-def test_what_was_set_earlier_by_more_photos_stands_where_later_ones_do_not_contradict_it(lengths: list[float]) -> None:
-    assert unknown.settled(of_lengths(*lengths).reshape(-1, 2), EARLIER) == EARLIER
-
-
-@pytest.mark.parametrize("lengths", [[4.0, 4.5], [10.0] * 60 + [4.0] * 10, [12.0] * 100])
-def test_photos_that_contradict_it_or_are_as_many_set_it_themselves(lengths: list[float]) -> None:
-    features = of_lengths(*lengths)
-
-    found = unknown.settled(features, EARLIER)
-
-    assert found == unknown.fit(features) != EARLIER
-
-
-def test_without_photos_and_without_an_earlier_threshold_nothing_is_known() -> None:
-    assert unknown.settled(of_lengths().reshape(-1, 2), None) is None
+    assert threshold > 0
+    for later in (around(0), around(20, seed=2), np.concatenate([around(60, seed=3), strange[:4]])):
+        assert unknown.stands(earlier, later)
+    for later in (strange, np.concatenate([around(60, seed=3), strange, strange]), around(100, seed=4)):
+        assert not unknown.stands(earlier, later)
 
 
 def test_photos_of_neither_class_are_told_from_known_ones() -> None:
-    fitted = unknown.fit(of_lengths(*[10] * 19, 8))
-    assert fitted is not None
+    by_length = Detector.of(Unknown(usual_length=10.0, threshold=0.8, photos=20, kept=0.95))
+    known, neither = (np.outer(lengths, [0.6, 0.8]).astype(np.float32) for lengths in ([9, 10, 11, 7], [1, 7.5]))
 
-    found = unknown.compare(fitted, of_lengths(9, 10, 11, 7), of_lengths(1, 7.5), "four photos")
+    found = unknown.compare(by_length, known, neither, "four photos")
 
     assert (found.photos, found.told, found.kept, found.data) == (2, 1.0, 0.75, "four photos")
     assert found.auroc == 7 / 8  # of the eight pairs only 7 and 7.5 are the other way round
     assert unknown.told(found) == (
         "of 2 photos of none of the classes 100.0% are called unknown, and of four photos 25.0%; AUROC 0.875"
     )
+    assert unknown.beside(by_length, found).known.neither == found
 
 
 def test_every_visible_file_below_a_folder_is_a_photo_of_neither_class(tmp_path: Path) -> None:
