@@ -35,6 +35,7 @@ PACKAGES = (
     "uvicorn",
     "numpy",
     "pillow",
+    "cykooz-resizer",
 )
 
 

@@ -10,7 +10,17 @@ from typing import Self
 from catdog import cores
 from training.lineage import libraries, processor
 
-LIBRARIES = ("openvino", "tensorflow-cpu", "tensorflow", "keras", "fastapi", "uvicorn", "pillow", "numpy")
+LIBRARIES = (
+    "openvino",
+    "tensorflow-cpu",
+    "tensorflow",
+    "keras",
+    "fastapi",
+    "uvicorn",
+    "pillow",
+    "cykooz-resizer",
+    "numpy",
+)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The bytes of a photo become the pixels that the network sees: the only preprocessing there is.
 
-Decoding is Pillow's. What is added here: the format is found from the bytes and only that format's
-reader runs, the limits, what counts as broken, and depth, alpha and orientation done right.
+Decoding is Pillow's, and resizing that of `image_resize`. What is added here: the format is found from the bytes and
+only that format's reader runs, the limits, what counts as broken, and depth, alpha and orientation done right.
 Colour profiles are never looked at. Everything here is safe to call from several threads.
 """
 
@@ -26,10 +26,11 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from catdog import image_avif, image_chunks, image_jpeg, image_truncation
+from catdog import image_avif, image_chunks, image_jpeg, image_resize, image_truncation
 from catdog.architecture import INPUT_PIXELS
 from catdog.errors import BrokenImage, TooManyPixels, UnsupportedImage
 from catdog.image_orientation import Metadata
+from catdog.image_resize import Box
 
 LIMIT_PIXELS = 25_000_000
 LIMIT_SIDE_PIXELS = 16_384
@@ -98,8 +99,6 @@ _UPRIGHT: dict[int, Transpose] = {
     8: Transpose.ROTATE_90,
 }
 
-Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
-
 _STEPS = {
     "frame": "first",
     "orientation": "exif",
@@ -132,12 +131,12 @@ def decode(data: bytes, pixels: int = INPUT_PIXELS) -> NDArray[np.uint8]:
         image = _open(file, name)
         picture, box = _load(image, file, pixels, has_end)
         flat = _flatten(picture)
-    squashed = flat.resize((pixels, pixels), Image.Resampling.BICUBIC, box, reducing_gap=REDUCED_RATIO)
+    squashed = image_resize.squash(flat, pixels, box, REDUCED_RATIO)
     # Turned last: the target is square, so the order doesn't matter and this one moves the fewest pixels.
     upright = _UPRIGHT.get(_orientation(image, metadata))
     if upright is not None:
         squashed = squashed.transpose(upright)
-    return np.array(squashed.convert("RGB"))
+    return np.array(squashed if squashed.mode == "RGB" else squashed.convert("RGB"))
 
 
 def identify(data: bytes) -> str:

@@ -23,8 +23,10 @@ from catdog.errors import DatasetError
 from catdog.images import FINGERPRINT
 from catdog.network import Network
 from training.dataset import Photo, Report, decode
+from training.lineage import libraries
 
-LIBRARIES = (ov.__version__, PIL.__version__)  # whose next version may round otherwise
+# Whose next version may round otherwise. cykooz-resizer is missing where Pillow resizes.
+LIBRARIES = (ov.__version__, PIL.__version__, *libraries(("cykooz-resizer",)).values())
 FORMAT = "2"  # of a cache's file: whoever changes what is stored raises it
 BATCH = 32  # photos decoded and stored at a time
 TOGETHER = 8  # photos in the engine at a time: 32 are no quicker, and their activations take 1 GB in float32

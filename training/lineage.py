@@ -13,7 +13,7 @@ from catdog.manifest import Lineage
 from training.config import Config
 from training.dataset import Dataset
 
-LIBRARIES = ("openvino", "scikit-learn", "numpy", "pillow")
+LIBRARIES = ("openvino", "scikit-learn", "numpy", "pillow", "cykooz-resizer")
 BACKENDS = {"tensorflow": ("tensorflow-cpu", "tensorflow"), "jax": ("jax",), "torch": ("torch",)}  # by package
 
 
