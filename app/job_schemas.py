@@ -29,9 +29,9 @@ class RetrainRequest(BaseModel):
         " to hours.",
     )
     backbone: Literal["auto", "champion", "imagenet"] = Field(
-        default="champion",
+        default="auto",
         description="The convolutions that the training starts from: the `champion`'s, or those of `imagenet`'s VGG16,"
-        " which are downloaded once (59 MB). `auto` takes the champion's for the champion's own classes, ImageNet's for"
+        " which are downloaded once (59 MB). `auto` is the champion's for the champion's own classes, ImageNet's for"
         " any others.",
     )
     epochs: int | None = Field(default=None, ge=1, le=100, description="Of `finetune`; 10 by default.")
@@ -69,8 +69,8 @@ class RetrainJob(Answer):
     request: dict[str, Any] = Field(description="What was asked for.")
     reason: str | None = Field(description="Why it ended as it did, or why it waits again.")
     phase: str | None = Field(
-        description="What the worker is doing: `examining`, `features`, `fitting`, `quantizing`, `measuring` or"
-        " `publishing`."
+        description="What the worker is doing: `downloading` ImageNet's weights, `examining`, `features`, `fitting`,"
+        " `quantizing`, `measuring` or `publishing`."
     )
     backbone: str | None = Field(
         description="Which backbone `auto` chose, and why; null until it has, and where another was asked for."

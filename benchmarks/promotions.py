@@ -175,12 +175,12 @@ def _trials(sets: int, folder: Path, observer: Observer) -> Iterator[Trial]:
     of_breeds = Store(folder / "breeds")
     shutil.copytree(ROOT / "models" / str(SHIPPED), of_breeds.root / str(SHIPPED))
     first = drawn(breeds, 150, False, np.random.default_rng(0), folder / "first")
-    train(Request(Config(), first, command="", promote="always"), of_breeds, data_dir, observer)
+    train(Request(Config(backbone="champion"), first, command="", promote="always"), of_breeds, data_dir, observer)
     for number in range(sets):
         random = np.random.default_rng(number)
         size = round(float(np.exp(random.uniform(np.log(FEWEST), np.log(MOST)))))
         brings = bool(random.random() < 0.5) and size >= 4 * TESTED
-        config = Config(seed=1 + number)  # 0 chose those of the pool
+        config = Config(backbone="champion", seed=1 + number)  # 0 chose those of the pool
         if number in FINE_TUNED:
             size, brings = FINE_TUNED[number]
             config = replace(config, strategy="finetune", stages=(Stage(224, 2, 16),))

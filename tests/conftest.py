@@ -11,6 +11,15 @@ from tests.databases import postgresql
 from tests.photos import draw_splits
 
 
+@pytest.fixture(scope="module")
+def no_https() -> Iterator[None]:
+    """Nothing can be downloaded from the internet, nor by processes that the tests start: requests fail at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("https_proxy", "HTTPS_PROXY"):
+            patch.setenv(name, "http://127.0.0.1:9")
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The photos beside the repository, which are never part of it."""

@@ -18,6 +18,7 @@ from catdog.store import Store, Version
 from catdog.unknown import Detector
 from training import imagenet, trained_on
 from training.config import Config
+from training.resumable_fetch import Progress
 from training.trained_on import TrainedOn
 
 logger = logging.getLogger(__name__)
@@ -66,17 +67,23 @@ def resolved(config: Config, store: Store, classes: Sequence[str]) -> tuple[Conf
     return of_imagenet, f"the backbone is ImageNet's VGG16, because the classes aren't those of the champion ({known})"
 
 
-def load(config: Config, store: Store, folder: Path, imagenet_weights: Path | None = None) -> Backbone:
+def load(
+    config: Config,
+    store: Store,
+    folder: Path,
+    imagenet_weights: Path | None = None,
+    progress: Progress | None = None,
+) -> Backbone:
     """The backbone that `config` names; what has to be downloaded for it is kept in `folder`.
 
-    `imagenet_weights` is a file that holds ImageNet's, in place of a download.
+    `imagenet_weights` is a file that holds ImageNet's, in place of a download, whose `progress` is reported.
     """
     if config.backbone == "random":
         return Backbone(config.width, random(config.width, config.seed))
     if re.fullmatch(r"champion|\d+", config.backbone):
         return _of_version(store, config.backbone)
     if config.backbone == "imagenet":
-        return _of_file(imagenet.weights_file(folder, imagenet_weights), 1.0)
+        return _of_file(imagenet.weights_file(folder, imagenet_weights, progress), 1.0)
     file = Path(config.backbone)
     if not file.is_file():  # a pipe would be waited for
         raise RecipeError(

@@ -27,8 +27,8 @@ class Config:
 
     strategy      "head" fits a linear head on a frozen backbone; "finetune" goes on with the last blocks;
                   "full" trains every layer, with batch normalisation
-    backbone      where the convolutions start: "champion", "random", "imagenet" or an .h5 file; "auto" is the
-                  champion for the champion's own classes, "imagenet" for others
+    backbone      where the convolutions start: "auto" is the champion's for the champion's own classes, ImageNet's
+                  for others; or "champion", "imagenet", "random", a version's number or an .h5 file
     width         of a random backbone; any other brings its own
     unfreeze      how many of the five blocks "finetune" trains, from the last
     learning_rate at its peak: warmed up over `warmup_steps`, then one cosine to zero over all stages
@@ -40,7 +40,7 @@ class Config:
     """
 
     strategy: Strategy = "head"
-    backbone: str = "champion"
+    backbone: str = "auto"
     head: Head = "pooled"
     width: float = 1.0
     unfreeze: int = 1

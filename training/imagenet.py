@@ -8,6 +8,7 @@ from catdog import durable
 from catdog.errors import DownloadError, RecipeError
 from catdog.faults import shown
 from training import resumable_fetch
+from training.resumable_fetch import Progress
 
 # As Keras publishes them: converted from the authors' own (CC BY 4.0), float32.
 FILE = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -18,7 +19,7 @@ MD5 = "6d6bbae143d832006294945121d1f1fc"  # Keras publishes no other digest
 SETTING = "CATDOG_IMAGENET_WEIGHTS"
 
 
-def weights_file(downloads: Path, given: Path | None = None) -> Path:
+def weights_file(downloads: Path, given: Path | None = None, progress: Progress | None = None) -> Path:
     """The file `given`, as it is, else the published one in `downloads`, which is downloaded where it is missing.
 
     A download that was cut off goes on where it stopped. The file appears under its name once its size and hash are
@@ -37,7 +38,7 @@ def weights_file(downloads: Path, given: Path | None = None) -> Path:
         downloads.mkdir(parents=True, exist_ok=True)
         with durable.locked(downloads / durable.LOCK):  # another training may be downloading it
             if not file.exists():
-                _download(file)
+                _download(file, progress)
     if fault := _fault(file):
         raise DownloadError(
             f"downloads/{FILE} in the data folder isn't what Keras publishes under this name: {fault}. Remove it to"
@@ -46,10 +47,12 @@ def weights_file(downloads: Path, given: Path | None = None) -> Path:
     return file
 
 
-def _download(file: Path) -> None:
+def _download(file: Path, progress: Progress | None) -> None:
     part = file.with_name(f"{FILE}.part")
+    if progress is not None:
+        progress(0.0, None)  # to find out that nothing answers takes time as well
     try:
-        resumable_fetch.fetch(URL, part)
+        resumable_fetch.fetch(URL, part, progress=progress)
     except (OSError, HTTPException) as error:
         resumes = resumable_fetch.is_resumable(part)
         kept = " What has come is kept, and the next training goes on from there." if resumes else ""
@@ -80,6 +83,6 @@ def _fault(file: Path) -> str | None:
 def _instead() -> str:
     return (
         f"On a machine that is offline, fetch the file elsewhere and put it into the data folder as downloads/{FILE},"
-        f" or name it by {SETTING}. To train on the champion's backbone, which needs no download, ask for that:"
-        ' --backbone champion, or "backbone": "champion" in POST /retrain'
+        f" or name it by {SETTING}. To train on the champion's backbone, which needs no download, ask for it:"
+        ' --backbone champion, "backbone": "champion" in POST /retrain, or "Starts from" on the page'
     )

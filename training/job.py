@@ -16,10 +16,10 @@ from catdog.job import Status
 from catdog.jobs import Lease
 from catdog.manifest import Decision
 from catdog.store import Store, Version
-from training import doctor, stored
+from training import backbones, doctor, stored
 from training.config import Config
 from training.dataset import Dataset, Photo
-from training.doctor import Findings
+from training.doctor import Findings, Splits
 from training.few_photos import caution
 from training.interruptions import Interrupted, Interruptions, Reason
 from training.progress import Observer, Phase, Terminal
@@ -28,7 +28,8 @@ from training.train import Outcome, Request, promote, train
 REPORT_SECONDS: Final = 1.0  # between two reports of progress
 PHOTOS_REPORTED: Final = 100  # of one finding; the log has all of them
 
-# Where each phase begins and ends in the whole; the doctor's look is the first that new photos get.
+# Where each phase begins and ends in the whole; the doctor's look is the first that new photos get. Any other phase,
+# such as a download, is no part of it.
 SHARES: Final[Mapping[str, Mapping[str, tuple[float, float]]]] = {
     "head": {"examining": (0.0, 0.8), "fitting": (0.8, 0.9), "measuring": (0.9, 0.95), "publishing": (0.95, 1.0)},
     "finetune": {
@@ -68,7 +69,8 @@ class Runner:
         if published is None:
             observer = JobObserver(lease, SHARES[request["strategy"]])
             with self._folder(lease.job.id) as folder:
-                asked = self._request(lease, self._prepare(lease, observer), folder)
+                config, dataset = self._prepare(lease, observer)
+                asked = self._request(lease, config, dataset, folder)
                 outcome = train(asked, self.store, self.data_dir, observer, within)
         else:  # by a worker that died before it could say so
             outcome = promote(request["promote"], self.store, published, _decision(published), within)
@@ -103,10 +105,22 @@ class Runner:
                 return version
         return None
 
-    def _prepare(self, lease: Lease, observer: "JobObserver") -> Dataset:
-        """The photos to train on: looked at by the doctor, and without what spoils them."""
+    def _prepare(self, lease: Lease, observer: "JobObserver") -> tuple[Config, Dataset]:
+        """The training with its backbone, and the photos to train on."""
         observer.begin("examining")
         classes, splits = stored.photos(self.datasets, lease.job.request["dataset"])
+        config, choice = backbones.resolved(_config(lease.job.request), self.store, classes)
+        if choice is not None:
+            observer.backbone(choice)
+        if config.backbone == "imagenet":  # which may be impossible, and examining the pictures takes longer
+            Dataset(classes, splits)  # what can't be trained on needs no download
+            downloads = self.data_dir / "downloads"
+            backbones.load(config, self.store, downloads, self.imagenet_weights, observer.downloaded)
+            observer.begin("examining")
+        return config, self._examined(lease, observer, classes, splits)
+
+    def _examined(self, lease: Lease, observer: "JobObserver", classes: tuple[str, ...], splits: Splits) -> Dataset:
+        """The photos without what spoils them, which the doctor finds."""
         champion = self.store.open(self.store.champion())
         findings = doctor.examine(
             classes, splits, champion.network(), self.data_dir / "features", progress=observer.examined
@@ -124,10 +138,10 @@ class Runner:
                 " another split has as well or nearly: the findings name them"
             ) from error
 
-    def _request(self, lease: Lease, dataset: Dataset, folder: Path) -> Request:
+    def _request(self, lease: Lease, config: Config, dataset: Dataset, folder: Path) -> Request:
         request = lease.job.request
         return Request(
-            _config(request),
+            config,
             dataset,
             command=f"POST /retrain {json.dumps(request)}",
             notes=request.get("notes", ""),
@@ -179,8 +193,17 @@ class JobObserver(Observer):
             failpoint("job.trained")
         self.begin(name)
 
+    def downloaded(self, share: float, seconds_left: float | None) -> None:
+        """So much of the backbone has come, 0-1; the log has that from the download itself."""
+        if self._said["phase"] != "downloading":
+            self.begin("downloading")
+        self._report(share, seconds_left)
+
     def progress(self, share: float, seconds_left: float | None) -> None:
         self._log.progress(share, seconds_left)
+        self._report(share, seconds_left)
+
+    def _report(self, share: float, seconds_left: float | None) -> None:
         if monotonic() - self._reported < REPORT_SECONDS:
             return
         first, last = self._shares.get(self._said["phase"], (self._said["progress"], self._said["progress"]))

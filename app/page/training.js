@@ -17,6 +17,7 @@ const WORDS = {
   cancelled: "was cancelled",
 };
 const PHASES = {
+  downloading: "downloading ImageNet’s weights",
   examining: "looking at the pictures",
   features: "looking at the pictures",
   fitting: "fitting",
@@ -51,7 +52,8 @@ export async function open() {
 async function start(dataset) {
   const strategy = byId("strategy").value;
   const epochs = strategy === "finetune" ? { epochs: Number(byId("epochs").value) } : {};
-  const asked = { dataset, strategy, promote: byId("promote").value, notes: byId("notes").value, ...epochs };
+  const [backbone, promote, notes] = ["backbone", "promote", "notes"].map((id) => byId(id).value);
+  const asked = { dataset, strategy, backbone, promote, notes, ...epochs };
   try {
     watch(await postJSON("retrain", asked));
   } catch (error) {

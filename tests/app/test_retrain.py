@@ -30,6 +30,8 @@ from training.train import Request, train
 
 PETS = {"dataset": "pets"}
 
+pytestmark = pytest.mark.usefixtures("no_https")
+
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -103,10 +105,8 @@ def test_a_retraining_goes_live_and_can_be_rolled_back(taught: Service, jpeg: by
 def test_a_training_starts_from_the_backbone_that_is_asked_for_and_says_so(
     tmp_path: Path, taught: Service, photos: Path
 ) -> None:
-    """By `auto` from the champion's; from ImageNet's by the file that the setting names, which isn't there."""
-    auto = ended(
-        taught, taught.client.post("/retrain", json={**PETS, "promote": "never", "backbone": "auto"}).json()["id"]
-    )
+    """By default from the champion's; from ImageNet's by the file that the setting names, which isn't there."""
+    auto = ended(taught, taught.client.post("/retrain", json={**PETS, "promote": "never"}).json()["id"])
     with waiting(tmp_path / "other", photos, tmp_path / "models", imagenet_weights=tmp_path / "nowhere.h5") as service:
         asked = {**PETS, "backbone": "imagenet"}
         imagenet = ended(service, service.client.post("/retrain", json=asked).json()["id"])
@@ -115,6 +115,32 @@ def test_a_training_starts_from_the_backbone_that_is_asked_for_and_says_so(
     assert (auto["status"], auto["backbone"], auto["request"]["backbone"]) == ("succeeded", line, "auto")
     assert (imagenet["status"], imagenet["backbone"]) == ("failed", None)
     assert imagenet["reason"].startswith("CATDOG_IMAGENET_WEIGHTS names nowhere.h5, and there is no such file")
+
+
+def test_other_classes_need_imagenets_backbone_and_are_trained_on_another_only_if_asked(
+    taught: Service, tmp_path: Path
+) -> None:
+    stored.import_folder(draw_set(tmp_path / "fish", 20, ("cat", "fish")), taught.app.state.records.datasets, "fish")
+    asked = {"dataset": "fish", "promote": "never"}
+
+    offline, champion = (
+        ended(taught, taught.client.post("/retrain", json=request).json()["id"])
+        for request in (asked, {**asked, "backbone": "champion"})
+    )
+
+    assert (offline["status"], offline["version"]) == ("failed", None)
+    assert offline["backbone"] == (
+        "the backbone is ImageNet's VGG16, because the classes aren't those of the champion (version 1: cat, dog)"
+    )
+    for part in (
+        "https://",
+        "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "data folder",
+        '"backbone": "champion"',
+    ):
+        assert part in offline["reason"]
+    assert (champion["status"], champion["version"], champion["backbone"]) == ("succeeded", 2, None)
+    assert taught.client.get("/models/2").json()["classes"] == ["cat", "fish"]
 
 
 def test_a_worker_that_is_killed_is_followed_by_another(taught: Service) -> None:

@@ -1,16 +1,23 @@
 """Jobs of the queue, run for real on a tiny network."""
 
 import shutil
+from collections.abc import Iterator
+from hashlib import md5
 from pathlib import Path
 from threading import Event, Thread
 
 import nncf
 import pytest
 
+import training.job
+from catdog import weights
+from catdog.architecture import Architecture
 from catdog.database import Database
-from catdog.job import Status, log_file
-from tests.jobs import Place
+from catdog.job import Job, Status, log_file
+from tests.jobs import WIDTH, Place
+from tests.networks import random_arrays
 from tests.photos import draw, draw_set, draw_splits
+from tests.training.photo_site import Site, serving
 from training import imagenet
 
 
@@ -116,34 +123,77 @@ def test_a_version_is_only_published_where_that_was_asked(place: Place) -> None:
 def test_other_classes_are_not_put_into_service_by_themselves(place: Place, tmp_path: Path) -> None:
     place.collect(draw_set(tmp_path / "fish", 60, ("cat", "fish")), "aquarium")
 
-    job = place.run(dataset="aquarium", strategy="head", promote="auto")
+    job = place.run(dataset="aquarium", strategy="head", promote="auto", backbone="champion")
 
     assert "its classes are cat, fish, and those of version 1 cat, dog" in (job.reason or "")
     assert place.store.champion() == 1
 
 
 def test_a_job_says_which_backbone_it_starts_from_and_why(place: Place) -> None:
-    job = place.run(dataset="pets", strategy="head", promote="never", backbone="auto")
+    job = place.run(dataset="pets", strategy="head", promote="never")
 
     line = "the backbone is the champion's, because the classes are its own (version 1: cat, dog)"
     assert job.progress["backbone"] == line
-    assert line in log_file(place.data_dir, job.id).read_text()
+    assert log_file(place.data_dir, job.id).read_text().count(line) == 1
+
+
+def phases(place: Place, job: Job) -> list[str]:
+    """What the job said that it was doing, each once."""
+    events = place.jobs.events(job.id)
+    return list(dict.fromkeys(event.data["phase"] for event in events if event.kind == "progress"))
 
 
 def test_a_job_on_other_classes_fails_offline_and_says_what_to_do(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Before the pictures are examined, which may take long."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(imagenet, "URL", f"http://127.0.0.1:9/{imagenet.FILE}")
     place.collect(draw_set(tmp_path / "fish", 20, ("cat", "fish")), "aquarium")
 
-    job = place.run(dataset="aquarium", strategy="head", promote="auto", backbone="auto")
+    job = place.run(dataset="aquarium", strategy="head", promote="auto")
 
     assert job.status is Status.FAILED
     assert "because the classes aren't those of the champion" in job.progress["backbone"]
     assert imagenet.URL in (job.reason or "")
     assert '"backbone": "champion" in POST /retrain' in (job.reason or "")
     assert str(tmp_path) not in (job.reason or "")
+    assert job.findings is None
+    assert phases(place, job) == ["examining", "downloading"]
+    assert place.store.versions() == (1,)
+
+
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A server that publishes a narrow network in place of ImageNet's."""
+    narrow = Architecture(2, WIDTH)
+    weights.write(tmp_path / "narrow.h5", narrow, random_arrays(narrow))
+    content = (tmp_path / "narrow.h5").read_bytes()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(imagenet, "BYTES", len(content))
+    monkeypatch.setattr(imagenet, "MD5", md5(content, usedforsecurity=False).hexdigest())
+    with serving(content) as site:
+        monkeypatch.setattr(imagenet, "URL", site.url)
+        yield site
+
+
+def test_a_job_shows_how_far_its_download_is(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, published: Site
+) -> None:
+    """What comes is a network of another width, which the job says."""
+    monkeypatch.setattr(training.job, "REPORT_SECONDS", 0.0)
+    place.collect(draw_set(tmp_path / "fish", 20, ("cat", "fish")), "aquarium")
+
+    job = place.run(dataset="aquarium", strategy="head", promote="auto")
+
+    said = [event.data for event in place.jobs.events(job.id) if event.kind == "progress"]
+    assert phases(place, job) == ["examining", "downloading"]
+    assert said[-1]["seconds_left"] == 0
+    assert said[-1]["backbone"] == job.progress["backbone"]
+    assert "0.1 of 0.1 MB" in log_file(place.data_dir, job.id).read_text()
+    assert job.status is Status.FAILED
+    assert "has the shape" in (job.reason or "")
+    assert published.statuses == [200]
 
 
 def test_what_the_doctor_finds_stands_in_the_job(place: Place, tmp_path: Path) -> None:

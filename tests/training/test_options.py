@@ -13,8 +13,9 @@ def config(*arguments: str) -> Config:
     return options.config_from(parser.parse_args(["--data", "photos", *arguments]))
 
 
-def test_without_options_a_head_is_fitted_on_the_champion() -> None:
-    assert config() == Config(strategy="head", backbone="champion", head="pooled")
+def test_without_options_a_head_is_fitted_on_the_backbone_that_suits_the_classes() -> None:
+    assert config() == Config(strategy="head", backbone="auto", head="pooled")
+    assert config("--strategy", "finetune").backbone == "auto"
 
 
 def test_a_recipe_is_taken_as_it_is() -> None:

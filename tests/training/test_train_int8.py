@@ -18,7 +18,7 @@ from training.config import Config, Stage
 from training.train import Outcome, Request, train
 
 TINY = Config(backbone="random", width=1 / 32)
-ON_IT = Config()  # a head on the champion's backbone
+ON_IT = Config(backbone="champion")
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from training.config import Config
 from training.progress import Terminal
 from training.train import Request, train
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("no_https")]
 
 EVIL = "<img src=x onerror=alert(1)>.png"
 
@@ -65,6 +65,7 @@ def start(page: Page) -> None:
 
 def test_a_training_is_asked_for_as_the_form_says(page: Page, keeper: Service) -> None:
     page.get_by_label("What is trained").select_option("finetune")
+    page.get_by_label("Starts from").select_option("imagenet")
     page.get_by_label("Epochs").fill("4")
     page.get_by_label("Then").select_option("never")
     page.get_by_label("Notes").fill("<b>from the page</b>")
@@ -73,7 +74,7 @@ def test_a_training_is_asked_for_as_the_form_says(page: Page, keeper: Service) -
     assert keeper.client.get("/retrain/latest").json()["request"] == {
         "dataset": "pets",
         "strategy": "finetune",
-        "backbone": "champion",
+        "backbone": "imagenet",
         "epochs": 4,
         "promote": "never",
         "notes": "<b>from the page</b>",
@@ -88,6 +89,8 @@ def test_a_training_is_watched_as_it_goes(page: Page, keeper: Service) -> None:
     report(lease, progress=0.25, seconds_left=30, backbone="the backbone is ImageNet's VGG16, because of the fish")
     expect(seen(page, "For this training the backbone is ImageNet's VGG16, because of the fish.")).to_be_visible()
     expect(seen(page, "25.0% done, fitting, 30 seconds left for this")).to_be_visible()
+    report(lease, phase="downloading", progress=0.25)
+    expect(seen(page, "25.0% done, downloading ImageNet’s weights")).to_be_visible()
     expect(page.get_by_role("progressbar")).to_have_js_property("value", 0.25)
 
     for number in (1, 2):
@@ -170,6 +173,27 @@ def test_a_training_that_cannot_be_is_refused_with_the_reason(page: Page) -> Non
     give_key(page)
 
     expect(page.locator("#training .fault")).to_contain_text("nothing")
+
+
+def test_whoever_teaches_other_classes_offline_reads_which_backbone_they_need_and_why(
+    browser: Browser, tmp_path: Path, models_dir: Path
+) -> None:
+    """With a real worker. The training on the network that serves, which needs no download, is one choice away."""
+    photos = draw_set(tmp_path / "photos", 6, ("cat", "fish"))
+    with (
+        waiting(tmp_path, photos, models_dir, worker="process") as service,
+        visiting(browser, service.app.state.settings.address) as page,
+    ):
+        page.get_by_role("link", name="Teach").click()
+        page.get_by_role("button", name="Train").click()
+        give_key(page)
+
+        expect(page.locator("#training")).to_contain_text("The training failed: ImageNet's weights can't be downloaded")
+        expect(page.locator("#training")).to_contain_text('or "Starts from" on the page')
+        expect(page.locator("#training")).to_contain_text(
+            "For this training the backbone is ImageNet's VGG16, because the classes aren't those of the champion"
+        )
+        shot(page, "offline")
 
 
 def test_a_person_teaches_it_by_the_page_alone(browser: Browser, tmp_path: Path, jpeg: bytes) -> None:
