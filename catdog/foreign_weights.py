@@ -67,6 +67,8 @@ def _found(path: Path, start: bytes) -> tuple[str, str]:
     name = path.name
     if not start:
         return "empty", "download or copy it again"
+    if not start.strip(b"\0"):
+        return "zeros, as where a download made room for it and then ended", "download or copy it again"
     if start.startswith(b"PK"):
         return _zipped(path)
     if start[4:8] == b"TFL3":

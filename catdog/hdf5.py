@@ -25,6 +25,8 @@ from catdog.errors import WeightsError
 MAX_DEPTH = 16  # of groups within groups; Keras needs 7
 FLOATS = (h5t.IEEE_F32LE, h5t.IEEE_F32BE, h5t.IEEE_F16LE, h5t.IEEE_F16BE)
 
+NOT_FINITE = "holds NaN or infinity: the training that it comes from diverged, or the file is damaged; take another"
+
 # What zlib raises at bytes that make no sense, and h5py, which has an error of Python for each of HDF5's.
 CORRUPT = (OSError, RuntimeError, KeyError, ValueError, TypeError, zlib.error)
 
@@ -53,6 +55,16 @@ class StoredArray:
     item: str
     dataset: Any  # h5py.h5d.DatasetID
 
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """As the header says; None where only to ask for it could open other files, or where it is damaged."""
+        try:
+            creation = self.dataset.get_create_plist()
+            elsewhere = creation.get_layout() == h5d.VIRTUAL or creation.get_external_count()
+            return None if elsewhere else tuple(self.dataset.shape)
+        except CORRUPT:
+            return None
+
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise WeightsError unless the header says: plain floats of this shape, inside this file."""
         with _corruption_refused(self.file, self.item):
@@ -66,7 +78,7 @@ class StoredArray:
             chunked = self.dataset.get_create_plist().get_layout() == h5d.CHUNKED
             values = _widened(self._read_chunks() if chunked else self._read_whole())
         if not np.isfinite(values).all():
-            raise WeightsError(self.file, "holds NaN or infinity", self.item)
+            raise WeightsError(self.file, NOT_FINITE, self.item)
         return np.ascontiguousarray(values, np.float32)
 
     def _problem(self, shape: tuple[int, ...]) -> str | None:

@@ -21,6 +21,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from catdog import other_networks
 from catdog.architecture import Architecture, Layer
 from catdog.engines import Arrays
 from catdog.errors import WeightsError
@@ -44,8 +45,6 @@ KERAS_2_PATH = re.compile(
     r"(?!optimizer_weights/)(?:.*/)?(?P<layer>block\d+_conv\d+)(?:_\d+)?[/_](?P<array>kernel|bias|W|b)(?:_\d+)?(?::0)?"
 )
 NAMES = {"kernel": "kernel", "bias": "bias", "W": "kernel", "b": "bias", "0": "kernel", "1": "bias"}  # of arrays
-
-OTHER_NETWORK = 1.5  # times VGG's arrays, from which on a file is called one of another network
 
 ALONE = "save that network alone: model.get_layer('vgg16').save_weights('vgg16.weights.h5')"
 
@@ -89,14 +88,15 @@ def files(path: Path) -> tuple[Path, ...]:
 def read_backbone(path: Path, architecture: Architecture) -> dict[str, NDArray[np.float32]]:
     """Read the convolutions from a Keras 3 or Keras 2 file, whatever its head.
 
-    Returns the backbone's arrays named and ordered as in `architecture.shapes`. Raises WeightsError.
+    Returns the backbone's arrays named and ordered as in `architecture.shapes`, no kernel all zeros. Raises
+    WeightsError.
     """
     paths = _keras_3_paths(architecture.backbone_layers)
     with stored_arrays(path) as arrays:
         if convolutions := _keras_3_convolutions(path.name, arrays, set(paths.values())):
-            return _read(path.name, convolutions, paths, architecture)
+            return _read_convolutions(path.name, convolutions, paths, architecture)
         if convolutions := _named_convolutions(path.name, arrays):
-            return _read(path.name, convolutions, {name: name for name in paths}, architecture)
+            return _read_convolutions(path.name, convolutions, {name: name for name in paths}, architecture)
         some = f"it has {len(arrays)} arrays, the first is {next(iter(arrays))}" if arrays else "it has no array"
     raise WeightsError(
         path.name,
@@ -198,6 +198,22 @@ def _read(
     return {name: arrays[path].read() for name, path in paths.items() if names is None or name in names}
 
 
+def _read_convolutions(
+    file: str, arrays: Mapping[str, StoredArray], paths: Mapping[str, str], architecture: Architecture
+) -> dict[str, NDArray[np.float32]]:
+    try:
+        found = _read(file, arrays, paths, architecture)
+    except WeightsError as error:
+        if hint := other_networks.other_width(arrays, paths, architecture):
+            raise WeightsError(file, error.problem + hint, error.item) from None
+        raise
+    for name, array in found.items():
+        if array.ndim > 1 and not array.any():  # as where a download left a hole
+            problem = "holds only zeros; the file is damaged or incomplete: download or copy it again"
+            raise WeightsError(file, problem, arrays[paths[name]].item)
+    return found
+
+
 def _refuse_other_names(file: str, found: Iterable[str], needed: Collection[str]) -> None:
     found = set(found)
     for item in needed:
@@ -256,9 +272,7 @@ def _keras_3_convolutions(
     if not networks or alike:
         return networks[alike[0]] if alike else {}
     largest = max(networks.values(), key=len)
-    if len(largest) > OTHER_NETWORK * len(needed):
-        counted = sum(path.endswith("/0") for path in largest)
-        raise WeightsError(file, f"holds a network of {counted} convolutions, where VGG16 has {len(needed) // 2}")
+    other_networks.refuse_other_count(file, sum(path.endswith("/0") for path in largest))
     return largest
 
 
@@ -271,4 +285,5 @@ def _named_convolutions(file: str, arrays: Mapping[str, StoredArray]) -> dict[st
             if name in convolutions:
                 raise WeightsError(file, f"is a second {name}, beside {convolutions[name].item}", path)
             convolutions[name] = array
+    other_networks.refuse_vgg19(file, {name.partition("/")[0] for name in convolutions})
     return convolutions

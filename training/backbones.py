@@ -89,6 +89,7 @@ def load(
         raise RecipeError(
             f"--backbone {shown(config.backbone)} is no file, and none of auto, champion, a number, random, imagenet"
         )
+    imagenet.refuse_damaged(file)
     return _of_file(file, config.width)
 
 

@@ -5,7 +5,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from catdog import durable
-from catdog.errors import DownloadError, RecipeError
+from catdog.errors import DownloadError, RecipeError, WeightsError
 from catdog.faults import shown
 from training import resumable_fetch
 from training.resumable_fetch import Progress
@@ -23,8 +23,8 @@ def weights_file(downloads: Path, given: Path | None = None, progress: Progress 
     """The file `given`, as it is, else the published one in `downloads`, which is downloaded where it is missing.
 
     A download that was cut off goes on where it stopped. The file appears under its name once its size and hash are
-    right. Raises RecipeError where there is no file `given`, DownloadError where the published one can't be had or the
-    one in `downloads` is another.
+    right. Raises RecipeError where there is no file `given`, WeightsError where that has the published one's name and
+    other content, DownloadError where the published one can't be had or the one in `downloads` is another.
     """
     if given is not None:
         if not given.is_file():
@@ -32,6 +32,7 @@ def weights_file(downloads: Path, given: Path | None = None, progress: Progress 
                 f"{SETTING} names {shown(given.name)}, and there is no such file; correct the path, or unset it to"
                 " download ImageNet's weights"
             )
+        refuse_damaged(given)
         return given
     file = downloads / FILE
     if not file.exists():
@@ -45,6 +46,16 @@ def weights_file(downloads: Path, given: Path | None = None, progress: Progress 
             f" download it again; name weights in another form, such as float16, by {SETTING}"
         )
     return file
+
+
+def refuse_damaged(file: Path) -> None:
+    """Raise WeightsError for a file that bears the published one's name and has other content."""
+    if file.name == FILE and (fault := _fault(file)):
+        raise WeightsError(
+            file.name,
+            f"isn't what Keras publishes under this name: {fault}; download or copy it again, or rename it if it is"
+            " meant to hold other weights",
+        )
 
 
 def _download(file: Path, progress: Progress | None) -> None:

@@ -22,6 +22,7 @@ from tests import without_libraries
 from tests.app.service import ADMIN, Service, serving
 from tests.app.test_problems import check
 from tests.photos import draw_set, draw_splits
+from tests.training.wrong_weights import WRONG
 from tests.waiting import PATIENCE_SECONDS, until
 from training import stored
 from training.config import Config
@@ -141,6 +142,22 @@ def test_other_classes_need_imagenets_backbone_and_are_trained_on_another_only_i
         assert part in offline["reason"]
     assert (champion["status"], champion["version"], champion["backbone"]) == ("succeeded", 2, None)
     assert taught.client.get("/models/2").json()["classes"] == ["cat", "fish"]
+
+
+def test_a_job_says_as_plainly_what_is_wrong_with_the_weights_that_the_setting_names(
+    tmp_path: Path, models_dir: Path, photos: Path
+) -> None:
+    file = tmp_path / "theirs.h5"
+    with waiting(tmp_path, photos, models_dir, imagenet_weights=file, worker="process") as service:
+        for write, said in WRONG.items():
+            write(file)
+
+            job = ended(service, service.client.post("/retrain", json={**PETS, "backbone": "imagenet"}).json()["id"])
+
+            assert (job["status"], job["version"], job["findings"]) == ("failed", None, None), write.__name__
+            assert job["reason"].startswith("theirs.h5: ")
+            assert all(part in job["reason"] for part in said), job["reason"]
+            assert str(tmp_path) not in job["reason"]
 
 
 def test_a_worker_that_is_killed_is_followed_by_another(taught: Service) -> None:

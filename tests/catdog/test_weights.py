@@ -259,14 +259,52 @@ def test_of_two_networks_like_vgg16_none_is_chosen(tmp_path: Path, path: Path) -
         weights.read_backbone(tmp_path / "two.weights.h5", SMALL)
 
 
-def test_another_network_is_called_one(tmp_path: Path) -> None:
-    with h5py.File(tmp_path / "resnet.weights.h5", "w") as file:
-        for number in range(53):
+@pytest.mark.parametrize(
+    ("convolutions", "said"),
+    [(53, "53 convolutions where"), (16, "16 convolutions, as VGG19 has, where"), (3, "3 convolutions where")],
+)
+def test_another_network_is_called_one(tmp_path: Path, convolutions: int, said: str) -> None:
+    with h5py.File(tmp_path / "other.weights.h5", "w") as file:
+        for number in range(convolutions):
             for array in range(2):
                 file[f"layers/conv2d{f'_{number}' if number else ''}/vars/{array}"] = np.zeros(3, np.float32)
 
-    with pytest.raises(WeightsError, match="holds a network of 53 convolutions, where VGG16 has 13"):
-        weights.read_backbone(tmp_path / "resnet.weights.h5", SMALL)
+    with pytest.raises(WeightsError, match=f"holds a network of {said} VGG16 has 13; pass VGG16's weights"):
+        weights.read_backbone(tmp_path / "other.weights.h5", SMALL)
+
+
+def test_vgg19_is_called_by_its_name(tmp_path: Path) -> None:
+    fourth = {f"block{number}_conv4/kernel": np.zeros((3, 3, 8, 8), np.float32) for number in (3, 4, 5)}
+    write_keras_2(tmp_path / "vgg19.h5", ARRAYS | fourth, *KERAS_2["published"])
+
+    with pytest.raises(WeightsError, match="holds a network of 16 convolutions, as VGG19 has, where VGG16 has 13"):
+        weights.read_backbone(tmp_path / "vgg19.h5", SMALL)
+
+
+@pytest.mark.parametrize("layout", ["Keras 2", "Keras 3"])
+def test_of_another_width_it_is_said_which_and_what_to_do(tmp_path: Path, path: Path, layout: str) -> None:
+    if layout == "Keras 2":
+        write_keras_2(tmp_path / "model.weights.h5", ARRAYS, *KERAS_2["published"])
+
+    with pytest.raises(WeightsError, match=r"the file holds VGG16 at 0\.03125 times its width: .* --width 0\.03125$"):
+        weights.read_backbone(path, Architecture(2, 1 / 16))
+
+
+def test_another_fault_is_no_matter_of_width(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        del file["layers/conv2d_5/vars/1"]
+        file["layers/conv2d_5/vars/1"] = np.zeros(3, np.float32)
+
+    with pytest.raises(WeightsError, match=r"has the shape \(3,\), but the network needs \(8,\)$"):
+        weights.read_backbone(path, SMALL)
+
+
+def test_a_kernel_that_is_a_hole_is_refused(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        file["layers/conv2d_7/vars/0"][...] = 0
+
+    with pytest.raises(WeightsError, match=r"layers/conv2d_7/vars/0: holds only zeros; .* download or copy it again"):
+        weights.read_backbone(path, SMALL)
 
 
 def test_kernels_in_theanos_order_are_refused_with_what_to_do(tmp_path: Path) -> None:
