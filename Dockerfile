@@ -30,6 +30,15 @@ FROM build AS build-gpu
 COPY requirements/gpu.txt requirements/
 RUN pip --python /opt/catdog install --require-hashes -r requirements/gpu.txt
 
+# ImageNet's weights for a trainer that is offline: docker build --build-arg IMAGENET_WEIGHTS=yes; else an empty folder.
+FROM ${PYTHON_IMAGE} AS imagenet
+WORKDIR /srv/catdog
+COPY catdog/__init__.py catdog/durable.py catdog/errors.py catdog/faults.py catdog/
+COPY training/__init__.py training/imagenet.py training/resumable_fetch.py training/
+ARG IMAGENET_WEIGHTS=
+RUN mkdir /imagenet && if [ -n "${IMAGENET_WEIGHTS}" ]; then \
+        python -c "from pathlib import Path; from training import imagenet; imagenet.weights_file(Path('/imagenet'))"; fi
+
 # Compiled here, because nothing can be written where it runs.
 FROM build AS code
 WORKDIR /srv/catdog
@@ -75,10 +84,16 @@ COPY --from=build /opt/catdog /opt/catdog
 COPY --from=code /srv/catdog .
 
 FROM base AS train
+ARG IMAGENET_WEIGHTS=
+ENV CATDOG_IMAGENET_WEIGHTS=${IMAGENET_WEIGHTS:+/srv/catdog/imagenet/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5}
+COPY --from=imagenet /imagenet imagenet
 COPY --from=build-train /opt/catdog /opt/catdog
 COPY --from=code /srv/catdog .
 
 FROM base AS gpu
 ENV CATDOG_ENGINE=auto
+ARG IMAGENET_WEIGHTS=
+ENV CATDOG_IMAGENET_WEIGHTS=${IMAGENET_WEIGHTS:+/srv/catdog/imagenet/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5}
+COPY --from=imagenet /imagenet imagenet
 COPY --from=build-gpu /opt/catdog /opt/catdog
 COPY --from=code /srv/catdog .
