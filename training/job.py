@@ -206,8 +206,9 @@ class JobObserver(Observer):
     def _report(self, share: float, seconds_left: float | None) -> None:
         if monotonic() - self._reported < REPORT_SECONDS:
             return
-        first, last = self._shares.get(self._said["phase"], (self._said["progress"], self._said["progress"]))
-        self._say(progress=round(first + share * (last - first), 4), seconds_left=seconds_left)
+        done: float = self._said["progress"]  # a phase that comes again doesn't take it back
+        first, last = self._shares.get(self._said["phase"], (done, done))
+        self._say(progress=max(done, round(first + share * (last - first), 4)), seconds_left=seconds_left)
 
     def epoch(self, row: Mapping[str, float], epochs: int) -> None:
         self._log.epoch(row, epochs)

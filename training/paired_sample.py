@@ -1,9 +1,9 @@
 """What int8 loses against float32, by as few photos as settle it: float32 takes several times as long.
 
-Both answer the same photos, so that what is hard in a photo is hard for both. A photo that int8 is right about is not
-lost, and one that it is sure of as well costs hardly any log-loss. So float32 looks at the photos that int8 does worst
-on, which stand for themselves, and at some spread over all others, which stand for those: a stratified estimate of a
-difference (Cochran, "Sampling Techniques", 1977, chapter 5). Decision 15 has the numbers.
+Both answer the same photos, so that what is hard in a photo is hard for both. Only a photo that int8 gets wrong can be
+lost, and one that it is right and sure about costs hardly any log-loss. So float32 looks at those that int8 is wrong
+about, each of which stands for itself, and at some spread over all others, which stand for those: a stratified estimate
+of a difference (Cochran, "Sampling Techniques", 1977, chapter 5). Decision 15 has the numbers.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-SIZES = (64, 256)  # photos; where these don't settle it, all of them
+WORST = 16  # photos at least that stand for themselves; all that int8 is wrong about do
+SPREAD = (32, 64, 256)  # photos that stand for all others; where the last don't settle it, all photos are looked at
 ERRORS = 3.0  # standard errors that lie between the estimate and the limit, for it to be settled
 
 Places = NDArray[np.intp]
@@ -54,19 +55,24 @@ class Sample:
 class Lost:
     """What int8 loses on all photos: accuracy (0-1) and log-loss (nats a photo), both below 0 where it gains.
 
-    `error` is the standard error of the log-loss. The accuracy `is_certain` where int8 is right about all photos but
-    the worst, and float32 about the spread ones as well. `largest_difference` is that of two probabilities of a class.
+    `error` is the standard error of the log-loss. The accuracy `is_at_most` so where float32 is right about all of the
+    spread photos, as int8 is. `largest_difference` is that of two probabilities of a class.
     """
 
     accuracy: float
     log_loss: float
     error: float
-    is_certain: bool
+    is_at_most: bool
     largest_difference: float
 
-    def settles(self, log_loss: float) -> bool:
-        """Whether all photos would hardly give another verdict where so much `log_loss` may be lost."""
-        return self.is_certain and abs(self.log_loss - log_loss) >= ERRORS * self.error
+    def settles(self, accuracy: float, log_loss: float) -> bool:
+        """Whether all photos would hardly give another verdict where so much may be lost.
+
+        A sample holds all photos that can be lost and few that can be won: it tells that no accuracy is lost, not that
+        some is.
+        """
+        is_far = abs(self.log_loss - log_loss) >= ERRORS * self.error
+        return self.is_at_most and self.accuracy <= accuracy and is_far
 
 
 def samples(truth: NDArray[np.int64], int8: Probabilities) -> Iterator[Sample]:
@@ -74,13 +80,12 @@ def samples(truth: NDArray[np.int64], int8: Probabilities) -> Iterator[Sample]:
 
     By their labels `truth` (n,), and by what `int8` says of them, (n, classes).
     """
-    photos = len(truth)
-    order = np.argsort(-_losses(truth, int8), kind="stable")
-    for size in SIZES:
-        if size < photos:
-            worst, rest = np.split(order, [size // 2])
-            even = np.linspace(0, len(rest) - 1, size - len(worst)).round().astype(np.intp)
-            yield Sample(photos, worst, rest[even])
+    photos, is_right = len(truth), int8.argmax(axis=1) == truth
+    order = np.lexsort((-_losses(truth, int8), is_right))  # the wrong ones first
+    worst, rest = np.split(order, [max(WORST, photos - is_right.sum())])
+    for size in SPREAD:
+        if size < len(rest):
+            yield Sample(photos, worst, rest[np.linspace(0, len(rest) - 1, size).round().astype(np.intp)])
     yield Sample(photos, order, order[:0])
 
 
@@ -89,12 +94,11 @@ def lost(sample: Sample, truth: NDArray[np.int64], f32: Probabilities, int8: Pro
     is_wrong, places = int8.argmax(axis=1) != truth, sample.places
     is_lost = is_wrong[places].astype(np.float64) - (f32.argmax(axis=1) != truth[places])  # -1 where it is won
     losses = _losses(truth[places], int8[places]) - _losses(truth[places], f32)
-    outside = is_wrong.sum() - is_wrong[sample.worst].sum()
     return Lost(
         accuracy=sample.mean(is_lost),
         log_loss=sample.mean(losses),
         error=sample.error(losses),
-        is_certain=not outside and not is_lost[len(sample.worst) :].any(),
+        is_at_most=not is_lost[len(sample.worst) :].any(),
         largest_difference=float(np.abs(f32 - int8[places]).max()),
     )
 

@@ -138,7 +138,7 @@ def compare(network: Network, temperature: float, photos: Sequence[Photo], cache
     for sample in paired_sample.samples(truth, whole):
         single = answers([photos[place] for place in sample.places], "f32")
         lost = paired_sample.lost(sample, truth, single, whole)
-        if lost.settles(LOG_LOSS):
+        if lost.settles(ACCURACY, LOG_LOSS):
             break
     int8 = _measured(truth, whole)
     f32 = Measured(

@@ -25,6 +25,7 @@ from training.interruptions import Interrupted, Reason
 from training.quantization import QuantizationFailed
 
 ROOT = Path(__file__).parents[2]
+PRECISIONS: tuple[Precision, ...] = ("int8", "f32")
 
 
 def network(head: Head = "pooled", seed: int = 0) -> Network:
@@ -194,17 +195,23 @@ def test_int8_serves_where_it_loses_no_more_than_may_be_lost(accuracy: float, lo
 def test_float32_looks_at_as_many_photos_as_settle_it(
     photos: tuple[Photo, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paired_sample, "SIZES", (8,))
+    monkeypatch.setattr(paired_sample, "WORST", 3)
+    monkeypatch.setattr(paired_sample, "SPREAD", (5,))
     whole = network()
     whole = replace(whole, int8=quantization.graph(whole, photos, 0, tmp_path / "graphs"))
-    said = features.outputs(photos, whole, tmp_path, unexpected, precision="int8").output.logits.argmax(axis=1)
-    right = [replace(photo, label=int(label)) for photo, label in zip(photos, said, strict=True)]
+    said, other = (
+        features.outputs(photos, whole, tmp_path, unexpected, precision=precision).output.logits.argmax(axis=1)
+        for precision in PRECISIONS
+    )
+    right = [
+        replace(photo, label=int(said[place])) for place, photo in enumerate(photos) if said[place] == other[place]
+    ]
     looked = Recording(monkeypatch)
 
     clear = quantization.compare(whole, 1000.0, right, tmp_path, unexpected)
 
-    assert (clear.photos, clear.photos_f32, looked.at("f32")) == (32, 8, [8])
-    assert "of 32 photos, float32 by 8 of them" in clear.reason
+    assert (clear.photos, clear.photos_f32, looked.at("f32")) == (len(right), 8, [8])
+    assert f"of {len(right)} photos, float32 by 8 of them" in clear.reason
     assert clear.f32.log_loss == pytest.approx(clear.int8.log_loss, abs=1e-3)
 
 
