@@ -1,5 +1,6 @@
 """ImageNet's VGG16 without its head: downloaded once, checked, and kept; or the file that a setting names."""
 
+from errno import EDQUOT, ENOSPC
 from hashlib import file_digest, md5
 from http.client import HTTPException
 from pathlib import Path
@@ -17,6 +18,7 @@ BYTES = 58_889_256
 MD5 = "6d6bbae143d832006294945121d1f1fc"  # Keras publishes no other digest
 
 SETTING = "CATDOG_IMAGENET_WEIGHTS"
+DISK_FULL = (ENOSPC, EDQUOT)
 
 
 def weights_file(downloads: Path, given: Path | None = None, progress: Progress | None = None) -> Path:
@@ -67,6 +69,11 @@ def _download(file: Path, progress: Progress | None) -> None:
     except (OSError, HTTPException) as error:
         resumes = resumable_fetch.is_resumable(part)
         kept = " What has come is kept, and the next training goes on from there." if resumes else ""
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            raise DownloadError(
+                f"ImageNet's weights, {BYTES / 1e6:.0f} MB, don't fit into the data folder: {error.strerror}. Free some"
+                f" space, and train again.{kept}"
+            ) from error
         raise DownloadError(
             f"ImageNet's weights can't be downloaded from {URL}: {resumable_fetch.reason(error)}.{kept} {_instead()}"
         ) from error

@@ -150,6 +150,16 @@ def test_offline_the_error_names_the_file_where_from_where_to_and_what_goes_on_w
     assert str(tmp_path) not in said, "a job's reason is shown to everyone"
 
 
+def test_a_full_disk_is_no_fault_of_the_connection(site: Site, downloads: Path) -> None:
+    downloads.mkdir(parents=True)
+    (downloads / f"{PUBLISHED}.part").symlink_to("/dev/full")
+
+    with pytest.raises(
+        DownloadError, match=r"don't fit into the data folder: No space left on device\. Free some space"
+    ):
+        imagenet.weights_file(downloads)
+
+
 def test_the_file_that_the_setting_names_is_taken_as_it_is(offline: str, downloads: Path, tmp_path: Path) -> None:
     (tmp_path / "float16.h5").write_bytes(b"whatever it holds")
 
