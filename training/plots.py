@@ -28,6 +28,7 @@ NAME_LENGTH = 22  # characters of a class's or file's name that are shown
 SHARES_UP_TO = 8  # classes; with more, a cell of the confusion matrix has room for the count alone
 COUNTS_UP_TO = 30  # classes; with more, for nothing but the colour
 MISTAKES_A_ROW = 4
+TITLE_INCHES, MISTAKE_INCHES = 0.6, 3.3  # heights of the title, and of a row of mistakes
 BAR_WIDTH = 0.9 / evaluate.BINS  # of the reliability diagram, as a probability
 
 Row = Mapping[str, float]
@@ -97,8 +98,11 @@ def reliability(bins: evaluate.Bins) -> Figure:
 def worst_mistakes(mistakes: Sequence[Mistake], title: str) -> Figure:
     """The photos in their order, each between what was said of it and its name."""
     rows = ceil(len(mistakes) / MISTAKES_A_ROW)
-    figure = Figure((11, 0.6 + 3.3 * rows), layout="constrained")
-    figure.suptitle(title, fontsize=TITLE_POINTS, fontweight="bold")
+    inches = TITLE_INCHES + MISTAKE_INCHES * rows
+    figure = Figure((11, inches))
+    # All texts are of known height: a layout that measures them takes as long as drawing.
+    figure.subplots_adjust(0.01, 0.3 / inches, 0.99, 1 - (TITLE_INCHES + 0.45) / inches, wspace=0.06, hspace=0.4)
+    figure.suptitle(title, y=1 - 0.15 / inches, va="top", fontsize=TITLE_POINTS, fontweight="bold")
     for place, mistake in enumerate(mistakes, 1):
         axes = figure.add_subplot(rows, MISTAKES_A_ROW, place)
         axes.imshow(mistake.picture)
