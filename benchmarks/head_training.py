@@ -54,11 +54,12 @@ def main() -> None:
         folder = Path(place)
         version = versions.shipped(ROOT / "models", folder / "models").version
         data = _photos(folder / "photos", arguments.photos)
-        _show_command(version, data, folder)
-        _show_jobs(version, data, folder)
+        show_command(version, data, folder)
+        show_jobs(version, data, folder)
 
 
-def _show_command(version: Version, data: Path, folder: Path) -> None:
+def show_command(version: Version, data: Path, folder: Path) -> None:
+    """A head on the version, the only one of its store, with what its photos take in the engine before and after it."""
     photos = [photo for split in dataset.read(data).splits.values() for photo in split]
     half, engine, command = len(photos) // 2, Seconds(), Seconds()
     _infer(version, photos[:half], "auto", engine)
@@ -81,7 +82,7 @@ def _show_command(version: Version, data: Path, folder: Path) -> None:
         print(f"{'the command, of ' + what:<40}  {clock:7.2f}    {cores:7.2f}", flush=True)
 
 
-def _show_jobs(version: Version, data: Path, folder: Path) -> None:
+def show_jobs(version: Version, data: Path, folder: Path) -> None:
     """Over HTTP, with the features that the command has left."""
     settings = {
         "CATDOG_MODELS_DIR": str(version.path.parent),
@@ -102,7 +103,7 @@ def _show_jobs(version: Version, data: Path, folder: Path) -> None:
 
 def _infer(version: Version, photos: Sequence[Photo], precision: Asked, seconds: Seconds) -> None:
     """Run the photos through an engine; only that counts."""
-    engine = OpenVINOEngine(version.network("int8" if precision == "auto" else precision), precision)
+    engine = OpenVINOEngine(version.network(precision), precision)
     for start in range(0, len(photos), features.TOGETHER):
         _, pixels = dataset.decode(photos[start : start + features.TOGETHER], lambda *_: None)
         with seconds.counted():
