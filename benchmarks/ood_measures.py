@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax, logsumexp
 from sklearn.cluster import KMeans
 
+from training import unknown
+
 SHRINKAGE: Final = 0.1  # of a covariance towards a multiple of the identity
 CLIPPED: Final = 0.9  # quantile of the training photos' features that ReAct clips at
 PRUNED: Final = 90  # percentile of a photo's features below which ASH sets them to zero
@@ -114,6 +116,16 @@ def nearest(k: int) -> Measure:
     return measure
 
 
+def whitened(k: int) -> Measure:
+    """The same of features whitened as `training.unknown` does it: what versions go by."""
+
+    def measure(fit: Fitted, seen: Values) -> Values:
+        bank = unknown.bank_of(fit.features.astype(np.float32), fit.labels)
+        return bank.similarities(seen.astype(np.float32), k)
+
+    return measure
+
+
 def mean_of_nearest(k: int) -> Measure:
     """Mean cosine similarity to the k nearest."""
 
@@ -148,35 +160,41 @@ MEASURES: Final[dict[str, Measure]] = {
     "similarity to the nearest class's mean": class_mean,
     **{f"similarity to the photo no. {k}": nearest(k) for k in (1, 3, 5, 10, 50)},
     **{f"mean similarity to {k} photos": mean_of_nearest(k) for k in (3, 10)},
+    **{f"similarity to the photo no. {k}, whitened": whitened(k) for k in (1, 3, 5, 10)},
     "similarity to no. 5, and a quarter of the length": with_length(nearest(5), 0.25),
     "similarity to no. 5, and the length": with_length(nearest(5), 1),
 }
 
 
-def at_random(features: Values, size: int, random: np.random.Generator) -> Values:
+def at_random(fit: Fitted, size: int, random: np.random.Generator) -> Fitted:
     """Some of the training photos."""
-    return features[random.permutation(len(features))[:size]]
+    return _some(fit, random.permutation(len(fit.features))[:size])
 
 
-def centres(features: Values, size: int, random: np.random.Generator) -> Values:
-    """Centres by k-means."""
-    found = KMeans(min(size, len(features)), n_init=1, max_iter=20, random_state=int(random.integers(2**31)))
-    return np.asarray(found.fit(unit(features)).cluster_centers_)
+def centres(fit: Fitted, size: int, random: np.random.Generator) -> Fitted:
+    """Photos nearest to the centres of k-means."""
+    rows = unit(fit.features)
+    means = KMeans(min(size, len(rows)), n_init=1, max_iter=20, random_state=int(random.integers(2**31))).fit(rows)
+    return _some(fit, np.unique((means.cluster_centers_ @ rows.T).argmax(axis=1)))
 
 
-def herded(features: Values, size: int, _: np.random.Generator) -> Values:
+def herded(fit: Fitted, size: int, _: np.random.Generator) -> Fitted:
     """Photos whose mean is that of all: Welling, "Herding Dynamical Weights to Learn" (2009)."""
-    rows = unit(features)
+    rows = unit(fit.features)
     mean, wanted = rows.mean(axis=0), rows.mean(axis=0)
     left, chosen = np.ones(len(rows), bool), []
     for _round in range(min(size, len(rows))):
         chosen.append(int(np.where(left, rows @ wanted, -np.inf).argmax()))
         left[chosen[-1]] = False
         wanted = wanted + mean - rows[chosen[-1]]
-    return features[chosen]
+    return _some(fit, np.array(chosen))
 
 
 BANKS: Final = {"random": at_random, "k-means": centres, "herding": herded}
+
+
+def _some(fit: Fitted, places: NDArray[np.int64]) -> Fitted:
+    return fit._replace(features=fit.features[places], labels=fit.labels[places])
 
 
 def unit(rows: Values) -> Values:

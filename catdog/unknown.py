@@ -1,8 +1,9 @@
 """Whether a photo is like none of the classes: the out-of-distribution detector of a version.
 
 A photo is as familiar as its features are similar to those of some training photos: the cosine similarity to the
-k-th nearest of them. Sun, Ming, Zhu & Li, "Out-of-Distribution Detection with Deep Nearest Neighbors" (2022); decision
-14 has the measurement. A version of an earlier catdog goes by the length of the features instead (decision 11).
+k-th nearest of them, once the features are whitened by how those of one class vary. Sun, Ming, Zhu & Li,
+"Out-of-Distribution Detection with Deep Nearest Neighbors" (2022); decision 14 has the measurement. A version of an
+earlier catdog goes by the length of the features instead (decision 11).
 """
 
 from collections.abc import Sequence
@@ -11,13 +12,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import Final, Self
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from catdog.checksum import sha256_of
 from catdog.manifest import Histogram, Manifest, Neighbours, Unknown
 
-FILE: Final = "training-features.npy"  # float16 (photos, features), rows of length 1, as NumPy writes it
+FILE: Final = "training-features.h5"
 KEEP: Final = 0.95  # share of the photos of the classes that are known, unless another is asked for
 LEAST_KEEP: Final = 0.5  # that can be asked for: a smaller share is the share to lose, mistaken for it
 NEVER: Final = (1.0, 0.0)  # where all are to be known, no photo is unknown
@@ -28,25 +30,57 @@ Thresholds = Sequence[tuple[float, float]]  # by the share that is kept, which a
 
 
 @dataclass(frozen=True)
+class Bank:
+    """Training photos: `features`, float32 (photos, features), whitened and then divided by their lengths.
+
+    `whitening` is the symmetric matrix that does it, float32 (features, features).
+    """
+
+    whitening: Features
+    features: Features
+
+    def similarities(self, features: Features, nearest: int) -> Values:
+        """The cosine similarity of each photo with features (n, features) to the k-th nearest, k `nearest`: (n,), 0-1.
+
+        Below 0 it is 0.
+        """
+        place = len(self.features) - nearest
+        found = np.partition(_products(self.whitened(features), self.features), place, axis=1)[:, place]
+        return np.clip(found.astype(np.float64), 0, 1)
+
+    def whitened(self, features: Features) -> Features:
+        """As the rows of the bank are, (n, features); zeros stay."""
+        return of_length_1(_products(of_length_1(features), self.whitening))
+
+    def encoded(self) -> bytes:
+        """As a file's bytes, in float16: the same for the same bank."""
+        data = BytesIO()
+        with h5py.File(data, "w") as file:
+            file["whitening"] = self.whitening.astype(np.float16)
+            file["features"] = self.features.astype(np.float16)
+        return data.getvalue()
+
+
+@dataclass(frozen=True)
 class Detector:
     """What tells photos of none of the classes from others: `known` describes it.
 
-    `bank` are features of training photos, float32 (photos, features), rows of length 1; None where `known` goes by
-    the length of features. `thresholds` are those of `familiarity`, below which a photo is unknown.
+    `bank` is None where that goes by the length of features. `thresholds` are those of `familiarity`, below which a
+    photo is unknown.
     """
 
     known: Unknown
-    bank: Features | None
+    bank: Bank | None
     thresholds: Thresholds
 
     @classmethod
-    def of(cls, known: Unknown, bank: Features | None = None, usual: Histogram | None = None) -> Self:
+    def of(cls, known: Unknown, bank: Bank | None = None, usual: Histogram | None = None) -> Self:
         """The detector that a manifest describes; `usual` is the familiarity of its validation photos.
 
         ValueError where the bank isn't the one that is described.
         """
         expected = known.neighbours.photos if known.neighbours else 0
-        if (0 if bank is None else len(bank)) != expected:
+        if (0 if bank is None else len(bank.features)) != expected:
             raise ValueError(f"it doesn't hold the features of {expected:,} photos")
         return cls(known, bank, thresholds(known, usual))
 
@@ -54,8 +88,8 @@ class Detector:
         """How familiar each photo with features (n, features) is, (n,), 0 and up: 1 is usual."""
         if self.known.neighbours is None or self.bank is None:
             return lengths(features) / (self.known.usual_length or 1.0)
-        nearest = self.known.neighbours.nearest
-        return similarities(features, self.bank, nearest) / self.known.neighbours.usual_similarity
+        found = self.bank.similarities(features, self.known.neighbours.nearest)
+        return found / self.known.neighbours.usual_similarity
 
     def threshold(self, keep: float = KEEP) -> float:
         """The familiarity below which a photo is unknown, so that this share of the photos of the classes is known."""
@@ -84,28 +118,10 @@ def lengths(features: Features) -> Values:
     return result
 
 
-def similarities(features: Features, bank: Features, nearest: int) -> Values:
-    """The cosine similarity of each photo's features (n, features) to the k-th nearest of a bank: (n,), 0 to 1.
-
-    k is `nearest`, the rows of the bank (photos, features) are of length 1. Features are never negative.
-    """
-    place = len(bank) - nearest
-    # Not by BLAS, whose threads would wait for the cores that infer: 38 ms in place of 0.1.
-    found = np.partition(np.einsum("nf,mf->nm", of_length_1(features), bank), place, axis=1)[:, place]
-    return np.clip(found.astype(np.float64), 0, 1)
-
-
 def of_length_1(features: Features) -> Features:
     """The same, (n, features), each row divided by its length; zeros stay."""
     long = np.linalg.norm(features, axis=1, keepdims=True)
     return np.asarray(features / np.maximum(long, np.finfo(np.float32).tiny), np.float32)
-
-
-def encoded(bank: Features) -> bytes:
-    """A bank as a file's bytes, in float16."""
-    file = BytesIO()
-    np.save(file, bank.astype(np.float16), allow_pickle=False)
-    return file.getvalue()
 
 
 def is_file_of(neighbours: Neighbours, path: Path) -> bool:
@@ -117,12 +133,26 @@ def read(manifest: Manifest, folder: Path) -> Detector | None:
     """The detector of a version in its folder, None where it has none; OSError or ValueError where that isn't whole."""
     if manifest.unknown is None:
         return None
-    bank = None
-    if manifest.unknown.neighbours is not None:
-        bank = np.load(folder / FILE, allow_pickle=False).astype(np.float32)
-        if bank.shape[1:] != (manifest.architecture.features,):
-            raise ValueError(f"its features aren't {manifest.architecture.features:,} numbers a photo")
+    bank = None if manifest.unknown.neighbours is None else _bank(folder / FILE, manifest.architecture.features)
     return Detector.of(manifest.unknown, bank, manifest.histograms.get("familiarity"))
+
+
+def _bank(path: Path, features: int) -> Bank:
+    with h5py.File(path, "r") as file:
+        if not {"whitening", "features"} <= file.keys():
+            raise ValueError("it holds no features of training photos")
+        bank = Bank(*(file[name][()].astype(np.float32) for name in ("whitening", "features")))
+    if bank.whitening.shape != (features, features) or bank.features.shape[1:] != (features,):
+        raise ValueError(f"its features aren't {features:,} numbers a photo")
+    return bank
+
+
+def _products(rows: Features, others: Features) -> Features:
+    """The product of each row, (n, features), with each of the others, (m, features): (n, m).
+
+    That of one row not by BLAS, whose threads would wait for the cores that infer: 38 ms in place of 0.1.
+    """
+    return np.asarray(np.einsum("nf,mf->nm", rows, others) if len(rows) == 1 else rows @ others.T)
 
 
 def _of_earlier(known: Unknown, usual: Histogram | None) -> Thresholds:

@@ -131,30 +131,35 @@ def measured(
         metrics = evaluate.measure(truth, probabilities, dataset.classes, _which(split, crossed is not None))
         found[split] = Measured(photos, truth, probabilities, metrics)
     readable = dataset.with_only({split: seen.photos for split, seen in said.items()})
-    basis = _basis(said)
-    detector = _detector(contender, len(dataset.classes), said.get("validation"), training)
-    usual = said[basis].output.features
-    told = _histograms(found[basis].probabilities, usual if basis != "train" else None, detector)
+    detector, usual = _detector(contender, said.get("validation"), training)
+    told = _histograms(found[_basis(said)].probabilities, usual)
     return Candidate(replace(contender, detector=detector), readable, found, told)
 
 
-def _detector(contender: Contender, classes: int, validation: Seen | None, training: Training) -> Detector | None:
-    """The contender's own if it stands; else one that is set by photos new to the convolutions, or by any."""
+def _detector(
+    contender: Contender, validation: Seen | None, training: Training
+) -> tuple[Detector | None, NDArray[np.float64]]:
+    """The contender's own if it stands; else one that is set by photos new to the convolutions, or by any.
+
+    With it the familiarity of the validation photos, (n,), or of the training photos where there are none.
+    """
     usual = np.empty((0, contender.network.architecture.features), np.float32)
     if validation is not None:
         usual = validation.output.features
     new = usual if validation is None else usual[_are_new(contender.trained_on, validation)]
     few, earlier = len(new) < unknown.ENOUGH, contender.detector
     if earlier is not None and not few and unknown.stands(earlier, new):
-        return earlier
+        return earlier, earlier.familiarity(usual)
     seen = training.look()
-    bank = seen.output.features
-    also = _are_new(contender.trained_on, seen) if few and training.are_new else np.zeros(len(bank), bool)
-    if earlier is not None and unknown.stands(earlier, np.concatenate([new, bank[also]])):
-        return earlier
+    features = seen.output.features
+    also = _are_new(contender.trained_on, seen) if few and training.are_new else np.zeros(len(features), bool)
+    if earlier is not None and unknown.stands(earlier, np.concatenate([new, features[also]])):
+        return earlier, earlier.familiarity(features if validation is None else usual)
     if not len(new) and not also.any():
-        new, also = usual, np.full(len(bank), validation is None)
-    return unknown.fit(bank, classes, new, also)
+        new, also = usual, np.full(len(features), validation is None)
+    if (fitted := unknown.fit(features, labels(seen.photos), new, also)) is None:
+        return None, np.empty(0)
+    return fitted.detector, fitted.familiarity if validation is None else fitted.detector.familiarity(usual)
 
 
 def _basis(splits: Collection[str]) -> str:
@@ -178,15 +183,10 @@ def _new_to(record: TrainedOn, photos: Sequence[Photo], pictures: NDArray[np.uin
     return ~record.by_backbone().has(trained_on.contents(photos), pictures)
 
 
-def _histograms(
-    probabilities: NDArray[np.float64], seen: Features | None, detector: Detector | None
-) -> dict[Measure, Histogram]:
-    """Of the validation photos, whose features are `seen`; of the training photos where there are none."""
+def _histograms(probabilities: NDArray[np.float64], familiarity: NDArray[np.float64]) -> dict[Measure, Histogram]:
     found: dict[Measure, Histogram] = {"probability": histograms.of(probabilities.max(axis=1))}
-    if detector is not None:
-        usual = unknown.familiarity_of_training(detector) if seen is None else detector.familiarity(seen)
-        if len(usual):
-            found["familiarity"] = histograms.of(usual)
+    if len(familiarity):
+        found["familiarity"] = histograms.of(familiarity)
     return found
 
 

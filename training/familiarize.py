@@ -7,7 +7,7 @@ from catdog import durable
 from catdog.errors import DatasetError
 from catdog.manifest import Manifest, Unknown
 from catdog.store import SHIPPED, Store
-from catdog.unknown import FILE, encoded
+from catdog.unknown import FILE
 from catdog.version import MANIFEST
 from training import unknown
 from training.candidate import measured, outputs
@@ -34,6 +34,6 @@ def familiarize(store: Store, data: Path, neither: Path | None, cache: Path, rep
     found = {"unknown": detector.known, "histograms": candidate.histograms}
     described = version.manifest.model_copy(update=found).to_json()
     if detector.bank is not None:
-        (version.path / FILE).write_bytes(encoded(detector.bank))
+        (version.path / FILE).write_bytes(detector.bank.encoded())
     durable.replace_text(version.path / MANIFEST, Manifest.from_json(described).to_json())
     return detector.known

@@ -26,7 +26,7 @@ def publish(
         _write_report(draft, candidate)
         trained_on.write(draft.path / trained_on.FILE, candidate.contender.trained_on)
         if (detector := candidate.contender.detector) is not None and detector.bank is not None:
-            (draft.path / unknown.FILE).write_bytes(unknown.encoded(detector.bank))
+            (draft.path / unknown.FILE).write_bytes(detector.bank.encoded())
         return draft.publish(
             lambda number: Manifest(
                 version=number,

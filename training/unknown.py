@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from catdog import folders
 from catdog.errors import DatasetError
 from catdog.manifest import Neighbours, Neither, Threshold, Unknown
-from catdog.unknown import KEEP, Detector, encoded, of_length_1, similarities
+from catdog.unknown import KEEP, Bank, Detector, of_length_1
 from training.dataset import Photo, Report, report_left_out
 
 SURE: Final = 0.95  # how surely a share of the photos of the classes is known, whichever few of them set the threshold
@@ -22,10 +22,13 @@ ENOUGH: Final = 200  # validation photos that set it alone; with fewer other pho
 SHARES: Final = (0.5, 0.6, 0.7, 0.8, 0.85, *(n / 100 for n in range(90, 100)), 0.995, 0.999)  # KEEP is among them
 MOST: Final = 1000  # training photos that others are compared with: decision 14
 NEAREST: Final = 5  # of these, the similarity to which counts
+LEAST_DISTANCE: Final = 1e-6  # of two photos: a logarithm has to be taken of it
+FOLDS: Final = 10  # in which training photos are compared with others, where they set the thresholds
 MOST_OF_CLASS: Final = 0.5  # what this may be of the photos of a class, so that those of a small class have such a one
 
 Features = NDArray[np.float32]
-Familiarity = NDArray[np.float64]
+Labels = NDArray[np.int64]
+Values = NDArray[np.float64]
 
 
 def stands(earlier: Detector, features: Features) -> bool:
@@ -42,59 +45,111 @@ def _contradict(features: Features, earlier: Detector) -> bool:
     return bool(below) and float(binomtest(below, len(features), 1 - KEEP, "greater").pvalue) < 1 - SURE
 
 
-def fit(training: Features, classes: int, new: Features, also: NDArray[np.bool_]) -> Detector | None:
-    """A detector that compares photos with training photos, by their features (m, features).
+class Fitted(NamedTuple):
+    """A detector, and the familiarity of the photos that set it, (photos,)."""
+
+    detector: Detector
+    familiarity: Values
+
+
+def fit(training: Features, labels: Labels, new: Features, also: NDArray[np.bool_]) -> Fitted | None:
+    """A detector that compares photos with training photos, by their features (m, features) and labels (m,).
 
     Its thresholds are set by photos that the backbone did not learn from: `new`, features (n, features), and those of
-    the training photos that are `also` such, bool (m,). None where a network makes nothing of most of the photos, or
-    where there is no photo.
+    the training photos that are `also` such, bool (m,), each compared with others than itself. None where a network
+    makes nothing of most of the photos, or where there is no photo.
     """
-    bank = _rounded(training)
-    nearest = max(1, min(NEAREST, int(MOST_OF_CLASS * len(bank) / classes)))
-    found = similarities(new, bank, min(nearest, len(bank))) if len(bank) else np.empty(0)
-    if also.any() and len(bank) > nearest:
-        found = np.concatenate([found, similarities(_rounded(training[also]), bank, nearest + 1)])  # each finds itself
+    if not len(training):
+        return None
+    bank, nearest = bank_of(training, labels), _nearest(labels)
+    found = bank.similarities(new, nearest)
+    if also.any():
+        crossed = _crossed(training, labels, nearest)[also]
+        found = np.concatenate([found, crossed[~np.isnan(crossed)]])
     usual = float(np.median(found)) if len(found) else 0.0
     if not usual:
         return None
-    data = encoded(bank)
+    data = bank.encoded()
     neighbours = Neighbours(
-        sha256=sha256(data).hexdigest(), bytes=len(data), photos=len(bank), nearest=nearest, usual_similarity=usual
+        sha256=sha256(data).hexdigest(),
+        bytes=len(data),
+        photos=len(training),
+        nearest=nearest,
+        usual_similarity=usual,
     )
-    return Detector.of(_described(found / usual, neighbours), bank)
+    return Fitted(Detector.of(_described(found, neighbours), bank), found / usual)
 
 
-def familiarity_of_training(detector: Detector) -> Familiarity:
-    """How familiar each of the photos is that a detector compares with, (photos,), to the others of them."""
-    neighbours, bank = detector.known.neighbours, detector.bank
-    if neighbours is None or bank is None or len(bank) <= neighbours.nearest:
-        return np.empty(0)
-    return similarities(bank, bank, neighbours.nearest + 1) / neighbours.usual_similarity
+def bank_of(training: Features, labels: Labels) -> Bank:
+    """The bank of training photos with features (m, features), labels (m,), rounded as it is kept."""
+    blank = Bank(_rounded(whitening(of_length_1(training), labels)), training)
+    return replace(blank, features=_rounded(blank.whitened(training)))
 
 
-def _rounded(features: Features) -> Features:
-    """Of length 1, as they are kept."""
-    return of_length_1(features).astype(np.float16).astype(np.float32)
+def whitening(features: Features, labels: Labels) -> Features:
+    """The symmetric matrix after which features (m, features) vary alike in all directions within their classes.
+
+    Their covariance is shrunk towards a multiple of the identity, the more the fewer they are: to that one alone where
+    nothing varies. Directions in which the photos of a class are all alike count the more: there others differ.
+    """
+    size, photos = features.shape[1], len(features)
+    kinds, places = np.unique(labels, return_inverse=True)
+    rows = features.astype(np.float64)
+    apart = rows - np.stack([rows[labels == kind].mean(axis=0) for kind in kinds])[places]
+    covariance = apart.T @ apart
+    if not covariance.any():
+        return np.eye(size, dtype=np.float32)
+    shrinkage = size / (size + photos)
+    covariance = (1 - shrinkage) * covariance * (size / np.trace(covariance)) + shrinkage * np.eye(size)
+    values, vectors = np.linalg.eigh(covariance)
+    return np.asarray(vectors / np.sqrt(values) @ vectors.T, np.float32)
 
 
-def _described(found: Familiarity, neighbours: Neighbours) -> Unknown:
-    thresholds: list[Threshold] = [(share, tolerance_limit(found, share)) for share in SHARES]
+def _crossed(training: Features, labels: Labels, nearest: int) -> Values:
+    """The similarity of each training photo to the others, (m,): to those of other folds, which whiten it as well.
+
+    NaN where there are too few others.
+    """
+    photos = len(training)
+    found, folds = np.full(photos, np.nan), min(FOLDS, photos)
+    fold = np.random.default_rng(0).permutation(photos) % folds
+    for number in range(folds):
+        others, mine = fold != number, fold == number
+        if others.sum() >= nearest:
+            found[mine] = bank_of(training[others], labels[others]).similarities(training[mine], nearest)
+    return found
+
+
+def _nearest(labels: Labels) -> int:
+    """Which of the nearest counts: no more than a class has on average, by far."""
+    return max(1, min(NEAREST, int(MOST_OF_CLASS * len(labels) / len(np.unique(labels)))))
+
+
+def _rounded(rows: Features) -> Features:
+    return rows.astype(np.float16).astype(np.float32)
+
+
+def _described(found: Values, neighbours: Neighbours) -> Unknown:
+    """What the similarities of the photos that set it come to, (n,)."""
+    usual = neighbours.usual_similarity
+    thresholds: list[Threshold] = [(share, tolerance_limit(found, share) / usual) for share in SHARES]
     threshold = dict(thresholds)[KEEP]
     return Unknown(
         neighbours=neighbours,
         threshold=threshold,
         photos=len(found),
-        kept=float((found >= threshold).mean()),
+        kept=float((found / usual >= threshold).mean()),
         thresholds=tuple(thresholds),
     )
 
 
-def tolerance_limit(found: Familiarity, share: float) -> float:
-    """What this share of all such photos is above, as SURE as that: a tolerance limit, by n of them, (n,).
+def tolerance_limit(found: Values, share: float) -> float:
+    """What this share of all such photos is above, as SURE as that, by the similarities, 0-1, of n of them, (n,).
 
     The highest of these that it can be (Wilks, "Determination of Sample Sizes for Setting Tolerance Limits", 1941),
     which takes 59 for a share of 95%. Of fewer the lowest isn't low enough: the limit is that of a normal distribution,
-    which is the lower the fewer they are (Hahn & Meeker, "Statistical Intervals", 1991, 4.6).
+    which is the lower the fewer they are (Hahn & Meeker, "Statistical Intervals", 1991, 4.6), of the logarithms of the
+    distances 1 - similarity: of the similarities themselves it is too high, for some photos are far from all.
     """
     photos = len(found)
     below = int(binom.ppf(1 - SURE, photos, 1 - share))  # SURE that so many or more of any n are among the lowest
@@ -103,7 +158,8 @@ def tolerance_limit(found: Familiarity, share: float) -> float:
     if photos < 2:
         return 0.0
     factor = nct.ppf(SURE, photos - 1, norm.ppf(share) * np.sqrt(photos)) / np.sqrt(photos)
-    limit = found.mean() - factor * found.std(ddof=1)
+    logarithms = np.log(np.maximum(1 - found, LEAST_DISTANCE))
+    limit = 1 - np.exp(logarithms.mean() + factor * logarithms.std(ddof=1))
     return float(max(0.0, min(limit, found.min())))
 
 

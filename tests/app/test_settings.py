@@ -97,6 +97,9 @@ def test_an_empty_variable_is_none_at_all(monkeypatch: pytest.MonkeyPatch) -> No
         ("CATDOG_LEAVE_SECONDS", "inf"),
         ("CATDOG_MAX_DELAY_MILLISECONDS", "inf"),
         ("CATDOG_CACHE_ITEMS", "-1"),
+        ("CATDOG_UNKNOWN_KEEP", "0.05"),
+        ("CATDOG_UNKNOWN_KEEP", "95"),
+        ("CATDOG_UNKNOWN_KEEP", "nan"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_variable(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,22 @@ from catdog.engines.openvino import OpenVINOEngine
 from catdog.errors import BrokenVersion
 from catdog.manifest import Neighbours, Neither, Unknown
 from catdog.store import Store
+from catdog.unknown import Bank
 from tests.app.service import TINY, Service, publish, serving
 from tests.app.test_problems import check
 from tests.waiting import until
 
 NEITHER = Neither(photos=250, told=0.7, data="the test photos", kept=0.95, auroc=0.94)
 SURE_OF_NONE = ((0.5, 9.0), (0.9, 9.0), (0.95, 0.0))  # thresholds: above every familiarity, and below every one
-BANK = unknown.of_length_1(np.random.default_rng(0).random((20, TINY.features), np.float32))
+BANK = Bank(
+    np.eye(TINY.features, dtype=np.float32),
+    unknown.of_length_1(np.random.default_rng(0).random((20, TINY.features), np.float32)),
+)
 
 
 def by_similarity(thresholds: tuple[tuple[float, float], ...] = SURE_OF_NONE) -> Unknown:
     """What compares with the photos of BANK."""
-    data = unknown.encoded(BANK)
+    data = BANK.encoded()
     return Unknown(
         neighbours=Neighbours(
             sha256=sha256(data).hexdigest(), bytes=len(data), photos=20, nearest=3, usual_similarity=0.8
@@ -41,7 +46,7 @@ def by_similarity(thresholds: tuple[tuple[float, float], ...] = SURE_OF_NONE) ->
 @contextmanager
 def answering(tmp_path: Path, known: Unknown | None, **settings: Any) -> Iterator[Service]:
     """A service with a version that has such a detector."""
-    publish(tmp_path, files={unknown.FILE: unknown.encoded(BANK)}, unknown=known)
+    publish(tmp_path, files={unknown.FILE: BANK.encoded()}, unknown=known)
     with serving(tmp_path, **settings) as service:
         until(lambda: service.client.get("/health/ready").is_success)
         yield service
@@ -66,7 +71,7 @@ def test_a_photo_below_the_threshold_is_unknown_and_keeps_its_probabilities(
         listed = service.client.get("/models/1").json()
 
     features = of_photo(tmp_path, jpeg)
-    similar = np.sort(unknown.of_length_1(features) @ BANK.T)[0, -3]
+    similar = np.sort(unknown.of_length_1(features) @ BANK.features.T)[0, -3]
     assert answer["unknown"] is is_unknown
     assert answer["familiarity"] == pytest.approx(similar / 0.8, rel=1e-3)
     assert answer["probability"] == max(answer["probabilities"].values())
@@ -153,13 +158,13 @@ def test_a_share_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_version_whose_training_features_are_not_its_own_is_never_loaded(tmp_path: Path) -> None:
-    other = unknown.encoded(BANK[::-1])
-    publish(tmp_path, files={unknown.FILE: unknown.encoded(BANK)}, unknown=by_similarity())
+    other = replace(BANK, features=BANK.features[::-1]).encoded()
+    publish(tmp_path, files={unknown.FILE: BANK.encoded()}, unknown=by_similarity())
     version = Store(tmp_path).open(1)
     file = version.path / unknown.FILE
 
     for damage in (lambda: file.write_bytes(other), lambda: file.write_bytes(other[:-1]), file.unlink):
         damage()
         for use in (version.verify, version.detector, version.network):
-            with pytest.raises(BrokenVersion, match=r"training-features\.npy is "):
+            with pytest.raises(BrokenVersion, match=r"training-features\.h5 is "):
                 use()

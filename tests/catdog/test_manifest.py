@@ -8,7 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from catdog.architecture import Architecture
-from catdog.manifest import Manifest, WeightsFile
+from catdog.manifest import Manifest, Neighbours, Unknown, WeightsFile
+
+NEIGHBOURS: dict[str, Any] = {"sha256": "d" * 64, "bytes": 140, "photos": 20, "nearest": 5, "usual_similarity": 0.8}
 
 
 def changed(manifest: Manifest, place: str, value: Any) -> str:
@@ -23,10 +25,14 @@ def changed(manifest: Manifest, place: str, value: Any) -> str:
 
 
 def test_a_manifest_survives_json(manifest: Manifest) -> None:
-    text = manifest.to_json()
+    similar = Unknown(
+        neighbours=Neighbours(**NEIGHBOURS), threshold=0.6, photos=100, kept=0.95, thresholds=((0.9, 0.7), (0.95, 0.6))
+    )
+    for one in (manifest, manifest.model_copy(update={"unknown": similar})):
+        text = one.to_json()
 
-    assert Manifest.from_json(text) == manifest
-    assert Manifest.from_json(text).to_json() == text
+        assert Manifest.from_json(text) == one
+        assert Manifest.from_json(text).to_json() == text
 
 
 def test_the_json_is_for_people_too(manifest: Manifest) -> None:
@@ -86,6 +92,17 @@ def test_a_moment_is_kept_in_utc(manifest: Manifest) -> None:
         ("golden.probabilities", [[0.5, 1.5]], "golden.probabilities.0.1: "),
         ("decision.champion", 0, "decision.champion: "),
         ("unknown.usual_length", 0, "unknown.usual_length: "),
+        ("unknown.usual_length", None, "unknown: needs either usual_length or neighbours"),
+        ("unknown.thresholds", [[0.9, 0.7], [0.9, 0.6]], "unknown: the shares of its thresholds must ascend"),
+        ("unknown.thresholds", [[0.9, 0.6], [0.95, 0.7]], "unknown: .* and the thresholds never"),
+        ("unknown.thresholds", [[1.1, 0.6]], "unknown.thresholds.0.0: "),
+        ("unknown.neighbours", {**NEIGHBOURS, "nearest": 0}, "unknown.neighbours.nearest: "),
+        (
+            "unknown.neighbours",
+            {**NEIGHBOURS, "nearest": 21},
+            "unknown.neighbours: its nearest photo no. 21 is one of 20",
+        ),
+        ("unknown.neighbours", {**NEIGHBOURS, "sha256": "?"}, "unknown.neighbours.sha256: "),
         ("unknown.neither.auroc", 1.1, "unknown.neither.auroc: "),
         ("histograms.confidence", {}, r"histograms.confidence.\[key\]: Input should be 'probability' or 'familiarity'"),
         ("histograms.familiarity.edges", [], "histograms.familiarity.edges: "),

@@ -1,15 +1,16 @@
 """The out-of-distribution detector of a version: by similarity, and by length in versions of an earlier catdog."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
-from catdog import unknown
 from catdog.manifest import Histogram, Neighbours, Unknown
-from catdog.unknown import Detector
+from catdog.unknown import Bank, Detector
 
-BANK = np.array([[1, 0], [0.8, 0.6], [0.6, 0.8]], np.float32)
+BANK = Bank(np.eye(2, dtype=np.float32), np.array([[1, 0], [0.8, 0.6], [0.6, 0.8]], np.float32))
 OF_EARLIER = Unknown(usual_length=5.0, threshold=0.5, photos=100, kept=0.95)
 
 
@@ -67,19 +68,35 @@ def test_a_version_of_an_earlier_catdog_has_thresholds_for_other_shares_from_its
     assert Detector.of(OF_EARLIER).threshold(0.8) == 0.5
 
 
+def test_features_are_whitened_before_they_are_compared() -> None:
+    """Here the first one varies little within the classes, and so counts four times as much."""
+    stretched = Bank(np.diag([4, 1]).astype(np.float32), BANK.features)
+    photo = np.array([[0.3, 4 * 0.4]], np.float32)
+
+    assert stretched.whitened(photo) == pytest.approx(np.array([[0.6, 0.8]]))
+    assert stretched.similarities(photo, 1) == pytest.approx([1])
+    assert stretched.similarities(np.concatenate([photo, photo]), 1) == pytest.approx([1, 1])
+
+
+def test_a_photo_that_points_elsewhere_is_not_less_familiar_than_nothing() -> None:
+    assert BANK.similarities(np.array([[-1, 0]], np.float32), 1).tolist() == [0]
+
+
 def test_a_bank_of_other_photos_is_no_bank() -> None:
     known = by_similarity().known
 
-    for bank in (None, BANK[:2]):
+    for bank in (None, replace(BANK, features=BANK.features[:2])):
         with pytest.raises(ValueError, match="doesn't hold the features of 3 photos"):
             Detector.of(known, bank)
 
 
 def test_a_bank_is_kept_in_half_precision_and_its_bytes_are_always_the_same(tmp_path: Path) -> None:
-    data = unknown.encoded(BANK)
+    data = BANK.encoded()
 
-    (tmp_path / "file").write_bytes(data)
-    found = np.load(tmp_path / "file", allow_pickle=False)
-    assert found.dtype == np.float16
-    assert np.abs(found - BANK).max() < 1e-3
-    assert data == unknown.encoded(BANK)
+    (tmp_path / "file.h5").write_bytes(data)
+    with h5py.File(tmp_path / "file.h5") as file:
+        whitening, features = file["whitening"][()], file["features"][()]
+    assert whitening.dtype == features.dtype == np.float16
+    assert np.array_equal(whitening, BANK.whitening)
+    assert np.abs(features - BANK.features).max() < 1e-3
+    assert data == BANK.encoded()

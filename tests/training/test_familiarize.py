@@ -52,12 +52,13 @@ def test_what_is_unknown_is_set_in_the_precision_that_serves(folder: Path, split
     def fitted(precision: Precision) -> Unknown:
         network, cache = version.network(precision), folder / "data" / "features"
         trained, new = (
-            features.outputs(photos, network, cache, Recorder().skipped, precision=precision)[1].features
+            features.outputs(photos, network, cache, Recorder().skipped, precision=precision)
             for photos in (quantization.draw(splits["train"], 0), splits["validation"])
         )
-        found = unknown.fit(trained, 2, new, np.ones(len(trained), bool))
+        also = np.ones(len(trained.photos), bool)
+        found = unknown.fit(trained.output.features, dataset.labels(trained.photos), new.output.features, also)
         assert found is not None
-        return found.known
+        return found.detector.known
 
     assert version.manifest.quantization is not None
     assert version.manifest.quantization.serves
@@ -70,8 +71,8 @@ def test_the_training_photos_that_others_are_compared_with_are_kept_beside_the_w
 
     assert detector is not None
     assert detector.bank is not None
-    assert detector.bank.shape == (32, 16)
-    assert np.linalg.norm(detector.bank, axis=1) == pytest.approx(np.ones(32), abs=1e-3)
+    assert detector.bank.features.shape == (32, 16)
+    assert np.linalg.norm(detector.bank.features, axis=1) == pytest.approx(np.ones(32), abs=1e-3)
 
 
 def test_the_histograms_are_of_the_validation_photos(folder: Path) -> None:

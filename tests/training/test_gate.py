@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from catdog.architecture import Architecture
-from catdog.manifest import Decision
+from catdog.manifest import Decision, Unknown
 from catdog.network import Network
 from catdog.store import SHIPPED, Store
+from catdog.unknown import Detector
 from tests.observers import Recorder
 from tests.photos import draw_set
 from training import backbones, commands, dataset, gate, reference, trained_on
@@ -216,6 +217,20 @@ def test_a_candidate_that_calls_more_photos_unknown_is_kept_out(
 
     assert [rule.name for rule in decision.rules if not rule.passed] == ["unknown"]
     assert "100.0% of 60 photos called unknown against " in decision.reason
+
+
+@pytest.mark.parametrize(("threshold", "unknown"), [(0.0, 0), (1e6, 1)])
+def test_versions_of_different_measures_are_compared_by_what_they_call_unknown(
+    judge: Judge, champion: Contender, photos: Dataset, threshold: float, unknown: float
+) -> None:
+    """One of an earlier catdog, by the length of features, and one by their similarity."""
+    earlier = Detector.of(Unknown(usual_length=1.0, threshold=threshold, photos=100, kept=0.95))
+
+    decision = judge(replace(champion, detector=earlier), photos)
+
+    rule = next(rule for rule in decision.rules if rule.name == "unknown")
+    assert (rule.passed, rule.candidate) == (not unknown, unknown)
+    assert rule.champion < 0.1
 
 
 def test_a_damaged_file_of_kept_features_keeps_the_candidate_out(

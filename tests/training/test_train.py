@@ -163,7 +163,7 @@ def test_a_head_on_another_one_compares_with_its_own_photos(first: tuple[Path, O
     assert found.bank is not None
     assert before is not None
     assert before.bank is not None
-    assert (len(found.bank), len(before.bank)) == (20, 32)
+    assert (len(found.bank.features), len(before.bank.features)) == (20, 32)
     assert found.known.set_by is None
 
 

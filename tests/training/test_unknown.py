@@ -1,5 +1,6 @@
 """What sets the detector of a version, and how well that tells photos of none of the classes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ from scipy.stats import norm
 
 from catdog.errors import DatasetError
 from catdog.manifest import Unknown
-from catdog.unknown import KEEP, Detector
+from catdog.unknown import KEEP, Detector, of_length_1
 from training import unknown
+from training.unknown import Fitted
 
 NONE = np.empty((0, 2), np.float32)
 PHOTO = np.array([[1, 0]], np.float32)  # the one that others are compared with
@@ -28,15 +30,15 @@ def around(photos: int, seed: int = 0) -> np.ndarray:
 
 def fitted(*similarities: float) -> Detector:
     """What so many new photos set, each as similar to the one training photo as that."""
-    found = unknown.fit(PHOTO, 2, similar(*similarities), np.zeros(1, bool))
+    found = unknown.fit(PHOTO, np.zeros(1, int), similar(*similarities), np.zeros(1, bool))
     assert found is not None
-    return found
+    return found.detector
 
 
-def of_training(photos: int, new: np.ndarray = NONE, seed: int = 0) -> Detector:
-    """What a head on so many photos has, which set the thresholds as well."""
-    features = around(photos, seed)
-    found = unknown.fit(features, 2, new.reshape(-1, 8), np.ones(photos, bool))
+def of_training(photos: int) -> Fitted:
+    """What a head on so many photos of two classes has, which set the thresholds as well."""
+    labels = np.arange(photos) % 2
+    found = unknown.fit(around(photos), labels, NONE.reshape(0, 8), np.ones(photos, bool))
     assert found is not None
     return found
 
@@ -50,10 +52,11 @@ def test_that_share_of_later_photos_is_known_with_95_percent_certainty_however_f
     random = np.random.default_rng(photos)
 
     def lost() -> float:
-        found = fitted(*np.clip(random.normal(0.7, 0.05, photos), 0, 1))
+        found = fitted(*1 - np.exp(random.normal(np.log(0.3), 0.2, photos)))
         assert found.known.photos == photos
         assert found.known.neighbours is not None
-        return float(norm.cdf(found.threshold(share) * found.known.neighbours.usual_similarity, 0.7, 0.05))
+        limit = found.threshold(share) * found.known.neighbours.usual_similarity
+        return float(norm.sf(np.log(1 - limit), np.log(0.3), 0.2))
 
     drawn = np.array([lost() for _ in range(200)])
 
@@ -79,7 +82,9 @@ def test_one_photo_sets_no_threshold() -> None:
 
 
 def test_a_network_that_makes_nothing_of_photos_calls_none_unknown() -> None:
-    assert unknown.fit(PHOTO, 2, np.array([[0, 0], [0, 0], [0, 0], [1, 0]], np.float32), np.zeros(1, bool)) is None
+    nothing = np.array([[0, 0], [0, 0], [0, 0], [1, 0]], np.float32)
+
+    assert unknown.fit(PHOTO, np.zeros(1, int), nothing, np.zeros(1, bool)) is None
 
 
 def test_photos_that_are_all_the_same_are_all_known() -> None:
@@ -87,38 +92,59 @@ def test_photos_that_are_all_the_same_are_all_known() -> None:
 
 
 def test_without_photos_there_is_no_detector() -> None:
-    assert unknown.fit(NONE, 2, NONE, np.zeros(0, bool)) is None
-    assert unknown.fit(NONE, 2, PHOTO, np.zeros(0, bool)) is None
-    assert unknown.fit(PHOTO, 2, NONE, np.zeros(1, bool)) is None
+    none = np.zeros(0, int)
+
+    assert unknown.fit(NONE, none, NONE, np.zeros(0, bool)) is None
+    assert unknown.fit(NONE, none, PHOTO, np.zeros(0, bool)) is None
+    assert unknown.fit(PHOTO, np.zeros(1, int), NONE, np.ones(1, bool)) is None
 
 
-def test_training_photos_are_as_familiar_as_they_are_to_the_others_of_them() -> None:
-    """Each would be its own nearest, and later photos look strange beside them."""
-    found, later = of_training(60), around(2000, seed=1)
+@pytest.mark.parametrize("photos", [30, 60, 400])
+def test_training_photos_that_set_the_threshold_are_compared_with_others(photos: int) -> None:
+    """Each would be its own nearest, and whitened by itself; later photos would all look strange beside them."""
+    found, later = of_training(photos), around(2000, seed=1)
 
-    known = (found.familiarity(later) >= found.threshold()).mean()
+    familiarity = found.detector.familiarity(later)
 
-    assert found.known.photos == 60
-    assert 0.93 < known < 1
-    assert np.median(found.familiarity(later)) == pytest.approx(1, abs=0.02)
-    assert np.median(unknown.familiarity_of_training(found)) == pytest.approx(1)
+    assert found.detector.known.photos == len(found.familiarity) == photos
+    assert (familiarity >= found.detector.threshold()).mean() > 0.9
+    assert np.median(found.familiarity) == pytest.approx(1)
+    assert np.median(familiarity) == pytest.approx(1, abs=0.15)
+
+
+def test_directions_in_which_a_class_does_not_vary_count_the_more() -> None:
+    """Photos of two classes that vary in the first two features alone; one of neither differs in the third."""
+    chance, labels = np.random.default_rng(0), np.arange(200) % 2
+    rows = np.column_stack(
+        [3 + labels + 2 * chance.random(200), 3 - labels + 2 * chance.random(200), np.full(200, 0.5)]
+    )
+    training, known, other = np.split(np.vstack([rows, [[4, 3.5, 0.8]]]).astype(np.float32), [150, 200])
+
+    bank = unknown.bank_of(training, labels[:150])
+    plain = replace(bank, whitening=np.eye(3, dtype=np.float32), features=of_length_1(training))
+
+    for one, is_told in ((bank, True), (plain, False)):
+        assert (one.similarities(other, 5) < one.similarities(known, 5).min()) == is_told
+
+
+def test_photos_that_do_not_vary_are_not_whitened() -> None:
+    assert np.array_equal(unknown.whitening(np.ones((4, 3), np.float32), np.array([0, 0, 1, 1])), np.eye(3))
 
 
 @pytest.mark.parametrize(("photos", "classes", "nearest"), [(1000, 2, 5), (40, 10, 2), (6, 5, 1), (4, 2, 1)])
 def test_a_small_class_has_as_many_photos_as_are_looked_at(photos: int, classes: int, nearest: int) -> None:
-    found = unknown.fit(around(photos), classes, NONE.reshape(0, 8), np.ones(photos, bool))
+    found = unknown.fit(around(photos), np.arange(photos) % classes, NONE.reshape(0, 8), np.ones(photos, bool))
 
     assert found is not None
-    assert found.known.neighbours is not None
-    assert found.known.neighbours.nearest == nearest
+    assert found.detector.known.neighbours is not None
+    assert found.detector.known.neighbours.nearest == nearest
 
 
 def test_what_many_photos_set_stands_where_a_few_later_ones_do_not_contradict_it() -> None:
-    earlier, threshold = of_training(100), of_training(100).threshold()
-    strange = np.eye(8, dtype=np.float32)
+    earlier, strange = of_training(100).detector, np.eye(8, dtype=np.float32)
 
-    assert threshold > 0
-    for later in (around(0), around(20, seed=2), np.concatenate([around(60, seed=3), strange[:4]])):
+    assert earlier.threshold() > 0
+    for later in (around(0), around(20, seed=2), np.concatenate([around(60, seed=3), strange[:1]])):
         assert unknown.stands(earlier, later)
     for later in (strange, np.concatenate([around(60, seed=3), strange, strange]), around(100, seed=4)):
         assert not unknown.stands(earlier, later)
