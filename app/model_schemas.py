@@ -112,6 +112,7 @@ class Description(Answer):
     classes: tuple[str, ...]
     architecture: Network
     temperature: float = Field(description="What the logits are divided by before they become probabilities.")
+    noise: float = Field(description="Share of every answer, 0-1, that all classes get alike: no answer is surer.")
     metrics: dict[str, Metrics] = Field(description="How good it is on each split, with the number of photos.")
     int8: Int8 | None = Field(description="How its int8 graph did; null where it has none.")
     unknown: Unknown | None = Field(description="Null where it can't tell: it was published by an earlier catdog.")
@@ -130,6 +131,7 @@ class Description(Answer):
             classes=manifest.classes,
             architecture=Network(width=network.width, head=network.head, parameters=network.parameters),
             temperature=manifest.temperature,
+            noise=manifest.noise,
             metrics=dict(manifest.metrics),
             int8=Int8.of(manifest.quantization) if manifest.quantization else None,
             unknown=Unknown.of(manifest, unknown_keep),

@@ -17,7 +17,6 @@ from app.room import Room
 from app.schemas import ExplainedPrediction, Prediction
 from app.settings import Settings
 from app.tensors import Picture
-from catdog import calibration
 from catdog.engines import Engine, Output
 from catdog.manifest import Manifest
 from catdog.unknown import KEEP, Detector
@@ -46,7 +45,7 @@ class Champion:
 
         Without an id nobody can refer to it.
         """
-        (row,) = calibration.probabilities(output.logits, self.manifest.temperature).tolist()
+        (row,) = self.manifest.calibration.probabilities(output.logits).tolist()
         probabilities = dict(zip(self.manifest.classes, row, strict=True))
         label = max(probabilities, key=probabilities.__getitem__)
         familiarity, is_unknown = None, False

@@ -20,7 +20,7 @@ from PIL import Image
 from benchmarks import photos
 from benchmarks.machine import Machine
 from benchmarks.processes import ROOT
-from catdog import calibration, cores, image_resize, images
+from catdog import cores, image_resize, images
 from catdog.architecture import INPUT_PIXELS
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.store import Store
@@ -117,7 +117,7 @@ def agreement() -> Iterator[str]:
         sent = [file.read_bytes() for file, _ in files[start : start + BATCH]]
         for way in WAYS:
             logits = engine.infer(np.stack(decoded(way, sent))).logits
-            said[way].append(calibration.probabilities(logits, version.manifest.temperature))
+            said[way].append(version.manifest.calibration.probabilities(logits))
     labels = np.array([label for _, label in files])
     told = {way: np.concatenate(parts) for way, parts in said.items()}
     for way, probabilities in told.items():

@@ -23,6 +23,7 @@ from pydantic import (
 
 from catdog import faults, weights
 from catdog.architecture import Architecture, Head
+from catdog.calibration import Calibration
 from catdog.checksum import sha256_of
 from catdog.weights import StoredType
 
@@ -251,6 +252,7 @@ class Manifest(_Record):
     preprocessing: Sha256  # catdog.images.FINGERPRINT when the version was trained
     weights: WeightsFile
     temperature: PositiveFloat
+    noise: Fraction = 0.0  # share of every answer that all classes get alike
     metrics: dict[str, Metrics]  # by split
     lineage: Lineage
     decision: Decision | None = None
@@ -266,6 +268,11 @@ class Manifest(_Record):
         if self.quantization is not None and self.quantization.weights != self.weights.sha256:
             raise ValueError("quantization: its graph was made from other weights")
         return self
+
+    @property
+    def calibration(self) -> Calibration:
+        """How the network's logits become probabilities."""
+        return Calibration(self.temperature, self.noise)
 
     @property
     def architecture(self) -> Architecture:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from catdog import calibration
 from catdog.store import SHIPPED, Store
 from catdog.version import Version
 from tests.app.service import serving
@@ -28,7 +27,7 @@ def computed(version: Version, data: Path, folder: Path) -> tuple[tuple[Photo, .
     photos = dataset.read_split(data, manifest.classes)
     cache = folder / "data" / "features"
     photos, output, _ = features.outputs(photos, version.network(), cache, unexpected)
-    return photos, calibration.probabilities(output.logits, manifest.temperature).tolist()
+    return photos, manifest.calibration.probabilities(output.logits).tolist()
 
 
 @pytest.mark.data

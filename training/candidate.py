@@ -69,7 +69,7 @@ class Candidate:
     def compared(self, int8: Int8Graph, cache: Path, report: Report) -> Comparison:
         """Its network in float32 and by this graph, on the validation photos or what stands in for them."""
         network, photos = replace(self.contender.network, int8=int8), self.measured[_basis(self.measured)].photos
-        return quantization.compare(network, self.contender.temperature, photos, cache, report)
+        return quantization.compare(network, self.contender.calibration, photos, cache, report)
 
     def beside(self, neither: Sequence[Photo], cache: Path, report: Report) -> "Candidate":
         """The same, with how well it tells these photos, of none of its classes, from those that it is tested on.
@@ -212,7 +212,7 @@ def _measured(job: Job, trained: Trained, int8: Int8Graph | None) -> Candidate:
         return features.look(some, network, job.cache, job.observer.skipped)
 
     detector = job.backbone.detector if is_head and job.backbone.classes == dataset.classes else None
-    contender = Contender(network, calibrate.temperature(*unseen), detector, record)
+    contender = Contender(network, calibrate.fit(*unseen), detector, record)
     crossed = None if trained.unseen is None else trained.unseen[0]
     candidate = measured(contender, dataset, said, Training(look, is_head), crossed)
     return replace(candidate, history=trained.history, unquantized=trained.unquantized)

@@ -56,7 +56,6 @@ def quantize(arguments: Namespace) -> None:
 
 
 def evaluate(arguments: Namespace) -> None:
-    from catdog import calibration
     from training import dataset, features
     from training.evaluate import measure, table
     from training.unknown import told
@@ -69,7 +68,7 @@ def evaluate(arguments: Namespace) -> None:
     readable, output, _ = features.outputs(photos, version.network(), arguments.data_dir / "features", _report_broken)
     if missing := set(manifest.classes) - {manifest.classes[photo.label] for photo in readable}:
         print(f"no photo of {', '.join(sorted(missing))}: the recall of a class without one is 0", file=sys.stderr)
-    probabilities = calibration.probabilities(output.logits, manifest.temperature)
+    probabilities = manifest.calibration.probabilities(output.logits)
     metrics = measure(dataset.labels(readable), probabilities, manifest.classes, described)
     neither = _neither(arguments, version, output.features, described)
     if arguments.json:

@@ -8,7 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from catdog import calibration, head, weights
+from catdog import head, weights
+from catdog.calibration import Calibration
 from catdog.engines import Output
 from catdog.errors import NoChampion, StoreError, WeightsError
 from catdog.manifest import Decision, Unknown
@@ -29,7 +30,7 @@ class Contender:
     """The candidate or the champion: a network, how its answers are read, and the photos that it was trained on."""
 
     network: Network
-    temperature: float
+    calibration: Calibration
     detector: Detector | None = None
     trained_on: TrainedOn = field(default_factory=TrainedOn.nothing)
 
@@ -37,7 +38,7 @@ class Contender:
     def of(cls, version: Version) -> Self:
         """BrokenVersion or WeightsError where its files can't be used."""
         manifest = version.manifest
-        return cls(version.network(), manifest.temperature, version.detector(), trained_on.read(version.path))
+        return cls(version.network(), manifest.calibration, version.detector(), trained_on.read(version.path))
 
     @property
     def unknown(self) -> Unknown | None:
@@ -45,7 +46,7 @@ class Contender:
         return None if self.detector is None else self.detector.known
 
     def probabilities(self, logits: NDArray[np.float32]) -> Probabilities:
-        return calibration.probabilities(logits, self.temperature)
+        return self.calibration.probabilities(logits)
 
     def answers(self, output: Output) -> Answers:
         strange = None

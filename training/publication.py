@@ -17,7 +17,7 @@ def publish(
     store: Store, candidate: Candidate, cache: Path, origin: Lineage, decision: Decision, within: Within
 ) -> Version:
     """Publish the candidate, with its int8 graph, whether that serves or not, where it has one."""
-    network, temperature = candidate.contender.network, candidate.contender.temperature
+    network, (temperature, noise) = candidate.contender.network, candidate.contender.calibration
     architecture = network.architecture
     answers = _answers(network, temperature, "f32", cache)
     with store.draft() as draft:
@@ -37,6 +37,7 @@ def publish(
                 preprocessing=FINGERPRINT,
                 weights=file,
                 temperature=temperature,
+                noise=noise,
                 metrics={split: part.metrics for split, part in candidate.measured.items()},
                 lineage=origin,
                 decision=decision,
@@ -71,7 +72,7 @@ def _add_int8(draft: Draft, candidate: Candidate, file: WeightsFile, cache: Path
     for made in (compared.graph.path.with_suffix(suffix) for suffix in (".xml", ".bin")):
         draft.put(made.name, memoryview(made.read_bytes()), made)
     network = Network(contender.network.architecture, contender.network.arrays, compared.graph)
-    return compared.described(file.sha256, _answers(network, contender.temperature, "int8", cache))
+    return compared.described(file.sha256, _answers(network, contender.calibration.temperature, "int8", cache))
 
 
 def _answers(network: Network, temperature: float, precision: Precision, cache: Path) -> Golden:

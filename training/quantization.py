@@ -18,7 +18,8 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from catdog import calibration, durable
+from catdog import durable
+from catdog.calibration import Calibration
 from catdog.engines import Precision
 from catdog.engines.openvino import build
 from catdog.errors import CatdogError, DatasetError
@@ -126,13 +127,15 @@ def calibration_photos(graph: Int8Graph) -> int:
     return int(ov.Core().read_model(graph.path).get_rt_info(COUNT).astype(int))
 
 
-def compare(network: Network, temperature: float, photos: Sequence[Photo], cache: Path, report: Report) -> Comparison:
+def compare(
+    network: Network, calibration: Calibration, photos: Sequence[Photo], cache: Path, report: Report
+) -> Comparison:
     """The network, which has an int8 graph, in int8 on these photos and in float32 on as many as settle it."""
     assert network.int8 is not None  # noqa: S101  # the caller's part
 
     def answers(photos: Sequence[Photo], precision: Precision) -> NDArray[np.float64]:
         said = features.outputs(photos, network, cache, report, precision=precision)
-        return calibration.probabilities(said.output.logits, temperature)
+        return calibration.probabilities(said.output.logits)
 
     truth, whole = labels(photos), answers(photos, "int8")
     for sample in paired_sample.samples(truth, whole):

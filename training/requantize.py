@@ -66,7 +66,7 @@ def _measured(
 
     def candidate(network: Network, photos: Dataset) -> Candidate:
         said = outputs(network, photos, cache, observer.skipped)
-        contender = Contender(network, version.manifest.temperature, version.detector(), record)
+        contender = Contender(network, version.manifest.calibration, version.detector(), record)
         training = training_of(version, network, photos, cache, observer.skipped)
         return measured(contender, photos, said, training)
 

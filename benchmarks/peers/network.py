@@ -25,7 +25,9 @@ def load_model(version: Version) -> keras.Model:
     network = build(version.manifest.architecture)
     network.load_weights(version.weights_path)
     logits, _ = network.outputs
-    probabilities = keras.layers.Softmax()(logits / version.manifest.temperature)
+    noise = version.manifest.noise
+    softmax = keras.layers.Softmax()(logits / version.manifest.temperature)
+    probabilities = softmax * (1 - noise) + noise / len(version.manifest.classes)
     return keras.Model(network.get_layer("preprocessing").output, probabilities)
 
 

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from app.settings import Settings
-from catdog import calibration, images
+from catdog import images
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.store import Store
 from tests.app.service import HeldEngine, Service, said
@@ -59,7 +59,7 @@ def test_http_gives_the_probabilities_of_the_engine(service: Service, models_dir
     version = Store(models_dir).open(1)
     engine = OpenVINOEngine(version.network())
     logits = engine.infer(images.decode(jpeg)[np.newaxis]).logits
-    expected = calibration.probabilities(logits, version.manifest.temperature)[0]
+    expected = version.manifest.calibration.probabilities(logits)[0]
 
     answer = ask(service, jpeg)
 
@@ -75,7 +75,7 @@ def test_real_photos_get_the_same_probabilities_over_http(
     engine = OpenVINOEngine(version.network())
     for path in sorted((shared_data / "originals" / "cat").iterdir())[:5]:
         logits = engine.infer(images.decode(path.read_bytes())[np.newaxis]).logits
-        expected = calibration.probabilities(logits, version.manifest.temperature)[0]
+        expected = version.manifest.calibration.probabilities(logits)[0]
         answer = ask(service, path.read_bytes())
         assert list(answer["probabilities"].values()) == pytest.approx(expected.tolist(), abs=1e-6)
 

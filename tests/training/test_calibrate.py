@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import log_loss
 
-from catdog.calibration import probabilities
-from training.calibrate import HIGHEST, LOWEST, temperature
+from catdog.calibration import Calibration, probabilities
+from training.calibrate import HIGHEST, LOWEST, MOST_DOUBT, fit, noise, temperature
 
 
 @pytest.mark.parametrize("true", [0.4, 1.0, 3.0])
@@ -50,3 +50,21 @@ def test_answers_sure_and_always_wrong_stop_at_the_highest() -> None:
 @given(arrays(np.float32, (4, 3), elements=st.floats(-1e4, 1e4, width=32)))
 def test_any_logits_give_a_temperature_in_range(logits: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> None:
     assert LOWEST <= temperature(logits, np.array([0, 1, 2, 0])) <= HIGHEST
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize(("photos", "doubt"), [(0, MOST_DOUBT), (20, MOST_DOUBT), (998, 0.001)])
+def test_the_surest_answer_has_as_much_doubt_as_the_photos_leave(photos: int, doubt: float, classes: int) -> None:
+    surest = Calibration(1.0, noise(photos, classes)).probabilities(1000.0 * np.eye(classes)[:1])
+
+    assert surest.max() == pytest.approx(1 - doubt)
+    assert surest.sum() == pytest.approx(1.0)
+
+
+def test_one_photo_under_a_wrong_label_does_not_outweigh_a_thousand_right_ones() -> None:
+    logits = np.tile([20.0, -20.0], (1000, 1))
+    labels = np.zeros(1000, np.int64)
+    found = fit(logits, labels)
+    labels[0] = 1
+
+    assert log_loss(labels, found.probabilities(logits)) < 0.01 < log_loss(labels, probabilities(logits, 1.0))

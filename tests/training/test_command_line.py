@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from catdog import calibration, images
+from catdog import images
 from catdog.database import Database
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.jobs import Jobs
@@ -93,7 +93,7 @@ def test_training_measures_the_probabilities_that_the_engine_serves(trained: Sho
     for label, name in enumerate(version.manifest.classes):
         for photo in (split_photos / "test" / name).iterdir():
             logits, _ = engine.infer(images.decode(photo.read_bytes())[None])
-            losses.append(-np.log(calibration.probabilities(logits, version.manifest.temperature)[0, label]))
+            losses.append(-np.log(version.manifest.calibration.probabilities(logits)[0, label]))
 
     assert version.manifest.metrics["test"].log_loss == pytest.approx(np.mean(losses), abs=1e-6)
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from catdog.architecture import Architecture
+from catdog.calibration import Calibration
 from catdog.manifest import Decision, Unknown
 from catdog.network import Network
 from catdog.store import SHIPPED, Store
@@ -131,7 +132,7 @@ def test_a_classic_head_is_judged_by_ones_own_photos_alone(
     classic = Architecture(2, 1 / 32, "classic")
     head = {name: np.zeros(classic.shapes[name], np.float32) for name in classic.shapes if name[:5] != "block"}
 
-    decision = judge(Contender(Network(classic, {**champion.network.arrays, **head}), 1.0), photos)
+    decision = judge(Contender(Network(classic, {**champion.network.arrays, **head}), Calibration(1.0)), photos)
 
     assert (decision.promote, decision.photos) == (False, 60)
 

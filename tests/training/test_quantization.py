@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from catdog.architecture import Architecture, Head
+from catdog.calibration import Calibration
 from catdog.engines import Precision
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.errors import DatasetError
@@ -111,15 +112,13 @@ print(type(wrapper.telemetry).__name__)
     assert done.stdout == "MagicMock\n"
 
 
-def test_photos_are_drawn_evenly_over_the_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_photos_are_drawn_evenly_over_the_classes() -> None:
     photos = [Photo(Path(), int(number >= 20), str(number), "") for number in range(100)]
 
     assert sorted(quantization.draw(photos, 0), key=lambda photo: int(photo.sha256)) == photos
-    monkeypatch.setattr(quantization, "PHOTOS", 30)
-    assert Counter(photo.label for photo in quantization.draw(photos, 0)) == {0: 15, 1: 15}
-    assert quantization.draw(photos, 0) == quantization.draw(photos, 0) != quantization.draw(photos, 1)
-    monkeypatch.setattr(quantization, "PHOTOS", 60)
-    assert Counter(photo.label for photo in quantization.draw(photos, 0)) == {0: 20, 1: 40}
+    assert Counter(photo.label for photo in quantization.draw(photos, 0, 30)) == {0: 15, 1: 15}
+    assert quantization.draw(photos, 0, 30) == quantization.draw(photos, 0, 30) != quantization.draw(photos, 1, 30)
+    assert Counter(photo.label for photo in quantization.draw(photos, 0, 60)) == {0: 20, 1: 40}
 
 
 def test_broken_photos_are_left_out(photos: tuple[Photo, ...], tmp_path: Path) -> None:
@@ -161,7 +160,7 @@ def test_both_are_measured_on_the_same_photos(photos: tuple[Photo, ...], tmp_pat
     graph = quantization.graph(whole, photos, 0, tmp_path / "graphs")
 
     found = quantization.compare(
-        Network(whole.architecture, whole.arrays, graph), 5.0, photos[::2], tmp_path, unexpected
+        Network(whole.architecture, whole.arrays, graph), Calibration(5.0), photos[::2], tmp_path, unexpected
     )
 
     assert (found.photos, found.graph) == (16, graph)
@@ -208,7 +207,7 @@ def test_float32_looks_at_as_many_photos_as_settle_it(
     ]
     looked = Recording(monkeypatch)
 
-    clear = quantization.compare(whole, 1000.0, right, tmp_path, unexpected)
+    clear = quantization.compare(whole, Calibration(1000.0), right, tmp_path, unexpected)
 
     assert (clear.photos, clear.photos_f32, looked.at("f32")) == (len(right), 8, [8])
     assert f"of {len(right)} photos, float32 by 8 of them" in clear.reason

@@ -8,7 +8,7 @@ import nncf
 import numpy as np
 import pytest
 
-from catdog import calibration, golden
+from catdog import golden
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.manifest import Manifest
 from catdog.store import Store
@@ -58,7 +58,7 @@ def test_a_version_is_measured_and_answers_in_the_int8_that_serves(folder: Path,
     assert manifest.quantization.serves, manifest.quantization.reason
     photos = dataset.read_split(split_photos, manifest.classes, "validation")
     _, output, _ = features.outputs(photos, network, folder / "empty", Recorder().skipped, precision="int8")
-    said = calibration.probabilities(output.logits, manifest.temperature)
+    said = manifest.calibration.probabilities(output.logits)
     loss = -np.log(said[np.arange(len(photos)), dataset.labels(photos)]).mean()
 
     assert manifest.metrics["validation"].log_loss == pytest.approx(loss, abs=1e-9)
