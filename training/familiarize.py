@@ -22,8 +22,10 @@ def familiarize(store: Store, data: Path, neither: Path | None, cache: Path, rep
     In place, as `python -m training remember` does: it is done before the version ships. DatasetError where `data` is
     of other classes, or most of its photos have no feature.
     """
-    version = store.open(SHIPPED)
-    contender, photos = replace(Contender.of(version), detector=None), photos_of(version, data, report)
+    shipped = store.open(SHIPPED)
+    # Without what it had: that is set once more, also where its file is gone.
+    version = replace(shipped, manifest=shipped.manifest.model_copy(update={"unknown": None}))
+    contender, photos = Contender.of(version), photos_of(version, data, report)
     training = training_of(version, contender.network, photos, cache, report)
     said = outputs(contender.network, photos, cache, report)
     candidate = measured(contender, photos, said, training)

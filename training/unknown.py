@@ -20,7 +20,7 @@ from training.dataset import Photo, Report, report_left_out
 SURE: Final = 0.95  # how surely a share of the photos of the classes is known, whichever few of them set the threshold
 ENOUGH: Final = 200  # validation photos that set it alone; with fewer other photos help, where there are some
 SHARES: Final = (0.5, 0.6, 0.7, 0.8, 0.85, *(n / 100 for n in range(90, 100)), 0.995, 0.999)  # KEEP is among them
-MOST: Final = 1000  # training photos that others are compared with: decision 14
+MOST: Final = 500  # training photos that others are compared with: decision 14
 NEAREST: Final = 5  # of these, the similarity to which counts
 LEAST_DISTANCE: Final = 1e-6  # of two photos: a logarithm has to be taken of it
 FOLDS: Final = 10  # in which training photos are compared with others, where they set the thresholds

@@ -95,6 +95,19 @@ def test_an_older_manifest_gets_what_the_training_would_have_said(folder: Path, 
     store.open(1).verify()
 
 
+def test_what_is_damaged_is_set_once_more(folder: Path, split_photos: Path) -> None:
+    store = Store(folder / "models")
+    file = store.open(1).path / FILE
+    kept = file.read_bytes()
+    for damage in (lambda: file.write_bytes(b"no HDF5"), file.unlink):
+        damage()
+
+        familiarize(store, split_photos, None, folder / "data" / "features", Recorder().skipped)
+
+        store.open(1).verify()
+        assert file.read_bytes() == kept
+
+
 def test_photos_of_neither_class_are_measured(folder: Path, split_photos: Path, tmp_path: Path) -> None:
     store = Store(folder / "models")
     neither = draw_set(tmp_path / "neither", 5, ("fish",))
