@@ -115,7 +115,10 @@ def _fits_told(observer: Observer) -> head.Progress:
 
 
 def finetune(job: Job) -> Trained:
-    """A head first, then the last blocks with it, at a low rate; the head alone where that stays better."""
+    """A head first, then the last blocks with it, at a low rate; the head alone where that stays better.
+
+    What comes of it fits float16.
+    """
     import keras
 
     from catdog.engines import keras as reference
@@ -140,9 +143,8 @@ def finetune(job: Job) -> Trained:
     if config.head == "classic":  # no convex problem, so its first fit takes epochs, too
         fit(len(BLOCKS), replace(config, learning_rate=HEAD_RATE), job.folder / "head")
     history = fit(len(BLOCKS) - config.unfreeze, config, job.folder)
-    return _with_int8(
-        job, Trained(reference.arrays(network, job.architecture), usable, of_pixels(train.photos), history)
-    )
+    trained = weights.halved(reference.arrays(network, job.architecture))
+    return _with_int8(job, Trained(trained, usable, of_pixels(train.photos), history))
 
 
 def full(job: Job) -> Trained:

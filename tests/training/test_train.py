@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from catdog import golden
+from catdog import golden, weights
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.store import Store
 from tests.observers import Recorder
 from tests.photos import draw_set
 from training import backbones, dataset, head, strategies, trained_on, unknown
-from training.config import Config, Stage
+from training.config import Config, Stage, Strategy
 from training.progress import Phase
 from training.train import Outcome, Request, train
 
@@ -275,10 +275,13 @@ def test_a_single_photo_of_a_class_leaves_the_temperature_to_the_validation_phot
     assert version.manifest.temperature != 1.0
 
 
-def test_a_full_training_and_a_head_on_it_are_stored_in_half_the_bytes(split_photos: Path, tmp_path: Path) -> None:
-    every_layer = replace(TINY, strategy="full", stages=(Stage(32, 1, 8),), policy="float32")
+@pytest.mark.parametrize("strategy", ["full", "finetune"])
+def test_what_is_trained_and_a_head_on_it_are_stored_in_half_the_bytes(
+    strategy: Strategy, split_photos: Path, tmp_path: Path
+) -> None:
+    config = replace(TINY, strategy=strategy, unfreeze=5, stages=(Stage(32, 1, 8),), policy="float32")
 
-    full = run(tmp_path, Request(every_layer, split_photos, "test", quantize=False)).version
+    full = run(tmp_path, Request(config, split_photos, "test", quantize=False)).version
     head = run(tmp_path, Request(Config(backbone="champion"), split_photos, "test", quantize=False)).version
 
     assert (head.manifest.lineage.parent, head.number) == (full.number, full.number + 1)
@@ -308,7 +311,7 @@ def test_the_last_blocks_are_trained_at_several_picture_sizes(split_photos: Path
 
     version = run(tmp_path, Request(config, split_photos, "test", quantize=False), recorder).version
 
-    start, trained = backbones.random(TINY.width, TINY.seed), version.network("f32").arrays
+    start, trained = weights.halved(backbones.random(TINY.width, TINY.seed)), version.network("f32").arrays
     assert [row["pixels"] for row, _ in recorder.epochs] == [32, 64]
     assert np.array_equal(trained["block3_conv3/kernel"], start["block3_conv3/kernel"])
     assert not np.array_equal(trained["block4_conv1/kernel"], start["block4_conv1/kernel"])
