@@ -1,6 +1,7 @@
 """Trainings with a name: `python -m training train --recipe NAME`. Each docstring says what to expect.
 
-The shipped model is `wide`; `slim`, then `anneal` make one without a GPU. They were trained on the 23,000 photos of
+The shipped model is `transfer`. `wide` starts from random weights, on a GPU; `slim`, then `anneal` make a smaller one
+without ImageNet's weights. They were trained on the 23,000 photos of
 `../shared/data/pool` and tested on the 1,000 of `../shared/data/cats_and_dogs/validation`:
 
     mkdir -p data/shipped
@@ -69,11 +70,13 @@ def wide() -> Config:
 
 
 def transfer() -> Config:
-    """ImageNet's VGG16, its last three blocks trained on: the shipped model, on two cores in an hour and a half.
+    """ImageNet's VGG16, whose last three blocks learn cats and dogs: the shipped model, without a GPU.
 
-        python -m training train --recipe transfer --data data/shipped
+        python -m training train --recipe transfer --data data/shipped --neither ../shared/data/neither
 
-    With `--unfreeze 5` every block is trained, which takes a GPU. It goes on with `--resume` where it was stopped.
+    Accuracy on the test photos at 224 px: 99.4% (95%: 98.7% to 99.7%, n = 1,000, one run), in int8. 86 minutes on 2
+    cores of an AMD EPYC (Zen 5) that had other work. `--resume` goes on after the last whole epoch; `--unfreeze 5`
+    trains every block.
     """
     return Config(
         strategy="finetune",
