@@ -30,6 +30,15 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def imagenet_weights(shared_data: Path) -> Path:
+    """ImageNet's VGG16 in float16, which is no part of the repository."""
+    file = shared_data.parent / "models" / "vgg16_imagenet_notop_float16.h5"
+    if not file.is_file():
+        pytest.skip(f"needs ImageNet's weights, which are no part of the repository, and {file} is missing")
+    return file
+
+
+@pytest.fixture(scope="session")
 def split_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """16 cats and dogs to train on, 6 to validate with, 30 to test: just enough to decide on a promotion by."""
     return draw_splits(tmp_path_factory.mktemp("photos"), 16, 6, 30)

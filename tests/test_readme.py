@@ -1,13 +1,9 @@
 """Every command of the README, run in its order in a copy of this checkout, as a newcomer would type it."""
 
 import json
-import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
@@ -22,72 +18,15 @@ from PIL import Image
 from benchmarks.client import Client, Upload
 from benchmarks.open_loop import OpenLoop
 from catdog.store import SHIPPED, Store
+from tests.newcomer import ROOT, Newcomer, blocks
 from tests.photos import draw_set
 from tests.waiting import until
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+BLOCKS = blocks(README)
 DOCKER = next(block.splitlines() for block in BLOCKS if block.startswith("docker"))  # typed in tests/containers
 COMMANDS = [line for block in BLOCKS if not block.startswith("docker") for line in block.splitlines()]
 TEACHING = [line for line in COMMANDS[COMMANDS.index("make trainer") :] if not line.startswith(".venv")][:6]
-ADDRESS = "127.0.0.1:8000"
-
-
-class Newcomer:
-    """Someone at a shell in a fresh checkout, with a photo and a folder of photos."""
-
-    def __init__(self, checkout: Path) -> None:
-        self.checkout = checkout
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        made = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "CATDOG_"))}
-        self.environment = made | {"PORT": str(self.port)}
-        self.service: subprocess.Popen[bytes] | None = None
-
-    def type(self, command: str) -> str:
-        if command == "make serve":
-            return self.serve()
-        mine = command.replace(ADDRESS, f"127.0.0.1:{self.port}")
-        done = subprocess.run(
-            ["bash", "-c", mine], cwd=self.checkout, env=self.environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
-
-    def serve(self) -> str:
-        """Start the service anew, and wait until it is ready."""
-        self.stop()
-        self.service = subprocess.Popen(
-            ["make", "serve"], cwd=self.checkout, env=self.environment, start_new_session=True
-        )
-        until(self._is_ready)
-        return ""
-
-    def stop(self) -> None:
-        if self.service is not None:
-            os.killpg(self.service.pid, signal.SIGTERM)
-            self.service.wait(timeout=60)
-
-    def _is_ready(self) -> bool:
-        assert self.service is not None
-        assert self.service.poll() is None, "make serve ended"
-        try:
-            return httpx.get(f"http://127.0.0.1:{self.port}/health/ready").is_success
-        except httpx.TransportError:
-            return False
-
-
-def tracked_files() -> list[str]:
-    """What a clone would hold, and what is about to be added to it."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
 
 
 def zip_pets(folder: Path) -> None:
@@ -104,15 +43,11 @@ def zip_pets(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
     checkout = tmp_path_factory.mktemp("checkout")
-    for name in tracked_files():
-        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, checkout / name)
-    (checkout / ".venv").symlink_to(sys.prefix)
+    newcomer = Newcomer(checkout)
     draw_set(checkout / "photos", 60)
     zip_pets(checkout)
     noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
     Image.fromarray(noise).save(checkout / "cat.jpg")
-    newcomer = Newcomer(checkout)
     yield newcomer
     newcomer.stop()
 

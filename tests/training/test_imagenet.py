@@ -228,19 +228,18 @@ def test_the_champions_classes_are_trained_offline_on_its_backbone(
 
 
 @pytest.mark.data
-def test_breeds_are_taught_on_the_real_backbone_of_imagenet(offline: str, tmp_path: Path, shared_data: Path) -> None:
+def test_breeds_are_taught_on_the_real_backbone_of_imagenet(
+    offline: str, tmp_path: Path, shared_data: Path, imagenet_weights: Path
+) -> None:
     """On a few photos, so that it says nothing of how well; the features of all breeds cost a minute."""
-    file = shared_data.parent / "models" / "vgg16_imagenet_notop_float16.h5"
-    if not file.is_file():
-        pytest.skip(f"{file} is missing")
     publish(tmp_path / "models")
     every = read(shared_data / "cat_breeds")
     few = {"train": every.splits["train"][::60], "validation": every.splits["validation"][::100]}
 
-    manifest, told = trained(tmp_path, Dataset(every.classes, few), imagenet_weights=file)
+    manifest, told = trained(tmp_path, Dataset(every.classes, few), imagenet_weights=imagenet_weights)
 
     assert told.backbones[0].startswith("the backbone is ImageNet's VGG16, because the classes aren't")
     assert (manifest.lineage.backbone, manifest.lineage.config["backbone"]) == ("imagenet", "imagenet")
     assert (manifest.lineage.parent, manifest.width) == (None, 1.0)
-    theirs, ours = weights.read_backbone(file, Architecture(2)), Store(tmp_path / "models").open(2).load()
+    theirs, ours = weights.read_backbone(imagenet_weights, Architecture(2)), Store(tmp_path / "models").open(2).load()
     assert all((ours[name] == array).all() for name, array in theirs.items())
