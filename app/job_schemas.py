@@ -34,9 +34,14 @@ class RetrainRequest(BaseModel):
         " which are downloaded once (59 MB). `auto` is the champion's for the champion's own classes, ImageNet's for"
         " any others.",
     )
-    epochs: int | None = Field(default=None, ge=1, le=100, description="Of `finetune`; 10 by default.")
+    epochs: int | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="Of `finetune`; by default as many as make about 500 steps, from 3 to 30.",
+    )
     unfreeze: int | None = Field(
-        default=None, ge=1, le=5, description="Blocks that `finetune` trains, from the last; 1 by default."
+        default=None, ge=1, le=5, description="Blocks that `finetune` trains, from the last; 2 by default."
     )
     batch_size: int | None = Field(
         default=None, ge=1, le=256, description="Photos a step of `finetune`; 32 by default."

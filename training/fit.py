@@ -7,18 +7,19 @@ from time import monotonic
 
 import keras
 import numpy as np
-from keras.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from keras.callbacks import Callback, EarlyStopping, SwapEMAWeights
 from numpy.typing import NDArray
 
 from catdog import cores
 from catdog.engines.keras import has_accelerator
 from training.batches import Batches
 from training.between_batches import BetweenBatches
+from training.calibrated_loss import CalibratedLogLoss
 from training.config import Config, Stage
 from training.dataset import Labelled
 from training.progress import Observer
 
-MONITOR = "val_log_loss"
+MONITOR = "val_calibrated_log_loss"
 TELL_SECONDS = 0.5  # between two words on how far an epoch is
 Row = Mapping[str, float]
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
@@ -57,6 +58,24 @@ class Checkpoint(Callback):  # type: ignore[misc]  # Keras ships no types
         written.replace(self._state)
         for older in set(self._folder.glob("epoch-*.weights.h5")) - {weights}:
             older.unlink()
+
+
+class Best(Callback):  # type: ignore[misc]  # Keras ships no types
+    """Keeps the weights in `file` whenever they validate better than before.
+
+    It does so before a validation has ended, for until then averaged weights are in their place.
+    """
+
+    def __init__(self, file: Path, least: float) -> None:
+        super().__init__()
+        self._file = file
+        self._least = least
+
+    def on_test_end(self, logs: Mapping[str, float] | None = None) -> None:
+        found = (logs or {})[MONITOR.removeprefix("val_")]
+        if found < self._least:
+            self._least = found
+            self.model.save_weights(self._file)
 
 
 class Patience(EarlyStopping):  # type: ignore[misc]  # Keras ships no types
@@ -133,7 +152,7 @@ class Fit:
         self._train = train
         self._validation = validation
         self._one_hot = np.eye(classes, dtype=np.float32)
-        self._config = config
+        self._config = config.suited_to(len(train.labels))
         self._observer = observer
         self._checkpoint = Checkpoint(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -155,6 +174,7 @@ class Fit:
                 end = first + stage.epochs
                 if begin < end:
                     self._fit(stage, first, begin, [progress, signals])
+                    self._checkpoint.restore(self._model)  # Keras leaves averaged weights in the place of the trained
                 first = end
         self._model.load_weights(self._checkpoint.best)
         return self._checkpoint.history
@@ -166,12 +186,17 @@ class Fit:
         rate = keras.optimizers.schedules.CosineDecay(
             0.0, steps - warmup, warmup_target=config.learning_rate, warmup_steps=warmup
         )
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
+        averaged = {"use_ema": True, "ema_momentum": 1 - 1 / config.averaged_steps} if config.averaged_steps else {}
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, **averaged)
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         self._model.compile(
             optimizer,
             keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing),
-            metrics=["accuracy", keras.metrics.CategoricalCrossentropy("log_loss", from_logits=True)],
+            metrics=[
+                "accuracy",
+                keras.metrics.CategoricalCrossentropy("log_loss", from_logits=True),
+                CalibratedLogLoss(),
+            ],
             jit_compile="auto" if keras.backend.backend() == "jax" else False,
         )
         optimizer.build(self._model.trainable_variables)  # so that every file of weights holds its state
@@ -186,12 +211,10 @@ class Fit:
         keeper = self._checkpoint
         if keeper.start is None:
             found = self._model.evaluate(*validation, stage.batch_size, verbose=0, return_dict=True)
-            keeper.start = found["log_loss"]
+            keeper.start = found[MONITOR.removeprefix("val_")]
             self._model.save_weights(keeper.best)
         losses = [keeper.start, *(row[MONITOR] for row in keeper.history[first:])]
-        best = ModelCheckpoint(
-            keeper.candidate, MONITOR, save_best_only=True, save_weights_only=True, initial_value_threshold=min(losses)
-        )
+        best = Best(keeper.candidate, min(losses))
         patience = self._config.patience
         return [best] if patience is None else [best, Patience(patience, losses)]
 
@@ -203,23 +226,29 @@ class Fit:
             pixels=stage.pixels,
             batch_size=stage.batch_size,
             augmentation=stage.augmentation or self._config.augmentation,
+            mixup=self._config.mixup,
             seed=self._config.seed,
             epoch=begin,
             # Beside an accelerator all cores are free to make batches, and threads would be too slow for it.
             workers=cores.usable() if has_accelerator() else 2,
             processes=has_accelerator(),
         )
-        validation = self._validation.at(stage.pixels), self._one_hot[self._validation.labels]
+        # The last stage is judged on photos at the size that is served: what it trains on may be smaller, because crops
+        # show things larger (Touvron et al., "Fixing the train-test resolution discrepancy", 2019).
+        last = stage is self._config.stages[-1]
+        photos = self._validation.photos if last else self._validation.at(stage.pixels)
+        validation = photos, self._one_hot[self._validation.labels]
         keepers = self._keepers(stage, first, validation)
         if any(isinstance(keeper, Patience) and keeper.is_exhausted for keeper in keepers):
             return
+        averaging = [SwapEMAWeights()] if self._config.averaged_steps else []
         self._model.fit(
             batches,
             validation_data=validation,
             validation_batch_size=stage.batch_size,
             initial_epoch=begin,
             epochs=first + stage.epochs,
-            callbacks=[*keepers, self._checkpoint, *watching],  # an epoch is told of when it is kept
+            callbacks=[*keepers, *averaging, self._checkpoint, *watching],  # an epoch is told of when it is kept
             shuffle=False,  # of whole batches, by a chance that no seed governs
             verbose=0,
         )

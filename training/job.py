@@ -23,6 +23,7 @@ from training.doctor import Findings, Splits
 from training.few_photos import caution
 from training.interruptions import Interrupted, Interruptions, Reason
 from training.progress import Observer, Phase, Terminal
+from training.recipes import of_strategy
 from training.train import Outcome, Request, promote, train
 
 REPORT_SECONDS: Final = 1.0  # between two reports of progress
@@ -222,11 +223,11 @@ class JobObserver(Observer):
 
 
 def _config(request: Mapping[str, Any]) -> Config:
-    names = ("strategy", "backbone", "unfreeze")
-    config = Config(**{name: request[name] for name in names if name in request})
-    (stage,) = config.stages
-    asked = {name: request[name] for name in ("epochs", "batch_size") if name in request}
-    return replace(config, stages=(replace(stage, **asked),))
+    given = {name: request[name] for name in ("backbone", "unfreeze") if name in request}
+    config = replace(of_strategy(request["strategy"]), **given)
+    if "epochs" in request:
+        config = config.with_epochs(request["epochs"])
+    return config.with_batch_size(request["batch_size"]) if "batch_size" in request else config
 
 
 def _decision(version: Version) -> Decision:

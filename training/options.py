@@ -2,7 +2,7 @@
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
@@ -11,8 +11,8 @@ from typing import get_args
 from catdog.architecture import BLOCKS, INPUT_PIXELS, Head
 from catdog.errors import RecipeError
 from catdog.faults import shown
-from training.config import Config, Stage, Strategy
-from training.recipes import RECIPES
+from training.config import Config, Strategy
+from training.recipes import RECIPES, of_strategy
 
 LARGEST_COUNT = 1_000_000  # epochs, photos a step, cores
 LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which Keras seeds
@@ -47,10 +47,15 @@ def add_to(parser: ArgumentParser) -> None:
         type=int,
         choices=range(1, len(BLOCKS) + 1),
         metavar="BLOCKS",
-        help="blocks that finetune trains, from the last (default 1)",
+        help="blocks that finetune trains, from the last (default 2)",
     )
     parser.add_argument("--width", type=_width, help="of a random backbone or a file: 1.0 (default) is VGG16")
-    parser.add_argument("--epochs", type=count, metavar="N", help="in all, shared among the stages as the recipe does")
+    parser.add_argument(
+        "--epochs",
+        type=count,
+        metavar="N",
+        help="in all, shared among the stages as the recipe does; by default finetune makes about 500 steps",
+    )
     parser.add_argument(
         "--patience", type=count, metavar="N", help="epochs without a better validation log-loss before it ends"
     )
@@ -90,12 +95,13 @@ def config_from(arguments: Namespace) -> Config:
         )
     if config.strategy == "head":
         _refuse_what_a_head_ignores(given)
-    stages = config.stages if arguments.epochs is None else share_out(arguments.epochs, config.stages)
+    if arguments.epochs is not None:
+        config = config.with_epochs(arguments.epochs)
     if arguments.batch_size is not None:
-        stages = tuple(replace(stage, batch_size=arguments.batch_size) for stage in stages)
+        config = config.with_batch_size(arguments.batch_size)
     if config.head == "classic":  # its first layer has one weight for each place of the picture
-        stages = tuple(replace(stage, pixels=INPUT_PIXELS) for stage in stages)
-    return replace(config, stages=stages)
+        config = replace(config, stages=tuple(replace(stage, pixels=INPUT_PIXELS) for stage in config.stages))
+    return config
 
 
 def _refuse_what_a_head_ignores(given: Mapping[str, object]) -> None:
@@ -108,23 +114,7 @@ def _refuse_what_a_head_ignores(given: Mapping[str, object]) -> None:
 
 
 def _base(recipe: str | None, strategy: Strategy | None) -> Config:
-    if recipe is not None:
-        return RECIPES[recipe]()
-    if strategy == "full":
-        return replace(RECIPES["slim"](), width=1.0)
-    return Config()
-
-
-def share_out(epochs: int, stages: Sequence[Stage]) -> tuple[Stage, ...]:
-    """`epochs` divided among the stages as they are now; with too few the first stages go without."""
-    total = sum(stage.epochs for stage in stages)
-    shared, given = [], 0
-    for done, stage in enumerate(stages, start=1):
-        share = epochs * sum(s.epochs for s in stages[:done]) // total - given
-        given += share
-        if share:
-            shared.append(replace(stage, epochs=share))
-    return tuple(shared)
+    return of_strategy(strategy or "head") if recipe is None else RECIPES[recipe]()
 
 
 def count(text: str) -> int:

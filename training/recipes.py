@@ -10,9 +10,10 @@ without ImageNet's weights. They were trained on the 23,000 photos of
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from training.augmentation import Augmentation
-from training.config import Config, Stage
+from training.config import Config, Stage, Strategy
 from training.wrong_labels import WRONG_LABELS
 
 GENTLE = Augmentation(
@@ -113,6 +114,33 @@ def anneal() -> Config:
         augmentation=GENTLE,
         validation_share=0.05,
     )
+
+
+def finetune() -> Config:
+    """What `--strategy finetune` does: the last two blocks go on learning, from a head that is fitted first.
+
+        python -m training train --strategy finetune --backbone imagenet --data ../shared/data/cat_breeds
+
+    How good that is at its end has not been measured: docs/decisions/0016-how-finetune-trains.md has what led to it.
+    """
+    return Config(
+        strategy="finetune",
+        unfreeze=2,
+        stages=(Stage(160, 10, 32),),
+        steps=500,
+        averaged_steps=33,
+        mixup=0.4,
+    )
+
+
+def of_strategy(strategy: Strategy) -> Config:
+    """The training that a strategy stands for where no recipe is named."""
+    trainings: dict[Strategy, Callable[[], Config]] = {
+        "head": Config,
+        "finetune": finetune,
+        "full": lambda: replace(slim(), width=1.0),
+    }
+    return trainings[strategy]()
 
 
 RECIPES: dict[str, Callable[[], Config]] = {"slim": slim, "anneal": anneal, "wide": wide, "transfer": transfer}

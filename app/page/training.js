@@ -51,7 +51,8 @@ export async function open() {
 
 async function start(dataset) {
   const strategy = byId("strategy").value;
-  const epochs = strategy === "finetune" ? { epochs: Number(byId("epochs").value) } : {};
+  const given = byId("epochs").value; // without a number it depends on how many pictures there are
+  const epochs = strategy === "finetune" && given ? { epochs: Number(given) } : {};
   const [backbone, promote, notes] = ["backbone", "promote", "notes"].map((id) => byId(id).value);
   const asked = { dataset, strategy, backbone, promote, notes, ...epochs };
   try {

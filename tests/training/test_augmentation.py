@@ -107,3 +107,25 @@ def test_the_same_seed_and_epoch_give_the_same_batches() -> None:
 @pytest.mark.parametrize(("batch_size", "count"), [(8, 3), (25, 1), (100, 1)])
 def test_a_short_last_batch_is_dropped_but_never_the_only_one(batch_size: int, count: int) -> None:
     assert len(batches(batch_size=batch_size)) == count
+
+
+def test_mixup_blends_each_photo_and_its_label_with_another_in_the_same_shares() -> None:
+    """Photos of one brightness each, so that a blend shows its shares."""
+    levels = np.array([0, 100, 200], np.uint8)
+    photos = np.repeat(levels, 10)[:, None, None, None] * np.ones((1, 8, 8, 3), np.uint8)
+    untouched = Augmentation(contrast=(1, 1), brightness=(0, 0), saturation=(1, 1), grey_chance=0, erase_chance=0)
+    labels = np.repeat(np.arange(3), 10)
+
+    def batch(mixup: float) -> tuple[np.ndarray, np.ndarray]:
+        return Batches(photos, labels, classes=3, pixels=8, batch_size=30, augmentation=untouched, seed=0, mixup=mixup)[
+            0
+        ]
+
+    plain, one_hot = batch(mixup=0)
+    mixed, shares = batch(mixup=0.4)
+
+    assert set(np.unique(one_hot)) == {0, 1}
+    assert 0 < shares.max(axis=1).min() < 1
+    assert np.allclose(shares.sum(axis=1), 1)
+    assert np.abs(mixed[:, 0, 0, 0] - shares @ levels).max() <= 1
+    assert not np.array_equal(mixed, plain)

@@ -75,17 +75,58 @@ def test_a_training_learns_and_gives_a_row_an_epoch(tmp_path: Path) -> None:
     assert history[-1]["val_accuracy"] > 0.9
 
 
-def test_the_model_ends_with_the_weights_of_the_last_stages_best_epoch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("averaged_steps", [None, 4])
+def test_the_model_ends_with_the_weights_of_the_last_stages_best_epoch(
+    tmp_path: Path, averaged_steps: int | None
+) -> None:
     """A rate that rises far too high at the end makes the last epoch worse than an earlier one."""
     trained = model()
     wild = replace(TWO_STAGES, stages=(Stage(32, 6, 16),), learning_rate=3.0, warmup_steps=1000)
+    wild = replace(wild, averaged_steps=averaged_steps)
 
     history = fit(tmp_path, wild, trained).run()
 
     validation = red_and_green(16, 1)
-    pixels, labels = validation.at(32), np.eye(2)[validation.labels]
-    found = trained.evaluate(pixels, labels, verbose=0, return_dict=True)["log_loss"]
-    assert found <= min(row[MONITOR] for row in history) + 1e-4
+    found = trained.evaluate(validation.photos, np.eye(2)[validation.labels], verbose=0, return_dict=True)
+    assert found["calibrated_log_loss"] <= min(row[MONITOR] for row in history) + 1e-4
+
+
+def test_an_average_of_the_weights_is_kept_where_that_is_asked_for(tmp_path: Path) -> None:
+    trained, last = model(), model()
+    averaged = replace(TWO_STAGES, stages=(Stage(32, 1, 16),), averaged_steps=4)
+    fit(tmp_path, averaged, trained).run()
+
+    last.load_weights(tmp_path / "epoch-1.weights.h5")
+    apart = [np.abs(a - b).max() for a, b in zip(trained.get_weights(), last.get_weights(), strict=True)]
+    assert max(apart) > 1e-3
+
+
+def test_the_last_stage_is_judged_on_photos_as_large_as_they_are_served(tmp_path: Path) -> None:
+    """It trains on pictures of 32 pixels; the photos have 48."""
+    trained = model()
+    history = fit(tmp_path, replace(TWO_STAGES, stages=(Stage(32, 1, 16),)), trained).run()
+
+    trained.load_weights(tmp_path / "epoch-1.weights.h5")
+    validation = red_and_green(16, 1)
+    losses = {
+        pixels: trained.evaluate(validation.at(pixels), np.eye(2)[validation.labels], verbose=0, return_dict=True)[
+            "log_loss"
+        ]
+        for pixels in (32, 48)
+    }
+    assert history[-1]["val_log_loss"] == pytest.approx(losses[48], rel=1e-3)
+    assert losses[32] != pytest.approx(losses[48], rel=1e-3)
+
+
+def test_the_number_of_photos_decides_how_many_epochs_there_are(tmp_path: Path) -> None:
+    recorder = Recorder()
+    by_steps = replace(TWO_STAGES, stages=(Stage(32, 1, 16),), steps=20)
+
+    history = fit(tmp_path, by_steps, observer=recorder).run()
+
+    assert len(history) == 5, "of 64 photos, 16 a step"
+    assert {epochs for _, epochs in recorder.epochs} == {5}
+    assert recorder.shares[-1] == 1
 
 
 def test_patience_ends_a_training_that_gets_no_better(tmp_path: Path) -> None:
@@ -121,17 +162,19 @@ def test_the_start_stays_the_best_where_every_epoch_made_it_worse(
     assert np.array_equal(resumed.get_weights()[0], before)
 
 
+@pytest.mark.parametrize("averaged_steps", [None, 4])
 def test_an_interrupted_training_goes_on_as_if_nothing_had_been(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, averaged_steps: int | None
 ) -> None:
-    whole = fit(tmp_path / "whole").run()
+    config = replace(TWO_STAGES, averaged_steps=averaged_steps)
+    whole = fit(tmp_path / "whole", config).run()
     with monkeypatch.context() as patched:
         # Ctrl-C arrives in the middle of the third epoch, which is the first of the second stage.
         patched.setattr("training.fit.Progress", lambda *_: Interrupted(epoch=2))
         with pytest.raises(KeyboardInterrupt):
-            fit(tmp_path / "cut").run()
+            fit(tmp_path / "cut", config).run()
 
-    resumed = fit(tmp_path / "cut").run(resume=True)
+    resumed = fit(tmp_path / "cut", config).run(resume=True)
 
     assert [row["epoch"] for row in resumed] == [1, 2, 3, 4]
     for before, after in zip(whole, resumed, strict=True):

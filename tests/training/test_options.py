@@ -4,7 +4,7 @@ import pytest
 
 from catdog.errors import RecipeError
 from training import options, recipes
-from training.config import Config, Stage
+from training.config import Config, Stage, share_out
 
 
 def config(*arguments: str) -> Config:
@@ -36,11 +36,18 @@ def test_full_starts_from_random_weights_at_the_papers_width() -> None:
     assert len(full.stages) > 1
 
 
+def test_a_fine_tuning_makes_as_many_epochs_as_suit_the_photos_unless_told() -> None:
+    assert config("--strategy", "finetune") == recipes.finetune()
+
+    asked = config("--strategy", "finetune", "--epochs", "4")
+    assert (asked.steps, sum(stage.epochs for stage in asked.stages)) == (None, 4)
+
+
 @pytest.mark.parametrize(("epochs", "shares"), [(42, [18, 18, 6]), (21, [9, 9, 3]), (3, [1, 1, 1]), (1, [1])])
 def test_epochs_are_shared_out_as_the_recipe_does(epochs: int, shares: list[int]) -> None:
     stages = (Stage(64, 18, 64), Stage(112, 18, 64), Stage(160, 6, 48))
 
-    shared = options.share_out(epochs, stages)
+    shared = share_out(epochs, stages)
 
     assert [stage.epochs for stage in shared] == shares
     assert shared[-1].pixels == 160

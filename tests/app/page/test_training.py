@@ -81,6 +81,15 @@ def test_a_training_is_asked_for_as_the_form_says(page: Page, keeper: Service) -
     }
 
 
+def test_a_fine_tuning_without_a_number_of_epochs_leaves_it_to_the_training(page: Page, keeper: Service) -> None:
+    page.get_by_label("What is trained").select_option("finetune")
+    start(page)
+
+    request = keeper.client.get("/retrain/latest").json()["request"]
+    assert request["strategy"] == "finetune"
+    assert "epochs" not in request
+
+
 def test_a_training_is_watched_as_it_goes(page: Page, keeper: Service) -> None:
     start(page)
     lease = claimed(keeper)
