@@ -13,14 +13,17 @@ RUN apt-get update -qq \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
     && python -m venv --without-pip /opt/catdog
 COPY requirements/postgres.txt requirements/
-# Of what wheels hold, what never runs here goes: OpenVINO's other devices and other frameworks' files, tests, sources,
-# and what a debugger would want to know (12 MB in uvloop alone).
+# Of what wheels hold, what never runs here goes: OpenVINO's other devices and other frameworks' files, other databases, tests,
+# sources, and what a debugger would want to know (12 MB in uvloop alone).
 RUN pip --python /opt/catdog install --require-hashes -r requirements/postgres.txt \
     && find /opt/catdog -path '*/openvino/libs/*' \( -name '*_gpu_plugin.so' -o -name '*_npu_plugin.so' -o -name cache.json \
         -o -name '*_frontend.so*' ! -name '*_ir_frontend.so*' \) -delete \
+    && find /opt/catdog -path '*/openvino/frontend/*' -name 'py_*_frontend.*.so' -delete \
     && find /opt/catdog \( -path '*/numpy/*' -o -path '*/h5py/*' \) -name tests -prune -exec rm -r {} + \
-    && find /opt/catdog \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.c' \) -delete \
-    && find /opt/catdog \( -path '*/uvloop/*.so' -o -path '*/sqlalchemy/*.so' \) -exec strip --strip-debug {} +
+    && find /opt/catdog -path '*/sqlalchemy/dialects/*' \( -name mssql -o -name mysql -o -name oracle \) -prune -exec rm -r {} + \
+    && find /opt/catdog \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.hpp' -o -name '*.c' \) -delete \
+    && find /opt/catdog \( -path '*/uvloop/*.so' -o -path '*/sqlalchemy/*.so' -o -path '*/PIL/*.so' -o -path '*/yaml/*.so' \
+        -o -path '*/greenlet/*.so' \) -exec strip --strip-debug {} +
 
 FROM build AS build-train
 COPY requirements/train.txt requirements/
