@@ -24,6 +24,7 @@ from catdog.store import Store
 from catdog.version import Version
 from training import dataset, features
 from training.dataset import Photo
+from training.pixels import decode
 
 SPLITS = {"train": 2, "validation": 1}  # thirds of the photos
 CLASSES = ("cat", "dog")
@@ -105,7 +106,7 @@ def _infer(version: Version, photos: Sequence[Photo], precision: Asked, seconds:
     """Run the photos through an engine; only that counts."""
     engine = OpenVINOEngine(version.network(precision), precision)
     for start in range(0, len(photos), features.TOGETHER):
-        _, pixels = dataset.decode(photos[start : start + features.TOGETHER], lambda *_: None)
+        _, pixels = decode(photos[start : start + features.TOGETHER], lambda *_: None)
         with seconds.counted():
             engine.infer(pixels)
 

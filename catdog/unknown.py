@@ -150,7 +150,7 @@ def _bank(path: Path, features: int) -> Bank:
 def _products(rows: Features, others: Features) -> Features:
     """The product of each row, (n, features), with each of the others, (m, features): (n, m).
 
-    That of one row not by BLAS, whose threads would wait for the cores that infer: 38 ms in place of 0.1.
+    That of one row not by BLAS, whose threads would wait for the cores that infer.
     """
     return np.asarray(np.einsum("nf,mf->nm", rows, others) if len(rows) == 1 else rows @ others.T)
 

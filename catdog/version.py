@@ -13,7 +13,7 @@ from catdog import head, unknown, weights
 from catdog.engines import Asked
 from catdog.errors import BrokenVersion, WeightsError
 from catdog.images import FINGERPRINT
-from catdog.manifest import Manifest, WeightsFile
+from catdog.manifest import Manifest, Neighbours, WeightsFile
 from catdog.network import Int8Graph, Network
 from catdog.unknown import Detector
 
@@ -25,7 +25,7 @@ INT8_GRAPH = "int8.xml"
 
 
 # What this process has found in files that haven't been touched since: reading 59 MB for each look would be felt.
-_known: dict[tuple[int, ...], WeightsFile] = {}
+_known: dict[tuple[int, ...], WeightsFile | Neighbours] = {}
 
 
 def _state(path: Path) -> tuple[int, ...]:
@@ -87,12 +87,17 @@ class Version:
         known = self.manifest.unknown
         if known is None or known.neighbours is None:
             return
+        file = self.path / unknown.FILE
         try:
-            is_whole = unknown.is_file_of(known.neighbours, self.path / unknown.FILE)
+            state = _state(file)
+            if _known.get(state) == known.neighbours:
+                return
+            is_whole = unknown.is_file_of(known.neighbours, file)
         except OSError as error:
             raise BrokenVersion(self.number, f"{unknown.FILE} is missing or can't be read") from error
         if not is_whole:
             raise BrokenVersion(self.number, f"{unknown.FILE} is not the file that {MANIFEST} describes")
+        _known[state] = known.neighbours
 
     def detector(self) -> Detector | None:
         """What tells photos of none of the classes, None where it can't tell them; BrokenVersion."""

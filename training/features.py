@@ -22,8 +22,9 @@ from catdog.engines.openvino import OpenVINOEngine, precision_of
 from catdog.errors import DatasetError
 from catdog.images import FINGERPRINT
 from catdog.network import Network
-from training.dataset import Photo, Report, decode
+from training.dataset import Photo, Report
 from training.lineage import libraries
+from training.pixels import decode
 
 # Whose next version may round otherwise. cykooz-resizer is missing where Pillow resizes.
 LIBRARIES = (ov.__version__, PIL.__version__, *libraries(("cykooz-resizer",)).values())

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from catdog import cores
 from catdog.engines.keras import has_accelerator
+from training import features
 from training.batches import Batches
 from training.between_batches import BetweenBatches
 from training.calibrated_loss import CalibratedLogLoss
 from training.config import Config, Stage
-from training.dataset import Labelled
+from training.pixels import Labelled
 from training.progress import Observer
 
 MONITOR = "val_calibrated_log_loss"
@@ -162,6 +163,7 @@ class Fit:
 
         With `resume` it goes on after the last whole epoch that `folder` knows of.
         """
+        features.forget_engines()  # Keras needs the memory
         self._observer.phase("fitting")
         self._compile()
         if resume:

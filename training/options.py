@@ -62,6 +62,12 @@ def add_to(parser: ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=count, metavar="N", help="photos a step")
     parser.add_argument("--seed", type=_seed, metavar="N", help="of everything random (default 0)")
     parser.add_argument("--resume", action="store_true", help="go on where the same training was stopped")
+    _add_publishing_to(parser)
+    add_neither_to(parser)
+    parser.add_argument("--notes", default="", help="kept in the manifest")
+
+
+def _add_publishing_to(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--promote",
         choices=PROMOTE,
@@ -72,8 +78,6 @@ def add_to(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--no-quantize", dest="quantize", action="store_false", help="publish without an int8 graph, seconds sooner"
     )
-    add_neither_to(parser)
-    parser.add_argument("--notes", default="", help="kept in the manifest")
 
 
 def add_neither_to(parser: ArgumentParser) -> None:

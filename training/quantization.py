@@ -27,8 +27,9 @@ from catdog.manifest import Golden, Measured, Quantization
 from catdog.network import Int8Graph, Network
 from catdog.version import INT8_GRAPH
 from training import evaluate, features, paired_sample
-from training.dataset import Photo, Report, decode, labels
+from training.dataset import Photo, Report, labels
 from training.lineage import libraries
+from training.pixels import decode
 
 PHOTOS = 300  # that set the ranges of the activations, at most
 ACCURACY = 0.002  # that may be lost

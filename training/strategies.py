@@ -19,7 +19,8 @@ from catdog.network import Int8Graph, Network
 from training import features, head, near_duplicates, quantization
 from training.backbones import Backbone
 from training.config import Config, Strategy
-from training.dataset import Dataset, Labelled, Photo, decode, labels
+from training.dataset import Dataset, Photo, labels
+from training.pixels import Labelled, decode
 from training.progress import Observer
 from training.quantization import QuantizationFailed
 from training.trained_on import of_pixels
@@ -201,7 +202,6 @@ def _quantized(
 
 def _labelled(job: Job, dataset: Dataset) -> tuple[Labelled, Labelled, Dataset]:
     """Train and validation decoded into the job's folder, and the data set of what could be decoded."""
-    features.forget_engines()  # Keras needs the memory
     job.observer.phase("features")
     job.folder.mkdir(parents=True, exist_ok=True)
     skipped = job.observer.skipped

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from catdog.errors import WeightsError
 from catdog.version import Version
 from training import dataset, features, near_duplicates
-from training.dataset import Photo, Report, decode
+from training.dataset import Photo, Report
+from training.pixels import decode
 
 FILE: Final = "trained-on.h5"
 LIMIT_BITS: Final = 6  # in which the hashes of nearly the same picture may differ, of 64: decision 12

@@ -1,7 +1,7 @@
 """Photos of the pool that show no cat or dog, both, or the other one than their label says.
 
-Chosen by eye from the photos that a linear head on ImageNet's VGG16 doubted most, by cross-validation. Each is named by
-the first 16 digits of its file's sha256, so no photo of another data set is left out by chance.
+Chosen by eye. Each is named by the first 16 digits of its file's sha256, so no photo of another data set is left out by
+chance.
 """
 
 WRONG_LABELS = (

@@ -1,10 +1,15 @@
-"""A web server on this machine that publishes one archive, well or badly."""
+"""A web server on this machine that publishes one file, well or badly."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from training import imagenet
 
 
 @dataclass
@@ -65,3 +70,14 @@ def serving(content: bytes) -> Iterator[Site]:
         yield site
         server.shutdown()
         thread.join()
+
+
+@contextmanager
+def publishing_weights(content: bytes) -> Iterator[Site]:
+    """Stand in for Keras's site until the block ends: ImageNet's weights are this `content`, of this size and hash."""
+    with pytest.MonkeyPatch.context() as patch, serving(content) as site:
+        patch.setenv("no_proxy", "127.0.0.1")
+        patch.setattr(imagenet, "BYTES", len(content))
+        patch.setattr(imagenet, "MD5", md5(content, usedforsecurity=False).hexdigest())
+        patch.setattr(imagenet, "URL", site.url)
+        yield site

@@ -10,7 +10,8 @@ from catdog import images
 from catdog.errors import CatdogError, DatasetError
 from tests.photos import draw, draw_set
 from training import dataset
-from training.dataset import Labelled, Photo
+from training.dataset import Photo
+from training.pixels import Labelled, decode
 
 
 def names(photos: Sequence[Photo]) -> set[str]:
@@ -259,7 +260,7 @@ def test_broken_photos_are_reported_and_left_out(tmp_path: Path) -> None:
     photos = [Photo(path, 0, path.name, path.name) for path in sorted((tmp_path / "cat").iterdir())]
     reported: dict[str, Exception] = {}
 
-    kept, pixels = dataset.decode(photos, lambda photo, error: reported.update({photo.path.name: error}))
+    kept, pixels = decode(photos, lambda photo, error: reported.update({photo.path.name: error}))
 
     assert names(kept) == {"whole.png"}
     assert set(reported) == {"broken.png", "text.txt"}
@@ -269,8 +270,8 @@ def test_broken_photos_are_reported_and_left_out(tmp_path: Path) -> None:
 def test_pixels_can_live_in_a_file(split_photos: Path, tmp_path: Path) -> None:
     photos = dataset.read(split_photos).splits["validation"]
 
-    _, in_memory = dataset.decode(photos, unexpected)
-    _, on_disk = dataset.decode(photos, unexpected, tmp_path / "pixels.npy")
+    _, in_memory = decode(photos, unexpected)
+    _, on_disk = decode(photos, unexpected, tmp_path / "pixels.npy")
 
     assert np.array_equal(in_memory, on_disk)
     assert np.array_equal(np.load(tmp_path / "pixels.npy", mmap_mode="r"), in_memory)

@@ -10,8 +10,9 @@ from catdog.errors import DatasetError
 from catdog.network import Network
 from tests.networks import random_arrays
 from training import dataset, features
-from training.dataset import Photo, decode
+from training.dataset import Photo
 from training.features import Entry, FeatureCache
+from training.pixels import decode
 
 TINY = Architecture(2, width=1 / 32)
 

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import md5
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from tests.app.service import publish
 from tests.networks import random_arrays
 from tests.observers import Recorder
 from tests.photos import draw_set
-from tests.training.photo_site import Site, serving
+from tests.training.photo_site import Site, publishing_weights
 from training import backbones, imagenet
 from training.config import Config
 from training.dataset import Dataset, read
@@ -29,13 +28,8 @@ PUBLISHED = imagenet.FILE
 
 
 @pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """Stands in for Keras's: what it publishes has the right size and hash."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(imagenet, "BYTES", len(CONTENT))
-    monkeypatch.setattr(imagenet, "MD5", md5(CONTENT, usedforsecurity=False).hexdigest())
-    with serving(CONTENT) as site:
-        monkeypatch.setattr(imagenet, "URL", site.url)
+def site() -> Iterator[Site]:
+    with publishing_weights(CONTENT) as site:
         yield site
 
 

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Iterator
-from hashlib import md5
 from pathlib import Path
 from threading import Event, Thread
 
@@ -17,7 +16,7 @@ from catdog.job import Job, Status, log_file
 from tests.jobs import WIDTH, Place
 from tests.networks import random_arrays
 from tests.photos import draw, draw_set, draw_splits
-from tests.training.photo_site import Site, serving
+from tests.training.photo_site import Site, publishing_weights
 from training import imagenet
 
 
@@ -165,16 +164,11 @@ def test_a_job_on_other_classes_fails_offline_and_says_what_to_do(
 
 
 @pytest.fixture
-def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def published(tmp_path: Path) -> Iterator[Site]:
     """A server that publishes a narrow network in place of ImageNet's."""
     narrow = Architecture(2, WIDTH)
     weights.write(tmp_path / "narrow.h5", narrow, random_arrays(narrow))
-    content = (tmp_path / "narrow.h5").read_bytes()
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(imagenet, "BYTES", len(content))
-    monkeypatch.setattr(imagenet, "MD5", md5(content, usedforsecurity=False).hexdigest())
-    with serving(content) as site:
-        monkeypatch.setattr(imagenet, "URL", site.url)
+    with publishing_weights((tmp_path / "narrow.h5").read_bytes()) as site:
         yield site
 
 

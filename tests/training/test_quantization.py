@@ -20,9 +20,10 @@ from catdog.manifest import Measured
 from catdog.network import Network
 from tests.networks import random_arrays
 from training import dataset, features, paired_sample, quantization
-from training.dataset import Photo, decode
+from training.dataset import Photo
 from training.features import Seen
 from training.interruptions import Interrupted, Reason
+from training.pixels import decode
 from training.quantization import QuantizationFailed
 
 ROOT = Path(__file__).parents[2]

@@ -1,6 +1,6 @@
 """A training called from Python: what it tells, what it publishes, and when that comes into service."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from catdog.engines.openvino import OpenVINOEngine
 from catdog.store import Store
 from tests.observers import Recorder
 from tests.photos import draw_set
-from training import backbones, dataset, head, strategies, trained_on, unknown
+from training import backbones, dataset, features, head, strategies, trained_on, unknown
 from training.config import Config, Stage, Strategy
 from training.progress import Phase
 from training.train import Outcome, Request, train
@@ -315,6 +315,18 @@ def test_the_last_blocks_are_trained_at_several_picture_sizes(split_photos: Path
     assert [row["pixels"] for row, _ in recorder.epochs] == [32, 64]
     assert np.array_equal(trained["block3_conv3/kernel"], start["block3_conv3/kernel"])
     assert not np.array_equal(trained["block4_conv1/kernel"], start["block4_conv1/kernel"])
+
+
+def test_no_engine_takes_memory_while_blocks_are_trained(split_photos: Path, tmp_path: Path) -> None:
+    class Watching(Recorder):
+        def epoch(self, row: Mapping[str, float], epochs: int) -> None:
+            kept.append(len(features._engines))
+
+    kept: list[int] = []
+    config = replace(TINY, strategy="finetune", stages=(Stage(32, 1, 8),), policy="float32")
+    run(tmp_path, Request(config, split_photos, "test", quantize=False), Watching())
+
+    assert kept == [0]
 
 
 def test_a_fine_tuning_starts_from_a_head_on_some_photos_of_every_class(

@@ -10,6 +10,7 @@ from catdog.store import SHIPPED, Store
 from tests.photos import draw_set
 from training import dataset, trained_on
 from training.dataset import Photo
+from training.pixels import decode
 from training.trained_on import TrainedOn, contents, of_pixels
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +21,7 @@ def photos_of(folder: Path) -> tuple[Photo, ...]:
 
 
 def pictures_of(photos: tuple[Photo, ...]) -> np.ndarray:
-    _, pixels = dataset.decode(photos, lambda *_: None)
+    _, pixels = decode(photos, lambda *_: None)
     return of_pixels(pixels)
 
 
