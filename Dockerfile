@@ -36,11 +36,13 @@ RUN pip --python /opt/catdog install --require-hashes -r requirements/gpu.txt
 # ImageNet's weights for a trainer that is offline: docker build --build-arg IMAGENET_WEIGHTS=yes; else an empty folder.
 FROM ${PYTHON_IMAGE} AS imagenet
 WORKDIR /srv/catdog
-COPY catdog/__init__.py catdog/durable.py catdog/errors.py catdog/faults.py catdog/
-COPY training/__init__.py training/imagenet.py training/resumable_fetch.py training/
+COPY catdog/__init__.py catdog/errors.py catdog/faults.py catdog/
+COPY catdog/system/__init__.py catdog/system/durable.py catdog/system/
+COPY training/data/__init__.py training/data/imagenet.py training/data/resumable_fetch.py training/data/
+COPY training/__init__.py training/
 ARG IMAGENET_WEIGHTS=
 RUN mkdir /imagenet && if [ -n "${IMAGENET_WEIGHTS}" ]; then \
-        python -c "from pathlib import Path; from training import imagenet; imagenet.weights_file(Path('/imagenet'))"; fi
+        python -c "from pathlib import Path; from training.data import imagenet; imagenet.weights_file(Path('/imagenet'))"; fi
 
 # Compiled here, because nothing can be written where it runs.
 FROM build AS code

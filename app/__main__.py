@@ -1,4 +1,4 @@
-"""`python -m app` serves, with the settings of the environment."""
+"""Command line of the service: `python -m app` serves, `python -m app doctor` explains the setup."""
 
 import os
 import signal
@@ -44,11 +44,11 @@ def main() -> None:
 
 
 def _examine() -> int:
-    from app import doctor
+    from app import diagnostics
     from app.settings import SettingsError, read_settings
 
     try:
-        return doctor.main(read_settings())
+        return diagnostics.main(read_settings())
     except SettingsError as error:
         sys.stderr.write(f"catdog: {error}\n")
         return WRONG_SETTINGS
@@ -56,9 +56,9 @@ def _examine() -> int:
 
 def serve() -> None:
     """Serve until SIGTERM or Ctrl-C; accepted requests still finish, and the exit status is 0."""
-    from app import imports
+    from app import startup
 
-    with imports.shortened():
+    with startup.shortened():
         server, listener = _prepared()
     _handle_ends(_leave)  # the server handles them itself now: it drains first, then raises the signal again
     try:
@@ -69,8 +69,8 @@ def serve() -> None:
 
 def _prepared() -> "tuple[Server, socket]":
     """Imports take most of a start: so the port is open before the longer ones, and the model is loaded beside them."""
-    from app import logs
     from app.settings import SettingsError, read_settings
+    from app.telemetry import logs
 
     try:
         given = read_settings()
@@ -85,7 +85,9 @@ def _prepared() -> "tuple[Server, socket]":
 def _opened(given: "Settings") -> "tuple[socket, Settings]":
     import errno
 
-    from app import environment, listening, logs
+    from app import environment
+    from app.telemetry import logs
+    from app.web import listening
 
     try:
         listener, settings = listening.listen(given)
@@ -98,17 +100,18 @@ def _opened(given: "Settings") -> "tuple[socket, Settings]":
 
 
 def _assembled(settings: "Settings") -> "Server":
-    from app import engine_choice, imports, memory
+    from app import startup
+    from app.serving import engine_selection, os_tuning
 
-    memory.share_arenas()
-    from app.succession import Succession
+    os_tuning.share_arenas()
+    from app.serving.hot_swap import Succession
 
-    settings = engine_choice.settled(settings)
+    settings = engine_selection.settled(settings)
     succession = Succession(settings)
     succession.begin()
-    imports.unbuilt("fastapi.openapi.models")  # for whoever asks for the OpenAPI document
+    startup.unbuilt("fastapi.openapi.models")  # for whoever asks for the OpenAPI document
     from app.main import create_app
-    from app.server import server
+    from app.web.server import server
 
     return server(create_app(settings, succession), settings)
 

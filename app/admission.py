@@ -1,4 +1,4 @@
-"""Which request bodies are received: so many at a time, of so many bytes in all, and none of them too slowly.
+"""Admission limits: how many requests and body bytes the service accepts at a time.
 
 One client must not use up what the others need. A body has at most GRACE_SECONDS of patience ahead of it: waiting uses
 it up, and bytes that arrive renew it (Apache's mod_reqtimeout bounds a rate like this). Where its patience ends, so
@@ -13,10 +13,10 @@ from contextlib import asynccontextmanager
 from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import access
 from app.errors import Overloaded, TooSlow
 from app.settings import Settings
-from catdog import memory_limit
+from app.web import auth
+from catdog.system import memory_limit
 
 GRACE_SECONDS = 20.0
 OVERHEAD_BYTES = 256 * 1024  # what the server and the parsers hold of a body
@@ -95,7 +95,7 @@ class Bodies:
 
         `Admission` releases what it holds, when the request ends.
         """
-        body = Body(self, seconds, access.carries_admin_key(request))
+        body = Body(self, seconds, auth.carries_admin_key(request))
         request.scope.setdefault("state", {})["body"] = body
         self.make_room(body, OVERHEAD_BYTES, places=1)
         self._incomplete.add(body)

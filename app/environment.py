@@ -1,4 +1,4 @@
-"""Which variables are settings, and which only look like it: Kubernetes and shells use some of the same names."""
+"""Tells settings in the environment from other programs' variables with similar names."""
 
 import ipaddress
 import os

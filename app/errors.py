@@ -1,4 +1,4 @@
-"""What can be wrong with a request, beside the photo itself, as one tree.
+"""The service's errors as one tree; errors of photos are in `catdog.errors`.
 
     ServiceError
     ├── TooLarge                 more bytes than are taken

@@ -1,4 +1,4 @@
-"""The service, put together."""
+"""Builds the FastAPI application."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,29 +7,33 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
 
-from app import access, engine_choice, problems, tracing
 from app.admission import Admission, Bodies
-from app.collecting import Collecting
-from app.exchanges import Exchanges
-from app.last_resort import LastResort
-from app.logs import RequestLog
-from app.methods import Head
+from app.api import datasets, drift, feedback, health, metrics, model, models, predict, queue, retrain
 from app.metrics import Metrics
 from app.metrics_jobs import JobNumbers
-from app.metrics_requests import Requests
-from app.records import Records
-from app.request_id import RequestId
-from app.retraining import Retraining
-from app.routes import datasets, drift, feedback, health, metrics, model, models, page, predict, queue, retrain, v1, v2
-from app.runner import LocalProcess
-from app.same_site import SameSite, Sharing
+from app.protocols import v1, v2
+from app.retraining.database import Records
+from app.retraining.datasets import Collecting
+from app.retraining.jobs import Retraining
+from app.retraining.upkeep import Upkeep
+from app.retraining.worker_process import LocalProcess
+from app.serving import engine_selection
+from app.serving.hot_swap import Succession
 from app.settings import Settings
 from app.shutdown import Shutdown
-from app.succession import Succession
-from app.upkeep import Upkeep
+from app.telemetry import tracing
+from app.telemetry.logs import RequestLog
+from app.telemetry.metrics_requests import Requests
+from app.telemetry.request_record import Exchanges
+from app.ui import routes
+from app.web import auth, problem_details
+from app.web.methods import Head
+from app.web.middleware.request_id import RequestId
+from app.web.middleware.trusted_origin import SameSite, Sharing
+from app.web.middleware.unhandled_errors import LastResort
 from catdog import __version__
 
-GROUPS = (page, predict, model, models, queue, drift, datasets, retrain, feedback, health, metrics, v2, v1)
+GROUPS = (routes, predict, model, models, queue, drift, datasets, retrain, feedback, health, metrics, v2, v1)
 DESCRIPTION = (
     "Tells cats from dogs in photos. Every error is `application/problem+json` (RFC 9457), and below `/v1` and `/v2`"
     " what the inference protocols say."
@@ -41,7 +45,7 @@ def create_app(settings: Settings, succession: Succession | None = None) -> Fast
 
     SettingsError where it can't have a key or its engine, or nothing can be done with its database's URL.
     """
-    settings = engine_choice.settled(settings)
+    settings = engine_selection.settled(settings)
     app = FastAPI(
         title="catdog",
         version=__version__,
@@ -53,7 +57,7 @@ def create_app(settings: Settings, succession: Succession | None = None) -> Fast
         routes=[route for group in GROUPS for route in group.router.routes],  # `include_router` builds each once more
     )
     app.state.settings = settings
-    app.state.admin_key = access.admin_key(settings)
+    app.state.admin_key = auth.admin_key(settings)
     app.state.records = Records(settings)
     app.state.succession = succession or Succession(settings)
     app.state.predictor = app.state.succession.predictor
@@ -64,7 +68,7 @@ def create_app(settings: Settings, succession: Succession | None = None) -> Fast
     app.state.upkeep = Upkeep(settings, app.state.records, app.state.predictor.uploads)
     runner = LocalProcess(settings) if settings.worker == "process" else None
     app.state.retraining = Retraining(app.state.records, runner, app.state.shutdown)
-    problems.install(app)
+    problem_details.install(app)
     app.add_middleware(Head)  # the first one is the innermost
     app.add_middleware(SameSite, settings=settings)
     for layer in (LastResort, Admission):

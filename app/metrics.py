@@ -1,4 +1,4 @@
-"""The numbers to watch, on a page for Prometheus: what others count, put together when somebody asks."""
+"""Collects the service's metrics for Prometheus when they are scraped."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,10 +9,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from app.admission import Bodies
-from app.metrics_families import counter, counters, gauge, gauges, histograms
 from app.metrics_jobs import JobNumbers
-from app.metrics_requests import Requests
-from app.predictor import Predictor
+from app.serving.predictor import Predictor
+from app.telemetry.metrics_families import counter, counters, gauge, gauges, histograms
+from app.telemetry.metrics_requests import Requests
 from catdog import __version__
 
 

@@ -1,4 +1,4 @@
-"""What the database knows of trainings, as numbers; asked now and then, and never waited for long."""
+"""Metrics of training jobs, read from the database with a time limit."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -9,9 +9,9 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 from prometheus_client.metrics_core import Metric
 
-from app.metrics_families import gauge, gauges
-from app.records import Records
-from catdog.job import Job, Status
+from app.retraining.database import Records
+from app.telemetry.metrics_families import gauge, gauges
+from catdog.jobs.job import Job, Status
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""How many files and connections the process may have open."""
+"""Raises the limit on open files, and reads it."""
 
 import resource
 import sys

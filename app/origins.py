@@ -1,4 +1,4 @@
-"""Hosts and origins as settings write them, checked when the service starts: one that can never match is refused.
+"""Parses hosts and origins in settings; refuses one that could never match.
 
 A host is a name without scheme, port or path. An origin (RFC 6454) is `scheme://host`, with a port unless it is the
 scheme's own, or `null`, which browsers send for pages of files and of sandboxed frames.

@@ -1,4 +1,4 @@
-"""Room for so many at a time, and no more: what bounds memory and waiting."""
+"""Counts how many places of a limit are in use."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

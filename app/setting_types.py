@@ -1,4 +1,4 @@
-"""Types of settings that are more than a number or a path."""
+"""Types of settings that need validation."""
 
 import re
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Every setting of the service, from the environment or a `.env` file."""
+"""All settings of the service, read from the environment or a `.env` file."""
 
 from difflib import get_close_matches
 from pathlib import Path
@@ -25,8 +25,8 @@ from app import environment
 from app.environment import ENV_FILE, PREFIX
 from app.setting_types import Hosts, Key, ListeningAddress, NonNegative, Origins, Positive
 from catdog import faults
-from catdog.engines import Asked
-from catdog.unknown import KEEP, LEAST_KEEP
+from catdog.engines.engine import Asked
+from catdog.versions.ood import KEEP, LEAST_KEEP
 
 OF_COMPOSE = (  # what the compose files read of the same `.env`
     "CATDOG_ADMIN_KEY_FILE",

@@ -1,4 +1,4 @@
-"""What the server says to the rest when the service is about to end."""
+"""Tells the rest of the service that a shutdown has begun."""
 
 
 class Shutdown:

@@ -1,4 +1,4 @@
-"""Measure side by side with the usual way: `python -m benchmarks [serving] [training] [retraining]`."""
+"""Measures catdog against its alternatives: `python -m benchmarks [PART...]`."""
 
 import signal
 import sys
@@ -9,14 +9,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 
-from benchmarks import growth, photos, retraining, serving, serving_notes, systems, training, versions
-from benchmarks.client import Upload
-from benchmarks.machine import Machine
-from benchmarks.processes import ROOT, BenchmarkError
-from benchmarks.results import DEFAULT, Results
-from benchmarks.versions import Model
+from benchmarks.harness import photos
+from benchmarks.harness.client import Upload
+from benchmarks.harness.machine import Machine
+from benchmarks.harness.processes import ROOT, BenchmarkError
+from benchmarks.report import serving_notes
+from benchmarks.report.results import DEFAULT, Results
+from benchmarks.serving import comparison, systems, versions
+from benchmarks.serving.versions import Model
+from benchmarks.trainer import growth, retraining, training
 from catdog.errors import CatdogError
-from catdog.version import Version
+from catdog.versions.version import Version
 
 PARTS = ("serving", "training", "retraining")
 STOPPED = 130  # exit status after Ctrl-C, as shells have it
@@ -47,8 +50,8 @@ def _measure(arguments: Namespace, folder: Path) -> Iterator[Results]:
     slim, full = versions.slim(shipped, folder / "slim"), versions.full_width(shipped, folder / "full-width")
     results = Results(machine, [])
     if "serving" in arguments.parts:
-        plan = serving.Plan(_uploads(), arguments.rounds, arguments.seconds, folder, systems.our_interpreter())
-        served, overheads = serving.compare(serving.cases(slim, full, machine.has_amx, plan), plan)
+        plan = comparison.Plan(_uploads(), arguments.rounds, arguments.seconds, folder, systems.our_interpreter())
+        served, overheads = comparison.compare(comparison.cases(slim, full, machine.has_amx, plan), plan)
         results = replace(results, served=served, overheads=overheads, notes=[*serving_notes.notes(served, plan)])
         yield results
     if "training" in arguments.parts:

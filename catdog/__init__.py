@@ -1,3 +1,3 @@
-"""What serving and training must agree on."""
+"""What serving and training share."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Labels and jobs in one database, which the service and the trainer share: SQLite, or PostgreSQL.
+"""The database of labels and jobs that service and trainer share: SQLite or PostgreSQL.
 
 A moment is a float: seconds since 1970, by the clocks of the machines that share the database. One transaction
 writes at a time: in SQLite by its nature, in PostgreSQL by an advisory lock. So what a transaction reads is true until
@@ -41,9 +41,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
+from catdog.datasets.names import LIMIT_CHARACTERS
+from catdog.datasets.splits import by_content
 from catdog.errors import DatabaseUnavailable
-from catdog.labels import LIMIT_CHARACTERS
-from catdog.splits import by_content
 
 FILE: Final = "catdog.sqlite"  # in the data folder
 SCHEMA_VERSION: Final = 1

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree.
+"""All errors of the shared package, as one tree.
 
     CatdogError
     ├── ImageError               a photo that can't be used

@@ -1,4 +1,4 @@
-"""How faults are put into words: what pydantic found wrong with data, and names that may be of any length."""
+"""Formats validation errors and long names for messages."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The bytes of a photo become the pixels that the network sees: the only preprocessing there is.
+"""Decodes a photo to the pixels that the network sees: the only preprocessing.
 
 Decoding is Pillow's, and resizing that of `image_resize`. What is added here: the format is found from the bytes and
 only that format's reader runs, the limits, what counts as broken, and depth, alpha and orientation done right.
@@ -26,11 +26,11 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from catdog import image_avif, image_chunks, image_jpeg, image_resize, image_truncation
-from catdog.architecture import INPUT_PIXELS
 from catdog.errors import BrokenImage, TooManyPixels, UnsupportedImage
-from catdog.image_orientation import Metadata
-from catdog.image_resize import Box
+from catdog.image_formats import avif, chunks, jpeg, resize, truncation
+from catdog.image_formats.orientation import Metadata
+from catdog.image_formats.resize import Box
+from catdog.network.architecture import INPUT_PIXELS
 
 LIMIT_PIXELS = 25_000_000
 LIMIT_SIDE_PIXELS = 16_384
@@ -131,7 +131,7 @@ def decode(data: bytes, pixels: int = INPUT_PIXELS) -> NDArray[np.uint8]:
         image = _open(file, name)
         picture, box = _load(image, file, pixels, has_end)
         flat = _flatten(picture)
-    squashed = image_resize.squash(flat, pixels, box, REDUCED_RATIO)
+    squashed = resize.squash(flat, pixels, box, REDUCED_RATIO)
     # Turned last: the target is square, so the order doesn't matter and this one moves the fewest pixels.
     upright = _UPRIGHT.get(_orientation(image, metadata))
     if upright is not None:
@@ -161,16 +161,16 @@ def _essence(data: bytes, format: str) -> tuple[bytes, Metadata, bool]:
     metadata, has_end = Metadata(), True
     match format:
         case "JPEG":
-            jpeg = image_jpeg.read(data)
-            return jpeg.file, jpeg.metadata, jpeg.has_end
+            found = jpeg.read(data)
+            return found.file, found.metadata, found.has_end
         case "PNG":
-            data, metadata = image_chunks.read_png(data)
+            data, metadata = chunks.read_png(data)
         case "WebP":
-            data, metadata = image_chunks.read_webp(data)
+            data, metadata = chunks.read_webp(data)
         case "GIF":
-            data = image_chunks.read_gif(data)
+            data = chunks.read_gif(data)
         case "AVIF":  # whose orientation stands elsewhere, and which libavif refuses for a broken EXIF block
-            _check_limits(*image_avif.largest_frame(data))
+            _check_limits(*avif.largest_frame(data))
             data = _ITEM_OF_EXIF.sub(rb"\1skip", data)
     return data, metadata, has_end
 
@@ -207,8 +207,8 @@ def _load(image: ImageFile.ImageFile, data: bytes, pixels: int, has_end: bool) -
         return image, None
     box = _load_jpeg(image, pixels)
     if not has_end:
-        image_truncation.check_all_there(data)
-    elif image_truncation.ends_in_grey(image):
+        truncation.check_all_there(data)
+    elif truncation.ends_in_grey(image):
         _check_end(image, data, pixels)
     return image, box
 
@@ -233,9 +233,9 @@ def _check_end(image: JpegImageFile, data: bytes, pixels: int) -> None:
 
     Bytes put in front of the marker are ignored if the picture was complete, and become pixels if it wasn't.
     """
-    longer = JpegImageFile(BytesIO(image_truncation.with_more(data)))
+    longer = JpegImageFile(BytesIO(truncation.with_more(data)))
     _load_jpeg(longer, pixels)
-    if image_truncation.sha256(longer) != image_truncation.sha256(image):
+    if truncation.sha256(longer) != truncation.sha256(image):
         raise OSError("image file is truncated before its end marker")
 
 

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL whose every wait ends: for a server that has stopped, behind a dead line, or frozen.
+"""Connections to PostgreSQL with a limit on every wait.
 
 The server's own timeouts don't help there, because it is the server that doesn't run.
 """

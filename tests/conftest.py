@@ -9,6 +9,7 @@ from sqlalchemy import create_engine, text
 from catdog.database import Database
 from tests.databases import postgresql
 from tests.photos import draw_splits
+from tests.places import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def no_https() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The photos beside the repository, which are never part of it."""
-    folder = Path(__file__).parents[1].parent / "shared" / "data"
+    folder = ROOT.parent / "shared" / "data"
     if not folder.is_dir():
         pytest.skip(f"needs photos that are no part of the repository, and {folder} is missing")
     return folder

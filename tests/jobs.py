@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 
 from catdog.database import Database
-from catdog.datasets import Datasets
-from catdog.job import Job
-from catdog.jobs import Jobs
-from catdog.picture import New
-from catdog.store import Store
+from catdog.datasets.datasets import Datasets
+from catdog.datasets.picture import New
+from catdog.jobs.job import Job
+from catdog.jobs.queue import Jobs
+from catdog.versions.store import Store
 from tests.observers import Recorder
-from training import stored, worker
-from training.config import Config
-from training.job import JobObserver, Runner
-from training.train import Request, train
-from training.worker import Worker
+from training.data import service_datasets
+from training.fitting.config import Config
+from training.publishing.pipeline import Request, train
+from training.worker import worker
+from training.worker.job_runner import JobObserver, Runner
+from training.worker.worker import Worker
 
 WIDTH = 1 / 32
 
@@ -40,7 +41,7 @@ class Place:
     def collect(self, folder: Path, dataset: str, split: str | None = None, label: str | None = None) -> None:
         """Take a folder into a data set: of classes, or with a label of one."""
         if label is None:
-            stored.import_folder(folder, self.datasets, dataset)
+            service_datasets.import_folder(folder, self.datasets, dataset)
             return
         with self.datasets.incoming() as incoming:
             new = [

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from catdog.architecture import Architecture
+from catdog.network.architecture import Architecture
 
 
 def random_arrays(architecture: Architecture, seed: int = 0) -> dict[str, NDArray[np.float32]]:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import httpx
 
+from tests.places import ROOT
 from tests.waiting import until
 
-ROOT = Path(__file__).parents[1]
 ADDRESS = "127.0.0.1:8000"
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from catdog.errors import CatdogError
-from training.dataset import Photo
-from training.progress import Phase
+from training.data.dataset import Photo
+from training.fitting.observer import Phase
 
 
 class Recorder:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.places import ROOT
+
 FILES = ("Dockerfile", "docker-compose.yml")
 IMAGE = re.compile(r"(?:python|debian|postgres):[a-z0-9.-]*bookworm[a-z-]*(?:@sha256:[0-9a-f]{64})?")
 

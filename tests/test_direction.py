@@ -2,11 +2,11 @@
 
 import ast
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.places import ROOT
+
 HEAVY = {"tensorflow", "keras", "jax", "torch", "sklearn", "scipy", "matplotlib", "pandas"}
 WEB = {"fastapi", "starlette", "uvicorn"}
 
@@ -50,4 +50,4 @@ def test_only_one_file_calls_tensorflow_itself() -> None:
         file for package in ("catdog", "app", "training") for file, name in imports(package) if name == "tensorflow"
     }
 
-    assert files == {"training/normalization.py"}
+    assert files == {"training/fitting/fused_batch_norm.py"}

@@ -14,12 +14,12 @@ import pytest
 from PIL import Image
 
 from catdog.database import Database
-from catdog.datasets import Datasets
-from catdog.job import Status
-from catdog.jobs import Jobs
-from catdog.store import Store
+from catdog.datasets.datasets import Datasets
+from catdog.jobs.job import Status
+from catdog.jobs.queue import Jobs
+from catdog.versions.store import Store
 from tests.app.service import ADMIN, Service, encoded, publish, serving
-from tests.app.test_problems import check
+from tests.app.web.test_problem_details import check
 from tests.jobs import Place
 from tests.photos import draw_set
 from tests.waiting import until

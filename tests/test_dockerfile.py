@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from training import imagenet
+from tests.places import ROOT
+from training.data import imagenet
 
-ROOT = Path(__file__).parents[1]
 STAGES = {
     name: text.replace("\\\n", " ")
     for name, text in re.findall(

@@ -1,11 +1,12 @@
 """The lock files: what is installed is what was reviewed, from wherever the user gets packages."""
 
 import re
-from pathlib import Path
 
 import pytest
 
-LOCKS = Path(__file__).parents[1] / "requirements"
+from tests.places import ROOT
+
+LOCKS = ROOT / "requirements"
 NAMES = ["serve.txt", "postgres.txt", "train.txt", "gpu.txt", "dev.txt"]
 
 

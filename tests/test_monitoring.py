@@ -3,19 +3,19 @@
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 
 from app import metrics_jobs
-from catdog.manifest import Histogram
+from catdog.versions.manifest import Histogram
+from tests.app.api.test_queue import ask, ready
 from tests.app.scraping import PROCESS, scrape
 from tests.app.service import ADMIN, publish
-from tests.app.test_queue import ask, ready
+from tests.places import ROOT
 
-DEPLOY = Path(__file__).parents[1] / "deploy"
+DEPLOY = ROOT / "deploy"
 GRAFANA = DEPLOY / "grafana"
 DASHBOARD = json.loads((GRAFANA / "dashboards" / "catdog.json").read_text("utf-8"))
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from app.doctor import SERVES_ON, TRAINS_ON
+from app.diagnostics import SERVES_ON, TRAINS_ON
+from tests.places import ROOT
 
-ROOT = Path(__file__).parents[1]
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 

@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.client import Client, Upload
-from benchmarks.open_loop import OpenLoop
-from catdog.store import SHIPPED, Store
-from tests.newcomer import ROOT, Newcomer, blocks
+from benchmarks.harness.client import Client, Upload
+from benchmarks.load.open_loop import OpenLoop
+from catdog.versions.store import SHIPPED, Store
+from tests.newcomer import Newcomer, blocks
 from tests.photos import draw_set
+from tests.places import ROOT
 from tests.waiting import until
 
 README = (ROOT / "README.md").read_text("utf-8")

@@ -4,17 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from catdog.store import SHIPPED, Store
-from catdog.version import Version
+from catdog.versions.store import SHIPPED, Store
+from catdog.versions.version import Version
 from tests.app.service import serving
 from tests.observers import Recorder
+from tests.places import ROOT
 from tests.waiting import until
-from training import dataset, features
-from training.config import Config
-from training.dataset import Photo
-from training.train import Request, train
-
-ROOT = Path(__file__).parents[1]
+from training.data import dataset, features
+from training.data.dataset import Photo
+from training.fitting.config import Config
+from training.publishing.pipeline import Request, train
 
 
 def unexpected(photo: Photo, error: Exception) -> None:

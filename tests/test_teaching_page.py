@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from catdog.store import Store
-from tests.newcomer import ROOT, Newcomer, blocks
+from catdog.versions.store import Store
+from tests.newcomer import Newcomer, blocks
+from tests.places import ROOT
 
 PAGE = ROOT / "docs" / "09-teach-it-something-else.md"
 COMMANDS = [line for block in blocks(PAGE.read_text("utf-8")) for line in block.splitlines()]

@@ -1,4 +1,4 @@
-"""The command line: `python -m training COMMAND`."""
+"""The command line of the trainer: `python -m training COMMAND`."""
 
 import os
 import sys
@@ -12,12 +12,12 @@ from typing import Any
 
 from catdog.errors import CatdogError, RecipeError
 from catdog.faults import shown
-from training import installation
+from training.cli import installation
 
 try:
     from dotenv import dotenv_values
 
-    from training import commands, options, service_commands
+    from training.cli import commands, service_commands, train_arguments
 except ImportError as error:  # not even what serving needs is installed
     if (missing := installation.sentence(error)) is None:
         raise
@@ -104,7 +104,7 @@ def _parser() -> ArgumentParser:
     download.set_defaults(run=commands.download)
 
     train = of.add_parser("train", help="train a version on a folder of photos, and put it into service")
-    options.add_to(train)
+    train_arguments.add_to(train)
     train.set_defaults(run=commands.train)
 
     quantize = of.add_parser(
@@ -113,7 +113,7 @@ def _parser() -> ArgumentParser:
     quantize.add_argument("--data", type=Path, required=True, metavar="DIR", help="photos, as for train")
     quantize.add_argument(
         "--promote",
-        choices=options.PROMOTE,
+        choices=train_arguments.PROMOTE,
         default="auto",
         help="put it into service if it is no worse than the champion on test photos (default), in any case, or never",
     )
@@ -121,7 +121,7 @@ def _parser() -> ArgumentParser:
 
     measured = _add_measuring_commands(of)
     for command in (quantize, *measured):
-        command.add_argument("--version", type=options.version, metavar="N", help="default: the champion")
+        command.add_argument("--version", type=train_arguments.version, metavar="N", help="default: the champion")
 
     _add_store_commands(of)
     _add_service_commands(of, settings)
@@ -143,14 +143,14 @@ def _add_measuring_commands(of: Any) -> tuple[ArgumentParser, ...]:
     evaluate.add_argument(
         "--map",
         dest="renamed",
-        type=options.renamed,
+        type=train_arguments.renamed,
         action="append",
         default=[],
         metavar="FOLDER=CLASS",
         help="the class that a folder of another name holds photos of, such as cats=cat; may be given more than once",
     )
     evaluate.add_argument("--json", action="store_true", help="JSON instead of a table")
-    options.add_neither_to(evaluate)
+    train_arguments.add_neither_to(evaluate)
     evaluate.set_defaults(run=commands.evaluate)
 
     remember = of.add_parser(
@@ -161,7 +161,7 @@ def _add_measuring_commands(of: Any) -> tuple[ArgumentParser, ...]:
 
     familiarize = of.add_parser("familiarize", help="set when the shipped version calls a photo unknown")
     familiarize.add_argument("--data", type=Path, required=True, metavar="DIR", help="photos that it was trained on")
-    options.add_neither_to(familiarize)
+    train_arguments.add_neither_to(familiarize)
     familiarize.set_defaults(run=commands.familiarize)
 
     summary = of.add_parser("summary", help="show the layers of a version's network")
@@ -171,7 +171,7 @@ def _add_measuring_commands(of: Any) -> tuple[ArgumentParser, ...]:
 
 def _add_store_commands(of: Any) -> None:
     promote = of.add_parser("promote", help="put a version into service")
-    promote.add_argument("version", type=options.version, metavar="N")
+    promote.add_argument("version", type=train_arguments.version, metavar="N")
     promote.set_defaults(run=commands.promote)
     of.add_parser("rollback", help="put the champion before this one back").set_defaults(run=commands.rollback)
     of.add_parser("versions", help="list the versions").set_defaults(run=commands.versions)
@@ -196,14 +196,14 @@ def _add_service_commands(of: Any, settings: Mapping[str, str | None]) -> None:
     worker.add_argument("--name", help="that others know it by (default: of the machine and process)")
     worker.add_argument(
         "--threads",
-        type=options.count,
+        type=train_arguments.count,
         default=settings.get("CATDOG_TRAIN_THREADS") or None,
         metavar="N",
         help="cores to take (CATDOG_TRAIN_THREADS, or half of them)",
     )
     worker.add_argument(
         "--keep-versions",
-        type=options.count,
+        type=train_arguments.count,
         default=settings.get("CATDOG_KEEP_VERSIONS") or str(KEEP_VERSIONS),
         metavar="N",
         help=f"of the newest versions to keep (CATDOG_KEEP_VERSIONS, or {KEEP_VERSIONS})",

@@ -1,4 +1,4 @@
-"""What the services beside this one have in common: the network in Keras, a photo for it, and the form of an answer."""
+"""The network that the compared servers run."""
 
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,9 @@ from keras.applications.vgg16 import preprocess_input
 from numpy.typing import NDArray
 from PIL import Image
 
-from catdog.architecture import INPUT_PIXELS
 from catdog.engines.keras import build
-from catdog.version import Version
+from catdog.network.architecture import INPUT_PIXELS
+from catdog.versions.version import Version
 
 
 def read(path: str) -> Version:

@@ -1,4 +1,4 @@
-"""VGG16 in Keras: the reference that every other engine is held to, and the engine for a GPU."""
+"""VGG16 in Keras: the reference engine, and the engine for GPUs."""
 
 from copy import copy
 from threading import Lock
@@ -9,10 +9,10 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
-from catdog import head
-from catdog.architecture import BLOCKS, INPUT_PIXELS, KERNEL_PIXELS, MEAN_BGR, POOL_PIXELS, Architecture
-from catdog.engines import Arrays, Asked, Explained, Output, Precision
-from catdog.network import Network
+from catdog.engines.engine import Arrays, Asked, Explained, Output, Precision
+from catdog.network import head
+from catdog.network.architecture import BLOCKS, INPUT_PIXELS, KERNEL_PIXELS, MEAN_BGR, POOL_PIXELS, Architecture
+from catdog.network.network import Network
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)  # the photos of a call are filled up to one of these, each compiled once
 POLICIES: Final[dict[Precision, str]] = {"f32": "float32", "bf16": "mixed_bfloat16"}

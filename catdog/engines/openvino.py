@@ -1,4 +1,4 @@
-"""VGG16 in OpenVINO: the engine for the processor."""
+"""VGG16 in OpenVINO: the engine for processors."""
 
 import logging
 from copy import copy
@@ -11,10 +11,11 @@ import openvino as ov
 from numpy.typing import NDArray
 from openvino import opset13 as opset
 
-from catdog import cores, head
-from catdog.architecture import INPUT_PIXELS, KERNEL_PIXELS, MEAN_BGR, POOL_PIXELS, Architecture
-from catdog.engines import Arrays, Asked, Explained, Output, Precision
-from catdog.network import Network
+from catdog.engines.engine import Arrays, Asked, Explained, Output, Precision
+from catdog.network import head
+from catdog.network.architecture import INPUT_PIXELS, KERNEL_PIXELS, MEAN_BGR, POOL_PIXELS, Architecture
+from catdog.network.network import Network
+from catdog.system import cpu
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ OIHW = (3, 2, 0, 1)  # OpenVINO's order of a kernel that Keras keeps as height, 
 def build(architecture: Architecture, arrays: Arrays) -> ov.Model:
     """The network: uint8 RGB (n, 224, 224, 3) in, features (n, features) out; with the classic head logits, too.
 
-    The pooled head is left to `catdog.head`.
+    The pooled head is left to `catdog.network.head`.
     """
     pixels = opset.parameter([-1, INPUT_PIXELS, INPUT_PIXELS, 3], np.uint8, name="pixels")
     planes = opset.transpose(opset.convert(pixels, "f32"), NCHW)
@@ -112,7 +113,7 @@ class OpenVINOEngine:
     ) -> None:
         self.precision = precision_of(network, precision)
         options: dict[str, str | int] = {
-            "INFERENCE_NUM_THREADS": threads or cores.usable(),
+            "INFERENCE_NUM_THREADS": threads or cpu.usable(),
             "ENABLE_CPU_PINNING": False,
             # Of what isn't in int8 float32 is a sliver, and the same on every processor.
             "INFERENCE_PRECISION_HINT": "f32" if self.precision == "int8" else self.precision,

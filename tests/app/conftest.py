@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catdog.engines import Engine
+from catdog.engines.engine import Engine
 from catdog.engines.openvino import OpenVINOEngine
-from catdog.network import Network
+from catdog.network.network import Network
 from tests.app.service import ADMIN, TINY, Service, encoded, publish, random_arrays, serving
 from tests.app.watching import WatchedDecoding
 from tests.waiting import until

@@ -16,17 +16,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import SecretStr
 
-from app.listening import listen
 from app.main import create_app
-from app.predictor import Champion, Predictor
-from app.server import server
+from app.serving.hot_swap import Succession
+from app.serving.predictor import Champion, Predictor
 from app.settings import Settings
-from app.succession import Succession
-from catdog import images, weights
-from catdog.architecture import Architecture
-from catdog.engines import Arrays, Engine, Explained, Output, Precision
-from catdog.manifest import Dataset, Lineage, Manifest, Metrics, WeightsFile
-from catdog.store import Store
+from app.web.listening import listen
+from app.web.server import server
+from catdog import images
+from catdog.engines.engine import Arrays, Engine, Explained, Output, Precision
+from catdog.network import weights
+from catdog.network.architecture import Architecture
+from catdog.versions.manifest import Dataset, Lineage, Manifest, Metrics, WeightsFile
+from catdog.versions.store import Store
 from tests.waiting import PATIENCE_SECONDS
 
 TINY = Architecture(classes=2, width=1 / 32)

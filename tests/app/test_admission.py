@@ -14,8 +14,8 @@ from app import admission
 from app.admission import OVERHEAD_BYTES, Admission, Bodies, Body
 from app.errors import Overloaded, TooSlow
 from app.settings import Settings
+from tests.app.api.test_queue import connect, head, read_answer, ready
 from tests.app.service import ADMIN_KEY, Service
-from tests.app.test_queue import connect, head, read_answer, ready
 from tests.app.watching import photo
 from tests.waiting import until
 

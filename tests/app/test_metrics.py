@@ -15,15 +15,16 @@ from pydantic import SecretStr
 
 from app import metrics_jobs
 from catdog.database import BUSY_SECONDS
-from catdog.job import Status
+from catdog.jobs.job import Status
+from tests.app.api.test_queue import ask, ask_for_batch, connect, queue, ready, watched
 from tests.app.scraping import PROC, PROCESS, scrape
 from tests.app.service import ADMIN, Service, publish, serving
-from tests.app.test_disconnects import leave, one
-from tests.app.test_queue import ask, ask_for_batch, connect, queue, ready, watched
 from tests.app.watching import photo
+from tests.app.web.test_disconnect import leave, one
+from tests.places import ROOT
 from tests.waiting import until
 
-DOCS = Path(__file__).parents[2] / "docs" / "05-watching.md"
+DOCS = ROOT / "docs" / "05-watching.md"
 MIB = 2**20
 
 

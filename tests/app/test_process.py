@@ -19,12 +19,12 @@ import httpx
 import pytest
 
 from app.main import create_app
-from app.server import server
 from app.settings import Settings
+from app.web.server import server
 from tests.app.service import ADMIN, ADMIN_KEY, publish, said
+from tests.places import ROOT
 from tests.waiting import PATIENCE_SECONDS, until
 
-ROOT = Path(__file__).parents[2]
 MIB = 2**20
 HEAVY = ("tensorflow", "keras", "sklearn", "matplotlib", "torch", "jax", "scipy", "pandas")
 

@@ -14,6 +14,7 @@ from app.main import create_app
 from app.settings import OF_COMPOSE, Settings, SettingsError, read_settings, variables
 from catdog.database import Database
 from catdog.errors import DatabaseUnavailable
+from tests.places import ROOT
 
 SERVICE_LINKS = {
     "SERVICE_HOST": "10.96.12.7",
@@ -28,7 +29,6 @@ SERVICE_LINKS = {
     "PORT_99_SCTP_ADDR": "10.96.12.7",
 }
 
-ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 
 

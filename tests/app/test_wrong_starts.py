@@ -9,8 +9,8 @@ import pytest
 
 from app.__main__ import main
 from tests.app.service import publish
+from tests.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 SETTINGS = [
     *(("PORT", value) for value in ("x", "-1", "70000", "1.5", "9" * 400)),
     *(("HOST", value) for value in ("nonsense.invalid", "256.1.1.1", "http://127.0.0.1", "[::1]", "a b")),

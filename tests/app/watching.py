@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.errors import Expired
-from app.predictor import Predictor
-from app.schemas import Prediction
+from app.serving.prediction import Prediction
+from app.serving.predictor import Predictor
 from app.settings import Settings
 from catdog import images
-from catdog.engines import Arrays, Engine, Explained, Output, Precision
+from catdog.engines.engine import Arrays, Engine, Explained, Output, Precision
 from tests.app.service import Service, encoded
 from tests.waiting import PATIENCE_SECONDS, until
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from benchmarks.closed_loop import Load
-from benchmarks.limits import Limit
-from benchmarks.rounds import CLIENTS, Open, Round
-from benchmarks.serving import Comparison, Kind
-from benchmarks.systems import OURS, TUTORIAL
+from benchmarks.load.closed_loop import Load
+from benchmarks.serving.comparison import Comparison, Kind
+from benchmarks.serving.limits import Limit
+from benchmarks.serving.rounds import CLIENTS, Open, Round
+from benchmarks.serving.systems import OURS, TUTORIAL
 
 ANSWER = b'{"label": "cat", "probabilities": {"cat": 0.9, "dog": 0.1}}'
 A_LITTLE_OTHER = b'[{"label": "cat", "probabilities": {"cat": 0.75, "dog": 0.25}}]'

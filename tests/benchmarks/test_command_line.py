@@ -3,12 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import serving, training
 from benchmarks.__main__ import main
-from benchmarks.machine import Machine
-from benchmarks.processes import ROOT, BenchmarkError, python
+from benchmarks.harness.machine import Machine
+from benchmarks.harness.processes import ROOT, BenchmarkError, python
+from benchmarks.serving import comparison
+from benchmarks.trainer import training
 from tests.benchmarks.measured import good
-from tests.benchmarks.test_training import measured
+from tests.benchmarks.trainer.test_training import measured
 
 
 @pytest.mark.parametrize(
@@ -34,8 +35,8 @@ def test_what_was_measured_is_kept_where_the_run_ends_early(tmp_path: Path, monk
     def fail(*_: object) -> None:
         raise BenchmarkError("the disk is full")
 
-    monkeypatch.setattr(serving, "cases", lambda *_: [])
-    monkeypatch.setattr(serving, "compare", lambda *_: (good(), ()))
+    monkeypatch.setattr(comparison, "cases", lambda *_: [])
+    monkeypatch.setattr(comparison, "compare", lambda *_: (good(), ()))
     monkeypatch.setattr(training, "PHOTOS", tmp_path)
     monkeypatch.setattr(training, "compare", fail)
     monkeypatch.setattr("sys.argv", ["benchmarks", "--results", str(tmp_path)])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from catdog.images import FINGERPRINT
-from catdog.manifest import (
+from catdog.versions.manifest import (
     Dataset,
     Decision,
     Golden,
@@ -22,7 +22,7 @@ from catdog.manifest import (
     Unknown,
     WeightsFile,
 )
-from catdog.store import Store, Version
+from catdog.versions.store import Store, Version
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from catdog.errors import DatabaseUnavailable
 
 JOBS = (
     "from pathlib import Path; import sys; from sqlalchemy import update;"
-    " from catdog.database import Database, jobs; from catdog.jobs import Jobs; "
+    " from catdog.database import Database, jobs; from catdog.jobs.queue import Jobs; "
 )
 
 

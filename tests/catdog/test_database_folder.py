@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from catdog.database import FILE, Database
-from catdog.jobs import Jobs
+from catdog.jobs.queue import Jobs
 
 
 @pytest.mark.parametrize(

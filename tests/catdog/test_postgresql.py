@@ -10,7 +10,7 @@ from catdog import database as database_module
 from catdog import postgresql
 from catdog.database import Database, schema
 from catdog.errors import DatabaseUnavailable
-from catdog.jobs import Jobs
+from catdog.jobs.queue import Jobs
 from tests.databases import frozen
 from tests.waiting import PATIENCE_SECONDS, until
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.places import ROOT
+
 VERIFY = ROOT.parent / "shared" / "tools" / "verify-container.sh"
 RUNNING = Path(__file__).with_name("running.py")
 SKIPPED = "SKIP: "

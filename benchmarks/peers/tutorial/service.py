@@ -14,7 +14,7 @@ from fastapi import FastAPI, UploadFile
 from PIL import Image
 
 from benchmarks.peers.network import answer, load_model, preprocess, read
-from catdog.version import Version
+from catdog.versions.version import Version
 
 
 def create_app(version: Version) -> FastAPI:

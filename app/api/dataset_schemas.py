@@ -1,0 +1,171 @@
+"""Request and response schemas of data sets, feedback and review."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.serving.prediction import Answer, Prediction, Problem
+from app.serving.prediction_log import Kept
+from catdog.datasets.archive import Unpacked
+from catdog.datasets.names import LIMIT_CHARACTERS, refuse_reserved
+from catdog.datasets.picture import Added, Picture
+from catdog.errors import DatasetError
+from catdog.versions.manifest import Measure
+
+FEEDBACK = "feedback"
+
+
+class StoredPicture(Answer):
+    """A picture of a data set."""
+
+    sha256: str = Field(description="Of its bytes: its name here.")
+    name: str = Field(description="What the file was called, to be shown.")
+    label: str
+    split: str = Field(
+        description="`train`, `validation` or `test`: by the picture's content, unless somebody chose it."
+    )
+    source: str = Field(description="How it came: `upload`, `archive`, `import` or `feedback`.")
+    added_at: datetime
+
+    @classmethod
+    def of(cls, picture: Picture) -> Self:
+        return cls(**vars(picture) | {"added_at": datetime.fromtimestamp(picture.added_at, UTC)})
+
+
+class AddedPicture(Answer):
+    """One file's place in the data set, or its own problem: exactly one of the two is there."""
+
+    picture: StoredPicture | None = None
+    is_new: bool | None = Field(default=None, description="False where the data set had it already.")
+    problem: Problem | None = None
+
+    @classmethod
+    def of(cls, added: Added) -> Self:
+        return cls(picture=StoredPicture.of(added.picture), is_new=added.is_new)
+
+
+RENAMED = "Classes that were sent in another spelling than the data set has, and that spelling: `Cat` and `cat`."
+
+
+class AddedPictures(Answer):
+    """One item a file, in the order of the request."""
+
+    dataset: str
+    results: list[AddedPicture]
+    renamed: dict[str, str] = Field(description=RENAMED)
+
+
+class SkippedMember(Answer):
+    """A file of an archive that was left out."""
+
+    name: str
+    reason: str
+
+
+class AddedArchive(Answer):
+    """What an archive brought."""
+
+    dataset: str
+    added: int = Field(description="Pictures that are new in the data set.")
+    known: int = Field(description="Pictures that it had already.")
+    counts: dict[str, dict[str, int]] = Field(description="Pictures of the archive by split, then by class.")
+    renamed: dict[str, str] = Field(description=RENAMED)
+    empty: list[str] = Field(description="Class folders without a picture.")
+    skipped: list[SkippedMember] = Field(description="Files that aren't pictures of a class, and why.")
+
+    @classmethod
+    def of(cls, dataset: str, added: list[Added], unpacked: Unpacked) -> Self:
+        new = sum(one.is_new for one in added)
+        return cls(
+            dataset=dataset,
+            added=new,
+            known=len(added) - new,
+            counts=_counts([one.picture for one in added]),
+            renamed=renamed((member.label for member, _ in unpacked.pictures), added),
+            empty=unpacked.empty,
+            skipped=[SkippedMember(name=name, reason=reason) for name, reason in unpacked.skipped],
+        )
+
+
+class Dataset(Answer):
+    """A data set in numbers."""
+
+    name: str
+    pictures: int
+    counts: dict[str, dict[str, int]] = Field(description="Pictures by split, then by class.")
+
+    @classmethod
+    def of(cls, name: str, counts: dict[str, dict[str, int]]) -> Self:
+        return cls(name=name, pictures=sum(sum(by_class.values()) for by_class in counts.values()), counts=counts)
+
+    def check_trainable(self) -> None:
+        """Raise DatasetError where no job could do anything with it."""
+        for label in {label for split in self.counts.values() for label in split}:
+            refuse_reserved(label)
+        classes = sorted(self.counts.get("train", {}))
+        if len(classes) < 2:
+            raise DatasetError(
+                f"the data set {self.name} has pictures of {' and '.join(classes) or 'no class'} to train on;"
+                " a classifier needs two classes or more"
+            )
+
+
+class Datasets(Answer):
+    """Every data set."""
+
+    datasets: list[Dataset]
+
+
+def renamed(asked: Iterable[str], added: Iterable[Added]) -> dict[str, str]:
+    """The stored label of each asked for, where they differ."""
+    labels = zip(asked, (one.picture.label for one in added), strict=True)
+    return {label: stored for label, stored in labels if label != stored}
+
+
+def _counts(pictures: Iterable[Picture]) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    for picture in pictures:
+        split = counts.setdefault(picture.split, {})
+        split[picture.label] = split.get(picture.label, 0) + 1
+    return counts
+
+
+class Feedback(BaseModel):
+    """What a predicted photo really shows."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"prediction_id": "187f3c5b8a1d2e4f0a1b2c3d4e5f6071", "label": "dog"}},
+    )
+
+    prediction_id: str = Field(max_length=64, description="Of the answer that was given.")
+    label: str = Field(min_length=1, max_length=4 * LIMIT_CHARACTERS, description="One of the model's classes.")
+    dataset: str = Field(default=FEEDBACK, max_length=64, description="The data set that the photo goes to.")
+
+
+class ReviewItem(Answer):
+    """A predicted photo that nobody has labelled yet."""
+
+    prediction: Prediction
+    predicted_at: datetime
+    picture: str = Field(description="Where the photo is.")
+
+    @classmethod
+    def of(cls, kept: Kept) -> Self:
+        return cls(
+            prediction=kept.prediction,
+            predicted_at=datetime.fromtimestamp(kept.predicted_at, UTC),
+            picture=f"/review/{kept.prediction.prediction_id}/picture",
+        )
+
+
+class Review(Answer):
+    """What the model was least sure of, among the kept photos that nobody has labelled; the least sure first."""
+
+    items: list[ReviewItem]
+    drifted: tuple[Measure, ...] = Field(
+        description="What `GET /drift` finds moved within the last hour: where there is anything, labels are worth the"
+        " most now."
+    )

@@ -1,0 +1,116 @@
+"""Endpoints that add labelled pictures to data sets and describe data sets."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi.exceptions import RequestValidationError
+
+from app.api.dataset_schemas import AddedArchive, AddedPicture, AddedPictures, Dataset, Datasets, renamed
+from app.api.dependencies import BYTES, Name, TheCollecting, TheSettings, form
+from app.errors import (
+    NoFile,
+    NoLabel,
+    TooManyFields,
+    TooManyFiles,
+    Unauthorized,
+    UnsupportedContentType,
+)
+from app.web import uploads
+from app.web.auth import admin, reader
+from app.web.image_response import picture
+from app.web.multipart import FORM
+from app.web.problem_details import describe, documented
+from catdog.datasets.names import checked_label
+from catdog.datasets.picture import Added
+from catdog.errors import ArchiveError, DatabaseUnavailable, DatasetError, DatasetNotFound, PictureNotFound
+
+UPLOAD_ERRORS = (
+    *uploads.ERRORS,
+    TooManyFields,
+    UnsupportedContentType,
+    NoFile,
+    TooManyFiles,
+    DatasetError,
+)
+ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError)
+LABEL = {"type": "string"}
+
+Sha256 = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+
+router = APIRouter(prefix="/datasets", tags=["datasets"])
+
+
+@router.get("", dependencies=[Depends(reader)], responses=documented(*ANY))
+async def datasets(collecting: TheCollecting) -> Datasets:
+    """Every data set, with its pictures per split and class."""
+    return Datasets(datasets=await collecting.describe_all())
+
+
+@router.get("/{name}", dependencies=[Depends(reader)], responses=documented(*ANY, DatasetNotFound))
+async def dataset(name: Name, collecting: TheCollecting) -> Dataset:
+    """One data set: its pictures per split and class."""
+    return await collecting.describe(name)
+
+
+@router.post(
+    "/{name}/images",
+    status_code=201,
+    dependencies=[Depends(admin)],
+    responses=documented(*ANY, *UPLOAD_ERRORS, NoLabel),
+    response_model_exclude_none=True,
+    openapi_extra={
+        "requestBody": {"required": True, "content": {FORM: form({"type": "array", "items": BYTES}, label=LABEL)}}
+    },
+)
+async def add_images(name: Name, request: Request, collecting: TheCollecting, settings: TheSettings) -> AddedPictures:
+    """Pictures of one class: a form with `label`, and `file` once or more. A broken one doesn't touch the others."""
+    label, files = await uploads.read_labelled(request, settings)
+    results = await collecting.add_pictures(name, label, files)
+    added = [result for result in results if isinstance(result, Added)]
+    return AddedPictures(
+        dataset=name,
+        results=[_item(result, request) for result in results],
+        renamed=renamed([checked_label(label)] * len(added), added),
+    )
+
+
+@router.post(
+    "/{name}/archive",
+    status_code=201,
+    dependencies=[Depends(admin)],
+    responses=documented(*ANY, *UPLOAD_ERRORS, ArchiveError),
+    openapi_extra={
+        "requestBody": {"required": True, "content": {FORM: form(BYTES), uploads.ZIPS[0]: {"schema": BYTES}}}
+    },
+)
+async def add_archive(name: Name, request: Request, collecting: TheCollecting, settings: TheSettings) -> AddedArchive:
+    """A ZIP of `<class>/...` or `train|validation|test/<class>/...`: a form with `file`. A bad one is refused whole.
+
+    The answer lists the classes and how many pictures of each were taken, what was skipped, and empty class folders.
+    """
+    async with collecting.incoming() as folder:
+        zipped = await uploads.read_archive(request, settings, folder)
+        added, unpacked = await collecting.add_archive(name, zipped, folder)
+    return AddedArchive.of(name, added, unpacked)
+
+
+@router.get("/{name}/images/{sha256}", dependencies=[Depends(admin)], responses=documented(*ANY, PictureNotFound))
+async def image(name: Name, sha256: Sha256, collecting: TheCollecting) -> Response:
+    """A picture of a data set, as it came."""
+    return picture(await collecting.read(name, sha256))
+
+
+@router.delete(
+    "/{name}/images/{sha256}",
+    status_code=204,
+    dependencies=[Depends(admin)],
+    responses=documented(*ANY, PictureNotFound),
+)
+async def remove_image(name: Name, sha256: Sha256, collecting: TheCollecting) -> Response:
+    """Take a picture out of a data set; its file goes as well, unless another data set has it."""
+    await collecting.ask(lambda datasets: datasets.remove(name, sha256))
+    return Response(status_code=204)
+
+
+def _item(result: Added | Exception, request: Request) -> AddedPicture:
+    return AddedPicture.of(result) if isinstance(result, Added) else AddedPicture(problem=describe(result, request))

@@ -1,0 +1,85 @@
+"""FastAPI dependencies and OpenAPI snippets that the endpoints share."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Path, Request
+from pydantic import BaseModel
+
+from app.api.job_schemas import NO_NUL
+from app.retraining.datasets import Collecting
+from app.retraining.jobs import Retraining
+from app.serving.hot_swap import Succession
+from app.serving.predictor import Champion, Predictor
+from app.settings import Settings
+from app.shutdown import Shutdown
+
+Name = Annotated[str, Path(pattern=NO_NUL)]
+BYTES = {"type": "string", "format": "binary"}
+
+
+async def settings(request: Request) -> Settings:
+    """What the service was started with."""
+    held: Settings = request.app.state.settings
+    return held
+
+
+async def predictor(request: Request) -> Predictor:
+    """The one that answers."""
+    held: Predictor = request.app.state.predictor
+    return held
+
+
+async def champion(predictor: Annotated[Predictor, Depends(predictor)]) -> Champion:
+    """The version in service; 503 where there is none."""
+    return predictor.champion
+
+
+async def room(
+    champion: Annotated[Champion, Depends(champion)], predictor: Annotated[Predictor, Depends(predictor)]
+) -> None:
+    """Nothing, but 503 where there is no champion, or no room in its queue."""
+    predictor.check_room()
+
+
+async def succession(request: Request) -> Succession:
+    """The one that says which version serves."""
+    held: Succession = request.app.state.succession
+    return held
+
+
+async def collecting(request: Request) -> Collecting:
+    """The data sets."""
+    held: Collecting = request.app.state.collecting
+    return held
+
+
+async def retraining(request: Request) -> Retraining:
+    """The queue of jobs."""
+    held: Retraining = request.app.state.retraining
+    return held
+
+
+async def shutdown(request: Request) -> Shutdown:
+    """Whether the service is about to end."""
+    held: Shutdown = request.app.state.shutdown
+    return held
+
+
+TheSettings = Annotated[Settings, Depends(settings)]
+ThePredictor = Annotated[Predictor, Depends(predictor)]
+TheChampion = Annotated[Champion, Depends(champion)]
+TheSuccession = Annotated[Succession, Depends(succession)]
+TheCollecting = Annotated[Collecting, Depends(collecting)]
+TheShutdown = Annotated[Shutdown, Depends(shutdown)]
+TheRetraining = Annotated[Retraining, Depends(retraining)]
+
+
+def form(file: dict[str, Any], **fields: dict[str, Any]) -> dict[str, Any]:
+    """A form with the field `file` and others, all needed, for the OpenAPI document."""
+    properties = {**fields, "file": file}
+    return {"schema": {"type": "object", "required": [*properties], "properties": properties}}
+
+
+def json_body(model: type[BaseModel]) -> dict[str, Any]:
+    """A body that is this model, for the OpenAPI document."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}}

@@ -1,0 +1,57 @@
+"""Endpoints for the true labels of predicted photos, and for the photos worth labelling."""
+
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+
+from app.api.dataset_schemas import Feedback, Review, ReviewItem, StoredPicture
+from app.api.dependencies import TheChampion, TheCollecting, ThePredictor, json_body
+from app.errors import NotReady, Unauthorized, UnsupportedContentType
+from app.serving.reviewing import least_sure
+from app.web import uploads
+from app.web.auth import admin
+from app.web.image_response import picture
+from app.web.problem_details import documented
+from catdog.datasets.names import same_class
+from catdog.errors import DatabaseUnavailable, DatasetError, PredictionNotFound, UnknownLabel
+
+ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError)
+
+router = APIRouter(tags=["feedback"], dependencies=[Depends(admin)])
+
+
+@router.post(
+    "/feedback",
+    status_code=201,
+    responses=documented(
+        *ANY, *uploads.ERRORS, NotReady, UnsupportedContentType, DatasetError, UnknownLabel, PredictionNotFound
+    ),
+    openapi_extra=json_body(Feedback),
+)
+async def feedback(request: Request, collecting: TheCollecting, champion: TheChampion) -> StoredPicture:
+    """Turn a predicted photo into a training picture; said once more, the last word counts."""
+    said = await uploads.read_json(request, Feedback)
+    label = same_class(said.label.strip(), champion.manifest.classes)
+    if label is None:
+        raise UnknownLabel(said.label, champion.manifest.classes)
+    return StoredPicture.of(await collecting.add_feedback(said.dataset, said.prediction_id, label))
+
+
+@router.get("/review", responses=documented(*ANY))
+async def review(
+    collecting: TheCollecting, predictor: ThePredictor, limit: Annotated[int, Query(ge=1, le=1000)] = 20
+) -> Review:
+    """The kept photos that the model was least sure of, and that nobody has labelled."""
+    found = await collecting.ask(lambda datasets: least_sure(collecting.uploads, datasets, limit))
+    serving = predictor.serving
+    drifted = () if serving is None else serving.drift.drifted
+    return Review(items=[ReviewItem.of(kept) for kept in found], drifted=drifted)
+
+
+@router.get("/review/{prediction_id}/picture", responses=documented(*ANY, PredictionNotFound))
+async def photo(prediction_id: str, collecting: TheCollecting) -> Response:
+    """The photo of a kept prediction, as it came."""
+    _, kept = await to_thread.run_sync(collecting.uploads.get, prediction_id)
+    return picture(kept)

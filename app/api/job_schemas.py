@@ -1,0 +1,148 @@
+"""Request and response schemas of training jobs."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from app.serving.prediction import Answer
+from catdog.jobs.job import Job, Status
+
+NOTE_CHARACTERS = 500
+NO_NUL = r"^[^\x00]*$"  # which PostgreSQL's texts can't hold
+SHOWN_OF_FINDINGS = ("kind", "sentence", "count")  # without the admin key
+
+
+class RetrainRequest(BaseModel):
+    """A training to do on a data set."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"dataset": "pets", "strategy": "head", "promote": "auto"}},
+    )
+
+    dataset: str = Field(pattern="^[a-z0-9][a-z0-9_-]{0,63}$", description="The data set to train on.")
+    strategy: Literal["head", "finetune"] = Field(
+        default="head",
+        description="`head`: a new linear head, in seconds; `finetune`: the network's last blocks as well, in minutes"
+        " to hours.",
+    )
+    backbone: Literal["auto", "champion", "imagenet"] = Field(
+        default="auto",
+        description="The convolutions that the training starts from: the `champion`'s, or those of `imagenet`'s VGG16,"
+        " which are downloaded once (59 MB). `auto` is the champion's for the champion's own classes, ImageNet's for"
+        " any others.",
+    )
+    epochs: int | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="Of `finetune`; by default as many as make about 500 steps, from 3 to 30.",
+    )
+    unfreeze: int | None = Field(
+        default=None, ge=1, le=5, description="Blocks that `finetune` trains, from the last; 2 by default."
+    )
+    batch_size: int | None = Field(
+        default=None, ge=1, le=256, description="Photos a step of `finetune`; 32 by default."
+    )
+    promote: Literal["auto", "never"] = Field(
+        default="auto",
+        description="`auto` puts the new version into service if enough test photos show that it is no worse than the"
+        " champion; `never` only publishes it.",
+    )
+    notes: str = Field(
+        default="",
+        max_length=NOTE_CHARACTERS,
+        pattern=NO_NUL,
+        description="Kept with the version, and shown with it.",
+    )
+
+    @model_validator(mode="after")
+    def _fit_the_strategy(self) -> Self:
+        given = [name for name in ("epochs", "unfreeze", "batch_size") if getattr(self, name) is not None]
+        if self.strategy == "head" and given:
+            raise ValueError(f"{given[0]} concerns finetune alone; leave it out, or choose that strategy")
+        return self
+
+
+class RetrainJob(Answer):
+    """A training that was asked for."""
+
+    id: str
+    status: Status = Field(description="`queued`, `running`, `succeeded`, `failed` or `cancelled`.")
+    request: dict[str, Any] = Field(description="What was asked for.")
+    reason: str | None = Field(description="Why it ended as it did, or why it waits again.")
+    phase: str | None = Field(
+        description="What the worker is doing: `downloading` ImageNet's weights, `examining`, `features`, `fitting`,"
+        " `quantizing`, `measuring` or `publishing`."
+    )
+    backbone: str | None = Field(
+        description="Which backbone `auto` chose, and why; null until it has, and where another was asked for."
+    )
+    progress: float = Field(ge=0, le=1, description="How much of it is done.")
+    seconds_left: float | None = Field(description="An estimate, where there is one.")
+    epoch: int | None = Field(description="The last whole epoch, of a training that has some.")
+    epochs: int | None = Field(description="How many there will be.")
+    metrics: dict[str, float] | None = Field(description="Of that epoch.")
+    findings: list[Any] | None = Field(
+        description="What the doctor found in the pictures. `photos` names them only to the admin; `count` is how many."
+    )
+    decision: dict[str, Any] | None = Field(
+        description="Whether the new version was let into service, with the numbers."
+    )
+    version: int | None = Field(description="The version that came of it.")
+    is_cancelling: bool = Field(description="It was asked to end and hasn't yet.")
+    attempt: int = Field(description="How often a worker began; a job whose worker died is run once more.")
+    submitted_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @classmethod
+    def of(cls, job: Job, is_admin: bool = False) -> Self:
+        """The job, with the names of the users' files only for the admin."""
+        progress: Mapping[str, Any] = job.progress
+        return cls(
+            id=job.id,
+            status=job.status,
+            request=dict(job.request),
+            reason=job.reason,
+            phase=progress.get("phase"),
+            backbone=progress.get("backbone"),
+            progress=1.0 if job.status is Status.SUCCEEDED else progress.get("progress", 0.0),
+            seconds_left=None if job.status.is_final else progress.get("seconds_left"),
+            epoch=progress.get("epoch"),
+            epochs=progress.get("epochs"),
+            metrics=progress.get("metrics"),
+            findings=job.findings if is_admin else _without_photos(job.findings),
+            decision=None if job.decision is None else dict(job.decision),
+            version=job.version,
+            is_cancelling=job.status is Status.RUNNING and job.cancel_at is not None,
+            attempt=job.attempts,
+            submitted_at=_moment(job.submitted_at),
+            started_at=None if job.started_at is None else _moment(job.started_at),
+            ended_at=None if job.ended_at is None else _moment(job.ended_at),
+        )
+
+
+class RetrainJobs(Answer):
+    """The newest jobs, the last one first, without what the doctor found."""
+
+    jobs: list[RetrainJob]
+
+
+class Findings(Answer):
+    """What the doctor found in the pictures of a job."""
+
+    findings: list[Any] | None = Field(description="Null until it has looked.")
+
+
+def _without_photos(findings: list[Any] | None) -> list[Any] | None:
+    """The findings with what is shown to everyone: what kind each is, and of how many photos."""
+    if findings is None:
+        return None
+    return [{"photos": []} | {name: found[name] for name in SHOWN_OF_FINDINGS if name in found} for found in findings]
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

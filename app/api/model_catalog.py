@@ -1,0 +1,76 @@
+"""Lists the store's versions, their manifests and reports. Every function reads the disk."""
+
+from pathlib import Path
+
+from app.api.model_schemas import Comparison, ListedVersion, ModelVersion, Report, ReportFile
+from catdog.errors import BrokenVersion, StoreError, VersionNotFound
+from catdog.versions.manifest import Manifest
+from catdog.versions.store import Store
+
+# The files of a report that show no training photo and name none. Any other file of a report needs the admin key.
+WITHOUT_PHOTOS = frozenset(
+    {"accuracy.png", "confusion-matrix.png", "evaluation.json", "history.csv", "loss.png", "reliability.png"}
+)
+
+
+def listed(store: Store) -> list[ListedVersion]:
+    """Every version, newest first, those that can't be read as well."""
+    champion, versions = _champion(store), []
+    for number in reversed(store.versions()):
+        try:
+            versions.append(ListedVersion.of(store.open(number).manifest, number == champion))
+        except BrokenVersion as error:
+            versions.append(ListedVersion(version=number, champion=number == champion, problem=str(error)))
+        except VersionNotFound:  # deleted meanwhile
+            continue
+    return versions
+
+
+def described(store: Store, number: int, unknown_keep: float) -> ModelVersion:
+    """One version, beside the champion; VersionNotFound, BrokenVersion."""
+    manifest, champion = store.open(number).manifest, _champion(store)
+    return ModelVersion.of(
+        manifest,
+        unknown_keep,
+        champion=number == champion,
+        decision=manifest.decision,
+        comparison=_comparison(store, manifest, champion),
+    )
+
+
+def report(store: Store, number: int) -> Report:
+    """The files of a version's report; VersionNotFound, BrokenVersion."""
+    files = _report_files(store, number)
+    return Report(files=[_described(file) for file in files])
+
+
+def report_file(store: Store, number: int, name: str) -> Path | None:
+    """Where one of them lies, None where there is none of that name; VersionNotFound, BrokenVersion."""
+    return next((file for file in _report_files(store, number) if file.name == name), None)
+
+
+def _described(file: Path) -> ReportFile:
+    return ReportFile(name=file.name, bytes=file.stat().st_size, needs_admin_key=file.name not in WITHOUT_PHOTOS)
+
+
+def _report_files(store: Store, number: int) -> list[Path]:
+    folder = store.open(number).path / "report"
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in paths if path.is_file() and not path.is_symlink()]
+
+
+def _champion(store: Store) -> int | None:
+    try:
+        return store.champion()
+    except StoreError:
+        return None
+
+
+def _comparison(store: Store, manifest: Manifest, champion: int | None) -> Comparison | None:
+    """None for the champion itself, and where there is none that can be read."""
+    if champion is None or champion == manifest.version:
+        return None
+    try:
+        return Comparison.of(manifest, store.open(champion).manifest)
+    except BrokenVersion:
+        return None

@@ -1,0 +1,115 @@
+"""Endpoints that list, promote, roll back and delete model versions."""
+
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Depends, HTTPException, Path
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, Response
+
+from app.api import model_catalog
+from app.api.dependencies import TheSettings, TheSuccession
+from app.api.model_schemas import Model, ModelVersion, ModelVersions, Report
+from app.errors import Unauthorized
+from app.serving.predictor import Champion
+from app.settings import Settings
+from app.web.auth import IsAdmin, admin, reader
+from app.web.problem_details import documented
+from catdog.errors import (
+    BrokenVersion,
+    NoChampion,
+    NoEarlierChampion,
+    ShippedVersion,
+    StoreError,
+    VersionInService,
+    VersionNotFound,
+)
+from catdog.versions.store import Store
+
+OCTETS = "application/octet-stream"
+MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".csv": "text/csv", ".json": "application/json"}
+LOOKING = (Unauthorized, RequestValidationError, VersionNotFound, BrokenVersion)
+
+router = APIRouter(tags=["models"])
+
+
+async def store(settings: TheSettings) -> Store:
+    """Every version on the disk."""
+    return Store(settings.models_dir)
+
+
+TheStore = Annotated[Store, Depends(store)]
+Number = Annotated[int, Path(ge=1, lt=10**18)]
+
+
+@router.get("/models", dependencies=[Depends(reader)], responses=documented(Unauthorized))
+async def models(store: TheStore) -> ModelVersions:
+    """Every version, newest first."""
+    return ModelVersions(versions=await to_thread.run_sync(model_catalog.listed, store))
+
+
+@router.get("/models/{version}", dependencies=[Depends(reader)], responses=documented(*LOOKING))
+async def model_version(version: Number, store: TheStore, settings: TheSettings) -> ModelVersion:
+    """One version: how good it is, where it comes from, and how it compares with the champion."""
+    return await to_thread.run_sync(model_catalog.described, store, version, settings.unknown_keep)
+
+
+@router.get("/models/{version}/report", dependencies=[Depends(reader)], responses=documented(*LOOKING))
+async def report(version: Number, store: TheStore) -> Report:
+    """Which files a version keeps of its training."""
+    return await to_thread.run_sync(model_catalog.report, store, version)
+
+
+@router.get(
+    "/models/{version}/report/{name}",
+    dependencies=[Depends(reader)],
+    response_class=FileResponse,
+    responses={200: {"content": {OCTETS: {}, **{kind: {} for kind in MEDIA_TYPES.values()}}}, **documented(*LOOKING)},
+)
+async def report_file(version: Number, name: str, store: TheStore, is_admin: IsAdmin) -> Response:
+    """One of those files. The admin key is needed for a file that shows training photos: `needs_admin_key`."""
+    file = await to_thread.run_sync(model_catalog.report_file, store, version, name)
+    if file is None:
+        raise HTTPException(
+            404, f"version {version} has no such file in its report; GET /models/{version}/report lists them"
+        )
+    if name not in model_catalog.WITHOUT_PHOTOS and not is_admin:
+        raise Unauthorized("admin")
+    media_type = MEDIA_TYPES.get(file.suffix, OCTETS)
+    return FileResponse(file, media_type=media_type, headers={"X-Content-Type-Options": "nosniff"})
+
+
+@router.post(
+    "/models/{version}/promote",
+    dependencies=[Depends(admin)],
+    responses=documented(*LOOKING, StoreError),
+)
+async def promote(version: Number, succession: TheSuccession, settings: TheSettings) -> Model:
+    """Put a version into service, once it has been loaded and has answered; else nothing changes."""
+    return _described(await succession.promote(version), settings)
+
+
+@router.post(
+    "/rollback",
+    dependencies=[Depends(admin)],
+    responses=documented(Unauthorized, NoEarlierChampion, BrokenVersion, StoreError, NoChampion),
+)
+async def roll_back(succession: TheSuccession, settings: TheSettings) -> Model:
+    """Put the champion before this one back into service; where it can't be loaded, nothing changes."""
+    return _described(await succession.roll_back(), settings)
+
+
+@router.delete(
+    "/models/{version}",
+    status_code=204,
+    dependencies=[Depends(admin)],
+    responses=documented(Unauthorized, RequestValidationError, VersionNotFound, VersionInService, ShippedVersion),
+)
+async def delete(version: Number, store: TheStore) -> Response:
+    """Delete a version that is neither in service nor the shipped one."""
+    await to_thread.run_sync(store.delete, version)
+    return Response(status_code=204)
+
+
+def _described(champion: Champion, settings: Settings) -> Model:
+    return Model.of(champion.manifest, settings.unknown_keep, precision=champion.engine.precision)

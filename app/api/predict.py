@@ -1,0 +1,100 @@
+"""`POST /predict`: photos in, probabilities out."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.exceptions import RequestValidationError
+
+from app.api.dependencies import BYTES, ThePredictor, TheSettings, form, room
+from app.errors import (
+    Expired,
+    NoFile,
+    NotExplainable,
+    NotReady,
+    TooManyFields,
+    TooManyFiles,
+    Unauthorized,
+    UnsupportedContentType,
+)
+from app.serving.prediction import BatchItem, BatchPrediction, ExplainedPrediction, Prediction
+from app.web import uploads
+from app.web.auth import reader
+from app.web.disconnect import unless_gone
+from app.web.multipart import FORM
+from app.web.problem_details import describe, documented
+from catdog.errors import BrokenImage, TooManyPixels, UnsupportedImage
+from catdog.versions.ood import LEAST_KEEP
+
+UPLOAD_ERRORS = (
+    *uploads.ERRORS,
+    TooManyFields,
+    Unauthorized,
+    UnsupportedContentType,
+    NoFile,
+    TooManyFiles,
+    NotReady,
+    Expired,
+)
+IMAGE_ERRORS = (UnsupportedImage, BrokenImage, TooManyPixels)
+
+ONE_PHOTO = {FORM: form(BYTES), "image/*": {"schema": BYTES}, uploads.OCTETS: {"schema": BYTES}}
+PHOTOS = {FORM: form({"type": "array", "items": BYTES})}
+
+Explain = Annotated[Literal["false", "true", "png"], Query()]
+UnknownKeep = Annotated[
+    float | None,
+    Query(
+        ge=LEAST_KEEP,
+        le=1,
+        description="Share of the photos of the classes that stay known: the less, the more of the others are"
+        " `unknown`. By default that of `CATDOG_UNKNOWN_KEEP`; with 1 no photo is unknown.",
+    ),
+]
+
+# Before a body is read: what can't be answered need not be sent.
+router = APIRouter(prefix="/predict", tags=["predict"], dependencies=[Depends(reader), Depends(room)])
+
+
+@router.post(
+    "",
+    responses=documented(*UPLOAD_ERRORS, *IMAGE_ERRORS, RequestValidationError, NotExplainable),
+    openapi_extra={"requestBody": {"required": True, "content": ONE_PHOTO}},
+)
+async def predict(
+    request: Request,
+    predictor: ThePredictor,
+    settings: TheSettings,
+    explain: Explain = "false",
+    unknown_keep: UnknownKeep = None,
+) -> ExplainedPrediction | Prediction:
+    """What is in one photo: a form with the field `file`, or the photo itself as the body.
+
+    With `explain=true` also where in the photo it is seen, with `explain=png` that as a picture, too.
+    """
+    if explain != "false":
+        predictor.check_explains()
+    photo = await uploads.read_photo(request, settings)
+    if explain == "false":
+        return await unless_gone(request, predictor.predict(photo, unknown_keep))
+    return await unless_gone(request, predictor.explain(photo, explain == "png", unknown_keep))
+
+
+@router.post(
+    "/batch",
+    responses=documented(*UPLOAD_ERRORS, RequestValidationError),
+    response_model_exclude_unset=True,
+    openapi_extra={"requestBody": {"required": True, "content": PHOTOS}},
+)
+async def predict_batch(
+    request: Request, predictor: ThePredictor, settings: TheSettings, unknown_keep: UnknownKeep = None
+) -> BatchPrediction:
+    """What is in each photo: a form with several fields `file`. One that is wrong doesn't touch the others."""
+    photos = await uploads.read_photos(request, settings)
+    answers = await unless_gone(request, predictor.predict_each(photos, keep=unknown_keep))
+    return BatchPrediction(results=[_item(answer, request) for answer in answers])
+
+
+def _item(answer: Prediction | Exception, request: Request) -> BatchItem:
+    if isinstance(answer, Prediction):
+        return BatchItem(prediction=answer)
+    return BatchItem(problem=describe(answer, request))

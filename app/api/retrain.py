@@ -1,0 +1,182 @@
+"""Endpoints that start, follow and cancel training jobs."""
+
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from app.api.dependencies import Name, TheCollecting, TheRetraining, TheSettings, TheSuccession, json_body
+from app.api.job_schemas import Findings, RetrainJob, RetrainJobs, RetrainRequest
+from app.errors import Overloaded, TrainerMissing, Unauthorized, UnsupportedContentType
+from app.retraining.jobs import Retraining
+from app.room import Room
+from app.serving.hot_swap import Succession
+from app.web import uploads
+from app.web.auth import IsAdmin, admin, reader
+from app.web.problem_details import documented
+from catdog.errors import (
+    DatabaseUnavailable,
+    DatasetError,
+    DatasetNotFound,
+    JobEnded,
+    JobNotFound,
+    KeyReused,
+    QueueFull,
+)
+from catdog.jobs.job import Event, Job, log_file
+
+ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError)
+EVENTS = "text/event-stream"
+LOG_BYTES = 2**20
+WATCH_RETRY_SECONDS = 10
+LARGEST_EVENT_ID = 2**31 - 1  # of PostgreSQL's INTEGER
+LONG_DIGITS = 20  # of a number that is larger, whatever it is; Python refuses to read thousands of digits
+
+router = APIRouter(prefix="/retrain", tags=["retrain"])
+
+
+@router.post(
+    "",
+    status_code=202,
+    dependencies=[Depends(admin)],
+    responses=documented(
+        *ANY,
+        *uploads.ERRORS,
+        UnsupportedContentType,
+        DatasetNotFound,
+        DatasetError,
+        KeyReused,
+        QueueFull,
+        TrainerMissing,
+    ),
+    openapi_extra=json_body(RetrainRequest),
+)
+async def retrain(
+    request: Request,
+    response: Response,
+    retraining: TheRetraining,
+    collecting: TheCollecting,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+) -> RetrainJob:
+    """Queue a training on a data set. The same `Idempotency-Key` with the same request gives the same job again."""
+    asked = await uploads.read_json(request, RetrainRequest)
+    (await collecting.describe(asked.dataset)).check_trainable()
+    job = await retraining.accept(asked.model_dump(exclude_none=True), idempotency_key)
+    response.headers["Location"] = f"/retrain/{job.id}"
+    return RetrainJob.of(job, is_admin=True)
+
+
+@router.get("", dependencies=[Depends(reader)], responses=documented(*ANY))
+async def jobs(retraining: TheRetraining, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> RetrainJobs:
+    """The newest jobs, the last one first, without what the doctor found."""
+    newest = await retraining.ask(lambda jobs: jobs.newest(limit))
+    return RetrainJobs(jobs=[RetrainJob.of(job).model_copy(update={"findings": None}) for job in newest])
+
+
+async def asked_for(job: Name, retraining: TheRetraining) -> Job:
+    """The job with this id; `latest` is the newest."""
+    return await retraining.get(job)
+
+
+TheJob = Annotated[Job, Depends(asked_for)]
+
+
+@router.get("/{job}", dependencies=[Depends(reader)], responses=documented(*ANY, JobNotFound))
+async def job(job: TheJob, is_admin: IsAdmin) -> RetrainJob:
+    """How far a job is, and what came of it; `latest` stands for the newest.
+
+    The findings name photos only for a request with the admin key.
+    """
+    return RetrainJob.of(job, is_admin)
+
+
+@router.get("/{job}/findings", dependencies=[Depends(admin)], responses=documented(*ANY, JobNotFound))
+async def findings(job: TheJob) -> Findings:
+    """What the doctor found in the pictures of a job, with their names."""
+    return Findings(findings=job.findings)
+
+
+@router.delete(
+    "/{job}", status_code=202, dependencies=[Depends(admin)], responses=documented(*ANY, JobNotFound, JobEnded)
+)
+async def cancel(job: TheJob, retraining: TheRetraining) -> RetrainJob:
+    """Cancel a job: one that runs is asked to end, and ended 10 seconds later."""
+    return RetrainJob.of(await retraining.ask(lambda jobs: jobs.cancel(job.id)), is_admin=True)
+
+
+@router.get(
+    "/{job}/events",
+    dependencies=[Depends(reader)],
+    response_class=StreamingResponse,
+    responses={200: {"content": {EVENTS: {"schema": {"type": "string"}}}}, **documented(*ANY, JobNotFound, Overloaded)},
+)
+async def events(
+    job: TheJob,
+    retraining: TheRetraining,
+    succession: TheSuccession,
+    last_event_id: Annotated[str, Header(pattern="^[0-9]*$")] = "",
+) -> StreamingResponse:
+    """What happens to a job, as server-sent events; `Last-Event-ID` goes on behind that one.
+
+    They end once the job has, and this service serves what came of it.
+    """
+    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+    happening = _stream(retraining, succession, job.id, _event_id(last_event_id))
+    return _Watched(retraining.watchers, happening, media_type=EVENTS, headers=headers)
+
+
+@router.get(
+    "/{job}/log",
+    dependencies=[Depends(admin)],
+    response_class=PlainTextResponse,
+    responses=documented(*ANY, JobNotFound),
+)
+async def log(job: TheJob, settings: TheSettings) -> Response:
+    """What the trainer printed so far; of a long log the end."""
+    text = await to_thread.run_sync(_end_of, log_file(settings.data_dir, job.id))
+    return Response(text, media_type="text/plain", headers={"X-Content-Type-Options": "nosniff"})
+
+
+def _end_of(file: Path) -> bytes:
+    """At most LOG_BYTES: the end is where a failure says why."""
+    if not file.exists():
+        return b""
+    with file.open("rb") as opened:
+        opened.seek(max(0, opened.seek(0, os.SEEK_END) - LOG_BYTES))
+        return opened.read(LOG_BYTES)
+
+
+class _Watched(StreamingResponse):
+    """Takes one place among the watchers from before its first byte until it ends, however it does; Overloaded."""
+
+    def __init__(self, watchers: Room, content: AsyncIterator[str], **options: Any) -> None:
+        super().__init__(content, **options)
+        self._watchers = watchers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._watchers.admitted(retry_seconds=WATCH_RETRY_SECONDS):
+            await super().__call__(scope, receive, send)
+
+
+def _event_id(digits: str) -> int:
+    """The number, however long it is; the largest that an event can have for one that is larger."""
+    significant = digits.lstrip("0")
+    return min(int(significant or 0), LARGEST_EVENT_ID) if len(significant) < LONG_DIGITS else LARGEST_EVENT_ID
+
+
+async def _stream(retraining: Retraining, succession: Succession, job: str, after: int) -> AsyncIterator[str]:
+    async for happened in retraining.watch(job, after):
+        yield "".join(map(_as_text, happened)) or ": nothing new\n\n"  # a comment, which keeps proxies from closing
+    await succession.catch_up()
+
+
+def _as_text(event: Event) -> str:
+    data = json.dumps({"at": event.at, **event.data})
+    return f"id: {event.id}\nevent: {event.kind}\ndata: {data}\n\n"

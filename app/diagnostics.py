@@ -1,0 +1,190 @@
+"""`python -m app doctor`: says which settings, engine and model would be used here, and why."""
+
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from tempfile import TemporaryFile
+from typing import NamedTuple
+
+from app import admission, environment, open_files
+from app.errors import MIB, TrainerMissing
+from app.retraining.worker_process import check_installed
+from app.serving import engine_selection
+from app.serving.engine_selection import Choice
+from app.serving.loader import load, read
+from app.serving.predictor import Champion
+from app.settings import Settings, SettingsError
+from app.web.connections import default_limit
+from catdog import __version__
+from catdog.database import Database
+from catdog.errors import DatabaseUnavailable, StoreError
+from catdog.system import cpu
+from catdog.versions.manifest import Manifest
+from catdog.versions.store import Store
+
+SERVES_ON = ("3.11", "3.14")  # the oldest and the newest Python for which every package has wheels
+TRAINS_ON = ("3.11", "3.13")  # TensorFlow has none for a newer one
+PACKAGES = (
+    "openvino",
+    "keras",
+    "tensorflow",
+    "tensorflow-cpu",
+    "jax",
+    "torch",
+    "fastapi",
+    "uvicorn",
+    "numpy",
+    "pillow",
+    "cykooz-resizer",
+)
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at; `is_well` is False where the service couldn't do its work."""
+
+    what: str
+    found: str
+    is_well: bool = True
+
+
+def main(settings: Settings) -> int:
+    """Print every finding; returns the exit status, 1 where something isn't well."""
+    is_well = True
+    for finding in examine(settings):
+        is_well = is_well and finding.is_well
+        print(f"{finding.what:<10} {'' if finding.is_well else 'NOT WELL: '}{finding.found}")  # noqa: T201
+    return 0 if is_well else 1
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """What there is to be said, in the order in which it depends on each other; the model is really loaded."""
+    yield Finding("versions", ", ".join(_versions()))
+    yield Finding("address", _address(settings))
+    try:
+        choice = engine_selection.choose(settings)
+    except SettingsError as error:
+        yield Finding("engine", str(error), is_well=False)
+        return
+    yield Finding("engine", f"{choice.engine}: {choice.reason}")
+    yield Finding("device", _device(choice))
+    yield Finding("threads", _threads(settings))
+    yield Finding("limits", _limits(settings))
+    yield from _model(settings.model_copy(update={"engine": choice.engine}))
+    yield _folder(settings)
+    yield _database(settings)
+    yield Finding("training", _training(settings))
+
+
+def _versions() -> Iterator[str]:
+    yield f"catdog {__version__}"
+    yield f"Python {platform.python_version()} (serving: {' to '.join(SERVES_ON)}, training: {' to '.join(TRAINS_ON)})"
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            yield f"{package} {version(package)}"
+
+
+def _address(settings: Settings) -> str:
+    why = environment.source_of_address() or "by default"
+    return "; ".join([f"{settings.address} ({why})", *environment.passed_over()])
+
+
+def _device(choice: Choice) -> str:
+    if choice.engine == "keras":
+        from catdog.engines.keras import device  # it brings a whole framework
+
+        return device()
+    import openvino
+
+    return str(openvino.Core().get_property("CPU", "FULL_DEVICE_NAME"))
+
+
+def _threads(settings: Settings) -> str:
+    if settings.threads:
+        return f"{settings.threads}: CATDOG_THREADS says so"
+    return f"{cpu.usable()}: as many cores as this process may use, of {os.cpu_count()}"
+
+
+def _limits(settings: Settings) -> str:
+    connections = settings.max_connections or default_limit(open_files.raise_limit())
+    return f"{admission.limit_bytes(settings) // MIB:,} MiB of request bodies in memory, {connections:,} connections"
+
+
+def _model(settings: Settings) -> Iterator[Finding]:
+    """The champion, loaded and asked as it would be at a start."""
+    try:
+        found = Store(settings.models_dir)
+        opened = found.open(found.champion())
+        champion = load(opened, read(opened, settings), settings)
+    except (StoreError, OSError, ValueError) as error:
+        yield Finding("model", f"{settings.models_dir.absolute()}: {error}", is_well=False)
+        return
+    versions = ", ".join(map(str, found.versions()))
+    yield Finding("model", f"{champion} of {settings.models_dir.absolute()}, which holds: {versions}")
+    yield Finding("precision", f"{champion.engine.precision}: {_why(champion, settings)}")
+    yield Finding("streams", f"{champion.engine.streams}: {_why_streams(settings)}")
+
+
+def _why(champion: Champion, settings: Settings) -> str:
+    """Why the version runs in its precision."""
+    if settings.precision != "auto":
+        return "CATDOG_PRECISION says so"
+    precision, quantization = champion.engine.precision, champion.manifest.quantization
+    if precision == "int8" and quantization is not None:
+        measured = f"{quantization.int8.accuracy:.2%}, in float32 on {quantization.f32.accuracy:.2%}"
+        return f"of {quantization.photos:,} validation photos it is right on {measured}"
+    where = "the device" if settings.engine == "keras" else "the processor"
+    speed = f"{where} is {'' if precision == 'bf16' else 'not '}quick in bfloat16"
+    if settings.engine == "keras":
+        return speed
+    return f"{_why_not_int8(champion.manifest)}; {speed}"
+
+
+def _why_not_int8(manifest: Manifest) -> str:
+    if manifest.quantization is None:
+        return manifest.unquantized or "it has no int8 graph"
+    if manifest.quantization.serves:
+        return "its int8 graph is damaged or gone"
+    return manifest.quantization.reason
+
+
+def _why_streams(settings: Settings) -> str:
+    if settings.engine == "keras":
+        return "a GPU takes whole batches"
+    if settings.streams:
+        return "CATDOG_STREAMS says so"
+    return "so many photos at a time are what OpenVINO finds best here"
+
+
+def _folder(settings: Settings) -> Finding:
+    folder = settings.data_dir.absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            return Finding("data", f"{folder} can be written")
+    except OSError as error:
+        return Finding("data", f"{folder} can't be written ({error.strerror})", is_well=False)
+
+
+def _training(settings: Settings) -> str:
+    """Who runs trainings; a service without a trainer still serves, so that this is never unwell."""
+    if settings.worker == "none":
+        return "left to workers elsewhere: CATDOG_WORKER=none"
+    try:
+        check_installed()
+    except TrainerMissing:
+        return "not installed; run `make trainer` where this service shall retrain itself"
+    return "installed; this service starts it when a training is asked for"
+
+
+def _database(settings: Settings) -> Finding:
+    where = "CATDOG_DATABASE_URL" if settings.database_url else "SQLite in the data folder"
+    try:
+        database = Database.of(settings.data_dir, settings.database_url)
+        with database.reading():
+            pass
+        database.close()
+    except (DatabaseUnavailable, OSError) as error:
+        return Finding("database", f"{where}: {getattr(error, 'reason', error)}", is_well=False)
+    return Finding("database", f"{where} answers")

@@ -1,0 +1,73 @@
+"""Runs a request of either inference protocol, once its key has been checked."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeVar
+
+from anyio import to_thread
+from fastapi import Depends, Path, Request
+from fastapi.exceptions import RequestValidationError
+
+from app.api.dependencies import ThePredictor, TheSettings
+from app.errors import (
+    Expired,
+    InvalidInference,
+    ModelNotFound,
+    NotReady,
+    TooManyFiles,
+    Unauthorized,
+    VersionNotLoaded,
+)
+from app.protocols.tensors import MODEL, Picture
+from app.serving.prediction import Prediction
+from app.serving.predictor import Predictor
+from app.web import uploads
+from app.web.disconnect import unless_gone
+from catdog.errors import ImageError
+
+LOOKING = (Unauthorized, RequestValidationError, ModelNotFound, VersionNotLoaded, NotReady)
+ASKING = (*LOOKING, *uploads.ERRORS, InvalidInference, TooManyFiles, Expired)
+
+ModelName = Annotated[str, Path(json_schema_extra={"enum": [MODEL]})]
+Asked = TypeVar("Asked")
+
+
+async def named(model: ModelName) -> None:
+    """Nothing, but ModelNotFound where an address names a model that isn't this service's."""
+    if model != MODEL:
+        raise ModelNotFound(model, MODEL)
+
+
+async def version(predictor: ThePredictor, model: ModelName, version: str = "") -> str:
+    """The version that an address names, empty for the champion; ModelNotFound, VersionNotLoaded, NotReady."""
+    await named(model)
+    predictor.loaded(version)
+    return version
+
+
+async def room(predictor: ThePredictor) -> None:
+    """Nothing, but Overloaded where one more picture has no room in the queue."""
+    predictor.check_room()
+
+
+TheVersion = Annotated[str, Depends(version)]
+
+
+async def read(request: Request, settings: TheSettings, reading: Callable[[bytes], Asked]) -> Asked:
+    """What a body asks for. It is read on a thread, and few at a time, for it may become much in memory."""
+    body = await uploads.read_body(request, settings, settings.max_batch_bytes)
+    return await to_thread.run_sync(reading, body, limiter=request.app.state.parsing)
+
+
+async def predictions(
+    request: Request, predictor: Predictor, version: str, pictures: Sequence[Picture]
+) -> list[Prediction]:
+    """The answers of a version to all pictures of a request; where one can't be answered, none is."""
+    answers = await unless_gone(request, predictor.predict_each(pictures, predictor.loaded(version)))
+    found = []
+    for place, answer in enumerate(answers, 1):
+        if isinstance(answer, ImageError):
+            raise InvalidInference(f"picture {place} of {len(answers)}: {answer}") from answer
+        if isinstance(answer, Exception):
+            raise answer
+        found.append(answer)
+    return found

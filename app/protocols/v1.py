@@ -1,0 +1,89 @@
+"""Endpoints of TensorFlow Serving's REST API, which is also KServe's first protocol."""
+
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+
+from app.api.dependencies import ThePredictor, TheSettings
+from app.errors import InvalidInference
+from app.protocols import requests, tensorflow_serving
+from app.protocols.requests import ASKING, LOOKING, ModelName
+from app.protocols.schemas import ModelSpec, ModelStatus, SignatureMetadata, VersionStatus
+from app.protocols.tensors import short
+from app.web.auth import reader
+from app.web.problem_details import documented_plainly
+
+CHAMPION = "champion"  # the only label of a version
+INSTANCES = {"type": "array", "items": {}, "minItems": 1}
+PREDICT = {"type": "object", "properties": {"signature_name": {"type": "string"}, "instances": INSTANCES, "inputs": {}}}
+CLASSIFY = {"type": "object", "required": ["examples"], "properties": {"examples": INSTANCES}}
+ADDRESSES = ("/models/{model}", "/models/{model}/versions/{version}", "/models/{model}/labels/{label}")
+
+router = APIRouter(prefix="/v1", tags=["TensorFlow Serving"], dependencies=[Depends(reader)])
+
+
+async def version(predictor: ThePredictor, model: ModelName, version: str = "", label: str = CHAMPION) -> str:
+    """The version that an address names, by number or label; InvalidInference, and what `inference.version` raises."""
+    if label != CHAMPION:
+        raise InvalidInference(f"there is no label {short(label)}; there is {CHAMPION}")
+    return await requests.version(predictor, model, version)
+
+
+TheVersion = Annotated[str, Depends(version)]
+
+
+async def model_status(request: Request, version: TheVersion, predictor: ThePredictor) -> ModelStatus:
+    """Which versions are loaded, so that they can be asked: all, or the one that the address names."""
+    if "label" in request.path_params:
+        version = str(predictor.champion.manifest.version)
+    numbers = [version] if version else [str(number) for number in predictor.versions]
+    return ModelStatus(model_version_status=[VersionStatus(version=number) for number in numbers])
+
+
+async def model_metadata(version: TheVersion, predictor: ThePredictor) -> SignatureMetadata:
+    """What each signature takes and gives."""
+    manifest = predictor.loaded(version).manifest
+    signatures = tensorflow_serving.signatures(len(manifest.classes))
+    spec = ModelSpec(version=str(manifest.version))
+    return SignatureMetadata(model_spec=spec, metadata={"signature_def": {"signature_def": signatures}})
+
+
+async def predict(
+    request: Request, version: TheVersion, predictor: ThePredictor, settings: TheSettings
+) -> dict[str, Any]:
+    """What is in each picture: `instances` (the row form) or `inputs` (the column form), encoded, or raw `pixels`."""
+    asked = await requests.read(request, settings, partial(tensorflow_serving.read_predict, settings=settings))
+    answers = await requests.predictions(request, predictor, version, asked.pictures)
+    return tensorflow_serving.write_predict(asked, answers)
+
+
+async def classify(
+    request: Request, version: TheVersion, predictor: ThePredictor, settings: TheSettings
+) -> dict[str, Any]:
+    """The classes of each picture in `examples`, with their probabilities."""
+    pictures = await requests.read(request, settings, partial(tensorflow_serving.read_classify, settings=settings))
+    return tensorflow_serving.write_classify(await requests.predictions(request, predictor, version, pictures))
+
+
+def _body(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}}
+
+
+for address in ADDRESSES:
+    # First those with a verb, for `{model}` would take it for a part of the name.
+    for verb, answer, body in (
+        ("predict", predict, _body(PREDICT, tensorflow_serving.EXAMPLE_PREDICT)),
+        ("classify", classify, _body(CLASSIFY, tensorflow_serving.EXAMPLE_CLASSIFY)),
+    ):
+        router.add_api_route(
+            f"{address}:{verb}",
+            answer,
+            methods=["POST"],
+            dependencies=[Depends(requests.room)],
+            responses=documented_plainly(*ASKING),
+            openapi_extra=body,
+        )
+    looking = documented_plainly(*LOOKING, InvalidInference)
+    router.add_api_route(f"{address}/metadata", model_metadata, responses=looking)
+    router.add_api_route(address, model_status, responses=looking)

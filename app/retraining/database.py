@@ -1,0 +1,55 @@
+"""Opens the database of labels and jobs on first use, because its libraries import slowly.
+
+SQLAlchemy is the longest of the imports that no prediction needs.
+"""
+
+import gc
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from app.settings import Settings, SettingsError
+from catdog.errors import DatabaseUnavailable
+
+if TYPE_CHECKING:
+    from catdog.database import Database
+    from catdog.datasets.datasets import Datasets
+    from catdog.jobs.queue import Jobs
+
+
+class Records:
+    """Safe to use from any thread. SettingsError where nothing can be done with the URL of the database."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._database: Database | None = None
+        self._opening = Lock()
+        if settings.database_url:  # else nothing can be wrong with it
+            self._open()
+
+    @property
+    def datasets(self) -> "Datasets":
+        from catdog.datasets.datasets import Datasets
+
+        return Datasets(self._open(), self._settings.data_dir)
+
+    @property
+    def jobs(self) -> "Jobs":
+        from catdog.jobs.queue import Jobs
+
+        return Jobs(self._open())
+
+    def close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+
+    def _open(self) -> "Database":
+        from catdog.database import Database
+
+        with self._opening:
+            if self._database is None:
+                try:
+                    self._database = Database.of(self._settings.data_dir, self._settings.database_url)
+                except DatabaseUnavailable as error:
+                    raise SettingsError(error.reason) from error
+                gc.freeze()  # what was imported stays as well, and collections need not look at it
+            return self._database

@@ -1,0 +1,124 @@
+"""Validates labelled pictures and adds them to data sets, off the event loop."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from anyio import CancelScope, CapacityLimiter, to_thread
+
+from app.api.dataset_schemas import Dataset
+from app.errors import ServiceError
+from app.retraining.database import Records
+from app.serving.prediction_log import KeptUploads
+from app.web.multipart import Upload
+from catdog import images
+from catdog.datasets import archive
+from catdog.datasets.archive import Unpacked
+from catdog.datasets.names import checked_dataset_name, checked_label
+from catdog.datasets.picture import Added, New, Picture
+from catdog.errors import ImageError
+
+if TYPE_CHECKING:
+    from catdog.datasets.datasets import Datasets
+
+CHECKERS = 1  # pictures looked at at a time: predictions come first
+
+Answer = TypeVar("Answer")
+
+
+class Collecting:
+    """The data sets, off the event loop."""
+
+    def __init__(self, records: Records, uploads: KeptUploads) -> None:
+        self._records = records
+        self.uploads = uploads
+        self._threads = CapacityLimiter(4)
+        self._checking = CapacityLimiter(CHECKERS)
+
+    async def ask(self, question: "Callable[[Datasets], Answer]") -> Answer:
+        """What the data sets answer, asked on a thread."""
+        return await to_thread.run_sync(lambda: question(self._records.datasets), limiter=self._threads)
+
+    async def add_pictures(
+        self, dataset: str, label: str, files: Sequence[Upload | ServiceError]
+    ) -> list[Added | Exception]:
+        """Store the files that can be read under a label: each one's place, or what is wrong with it, in order."""
+        checked_dataset_name(dataset)
+        label = checked_label(label)
+        checked = [
+            file if isinstance(file, ServiceError) else await to_thread.run_sync(_checked, file, limiter=self._checking)
+            for file in files
+        ]
+        good = [file for file in checked if isinstance(file, Upload)]
+        added = iter(await to_thread.run_sync(self._store, dataset, label, good, limiter=self._threads))
+        return [next(added) if isinstance(file, Upload) else file for file in checked]
+
+    @asynccontextmanager
+    async def incoming(self) -> AsyncIterator[Path]:
+        """As `Datasets.incoming`."""
+        folder = await self.ask(lambda datasets: datasets.incoming())
+        path = await to_thread.run_sync(folder.__enter__, limiter=self._threads)
+        try:
+            yield path
+        finally:
+            with CancelScope(shield=True):
+                await to_thread.run_sync(folder.__exit__, None, None, None, limiter=self._threads)
+
+    async def add_archive(self, dataset: str, zipped: Path, folder: Path) -> tuple[list[Added], Unpacked]:
+        """Store what a ZIP holds, which lies in `folder` of `incoming`; ArchiveError where it is refused."""
+        checked_dataset_name(dataset)
+        return await to_thread.run_sync(self._store_archive, dataset, zipped, folder, limiter=self._threads)
+
+    async def add_feedback(self, dataset: str, prediction_id: str, label: str) -> Picture:
+        """Store a predicted photo under what it really shows; PredictionNotFound where it isn't kept."""
+        checked_dataset_name(dataset)
+        label = checked_label(label)
+        return await to_thread.run_sync(self._store_feedback, dataset, prediction_id, label, limiter=self._threads)
+
+    async def describe(self, dataset: str) -> Dataset:
+        """Raises DatasetNotFound."""
+        return Dataset.of(dataset, (await self.ask(lambda datasets: datasets.counts(dataset)))[dataset])
+
+    async def describe_all(self) -> list[Dataset]:
+        """Every data set, by name."""
+        counts = await self.ask(lambda datasets: datasets.counts())
+        return [Dataset.of(name, counts[name]) for name in sorted(counts)]
+
+    async def read(self, dataset: str, sha256: str) -> bytes:
+        """The bytes of a picture, as it came; PictureNotFound where the data set doesn't have it."""
+        return await self.ask(lambda datasets: datasets.read(dataset, sha256))
+
+    def _store(self, dataset: str, label: str, files: Sequence[Upload]) -> list[Added]:
+        if not files:
+            return []
+        with self._records.datasets.incoming() as folder:
+            new = [New(_written(folder / str(n), file.content), file.name, label) for n, file in enumerate(files)]
+            return self._records.datasets.add(dataset, new, "upload")
+
+    def _store_archive(self, dataset: str, zipped: Path, folder: Path) -> tuple[list[Added], Unpacked]:
+        inside = folder / "unpacked"
+        inside.mkdir()
+        unpacked = archive.unpack(zipped, inside)
+        new = [New(path, member.name, member.label, member.split) for member, path in unpacked.pictures]
+        return self._records.datasets.add(dataset, new, "archive"), unpacked
+
+    def _store_feedback(self, dataset: str, prediction_id: str, label: str) -> Picture:
+        _, photo = self.uploads.get(prediction_id)
+        with self._records.datasets.incoming() as folder:
+            new = New(_written(folder / "photo", photo), f"prediction {prediction_id}", label)
+            (added,) = self._records.datasets.add(dataset, [new], "feedback", correcting=True)
+        return added.picture
+
+
+def _checked(file: Upload) -> Upload | ImageError:
+    try:
+        images.decode(file.content)
+    except ImageError as error:
+        return error
+    return file
+
+
+def _written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path

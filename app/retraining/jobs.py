@@ -1,0 +1,149 @@
+"""Accepts, follows and cancels training jobs, and starts a worker for them."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from threading import Lock
+from time import time
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+from anyio import CapacityLimiter, to_thread
+
+from app.retraining.database import Records
+from app.retraining.worker_process import STOP_SECONDS, Runner, check_installed
+from app.room import Room
+from app.shutdown import Shutdown
+from catdog.errors import DatabaseUnavailable, JobNotFound
+from catdog.jobs.job import Event, Job
+
+if TYPE_CHECKING:
+    from catdog.jobs.queue import Jobs
+
+logger = logging.getLogger(__name__)
+
+LATEST = "latest"
+SUPERVISE_SECONDS = 1.0  # between two looks at the queue
+MARGIN_SECONDS = 5.0  # that a worker gets to end itself before it is ended
+WATCH_SECONDS = 0.5  # between two looks at a job's events
+WATCHERS = 64  # of events at a time: each asks the database twice within WATCH_SECONDS
+QUIET_SECONDS = 15.0  # after which a watcher hears that nothing happens, before a proxy takes it for dead
+
+Answer = TypeVar("Answer")
+
+
+class Retraining:
+    """The queue of jobs, off the event loop. Without a `runner` the jobs are left to workers elsewhere."""
+
+    def __init__(self, records: Records, runner: Runner | None, shutdown: Shutdown) -> None:
+        self._records = records
+        self._runner = runner
+        self._worker: str | None = None
+        self.watchers = Room(WATCHERS)
+        self._launching = Lock()
+        self._stopped = False
+        self._accepted = asyncio.Event()  # a job was, just now
+        self._shutdown = shutdown  # watchers shouldn't hold it up
+        self._threads = CapacityLimiter(4)  # watchers share them, so that they never take those of predictions
+
+    async def ask(self, question: "Callable[[Jobs], Answer]") -> Answer:
+        """What the queue answers, asked on a thread."""
+        return await to_thread.run_sync(lambda: question(self._records.jobs), limiter=self._threads)
+
+    async def accept(self, request: dict[str, object], key: str | None) -> Job:
+        """Queue a job; raises QueueFull, KeyReused, TrainerMissing."""
+        if self._runner is not None:
+            check_installed()
+        job = await self.ask(lambda jobs: jobs.submit(request, key))
+        self._accepted.set()
+        return job
+
+    async def get(self, job: str) -> Job:
+        """The job with that id, or the LATEST one; raises JobNotFound."""
+        if job != LATEST:
+            return await self.ask(lambda jobs: jobs.get(job))
+        newest = await self.ask(lambda jobs: jobs.newest(1))
+        if not newest:
+            raise JobNotFound(job)
+        return newest[0]
+
+    async def watch(self, job: str, after: int) -> AsyncIterator[list[Event]]:
+        """A job's events after the one with that id as they happen, until it has ended or the service does.
+
+        An empty list says now and then that nothing has happened.
+        """
+        told = time()
+        while True:
+            ended, events = await self._news(job, after)
+            if events or time() - told > QUIET_SECONDS:
+                yield events
+                told = time()
+            if ended or self._shutdown.is_leaving:
+                return
+            after = events[-1].id if events else after
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def _news(self, job: str, after: int) -> tuple[bool, list[Event]]:
+        """Whether a job has ended, and its events; nothing of both while the database doesn't answer."""
+        try:
+            ended = (await self.get(job)).status.is_final  # asked first: no event comes after the end
+            return ended, await self._events(job, after)
+        except DatabaseUnavailable:
+            return False, []
+
+    async def _events(self, job: str, after: int) -> list[Event]:
+        return await self.ask(lambda jobs: jobs.events(job, after))
+
+    async def supervise(self) -> None:
+        """Start a worker whenever a job waits; end one that doesn't stop when its job is cancelled."""
+        told = ""
+        while True:
+            with anyio.move_on_after(SUPERVISE_SECONDS):  # at a start, too, where predictions come first
+                await self._accepted.wait()
+            self._accepted.clear()
+            try:
+                # abandoned at the end of the service, which shouldn't wait for a database that doesn't answer
+                await to_thread.run_sync(self._supervise_once, limiter=self._threads, abandon_on_cancel=True)
+                told = ""
+            except Exception as error:  # whatever it is, predictions go on
+                if told != (told := str(error)):
+                    logger.error("jobs can't be supervised: %s", getattr(error, "reason", error))
+
+    def _supervise_once(self) -> None:
+        jobs = self._records.jobs  # whoever runs them: now all that they take is imported, for which nobody need wait
+        if self._runner is None:
+            return
+        if self._worker is not None:
+            self._look_after(self._runner, self._worker)
+        if self._worker is None and jobs.is_waiting():
+            self._launch(self._runner)
+
+    def _launch(self, runner: Runner) -> None:
+        with self._launching:
+            if not self._stopped:
+                self._worker = runner.launch()
+                logger.info("a job waits: worker %s starts", self._worker)
+
+    def _look_after(self, runner: Runner, worker: str) -> None:
+        status = runner.status(worker)
+        if status.is_running and self._overstays(worker):
+            runner.stop(worker)
+            status = runner.status(worker)
+        if status.is_running:
+            return
+        if status.death:
+            logger.error("a job lost its worker: %s", status.death)
+            self._records.jobs.give_up(worker, status.death)
+        self._worker = None
+
+    def _overstays(self, worker: str) -> bool:
+        """Whether the worker is still at a job that was cancelled long ago: it should have ended by itself."""
+        asked = [job.cancel_at for job in self._records.jobs.running() if job.worker == worker]
+        return any(at is not None and time() > at + STOP_SECONDS + MARGIN_SECONDS for at in asked)
+
+    def stop(self) -> None:
+        """End the worker, whose job goes back into the queue. For the end of the service; blocks."""
+        with self._launching:  # one that is just being launched is ended as well
+            self._stopped = True
+        if self._runner is not None and self._worker is not None:
+            self._runner.stop(self._worker)

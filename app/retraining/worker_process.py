@@ -1,0 +1,125 @@
+"""Starts, watches and stops the process that runs training jobs."""
+
+import os
+import signal
+import subprocess
+import sys
+from importlib import invalidate_caches
+from importlib.util import find_spec
+from typing import NamedTuple, Protocol
+from uuid import uuid4
+
+from app.errors import TrainerMissing
+from app.settings import Settings
+
+STOP_SECONDS = 10.0  # that a worker gets to end by itself
+LOG = "worker.log"  # in the data folder: what a worker says beside the logs of its jobs
+# What training needs beyond serving: the extra `fit`, by the names that are imported.
+NEEDED = ("keras", "matplotlib", "nncf", "scipy", "sklearn", "threadpoolctl", "tqdm")
+CANNOT_RUN = 2  # exit status of a worker that lacks a library, or whose library can't be imported
+UNIMPORTABLE = (
+    f"a library that training needs can't be imported here; run `make trainer` ({LOG} in the data folder says which)"
+)
+KILLED = "its worker was killed (signal 9), perhaps for lack of memory"
+
+
+class RunStatus(NamedTuple):
+    """What has become of a worker; `death` is why it ended, where that wasn't its own doing."""
+
+    is_running: bool
+    death: str | None = None
+
+
+class Runner(Protocol):
+    """Runs workers by name. A worker runs what is queued, and then ends."""
+
+    def launch(self) -> str:
+        """Start a worker and return its name; raises TrainerMissing where there can't be one."""
+        ...
+
+    def status(self, worker: str) -> RunStatus: ...
+
+    def stop(self, worker: str) -> None:
+        """Have the worker end, by force where it takes longer than STOP_SECONDS; returns once it is gone."""
+        ...
+
+
+class LocalProcess:
+    """Workers as processes of this machine, each in a session of its own, so that a Ctrl-C is not theirs.
+
+    Each ends when its standard input does: this process holds the other end, so that none outlives it, however it ends.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def launch(self) -> str:
+        check_installed()
+        worker = f"process-{uuid4().hex[:12]}"
+        command = [sys.executable, "-m", "training", "worker", "--until-idle", "--end-with-stdin", "--name", worker]
+        log = self._settings.data_dir / LOG
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as output:
+            self._processes[worker] = subprocess.Popen(  # noqa: S603  # our own trainer, nothing of a request
+                command,
+                env=os.environ | _variables(self._settings),
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return worker
+
+    def status(self, worker: str) -> RunStatus:
+        code = self._processes[worker].poll()
+        if code is not None:
+            _close(self._processes[worker])
+        return RunStatus(is_running=code is None, death=_death(code))
+
+    def stop(self, worker: str) -> None:
+        process = self._processes[worker]
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        _close(process)
+
+
+def check_installed() -> None:
+    """Raise TrainerMissing unless this environment can train; it may have been installed a moment ago."""
+    invalidate_caches()
+    if any(find_spec(package) is None for package in NEEDED):
+        raise TrainerMissing
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+def _death(code: int | None) -> str | None:
+    if not code:
+        return None
+    if code == -signal.SIGKILL:
+        return KILLED
+    if code < 0:
+        return f"its worker ended by {signal.Signals(-code).name}"
+    if code == CANNOT_RUN:
+        return UNIMPORTABLE
+    return f"its worker ended with exit status {code}; {LOG} in the data folder says more"
+
+
+def _variables(settings: Settings) -> dict[str, str]:
+    """The settings that a worker shares with the service, for its environment."""
+    shared = {
+        "CATDOG_MODELS_DIR": settings.models_dir.absolute(),
+        "CATDOG_DATA_DIR": settings.data_dir.absolute(),
+        "CATDOG_DATABASE_URL": settings.database_url,
+        "CATDOG_TRAIN_THREADS": settings.train_threads,
+        "CATDOG_KEEP_VERSIONS": settings.keep_versions,
+        "CATDOG_IMAGENET_WEIGHTS": settings.imagenet_weights and settings.imagenet_weights.absolute(),
+    }
+    return {name: str(value) for name, value in shared.items() if value is not None}

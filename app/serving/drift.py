@@ -1,0 +1,117 @@
+"""Detects drift from the validation set by the population stability index.
+
+It is the sum over the bins of two histograms of (p - q) ln(p / q), where p and q are shares of photos; above 0.25 much
+has moved (Siddiqi, "Credit Risk Scorecards", 2006). Of few photos it is large by chance: where nothing has moved it is
+about 1/n + 1/m times a chi-squared variable with a degree of freedom less than there are bins (Yurdakul, "Statistical
+Properties of Population Stability Index", 2018).
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from threading import Lock
+from time import monotonic
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.api.drift_schemas import Shift
+from app.serving.prediction import Prediction
+from catdog.versions.manifest import Histogram, Measure
+
+SLOT_SECONDS: Final = 300  # counted together
+SLOTS_AN_HOUR: Final = 3600 // SLOT_SECONDS
+HOURS: Final = 24  # that are remembered
+MUCH: Final = 0.25
+UNSEEN: Final = 0.5  # photos added to every bin: the index of an empty one would be infinite
+NORMAL_99: Final = 2.326  # of 100 normal variables 99 are below it
+
+Counts = NDArray[np.int64]
+
+
+class Slot(NamedTuple):
+    """Photos counted by bin, while the clock showed so many times SLOT_SECONDS."""
+
+    number: int
+    counts: dict[Measure, Counts]
+
+
+class Drift:
+    """What one version has said of late, in at most 24 hours of counts. Safe to use from any thread."""
+
+    def __init__(self, usual: Mapping[Measure, Histogram], clock: Callable[[], float] = monotonic) -> None:
+        self._usual = usual
+        self._clock = clock
+        self._slots: deque[Slot] = deque(maxlen=HOURS * SLOTS_AN_HOUR)
+        self._lock = Lock()
+
+    def add(self, prediction: Prediction) -> None:
+        """Count an answer."""
+        values: dict[Measure, float | None] = {
+            "probability": prediction.probability,
+            "familiarity": prediction.familiarity,
+        }
+        with self._lock:
+            counts = self._newest().counts
+            for measure, histogram in self._usual.items():
+                if (value := values[measure]) is not None:
+                    counts[measure][histogram.bin_of(value)] += 1
+
+    def shifts(self, hours: int = 1) -> tuple[Shift, ...]:
+        """How far each number has moved in these hours, 1 to HOURS."""
+        oldest = self._now() - hours * SLOTS_AN_HOUR + 1
+        with self._lock:
+            recent = [slot.counts for slot in self._slots if slot.number >= oldest]
+            summed = {each: sum((counts[each] for counts in recent), _none(self._usual[each])) for each in self._usual}
+        return tuple(_shift(measure, self._usual[measure], counts) for measure, counts in summed.items())
+
+    @property
+    def drifted(self) -> tuple[Measure, ...]:
+        """What has moved within the last hour."""
+        return tuple(shift.measure for shift in self.shifts() if shift.drifted)
+
+    def _now(self) -> int:
+        return int(self._clock() // SLOT_SECONDS)
+
+    def _newest(self) -> Slot:
+        now = self._now()
+        if not self._slots or self._slots[-1].number != now:
+            self._slots.append(Slot(now, {measure: _none(histogram) for measure, histogram in self._usual.items()}))
+        return self._slots[-1]
+
+
+def _none(histogram: Histogram) -> Counts:
+    return np.zeros(len(histogram.photos), np.int64)
+
+
+def _shift(measure: Measure, histogram: Histogram, recent: Counts) -> Shift:
+    usual, photos = np.array(histogram.photos), int(recent.sum())
+    psi = by_chance = None
+    if photos:
+        psi, by_chance = stability_index(usual, recent), index_by_chance(int(usual.sum()), photos, len(usual))
+    return Shift(
+        measure=measure,
+        photos=photos,
+        psi=psi,
+        by_chance=by_chance,
+        drifted=psi is not None and by_chance is not None and psi > max(MUCH, by_chance),
+        edges=histogram.edges,
+        usual=tuple((usual / usual.sum()).tolist()),
+        recent=tuple((recent / max(photos, 1)).tolist()),
+    )
+
+
+def stability_index(usual: Counts, recent: Counts) -> float:
+    """The population stability index of photos counted by bin, (bins,) each."""
+    p, q = ((counts + UNSEEN) / (counts + UNSEEN).sum() for counts in (usual, recent))
+    return float(((p - q) * np.log(p / q)).sum())
+
+
+def index_by_chance(usual: int, recent: int, bins: int) -> float:
+    """What the index of so many photos stays below in 99 of 100 cases where nothing has moved, about.
+
+    By the approximation of Wilson & Hilferty, "The Distribution of Chi-square" (1931).
+    """
+    ninths = 2 / (9 * (bins - 1))
+    quantile: float = (bins - 1) * (1 - ninths + NORMAL_99 * ninths**0.5) ** 3
+    return (1 / usual + 1 / recent) * quantile

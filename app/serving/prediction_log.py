@@ -1,0 +1,186 @@
+"""Keeps the last predicted photos, so that users can give feedback on them.
+
+    data/uploads/
+      019a3c...           one prediction: a line of JSON, then the photo as it came
+
+A file is named by the prediction's id, and the ids are in the order of the predictions, so nothing else needs to be
+kept, and any number of processes may share the folder. The line says how long the photo is, so that one which is still
+being written, or never was to the end, is no photo. Nothing here is brought to the disk at once: a crash may cost the
+last few.
+"""
+
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
+from time import time
+from typing import BinaryIO, Self
+
+from app.serving.prediction import Prediction
+from app.serving.prediction_ids import TIME_DIGITS, PredictionIds, is_id
+from catdog.errors import PredictionNotFound
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "uploads"  # in the data folder
+SWEEP_EVERY = 50  # photos kept between two looks at what is too many: listing the folder costs more than writing one
+SWEEP_SHARE = 20  # and as much as a twentieth of the bytes that may be kept
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What was answered for a photo that is kept, and the sha256 of its bytes."""
+
+    prediction: Prediction
+    sha256: str
+    predicted_at: float  # seconds since 1970, by the clock of then
+
+    @classmethod
+    def read(cls, line: bytes, photo_bytes: int) -> Self:
+        """The head of a file, before a photo of so many bytes; ValueError where it isn't whole."""
+        said = json.loads(line)
+        if said.get("bytes") != photo_bytes:
+            raise ValueError("the photo is cut short")
+        prediction = Prediction.model_validate(said["prediction"])
+        by_id = int(prediction.prediction_id[:TIME_DIGITS], 16) / 1e9  # all that older files say of the time
+        return cls(prediction, said["sha256"], said.get("at", by_id))
+
+
+class KeptUploads:
+    """The last predictions of all processes that share a data folder: at most `keep`, 0 for none, and so many bytes.
+
+    Between two sweeps there may be SWEEP_EVERY more, or a SWEEP_SHARE-th of the bytes.
+    """
+
+    def __init__(self, data_dir: Path, keep: int, keep_bytes: int) -> None:
+        self._folder = data_dir / FOLDER
+        self._keep = keep
+        self._keep_bytes = keep_bytes
+        self._ids = PredictionIds()
+        self._added = self._added_bytes = 0  # since the last sweep
+        self._sweeping = Lock()
+        for last in self._names()[:1]:
+            self._ids.follow(last)
+
+    def new_id(self) -> str:
+        """An id for a prediction, behind those of all that are kept."""
+        return self._ids.new()
+
+    def add(self, prediction: Prediction, photo: bytes) -> None:
+        """Keep a photo; a disk that can't take it costs the feedback on it and not its answer, and is logged."""
+        if not self._keep:
+            return
+        about = {"sha256": sha256(photo).hexdigest(), "bytes": len(photo), "at": time()}
+        head = json.dumps({**about, "prediction": prediction.model_dump()}).encode() + b"\n"
+        try:
+            self._write(prediction.prediction_id, head + photo)
+            self._added, self._added_bytes = self._added + 1, self._added_bytes + len(photo)
+            if self._added >= SWEEP_EVERY or self._added_bytes * SWEEP_SHARE > self._keep_bytes:
+                self.sweep()
+        except OSError as error:
+            logger.warning("a predicted photo can't be kept for feedback: %s", error)
+
+    def get(self, prediction_id: str) -> tuple[Kept, bytes]:
+        """A prediction and its photo; PredictionNotFound where it isn't kept."""
+        try:
+            head, _, photo = (self._folder / _checked(prediction_id)).read_bytes().partition(b"\n")
+            return Kept.read(head, len(photo)), photo
+        except (FileNotFoundError, ValueError) as error:
+            raise PredictionNotFound(prediction_id) from error
+
+    def newest(self) -> Iterator[Kept]:
+        """The kept predictions, the last one first."""
+        for name in self._names():
+            try:
+                with (self._folder / name).open("rb") as file:
+                    yield _read(file)
+            except (FileNotFoundError, ValueError):  # it became one too many meanwhile, or a power cut emptied it
+                continue
+
+    def sweep(self) -> None:
+        """Remove what is too many or too much; what can't be removed is logged."""
+        if not self._sweeping.acquire(blocking=False):
+            return
+        try:
+            self._added = self._added_bytes = kept_bytes = 0
+            for place, name in enumerate(self._names()):
+                if place == 0:
+                    self._ids.follow(name)
+                path = self._folder / name
+                with suppress(FileNotFoundError):  # another process removed it
+                    kept_bytes += path.stat().st_size
+                    if place >= self._keep or kept_bytes > self._keep_bytes:
+                        path.unlink()
+        except OSError as error:
+            logger.warning("predicted photos can't be removed: %s", error)
+        finally:
+            self._sweeping.release()
+
+    def clean(self) -> None:
+        """At a start: sweep, and remove what was being written when a process was killed."""
+        self.sweep()
+        for name in self._names():
+            try:
+                with (self._folder / name).open("rb") as file:
+                    if not _is_whole(file) and _is_left(file):
+                        (self._folder / name).unlink()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                logger.warning("what is left of a predicted photo can't be removed: %s", error)
+
+    def _names(self) -> list[str]:
+        """The last one first."""
+        try:
+            with os.scandir(self._folder) as files:
+                return sorted((file.name for file in files if is_id(file.name)), reverse=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def _write(self, name: str, content: bytes) -> None:
+        path = self._folder / name
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)  # so that it isn't taken for one that is left
+                file.write(content)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+
+
+def _read(file: BinaryIO) -> Kept:
+    """ValueError where it isn't whole."""
+    line = file.readline()
+    return Kept.read(line, os.fstat(file.fileno()).st_size - len(line))
+
+
+def _is_whole(file: BinaryIO) -> bool:
+    file.seek(0)
+    try:
+        _read(file)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_left(file: BinaryIO) -> bool:
+    """Whether nobody writes it any more, though it isn't whole."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return not _is_whole(file)  # it may have become so just before
+
+
+def _checked(prediction_id: str) -> str:
+    """The id, if it is one: it names a file."""
+    if not is_id(prediction_id):
+        raise PredictionNotFound(prediction_id)
+    return prediction_id

@@ -1,0 +1,225 @@
+"""Answers photos with the model in service."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from app.api.queue_schemas import QueueState
+from app.errors import NotExplainable, NotReady, ServiceError, VersionNotLoaded
+from app.protocols.tensors import Picture
+from app.room import Room
+from app.serving.batcher import Batching
+from app.serving.cache import AnswerCache
+from app.serving.class_activation import ExplainingEngine
+from app.serving.drift import Drift
+from app.serving.prediction import ExplainedPrediction, Prediction
+from app.serving.prediction_log import KeptUploads
+from app.serving.queue_stats import Measurements
+from app.settings import Settings
+from app.telemetry.request_record import note_version
+from catdog.engines.engine import Engine, Output
+from catdog.versions.manifest import Manifest
+from catdog.versions.ood import KEEP, Detector
+
+
+@dataclass(frozen=True)
+class Champion:
+    """One version, loaded. It never changes, so an answer made with it is of one version throughout."""
+
+    manifest: Manifest
+    engine: Engine
+    graph: str  # fingerprint of what is compiled: all but a pooled head
+    drift: Drift  # how its answers of late compare with those to the photos that validated it
+    detector: Detector | None  # of photos that are like none of its classes, where it can tell
+    untried: Engine | None = None  # this engine with its streams, where none of them has answered yet
+
+    def __str__(self) -> str:
+        return f"version {self.manifest.version} ({', '.join(self.manifest.classes)}; {self.engine.precision})"
+
+    def is_on_the_graph_of(self, other: "Champion") -> bool:
+        """Whether both are heads on one backbone; those that are loaded beside each other then share its graph."""
+        return self.graph == other.graph and self.manifest.head == other.manifest.head == "pooled"
+
+    def answer(self, output: Output, prediction_id: str = "", keep: float = KEEP) -> Prediction:
+        """The answer that the output for one photo means, where this share of the photos of its classes stays known.
+
+        Without an id nobody can refer to it.
+        """
+        (row,) = self.manifest.calibration.probabilities(output.logits).tolist()
+        probabilities = dict(zip(self.manifest.classes, row, strict=True))
+        label = max(probabilities, key=probabilities.__getitem__)
+        familiarity, is_unknown = None, False
+        if self.detector is not None:
+            familiarity, is_unknown = self.detector.judged(output.features, keep)
+        return Prediction(
+            label=label,
+            probability=probabilities[label],
+            probabilities=probabilities,
+            unknown=is_unknown,
+            familiarity=familiarity,
+            model_version=self.manifest.version,
+            prediction_id=prediction_id,
+        )
+
+
+class Predictor:
+    """Answers with the champion of the moment, on threads, so that the event loop stays free."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.uploads = KeptUploads(settings.data_dir, settings.keep_uploads, settings.keep_uploads_bytes)
+        self._batching = Batching(settings)
+        self._cache = AnswerCache(settings.cache_items)
+        self._keep = settings.unknown_keep
+        self.serving: Champion | None = None
+        self.problem: str | None = None  # why that isn't the store's champion
+        self.beside: dict[int, Champion] = {}  # loaded on request, by number; replaced, never changed
+        self.swaps = 0  # from one version to another
+
+    @property
+    def champion(self) -> Champion:
+        """The version in service; raises NotReady where there is none."""
+        if self.serving is None:
+            raise NotReady(self.problem or "the model is being loaded")
+        return self.serving
+
+    @property
+    def measurements(self) -> Measurements:
+        return self._batching.measurements
+
+    @property
+    def room(self) -> Room:
+        """That of the queue."""
+        return self._batching.room
+
+    @property
+    def versions(self) -> dict[int, Champion]:
+        """All that can be asked, by number: the champion, and those that were loaded beside it."""
+        serving = {} if self.serving is None else {self.serving.manifest.version: self.serving}
+        return dict(sorted((self.beside | serving).items()))
+
+    def loaded(self, version: str) -> Champion:
+        """The version of this number, empty for the champion; VersionNotLoaded, NotReady."""
+        if not version:
+            return self.champion
+        versions = self.versions
+        found = [each for number, each in versions.items() if str(number) == version]
+        if not found:
+            raise VersionNotLoaded(version, tuple(versions))
+        return found[0]
+
+    @property
+    def queue(self) -> QueueState:
+        """How the queue does."""
+        return self.measurements.state(self.room)
+
+    def check_room(self) -> None:
+        """Raise Overloaded where one more photo has no room in the queue."""
+        self._batching.room.check(retry_seconds=self._batching.seconds_to_drain)
+
+    def swap(self, champion: Champion) -> None:
+        """Put a loaded, warm version into service; what already runs ends on the one before."""
+        self.swaps += self.serving is not None
+        self.serving = champion
+
+    def close(self) -> None:
+        """End the threads."""
+        self._batching.close()
+
+    async def predict(self, photo: bytes, keep: float | None = None) -> Prediction:
+        """The answer for an encoded photo; raises ImageError, NotReady, Overloaded, Expired.
+
+        `keep` is the share of the photos of the classes that stay known, None for that of the settings.
+        """
+        with self._batching.room.admitted(1, self._batching.seconds_to_drain):
+            return await self._predict(self.champion, photo, keep)
+
+    def check_explains(self) -> None:
+        """Raise NotExplainable where the champion can't say where it sees what it says."""
+        if self.champion.manifest.head != "pooled":
+            raise NotExplainable(self.champion.manifest.version)
+
+    async def explain(self, photo: bytes, drawn: bool, keep: float | None = None) -> ExplainedPrediction:
+        """What `predict` says and where that is seen, as a picture as well if it is to be `drawn`.
+
+        Raises what `predict` and `check_explains` do.
+        """
+        self.check_explains()
+        champion = self.champion
+        engine = ExplainingEngine(champion.engine)
+
+        def answer(output: Output) -> ExplainedPrediction:
+            prediction = self._answer(champion, photo, output, keep)
+            place = champion.manifest.classes.index(prediction.label)
+            return ExplainedPrediction(**dict(prediction), explanation=engine.explanation(place, drawn))
+
+        note_version(champion.manifest.version)
+        with self._batching.room.admitted(1, self._batching.seconds_to_drain):
+            explained = await self._batching.infer(engine, photo, answer)
+        self._batching.measurements.answered += 1
+        return explained
+
+    async def predict_each(
+        self, photos: Sequence[Picture | ServiceError], champion: Champion | None = None, keep: float | None = None
+    ) -> list[Prediction | Exception]:
+        """Every photo's answer or what is wrong with it, in order, all of one version: the champion, unless given.
+
+        Few of a batch are in the queue at any time, so that others get their turn; Overloaded where not even these
+        have room.
+        """
+        champion = champion or self.champion
+        engine = champion.engine
+        most = max(engine.streams + 1, engine.largest_batch // 4)  # one is decoded while as many as can be are inferred
+        at_a_time = min(len(photos), most, self._batching.room.limit)
+        turns = asyncio.Semaphore(at_a_time)
+
+        async def answer(photo: Picture | ServiceError) -> Prediction | Exception:
+            async with turns:
+                return await self._try(champion, photo, keep)
+
+        with self._batching.room.admitted(at_a_time, self._batching.seconds_to_drain):
+            return await asyncio.gather(*map(answer, photos))
+
+    async def _try(
+        self, champion: Champion, photo: Picture | ServiceError, keep: float | None
+    ) -> Prediction | Exception:
+        if isinstance(photo, ServiceError):
+            return photo
+        try:
+            return await self._predict(champion, photo, keep)
+        except Exception as error:
+            return error
+
+    async def _predict(self, champion: Champion, photo: Picture, keep: float | None) -> Prediction:
+        note_version(champion.manifest.version)
+
+        def answer(output: Output) -> Prediction:
+            return self._answer(champion, photo, output, keep)
+
+        if self._cache.limit and isinstance(photo, bytes):
+            prediction = await self._remembered(champion, photo, answer)
+        else:
+            prediction = await self._batching.infer(champion.engine, photo, answer)
+        self._batching.measurements.answered += 1
+        return prediction
+
+    def _answer(self, champion: Champion, photo: Picture, output: Output, keep: float | None) -> Prediction:
+        """The answer that the output means, counted, and kept for whoever asks about it later."""
+        prediction = champion.answer(output, self.uploads.new_id(), self._keep if keep is None else keep)
+        champion.drift.add(prediction)
+        if isinstance(photo, bytes):
+            self.uploads.add(prediction, photo)
+        return prediction
+
+    async def _remembered(self, champion: Champion, photo: bytes, answer: Callable[[Output], Prediction]) -> Prediction:
+        """From the cache, where it knows the photo, else from the engine."""
+        key = await asyncio.to_thread(self._cache.key, champion.manifest, photo)
+        if (known := self._cache.get(key)) is not None:
+            self._batching.measurements.cached += 1
+            return await asyncio.to_thread(answer, known)
+
+        def remember(output: Output) -> tuple[Output, Prediction]:
+            return output, answer(output)
+
+        output, prediction = await self._batching.infer(champion.engine, photo, remember)
+        self._cache.put(key, output)
+        return prediction

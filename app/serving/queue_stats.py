@@ -1,0 +1,77 @@
+"""Statistics of the prediction queue."""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from app.api.queue_schemas import Quantiles, QueueState, Recent
+from app.room import Room
+from app.telemetry.histogram import SECONDS, Histogram
+from app.telemetry.request_record import Moments
+
+REMEMBERED = 1000  # photos that the quantiles are of
+NEWEST_COUNTS = 0.1  # share of the newest photo in a running mean
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
+
+
+class Measurements:
+    """Counted and timed since the start, and in more detail over the last REMEMBERED photos.
+
+    The counts are the event loop's; the rest is for threads: to append needs no lock, and histograms have theirs.
+    """
+
+    def __init__(self) -> None:
+        self.seconds_each = 0.0  # of inference for a photo, about
+        self.answered = 0
+        self.cached = 0  # of the answers
+        self.expired = 0  # at their deadline
+        self.abandoned = 0  # by their clients
+        self.decode_seconds = Histogram(SECONDS)
+        self.queue_seconds = Histogram(SECONDS)
+        self.infer_seconds = Histogram(SECONDS)
+        self.batch_sizes = Histogram(BATCH_SIZES)
+        self._decoded: deque[float] = deque(maxlen=REMEMBERED)
+        self._inferred: deque[Moments] = deque(maxlen=REMEMBERED)
+
+    def decoded(self, photo: Moments) -> None:
+        self._decoded.append(photo.decode_seconds)
+        self.decode_seconds.add(photo.decode_seconds)
+
+    def inferred(self, batch: Sequence[Moments]) -> None:
+        """These were inferred together."""
+        self.batch_sizes.add(len(batch))
+        for photo in batch:
+            self._inferred.append(photo)
+            self.queue_seconds.add(photo.queue_seconds)
+            self.infer_seconds.add(photo.infer_seconds)
+            self.seconds_each += (photo.infer_seconds / len(batch) - self.seconds_each) * NEWEST_COUNTS
+
+    def state(self, room: Room) -> QueueState:
+        """All of it, with how full the queue is."""
+        inferred = list(self._inferred)
+        sizes = Counter(one.batch_size for one in inferred)
+        return QueueState(
+            depth=room.taken,
+            limit=room.limit,
+            answered=self.answered,
+            cached=self.cached,
+            refused=room.refused,
+            expired=self.expired,
+            abandoned=self.abandoned,
+            recent=Recent(
+                photos=len(inferred),
+                decode_seconds=_quantiles(list(self._decoded)),
+                wait_seconds=_quantiles(one.queue_seconds for one in inferred),
+                infer_seconds=_quantiles(one.infer_seconds for one in inferred),
+                batch_sizes={str(size): photos // size for size, photos in sorted(sizes.items())},
+            ),
+        )
+
+
+def _quantiles(seconds: Iterable[float]) -> Quantiles | None:
+    values = list(seconds)
+    if not values:
+        return None
+    p50, p99 = np.percentile(values, (50, 99)).tolist()
+    return Quantiles(p50=p50, p99=p99)

@@ -1,0 +1,78 @@
+"""Exports requests as OpenTelemetry traces.
+
+Spans are made once a request has ended, of what was noted meanwhile: so nothing waits for them on the way.
+"""
+
+from time import perf_counter, time_ns
+from typing import TYPE_CHECKING
+
+from app.telemetry.request_record import Exchange
+from catdog import __version__
+from catdog.system import tracing
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
+FAILED = 500
+CALLER = (b"traceparent", b"tracestate")
+
+
+def begin() -> "Traces | None":
+    """What sends traces, where the environment asks for them; else None."""
+    provider = tracing.provider("catdog")
+    return None if provider is None else Traces(provider)
+
+
+class Traces:
+    """One span a request, with children for what happened to its photos."""
+
+    def __init__(self, provider: "TracerProvider") -> None:
+        from opentelemetry import trace
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        self._provider = provider
+        self._tracer = provider.get_tracer("catdog", __version__)
+        self._caller = TraceContextTextMapPropagator()
+        self._trace = trace
+
+    def tell(self, exchange: Exchange) -> None:
+        """Make the spans of an exchange, below that of its caller where its `traceparent` names one."""
+        ahead = time_ns() - perf_counter() * 1e9  # of our clock is the one that spans are on
+        headers = {
+            name.decode(): value.decode("latin-1") for name, value in exchange.scope["headers"] if name in CALLER
+        }
+        span = self._tracer.start_span(
+            f"{exchange.method} {exchange.route}",
+            self._caller.extract(headers),
+            self._trace.SpanKind.SERVER,
+            _attributes(exchange),
+            start_time=int(ahead + exchange.began * 1e9),
+        )
+        if exchange.status >= FAILED:
+            span.set_status(self._trace.StatusCode.ERROR)
+        below = self._trace.set_span_in_context(span)
+        for name, began, ended in exchange.parts():
+            part = self._tracer.start_span(name, below, start_time=int(ahead + began * 1e9))
+            part.end(int(ahead + ended * 1e9))
+        span.end(int(ahead + exchange.ended * 1e9))
+
+    def close(self) -> None:
+        """Send what is left; blocks for a moment where nobody takes it."""
+        tracing.close(self._provider)
+
+
+def _attributes(exchange: Exchange) -> dict[str, str | int | list[str]]:
+    """By OpenTelemetry's conventions for HTTP, and our own; nothing of the address but its template."""
+    attributes: dict[str, str | int | list[str]] = {
+        "http.request.method": exchange.method,
+        "http.route": exchange.route,
+        "http.response.status_code": exchange.status,
+        "catdog.request_id": exchange.id,
+    }
+    if exchange.version is not None:
+        attributes["catdog.model_version"] = exchange.version
+    if exchange.problems:
+        attributes["catdog.problems"] = exchange.problems
+    if exchange.status >= FAILED:
+        attributes["error.type"] = str(exchange.status)
+    return attributes

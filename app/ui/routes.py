@@ -1,0 +1,76 @@
+"""Serves the web page and the API page from `app/ui/static`."""
+
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from fastapi import APIRouter, HTTPException, Request, Response
+
+FOLDER = Path(__file__).parent / "static"
+MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' blob: data:",
+    "connect-src": "'self'",
+    "form-action": "'none'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+}
+HEADERS = {
+    "Cache-Control": "no-cache",  # kept, but asked about each time: another version of the service has other files
+    "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in POLICY.items()),
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Asset(NamedTuple):
+    """A file of the page; its tag changes with its content."""
+
+    content: bytes
+    media_type: str
+    etag: str
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        content = path.read_bytes()
+        return cls(content, MEDIA_TYPES[path.suffix], f'"{sha256(content).hexdigest()[:16]}"')
+
+
+ASSETS = {
+    path.relative_to(FOLDER).as_posix(): Asset.of(path)
+    for path in sorted(FOLDER.rglob("*.*"))
+    if path.suffix in MEDIA_TYPES
+}
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+async def index(request: Request) -> Response:
+    """The page."""
+    return _answer(request, "index.html")
+
+
+@router.get("/docs")
+async def docs(request: Request) -> Response:
+    """The addresses of the service, to look at and to try out."""
+    return _answer(request, "docs.html")
+
+
+@router.get("/page/{name:path}")
+async def asset(name: str, request: Request) -> Response:
+    """What the two are made of."""
+    if name not in ASSETS:
+        raise HTTPException(404, "the page has no such file; it is at /")
+    return _answer(request, name)
+
+
+def _answer(request: Request, name: str) -> Response:
+    content, media_type, etag = ASSETS[name]
+    headers = {**HEADERS, "ETag": etag}
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=media_type, headers=headers)

@@ -1,0 +1,106 @@
+// The addresses of the service, from its OpenAPI document.
+
+import { get } from "./parts/api.js";
+import { byId, el, fault, prose, table } from "./parts/dom.js";
+import * as key from "./parts/key.js";
+import { trial } from "./views/trial.js";
+
+const FORM = "multipart/form-data";
+
+async function start() {
+  key.setUp();
+  try {
+    const document_ = await get("openapi.json");
+    byId("summary").replaceChildren(...prose(document_.info.summary));
+    byId("addresses").replaceChildren(...groups(document_));
+  } catch (error) {
+    byId("addresses").replaceChildren(fault(error));
+  }
+}
+
+function groups(document_) {
+  const byTag = new Map();
+  for (const [path, methods] of Object.entries(document_.paths)) {
+    for (const [method, operation] of Object.entries(methods)) {
+      const tag = operation.tags?.[0] ?? "other";
+      byTag.set(tag, [...(byTag.get(tag) ?? []), shown(document_, method, path, operation)]);
+    }
+  }
+  return [...byTag].map(([tag, operations]) => el("section", {}, el("h2", {}, tag), operations));
+}
+
+function shown(document_, method, path, operation) {
+  const name = `${method.toUpperCase()} ${path}`;
+  const [first, ...rest] = (operation.description ?? "").split("\n\n");
+  const summary = el("summary", {}, el("code", {}, name), el("span", { class: "about" }, prose(first)));
+  const details = el("details", { class: "address" }, summary);
+  details.addEventListener("toggle", () => details.open && fill(), { once: true }); // many, and few are looked at
+  const fill = () => details.append(...content(document_, method, path, operation, name, rest));
+  return details;
+}
+
+function content(document_, method, path, operation, name, rest) {
+  const body = operation.requestBody?.content ?? {};
+  const needsKey = operation.security ? el("p", { class: "small" }, "May need a key.") : null;
+  return [
+    ...rest.map((text) => el("p", {}, prose(text))),
+    needsKey,
+    operation.parameters ? parameters(operation.parameters, name) : null,
+    ...Object.entries(body).map(([type, { schema }]) => fields(document_, schema, `Body as ${type}`)),
+    responses(document_, operation.responses, name),
+    curl(method, path, body),
+    trial(method, path, operation.parameters ?? [], body),
+  ].filter(Boolean);
+}
+
+function parameters(found, name) {
+  const rows = found.map((one) => [one.name, one.in, typeName(one.schema), one.required ? "needed" : ""]);
+  return table(`Parameters of ${name}`, ["Name", "In", "Is", ""], rows);
+}
+
+function responses(document_, found, name) {
+  const rows = Object.entries(found).map(([status, response]) => [status, response.description]);
+  const [success] = Object.entries(found).filter(([status]) => status.startsWith("2"));
+  const schema = success?.[1].content?.["application/json"]?.schema;
+  const answer = schema ? fields(document_, schema, `Answer ${success[0]} of ${name}`) : null;
+  return el("div", {}, answer, table(`Statuses of ${name}`, ["Status", "Means"], rows));
+}
+
+function fields(document_, schema, caption) {
+  const whole = resolved(document_, schema);
+  if (!whole.properties) return el("p", { class: "small" }, `${caption}: ${typeName(whole)}`);
+  const about = (of) => el("span", {}, prose(of.description ?? ""));
+  const rows = Object.entries(whole.properties).map(([field, of]) => [field, typeName(of), about(of)]);
+  return table(caption, ["Field", "Is", ""], rows);
+}
+
+function resolved(document_, schema) {
+  return schema.$ref ? document_.components.schemas[schema.$ref.split("/").at(-1)] : schema;
+}
+
+function typeName(schema = {}) {
+  if (schema.$ref) return schema.$ref.split("/").at(-1);
+  if (schema.anyOf) return schema.anyOf.map(typeName).join(" or ");
+  if (schema.enum) return schema.enum.join(", ");
+  if (schema.const !== undefined) return String(schema.const);
+  if (schema.type === "array") return `list of ${typeName(schema.items)}`;
+  if (schema.format === "binary") return "file";
+  return schema.type === "object" && schema.additionalProperties?.type
+    ? `object of ${typeName(schema.additionalProperties)}`
+    : (schema.type ?? "anything");
+}
+
+function curl(method, path, body) {
+  const parts = ["curl", method === "get" ? "" : `-X ${method.toUpperCase()}`];
+  if (body[FORM]) {
+    for (const field of Object.keys(body[FORM].schema.properties)) {
+      parts.push(field === "file" ? "-F file=@FILE" : `-F ${field}=${field.toUpperCase()}`);
+    }
+  } else if (body["application/json"]) {
+    parts.push(`--json '${JSON.stringify(body["application/json"].schema.example ?? {})}'`);
+  }
+  parts.push(new URL(path.slice(1), document.baseURI).href.replace(/%7B/g, "{").replace(/%7D/g, "}"));
+  return el("pre", { tabindex: "0", role: "region", "aria-label": "As a command" }, parts.filter(Boolean).join(" "));
+}
+
+start();

@@ -1,0 +1,41 @@
+// The page: which section is shown, and what all of them need.
+
+import * as ask from "./views/ask.js";
+import { onChampion, refresh } from "./parts/champion.js";
+import { byId } from "./parts/dom.js";
+import { ignoreElsewhere } from "./parts/files.js";
+import * as key from "./parts/key.js";
+import * as models from "./views/models.js";
+import * as review from "./views/review.js";
+import * as teach from "./views/teach.js";
+
+const SECTIONS = { ask, teach, models, review };
+
+function show(name, focus) {
+  for (const other of Object.keys(SECTIONS)) byId(other).hidden = other !== name;
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  const heading = byId(`${name}-heading`);
+  document.title = name === "ask" ? "catdog" : `${heading.textContent} – catdog`;
+  if (focus) {
+    heading.focus({ preventScroll: true });
+    scrollTo(0, 0);
+  }
+  SECTIONS[name].open();
+}
+
+function follow(focus) {
+  const name = location.hash.slice(1);
+  if (name === "main" && focus) return; // the link that skips
+  show(Object.hasOwn(SECTIONS, name) ? name : "ask", focus);
+}
+
+for (const section of Object.values(SECTIONS)) section.setUp();
+key.setUp();
+ignoreElsewhere();
+onChampion((model) => ask.nameClasses(model.classes));
+addEventListener("hashchange", () => follow(true));
+follow(false);
+refresh();

@@ -1,0 +1,115 @@
+// Ask: pictures in, an answer for each.
+
+import { post } from "../parts/api.js";
+import { heardOf } from "../parts/champion.js";
+import { byId, el, fault, say } from "../parts/dom.js";
+import { choice } from "./feedback.js";
+import { takeFrom, takePasted } from "../parts/files.js";
+import { listed, percent } from "../parts/numbers.js";
+import { framed } from "../parts/overlay.js";
+
+const AT_ONCE = 4; // the service has room for many more, but others ask as well
+const UNEXPLAINABLE = "urn:catdog:problem:not-explainable";
+const NEITHER_OF_TWO = "looks like neither";
+
+const waiting = [];
+let running = 0;
+
+export function setUp() {
+  takeFrom(byId("ask"), [byId("ask-files"), byId("ask-camera")], take);
+  takePasted(() => !byId("ask").hidden, take);
+}
+
+export function open() {}
+
+export function nameClasses(classes) {
+  if (classes.length > 4) return;
+  const question = `${listed(classes)}?`;
+  byId("ask-heading").textContent = question.charAt(0).toUpperCase() + question.slice(1);
+}
+
+function take(files) {
+  for (const file of files) {
+    const card = el("li", { class: "card" });
+    const shown = framed(file, file.name);
+    const body = el("div", { class: "said" });
+    body.append(el("p", { class: "small name" }, `Looking at ${file.name || "the picture"} …`));
+    card.append(shown.figure, body);
+    byId("answers").prepend(card);
+    waiting.push({ file, shown, body });
+  }
+  next();
+}
+
+function next() {
+  while (running < AT_ONCE && waiting.length) {
+    running += 1;
+    answer(waiting.shift()).finally(() => {
+      running -= 1;
+      next();
+    });
+  }
+}
+
+async function answer({ file, shown, body }) {
+  const name = file.name || "The picture";
+  const began = performance.now();
+  try {
+    const said = await predicted(file);
+    body.replaceChildren(...described(said, name, performance.now() - began, shown));
+    say(`${name}: ${verdict(said)}`);
+    heardOf(said.model_version);
+  } catch (error) {
+    body.replaceChildren(el("p", { class: "small name" }, name), fault(error));
+    say(`${name}: ${error.message}`);
+  }
+}
+
+// With the map of where it looked, unless the version can't draw one.
+async function predicted(file) {
+  try {
+    return await post("predict?explain=true", file);
+  } catch (error) {
+    if (error.type !== UNEXPLAINABLE) throw error;
+    return post("predict", file);
+  }
+}
+
+function described(said, name, milliseconds, shown) {
+  return [
+    el("h2", { class: "verdict" }, said.unknown ? capital(neither(said)) : capital(said.label)),
+    el("p", { class: "small" }, `${name} · version ${said.model_version} · ${Math.round(milliseconds)} ms`),
+    el("ul", { class: "bars" }, bars(said)),
+    shown.slider(said),
+    choice(said),
+  ].filter(Boolean);
+}
+
+// In words, for those who listen.
+function verdict(said) {
+  const found = `${said.label}, ${percent(said.probability)}`;
+  return said.unknown ? `${neither(said)}; of its classes most like ${found}` : found;
+}
+
+function neither(said) {
+  return Object.keys(said.probabilities).length === 2 ? NEITHER_OF_TWO : "looks like none of its classes";
+}
+
+// The probability of every class, in the model's order.
+export function bars(said) {
+  return Object.entries(said.probabilities).map(([label, probability]) => {
+    const filled = el("span", { class: "filled" });
+    filled.style.inlineSize = `${100 * probability}%`;
+    return el(
+      "li",
+      { class: label === said.label && !said.unknown ? "most" : null },
+      el("span", { class: "label" }, label),
+      el("span", { class: "track", "aria-hidden": "true" }, filled),
+      el("span", { class: "number" }, percent(probability)),
+    );
+  });
+}
+
+function capital(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

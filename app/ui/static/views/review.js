@@ -1,0 +1,126 @@
+// Review: what it was least sure of, one picture at a time, labelled by one key each.
+
+import { get, picture } from "../parts/api.js";
+import { bars } from "./ask.js";
+import { classes } from "../parts/champion.js";
+import { busy, button, byId, el, fault, say } from "../parts/dom.js";
+import { keepOut, teach } from "./feedback.js";
+import { moment, percent, plural } from "../parts/numbers.js";
+
+const MOST = 50; // pictures asked for at a time
+
+let items = [];
+let place = 0;
+
+export function setUp() {
+  byId("reviewed").addEventListener("keydown", onKey);
+}
+
+export async function open() {
+  try {
+    const found = await get(`review?limit=${MOST}`);
+    ({ items } = found);
+    place = 0;
+    tell(found.drifted);
+    await show();
+  } catch (error) {
+    const again = button("Try again", (event) => busy(event.currentTarget, open));
+    byId("reviewed").replaceChildren(fault(error), el("p", { class: "buttons" }, again));
+  }
+}
+
+// Whether other photos come of late than the version was made for.
+function tell(drifted) {
+  byId("drifted").hidden = !drifted.length;
+  byId("drifted").textContent =
+    "In the last hour other photos came than those that this version was tried on. Label some, and train it again.";
+}
+
+// The keys mean something only within the picture's box: elsewhere they belong to the browser and to screen readers.
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || !byId("reviewed").querySelector(".card")) return;
+  const chosen = byId("reviewed").querySelector(`[aria-keyshortcuts="${CSS.escape(event.key)}"]`);
+  if (!chosen) return;
+  event.preventDefault();
+  chosen.click();
+}
+
+async function show() {
+  if (place >= items.length) return byId("reviewed").replaceChildren(finished());
+  const item = items[place];
+  const image = el("img", { alt: `What version ${item.prediction.model_version} was unsure of` });
+  const card = el(
+    "div",
+    { class: "card", role: "group", tabindex: "-1", "aria-label": described(item.prediction) },
+    el("figure", { class: "picture" }, image),
+    el("div", { class: "said" }, ...body(item)),
+  );
+  byId("reviewed").replaceChildren(card);
+  card.focus({ preventScroll: true });
+  await load(image, item);
+  return undefined;
+}
+
+function described(said) {
+  return `Picture ${place + 1} of ${items.length}: ${said.label}, ${percent(said.probability)}`;
+}
+
+function body(item) {
+  const said = item.prediction;
+  const keys = [
+    ...classes().map((label, number) => keyed(String(number + 1), label, () => teach(said, label))),
+    keyed("0", "neither", () => keepOut(said)),
+    place > 0 ? keyed("b", "back", null) : null,
+  ];
+  return [
+    el("p", { class: "small" }, `Picture ${place + 1} of ${items.length} · ${moment(item.predicted_at)}`),
+    el("ul", { class: "bars" }, bars(said)),
+    el("div", { class: "choice", role: "group", "aria-label": "What it really is" }, keys),
+    el("p", { class: "told" }),
+  ];
+}
+
+// A button that a key presses as well; without `work` it goes back.
+function keyed(key, text, work) {
+  const pressed = (event) => busy(event.currentTarget, () => (work ? label(work) : step(-1)));
+  const attributes = { type: "button", onclick: pressed, "aria-keyshortcuts": key };
+  return el("button", attributes, el("kbd", { "aria-hidden": "true" }, key), ` ${text}`);
+}
+
+async function label(work) {
+  try {
+    const told = await work();
+    await step(1);
+    say(`${told} ${plural(items.length - place, "picture")} left.`);
+  } catch (error) {
+    byId("reviewed").querySelector(".told").replaceChildren(fault(error));
+    say(error.message);
+  }
+}
+
+async function step(by) {
+  place += by;
+  await show();
+}
+
+function finished() {
+  const none = "Nothing to look at: every kept photo is labelled, or none was asked about yet.";
+  const text = items.length ? "That was the last one. Thank you." : none;
+  const again = button("Look for more", (event) => busy(event.currentTarget, open));
+  const back = items.length ? keyed("b", "back", null) : null;
+  const buttons = el("p", { class: "buttons" }, again, back);
+  const box = { class: "card", role: "group", "aria-label": text, tabindex: "-1" };
+  const card = el("div", box, el("p", {}, text), buttons);
+  queueMicrotask(() => card.focus({ preventScroll: true }));
+  return card;
+}
+
+async function load(image, item) {
+  try {
+    const address = await picture(item.picture.replace(/^\//, ""));
+    image.addEventListener("load", () => URL.revokeObjectURL(address), { once: true });
+    image.src = address;
+  } catch (error) {
+    image.replaceWith(fault(error));
+  }
+}

@@ -1,0 +1,145 @@
+// Teach: labelled pictures in, counts out; the training itself is in training.js.
+
+import { Refused, get, post } from "../parts/api.js";
+import { onChampion } from "../parts/champion.js";
+import { byId, el, fault, say, table } from "../parts/dom.js";
+import { takeFrom } from "../parts/files.js";
+import { count, plural } from "../parts/numbers.js";
+import * as training from "./training.js";
+
+const FILES_AT_ONCE = 16; // of one request
+const SPLITS = ["train", "validation", "test"];
+
+const labels = new Set();
+
+export function setUp() {
+  byId("dataset-form").addEventListener("submit", addClass);
+  byId("dataset").addEventListener("change", counted);
+  takeFrom(byId("zip-drop"), [byId("zip-file")], takeArchives);
+  onChampion((model) => model.classes.forEach(offer));
+  training.setUp(name);
+}
+
+export async function open() {
+  const [{ datasets }] = await Promise.all([get("datasets").catch(() => ({ datasets: [] })), counted()]);
+  byId("datasets").replaceChildren(...datasets.map((set) => el("option", { value: set.name })));
+  await training.open();
+}
+
+const name = () => byId("dataset").value.trim();
+const path = (of) => `datasets/${encodeURIComponent(name())}/${of}`;
+
+function addClass(event) {
+  event.preventDefault();
+  const label = byId("new-class").value.trim();
+  if (!label) return;
+  offer(label);
+  byId("new-class").value = "";
+  say(`Pictures of ${label} can be added now.`);
+}
+
+// A zone for pictures of this class.
+function offer(label) {
+  if (labels.has(label)) return;
+  labels.add(label);
+  const input = el("input", { type: "file", accept: "image/*", multiple: true });
+  const zone = el(
+    "div",
+    { class: "drop" },
+    el("p", { class: "drop-here" }, `Pictures of ${label}`),
+    el("label", { class: "button" }, "Choose", el("span", { class: "unseen" }, ` pictures of ${label}`), input),
+  );
+  byId("class-drops").append(zone);
+  takeFrom(zone, [input], (files) => takePictures(label, files));
+}
+
+// A request for some at a time, so that many are no body that is too large.
+async function takePictures(label, files) {
+  const results = [];
+  try {
+    for (let first = 0; first < files.length; first += FILES_AT_ONCE) {
+      report(`Adding pictures of ${label}: ${first} of ${files.length} …`);
+      const some = files.slice(first, first + FILES_AT_ONCE);
+      const added = await post(path("images"), form(some, label));
+      results.push(...added.results.map((result, place) => ({ file: some[place], ...result })));
+    }
+    report(...outcome(label, results));
+  } catch (error) {
+    report(...outcome(label, results), fault(error));
+  }
+  await counted();
+}
+
+function form(files, label) {
+  const fields = new FormData();
+  if (label) fields.append("label", label);
+  for (const file of files) fields.append("file", file, file.name);
+  return fields;
+}
+
+function outcome(label, results) {
+  const added = results.filter((result) => result.is_new).length;
+  const known = results.filter((result) => result.is_new === false).length;
+  const broken = results.filter((result) => result.problem);
+  return [
+    el("p", {}, `${plural(added, "new picture")} of ${label}${known ? `, ${count(known)} known before` : ""}.`),
+    leftOut(broken.map(({ file, problem }) => [file.name, problem.detail])),
+  ].filter(Boolean);
+}
+
+function leftOut(reasons) {
+  if (!reasons.length) return null;
+  const rows = reasons.map(([file, reason]) => el("li", {}, el("span", { class: "name" }, file), `: ${reason}`));
+  return el("div", { class: "notice" }, el("p", {}, `${plural(reasons.length, "file")} left out:`), el("ul", {}, rows));
+}
+
+async function takeArchives(files) {
+  for (const file of files) {
+    report(`Sending ${file.name} …`);
+    try {
+      const added = await post(path("archive"), form([file]));
+      const known = added.known ? `, ${count(added.known)} known before` : "";
+      const skipped = leftOut(added.skipped.map((member) => [member.name, member.reason]));
+      report(el("p", {}, `${plural(added.added, "new picture")} from ${file.name}${known}.`), ...contents(added), skipped);
+    } catch (error) {
+      report(el("p", {}, `${file.name}:`), fault(error));
+    }
+  }
+  await counted();
+}
+
+// What the archive held, by class; folders that were taken for another class, or held nothing.
+function contents({ counts, renamed, empty }) {
+  const sums = {};
+  for (const split of Object.values(counts))
+    for (const [label, number] of Object.entries(split)) sums[label] = (sums[label] ?? 0) + number;
+  const classes = Object.entries(sums).sort().map(([label, number]) => `${count(number)} of ${label}`);
+  const notes = [
+    ...Object.entries(renamed).map(([sent, label]) => `“${sent}” was added to “${label}”.`),
+    ...empty.map((folder) => `The folder “${folder}” holds no picture.`),
+  ];
+  return [el("p", {}, `It holds ${classes.join(", ")}.`), ...notes.map((note) => el("p", {}, note))];
+}
+
+function report(...found) {
+  byId("upload-report").replaceChildren(...found.filter(Boolean));
+}
+
+// What the data set holds, by class and split.
+async function counted() {
+  try {
+    const { counts, pictures } = await get(`datasets/${encodeURIComponent(name())}`);
+    const found = [...new Set(Object.values(counts).flatMap(Object.keys))].sort();
+    found.forEach(offer);
+    const rows = found.map((label) => {
+      const numbers = SPLITS.map((split) => counts[split]?.[label] ?? 0);
+      return [label, ...[...numbers, numbers.reduce((sum, some) => sum + some)].map(count)];
+    });
+    const caption = `${plural(pictures, "picture")} in “${name()}”`;
+    byId("counts").replaceChildren(table(caption, ["Class", ...SPLITS, "all"], rows));
+  } catch (error) {
+    const isNew = error instanceof Refused && error.status === 404;
+    const none = el("p", { class: "small" }, `“${name()}” has no picture yet.`);
+    byId("counts").replaceChildren(isNew ? none : fault(error));
+  }
+}

@@ -1,0 +1,103 @@
+"""Refuses requests from other web sites and for other host names.
+
+A page elsewhere can make a browser send requests here: across sites, which `Origin` tells, or by a name of its own
+that it points to this machine (DNS rebinding), which `Host` tells. Addresses can't be rebound.
+"""
+
+import socket
+
+from fastapi import Request
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app import origins
+from app.errors import CrossOrigin, MisdirectedRequest
+from app.origins import EVERY, place
+from app.settings import Settings
+from app.web import problem_details
+
+READABLE = ("X-Request-ID", "Retry-After", "Location", "WWW-Authenticate", "Accept-Encoding", "Allow")
+
+
+class Sharing:
+    """ASGI middleware that lets pages of the origins in CATDOG_CORS_ORIGINS read every answer, errors included.
+
+    It answers their preflights without a key, as browsers send none with them.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self._origins = frozenset(settings.cors_origins)
+        self._sharing = CORSMiddleware(
+            app,
+            allow_origins=settings.cors_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            allow_private_network=True,  # the origins are listed because they may reach this network
+            expose_headers=READABLE,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_shared = scope["type"] == "http" and is_listed(Headers(scope=scope).get("origin", ""), self._origins)
+        await (self._sharing if is_shared else self.app)(scope, receive, send)
+
+
+def is_listed(origin: str, listed: frozenset[str]) -> bool:
+    """Whether an `Origin` that a browser sent is one of the listed ones; `*` lists all but `null`."""
+    return origin in listed or (EVERY in listed and origin != origins.NULL and place(origin) is not None)
+
+
+class SameSite:
+    """ASGI middleware that refuses requests to names which aren't this service's, and those of pages of other sites."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self._every = EVERY in settings.allowed_hosts
+        self._allowed = frozenset(name.lower().removesuffix(".") for name in settings.allowed_hosts)
+        self._own = {"localhost", settings.host.lower(), socket.gethostname().lower()}
+        self._origins = frozenset(settings.cors_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (error := self._fault(Headers(scope=scope))):
+            return await problem_details.respond(Request(scope), error)(scope, receive, send)
+        return await self.app(scope, receive, send)
+
+    def _fault(self, headers: Headers) -> MisdirectedRequest | CrossOrigin | None:
+        host, origin = headers.get("host", ""), headers.get("origin", "")
+        if host and not self._is_ours(host):  # HTTP/1.0 knows none
+            return MisdirectedRequest(host)
+        if origin and not _is_same(origin, host) and not self._may_come_from(origin, is_preflight(headers)):
+            return CrossOrigin(origin)
+        return None
+
+    def _is_ours(self, host: str) -> bool:
+        found = place(f"//{host}")
+        if found is None:
+            return False
+        return self._every or self._is_allowed(found.name) or found.name in self._own or origins.is_address(found.name)
+
+    def _may_come_from(self, origin: str, preflight: bool) -> bool:
+        """Only where the settings say so: another port of this machine is another site.
+
+        A page of an allowed host may be behind a proxy that replaced the `Host`; a preflight tells that it isn't.
+        """
+        if is_listed(origin, self._origins):
+            return True
+        found = place(origin)
+        return found is not None and not preflight and (self._every or self._is_allowed(found.name))
+
+    def _is_allowed(self, name: str) -> bool:
+        return origins.matches(name, self._allowed)
+
+
+def is_preflight(headers: Headers) -> bool:
+    """Whether a browser asks before it sends a page's request to another origin."""
+    return "access-control-request-method" in headers
+
+
+def _is_same(origin: str, host: str) -> bool:
+    """Whether a page sends to the host that it came from. The scheme is the page's: a proxy may have ended its TLS."""
+    scheme, _, _ = origin.partition("://")
+    found = place(origin)
+    return found is not None and found == place(f"{scheme}://{host}")

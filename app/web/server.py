@@ -1,0 +1,64 @@
+"""Configures and runs uvicorn."""
+
+import asyncio
+import socket
+from time import monotonic
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from app import open_files
+from app.settings import Settings
+from app.shutdown import Shutdown
+from app.web import connections
+from app.web.connections import BACKLOG, Connections
+from app.web.http_protocol import ServerConfig
+
+LOOK_SECONDS = 0.05  # between two looks whether it shall end at once
+WAITING_CONNECTIONS = 2048  # in the kernel, until they are accepted
+
+
+class Server(uvicorn.Server):
+    """Goes on for `leave_seconds` after a signal: a request that is sent here meanwhile is answered."""
+
+    def __init__(self, config: uvicorn.Config, shutdown: Shutdown, leave_seconds: float) -> None:
+        super().__init__(config)
+        self._shutdown = shutdown
+        self._leave_seconds = leave_seconds
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._shutdown.begin()
+        super().handle_exit(sig, frame)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listener in sockets or []:
+            listener.listen(WAITING_CONNECTIONS)  # asyncio accepts as many at a time as it lets wait
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        until = monotonic() + self._leave_seconds
+        while self._shutdown.is_leaving and not self.force_exit and monotonic() < until:  # a second Ctrl-C is obeyed
+            await asyncio.sleep(LOOK_SECONDS)
+        await super().shutdown(sockets)
+
+
+def server(app: FastAPI, settings: Settings) -> uvicorn.Server:
+    """One worker: another would hold the network a second time, and the first already uses every core."""
+    limit = settings.max_connections or connections.default_limit(open_files.raise_limit())
+    config = ServerConfig(
+        app,
+        connections=Connections(limit, settings.max_connections_per_address),
+        shutdown=app.state.shutdown,
+        head_seconds=settings.head_seconds,
+        lifespan="on",
+        backlog=BACKLOG,
+        ws="none",
+        log_config=None,
+        log_level="error",  # its warnings are of what single clients did
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=settings.keep_alive_seconds,
+        timeout_graceful_shutdown=settings.drain_seconds,
+    )
+    return Server(config, app.state.shutdown, settings.leave_seconds)

@@ -1,0 +1,117 @@
+"""Checks that everything that a service acknowledged is on its disk."""
+
+import os
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from app.serving.prediction_log import FOLDER as UPLOADS
+from app.serving.prediction_log import KeptUploads
+from catdog.database import Database
+from catdog.datasets.datasets import FOLDER as PICTURES
+from catdog.datasets.datasets import Datasets
+from catdog.jobs.job import Status
+from catdog.jobs.queue import Jobs
+from catdog.versions.store import Store
+
+STAYS = {".lock", ".last", ".database"}  # of what is hidden
+UNFINISHED = (".new", ".tmp", ".copy")  # but for SQLite's journal, which its next write takes over
+
+
+@dataclass
+class Acknowledged:
+    """By answers of the service; `maybe`: asked for, and the answer never came. Pictures by their sha256."""
+
+    there: set[str] = field(default_factory=set)
+    maybe_there: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+    champion: int = 1
+    maybe_champions: set[int] = field(default_factory=set)
+    jobs: set[str] = field(default_factory=set)
+    cancelled: set[str] = field(default_factory=set)
+
+    def came(self, acknowledged: bool, *pictures: str) -> bool:
+        if acknowledged:
+            self.there.update(pictures)
+            self.maybe_there.difference_update(pictures)
+        return acknowledged
+
+    def goes(self, picture: str) -> None:
+        """It is about to be taken out."""
+        self.maybe_there.add(picture)
+        self.there.discard(picture)
+
+    def went(self, acknowledged: bool, picture: str) -> bool:
+        if acknowledged:
+            self.gone.add(picture)
+            self.maybe_there.discard(picture)
+        return acknowledged
+
+    def settle(self, folder: Path) -> None:
+        """After a restart there is no maybe: what is there stays, and what isn't doesn't come."""
+        rows = _rows(folder)
+        self.there |= self.maybe_there & rows
+        self.gone |= self.maybe_there - rows
+        self.maybe_there.clear()
+        self.champion, self.maybe_champions = Store(folder / "models").champion(), set()
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is wrong, by kind: names of what is lost or came back, and of files that are left over."""
+
+    lost: list[str]
+    returned: list[str]
+    damaged: list[str]
+    left: list[str]
+
+    def sentences(self) -> list[str]:
+        kinds = {"lost": self.lost, "came back": self.returned, "damaged": self.damaged, "left over": self.left}
+        return [f"{len(names)} {kind}: {', '.join(names[:5])}" for kind, names in kinds.items() if names]
+
+
+def examine(folder: Path, noted: Acknowledged, is_clear: bool = True) -> Findings:
+    """What is wrong with what `noted` says; without `is_clear` files may be left over, as right after a kill."""
+    rows = _rows(folder)
+    store = Store(folder / "models")
+    lost = sorted(noted.there - rows)
+    if store.champion() not in {noted.champion, *noted.maybe_champions}:
+        lost.append(f"the champion {noted.champion}, which is {store.champion()}")
+    database = Database.of(folder / "data")
+    jobs = {job.id: job.status for job in Jobs(database).newest(100_000)}
+    database.close()
+    lost += [f"job {job}" for job in noted.jobs - set(jobs)]
+    lost += [f"the cancellation of {job}" for job in noted.cancelled if jobs.get(job) is not Status.CANCELLED]
+    files = {path.name: path for path in (folder / "data" / PICTURES).glob("??/*")}
+    damaged = [name for name in sorted(rows) if name not in files or not _is_whole(files[name])]
+    return Findings(lost, sorted(noted.gone & rows), damaged, _left(folder, rows, files) if is_clear else [])
+
+
+def _rows(folder: Path) -> set[str]:
+    database = Database.of(folder / "data")
+    datasets = Datasets(database, folder / "data")
+    found = {picture.sha256 for name in datasets.names() for picture in datasets.pictures(name)}
+    database.close()
+    return found
+
+
+def _is_whole(picture: Path) -> bool:
+    return sha256(picture.read_bytes()).hexdigest() == picture.name
+
+
+def _left(folder: Path, rows: set[str], files: dict[str, Path]) -> list[str]:
+    """Pictures without a row, drafts, and whatever is hidden or half-written."""
+    uploads = folder / "data" / UPLOADS
+    whole = {kept.prediction.prediction_id for kept in KeptUploads(folder / "data", 1, 1).newest()}
+    half = [path.name for path in uploads.glob("*") if path.name not in whole]
+    return [*sorted(set(files) - rows), *half, *_hidden(folder)]
+
+
+def _hidden(folder: Path) -> list[str]:
+    """What is hidden, or called as unfinished files are, and what lies within."""
+    return [
+        str((Path(root) / name).relative_to(folder))
+        for root, folders, names in os.walk(folder)  # which passes over what goes meanwhile
+        for name in (*folders, *names)
+        if (name.startswith(".") and name not in STAYS) or name.endswith(UNFINISHED)
+    ]

@@ -1,0 +1,64 @@
+"""A running service under load, with its processor and GPU use."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+
+from benchmarks.harness import tree
+from benchmarks.harness.processes import Process
+from benchmarks.load.crowd import Crowd
+from benchmarks.report.gpu_pages import Sample
+
+PROBLEM = b'"problem"'  # of a photo among others
+
+
+class State(NamedTuple):
+    """Counted since the start."""
+
+    cpu_seconds: float
+    loop_seconds: float  # of the main thread, on which the event loop runs
+    inferences: float
+    photos: float  # in these
+
+
+@dataclass(frozen=True)
+class Service:
+    """It is asked by a crowd."""
+
+    process: Process
+    crowd: Crowd
+
+    def measure(self, kind: str, clients: int, files: int, seconds: float, seed: int) -> Sample:
+        """Requests of this kind, of so many files each."""
+        before = self._state()
+        load = self.crowd.ask(self.process.port, kind, clients, seconds, seed)
+        cpu, loop, inferences, inferred = (now - then for now, then in zip(self._state(), before, strict=True))
+        wrong = sum(PROBLEM in answer for answer in load.answers.values())
+        return Sample(
+            load.requests_a_second * files,
+            load.percentile_seconds(50),
+            load.percentile_seconds(99),
+            load.failures + wrong,
+            cpu / (load.answered * files) if load.answered else None,
+            loop / load.seconds,
+            inferred / inferences if inferences else None,
+        )
+
+    def _state(self) -> State:
+        page = httpx.get(f"http://127.0.0.1:{self.process.port}/metrics", trust_env=False).text
+        inferences, inferred = (_number(page, f"catdog_batch_photos_{name}") for name in ("count", "sum"))
+        return State(self.process.cpu_seconds() or 0.0, _main_thread(self.process.popen.pid), inferences, inferred)
+
+
+def _number(page: str, name: str) -> float:
+    found = re.search(rf"^{name} (\S+)$", page, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+def _main_thread(pid: int) -> float:
+    """Seconds of processor time; needs /proc."""
+    stat = Path(f"/proc/{pid}/task/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+    return (int(stat[tree.USER_TICKS]) + int(stat[tree.SYSTEM_TICKS])) / tree.TICKS_A_SECOND

@@ -1,0 +1,76 @@
+"""Memory and processor time of a process and its children, from /proc."""
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+STATE, PARENT, USER_TICKS, SYSTEM_TICKS, STARTED = 0, 1, 11, 12, 19  # places in /proc/*/stat, counted after the name
+
+
+@dataclass(frozen=True)
+class Member:
+    """One process. Another one that gets its id later has `started` later."""
+
+    pid: int
+    parent: int
+    started: int
+    cpu_seconds: float
+
+
+def members(root: int) -> list[Member]:
+    """The process and its descendants, as far as they live; none where there is no /proc."""
+    known = list(_all())
+    found = [each for each in known if each.pid == root]
+    for parent in found:  # grows meanwhile
+        found += [each for each in known if each.parent == parent.pid]
+    return found
+
+
+def memory_bytes(root: int) -> tuple[int, int] | None:
+    """Resident now, and at its peak; None where there is no /proc.
+
+    Now: the sum of Pss, so that what several processes share is counted once. Peak: the sum of what each one held at
+    most (VmHWM), with what they share counted in each.
+    """
+    found = members(root)
+    resident = sum(_kibibytes(each.pid, "smaps_rollup", "Pss") for each in found)
+    peak = sum(_kibibytes(each.pid, "status", "VmHWM") for each in found)
+    return (1024 * resident, 1024 * peak) if found else None
+
+
+def cpu_seconds(root: int) -> float | None:
+    """What those that live have used; None where there is no /proc."""
+    found = members(root)
+    return sum(each.cpu_seconds for each in found) if found else None
+
+
+def kill(left: list[Member]) -> None:
+    """End those that live still, even where their parent doesn't."""
+    alive = {(each.pid, each.started) for each in _all()}
+    for each in left:
+        if (each.pid, each.started) in alive:
+            with suppress(ProcessLookupError):
+                os.kill(each.pid, signal.SIGKILL)
+
+
+def _all() -> Iterator[Member]:
+    for folder in PROC.glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            fields = (folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+            if fields[STATE] == "Z":  # ended, and not yet taken note of by its parent
+                continue
+            used = (int(fields[USER_TICKS]) + int(fields[SYSTEM_TICKS])) / TICKS_A_SECOND
+            yield Member(int(folder.name), int(fields[PARENT]), int(fields[STARTED]), used)
+
+
+def _kibibytes(pid: int, file: str, name: str) -> int:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        found = re.search(rf"^{name}:\s+(\d+) kB", (PROC / str(pid) / file).read_text("utf-8"), re.MULTILINE)
+        return int(found[1]) if found else 0
+    return 0

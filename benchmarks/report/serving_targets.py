@@ -1,0 +1,140 @@
+"""The serving benchmark's targets.
+
+A service that failed to answer, however seldom, reached no target.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from statistics import median
+
+from benchmarks.report.row import Row
+from benchmarks.serving.comparison import Comparison
+from benchmarks.serving.limits import Overhead
+from benchmarks.serving.rounds import MANY, Summary
+from benchmarks.serving.systems import BATCHING, OURS, TUTORIAL
+
+TUTORIAL_RATIO = 5.0  # requests a second, at full width
+BATCHING_RATIO = 4.0  # the same, against the best of those that form batches
+P50_RATIO = 5.0  # of a single client
+FIRST_ANSWER_RATIO = 4.0  # seconds from the start
+RESIDENT_RATIO = 3.0
+INFERENCE_SHARE = 0.95  # requests a second, of benchmark_app's
+BOTH_SHARE = 0.8  # the same, of what decoding and inference allow together
+OPEN_TIMES = 2.5  # p99 at 70% of capacity, of the p50 of a single client
+OVERHEAD_SECONDS = 1e-3  # a request
+READY_SECONDS = 4.0  # of the shipped version
+RESIDENT_BYTES = 400e6  # of the shipped version
+
+Number = Callable[[Summary], float | None]
+
+
+def rows(served: Sequence[Comparison], overheads: Sequence[Overhead]) -> Iterator[Row]:
+    kinds = {comparison.kind: comparison for comparison in served}
+    full, slim = kinds.get("full width"), kinds.get("slim")
+    if full:
+        yield from _against_others(full)
+        yield _of_inference(kinds.get("without AMX", full))
+        yield _open(full)
+    if slim:
+        yield _of_both(slim)
+        yield _open(slim)
+    for comparison in served:
+        if comparison.is_shipped:
+            yield from _alone(comparison)
+    if overheads:
+        yield _overhead(overheads)
+
+
+def _against_others(full: Comparison) -> Iterator[Row]:
+    summaries, model = full.summaries, full.model
+    ours, tutorial = summaries[OURS], summaries.get(TUTORIAL)
+    best = max((name for name in BATCHING if name in summaries), key=lambda name: _speed(summaries[name]), default=None)
+    speed = f"requests a second, {MANY} clients, {model}"
+    yield _more(speed, TUTORIAL, tutorial, ours, TUTORIAL_RATIO)
+    yield _more(speed, best or "the best that forms batches", summaries.get(best or ""), ours, BATCHING_RATIO)
+    yield _less(f"p50 of a single client (ms), {model}", _p50_milliseconds, tutorial, ours, P50_RATIO)
+    yield _less(f"from the start to the first answer (s), {model}", _first_answer, tutorial, ours, FIRST_ANSWER_RATIO)
+    yield _less(f"resident memory (MB), {model}", _resident_megabytes, tutorial, ours, RESIDENT_RATIO)
+
+
+def _more(what: str, name: str, theirs: Summary | None, ours: Summary, least: float) -> Row:
+    """Requests a second; `theirs` None: they could not be measured."""
+    speed = _speed(theirs) if theirs else None
+    ratio = _speed(ours) / speed if speed else None
+    reached = not ours.failures and ratio is not None and ratio >= least
+    return Row(what, _speed(ours), _n(ours), f"at least {least:g}x", reached, (name, speed), ratio)
+
+
+def _less(what: str, of: Number, tutorial: Summary | None, ours: Summary, least: float) -> Row:
+    theirs, own = of(tutorial) if tutorial else None, of(ours)
+    ratio = theirs / own if theirs and own else None
+    reached = not ours.failures and ratio is not None and ratio >= least
+    return Row(what, own, _n(ours), f"at most 1/{least:g}", reached, (TUTORIAL, theirs), ratio)
+
+
+def _of_inference(comparison: Comparison) -> Row:
+    limit = median(each.inference for each in comparison.limits)
+    return _share(comparison, "benchmark_app", limit, INFERENCE_SHARE)
+
+
+def _of_both(comparison: Comparison) -> Row:
+    limit = median(each.both for each in comparison.limits)
+    return _share(comparison, "1 / (decoding + inference)", limit, BOTH_SHARE)
+
+
+def _share(comparison: Comparison, name: str, limit: float, least: float) -> Row:
+    ours = comparison.summaries[OURS]
+    ratio = _speed(ours) / limit
+    reached = not ours.failures and ratio >= least
+    what = f"requests a second, {MANY} clients, {comparison.model}"
+    return Row(what, _speed(ours), _n(ours), f"at least {least:g}", reached, (name, limit), ratio)
+
+
+def _open(comparison: Comparison) -> Row:
+    ours = comparison.summaries[OURS]
+    unloaded, loaded = ours.latencies[1].p50_seconds, ours.open and ours.open.p99_seconds
+    times = loaded / unloaded if loaded and unloaded else None
+    reached = not ours.failures and times is not None and times <= OPEN_TIMES
+    what = f"p99 at 70% of capacity, of the unloaded p50 (times), {comparison.model}"
+    return Row(what, times, _n(ours), f"at most {OPEN_TIMES:g}", reached)
+
+
+def _alone(shipped: Comparison) -> Iterator[Row]:
+    ours = shipped.summaries[OURS]
+    ready, resident = ours.ready_seconds, ours.resident_bytes
+    in_time = not ours.failures and ready is not None and ready <= READY_SECONDS
+    yield Row(f"ready after the start (s), {shipped.model}", ready, _n(ours), f"at most {READY_SECONDS:g} s", in_time)
+    if resident is not None:
+        target, is_small = f"under {RESIDENT_BYTES / 1e6:g} MB", not ours.failures and resident < RESIDENT_BYTES
+        yield Row(f"resident memory (MB), {shipped.model}", resident / 1e6, _n(ours), target, is_small)
+
+
+def _overhead(overheads: Sequence[Overhead]) -> Row:
+    seconds = median(each.wall_seconds for each in overheads)
+    reached = seconds <= OVERHEAD_SECONDS and not any(each.failures for each in overheads)
+    what = "a request besides decoding and inference (ms), one client, one core"
+    return Row(what, 1e3 * seconds, _rounds(len(overheads)), f"at most {1e3 * OVERHEAD_SECONDS:g} ms", reached)
+
+
+def _speed(summary: Summary) -> float:
+    return summary.requests_a_second[MANY]
+
+
+def _n(summary: Summary) -> str:
+    return _rounds(summary.rounds)
+
+
+def _rounds(count: int) -> str:
+    return "1 round" if count == 1 else f"{count} rounds"
+
+
+def _p50_milliseconds(summary: Summary) -> float | None:
+    seconds = summary.latencies[1].p50_seconds
+    return None if seconds is None else 1e3 * seconds
+
+
+def _first_answer(summary: Summary) -> float | None:
+    return summary.first_answer_seconds
+
+
+def _resident_megabytes(summary: Summary) -> float | None:
+    return None if summary.resident_bytes is None else summary.resident_bytes / 1e6

@@ -1,0 +1,151 @@
+"""Upper limits of serving: the network alone, decoding alone, the service without either."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import ceil
+from pathlib import Path
+from typing import Self
+
+import openvino as ov
+
+from benchmarks.harness.client import Upload
+from benchmarks.harness.processes import LOG, BenchmarkError, python, run, running
+from benchmarks.load import closed_loop
+from benchmarks.serving.rounds import SETTLE_TIMES, shuffled, start
+from benchmarks.serving.systems import System
+from catdog.engines.engine import Precision
+from catdog.engines.openvino import build, precision_of
+from catdog.network.architecture import INPUT_PIXELS
+from catdog.versions.version import Version
+
+HINTS = ("latency", "throughput")
+SHAPE = f"[1,{INPUT_PIXELS},{INPUT_PIXELS},3]"
+# For oneDNN, which OpenVINO computes with: int8 at full width is then as quick as on two cores of AMD's Zen 4.
+WITHOUT_AMX = {"ONEDNN_MAX_CPU_ISA": "AVX2_VNNI"}
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The one that the service runs, as a file, and what it is run in."""
+
+    path: Path
+    precision: Precision
+
+    @classmethod
+    def of(cls, version: Version, folder: Path, precision: Precision | None = None) -> Self:
+        """`precision` None: what the service takes by itself."""
+        network = version.network(precision or "auto")
+        precision = precision_of(network, precision or "auto")
+        if precision == "int8" and network.int8 is not None:
+            return cls(network.int8.path, precision)
+        path = folder / f"{version.path.parent.name}.xml"
+        ov.save_model(build(network.architecture, network.arrays), path, compress_to_fp16=False)
+        return cls(path, precision)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Photos a second, of one round."""
+
+    benchmark_app: Mapping[str, float]  # by hint
+    decoding: float  # over all cores
+
+    @property
+    def inference(self) -> float:
+        return max(self.benchmark_app.values())
+
+    @property
+    def both(self) -> float:
+        """What decoding and inference allow together, one after the other on the same cores."""
+        return 1 / (1 / self.decoding + 1 / self.inference)
+
+
+@dataclass(frozen=True)
+class Overhead:
+    """What a request costs besides decoding and inference: the service on one core, its client on another."""
+
+    answered: int
+    failures: int
+    wall_seconds: float  # median
+    cpu_seconds: float  # mean
+
+
+@dataclass(frozen=True)
+class Alone:
+    """Measures with the environment of the service; `settings` are variables."""
+
+    interpreter: Path
+    seconds: float
+    folder: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def limit(self, graph: Graph) -> Limit:
+        return Limit({hint: self._benchmark_app(graph, hint) for hint in HINTS}, self._decoding())
+
+    def _benchmark_app(self, graph: Graph, hint: str) -> float:
+        infer = "f32" if graph.precision == "int8" else graph.precision  # as the engine has it
+        options = (
+            "-d",
+            "CPU",
+            "-hint",
+            hint,
+            "-infer_precision",
+            infer,
+            "-shape",
+            SHAPE,
+            "-t",
+            str(ceil(self.seconds)),
+        )
+        app = self.interpreter.parent / "benchmark_app"
+        run([str(app), "-m", str(graph.path), *options], self.settings, self.folder)
+        return self._said(r"Throughput: +([\d.]+) FPS")
+
+    def _decoding(self) -> float:
+        seconds = str(self.seconds)
+        run(
+            python("benchmarks.serving.decoding_alone", seconds, interpreter=self.interpreter),
+            self.settings,
+            self.folder,
+        )
+        return self._said(r"^([\d.]+)$")
+
+    def _said(self, pattern: str) -> float:
+        log = (self.folder / LOG).read_text("utf-8", "replace")
+        found = re.search(pattern, log, re.MULTILINE)
+        if found is None:
+            raise BenchmarkError(f"no number was found in:\n{log}")
+        return float(found[1])
+
+
+def overhead(version: Version, interpreter: Path, uploads: Sequence[Upload], seconds: float, folder: Path) -> Overhead:
+    """One client; needs two cores, and /proc."""
+    core, other, *_ = sorted(os.sched_getaffinity(0))
+    command = python("benchmarks.serving.stub_service", str(core), interpreter=interpreter)
+    models = {"CATDOG_MODELS_DIR": str(version.path.parent), "CATDOG_DATA_DIR": str(folder / "data-stub")}
+    with running(command, models, folder) as process, _on(other):
+        start(System("stub", command, health="/health/ready"), process, uploads[0])
+        requests, order = [upload.request for upload in uploads], shuffled(len(uploads), 0)
+        closed_loop.ask(process.port, requests, order, 1, SETTLE_TIMES * seconds)
+        before = process.cpu_seconds() or 0.0
+        load = closed_loop.ask(process.port, requests, order, 1, seconds)
+        cpu = ((process.cpu_seconds() or 0.0) - before) / max(1, load.answered)
+    return Overhead(load.answered, load.failures, load.percentile_seconds(50) or 0.0, cpu)
+
+
+@contextmanager
+def _on(core: int) -> Iterator[None]:
+    """This thread on one core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def can_pin() -> bool:
+    """Whether a service and its client can have a core each."""
+    return hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) > 1

@@ -1,0 +1,170 @@
+"""Prepares the measured model versions in temporary stores."""
+
+import shutil
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.harness import photos
+from catdog.images import FINGERPRINT
+from catdog.network import weights
+from catdog.network.architecture import Architecture
+from catdog.network.network import Int8Graph, Network
+from catdog.versions import golden
+from catdog.versions.manifest import Dataset, Lineage, Manifest, WeightsFile
+from catdog.versions.store import SHIPPED, Store
+from catdog.versions.version import INT8_GRAPH, Version
+from training.data.dataset import Photo
+from training.fitting import backbones, quantization
+
+CLASSES = ("cat", "dog")
+SEED = 0
+CALIBRATING = 20  # photos
+TEMPERATURE = 30.0  # the logits of random arrays are large; this brings the probabilities off 0 and 1
+SLIM = 0.25  # of VGG16's width, for a network that is quick beside what surrounds it
+
+
+@dataclass(frozen=True)
+class Model:
+    """A version, and what results call it."""
+
+    name: str
+    version: Version
+    is_shipped: bool = False
+
+    @property
+    def is_full_width(self) -> bool:
+        return self.version.manifest.width == 1.0
+
+
+def shipped(models: Path, folder: Path) -> Model:
+    """A copy of the version that came with the repository; VersionNotFound where the store has none."""
+    version = Store(models).open(SHIPPED)
+    shutil.copytree(version.path, folder / str(SHIPPED))
+    return Model(f"version {SHIPPED}, width {version.manifest.width:g}", Store(folder).open(SHIPPED), is_shipped=True)
+
+
+def full_width(shipped: Model, folder: Path) -> Model:
+    """The shipped version, where it is as wide as VGG16, else what it computes at that width."""
+    return shipped if shipped.is_full_width else Model("widened to full width", widened(shipped.version, folder))
+
+
+def slim(shipped: Model, folder: Path) -> Model:
+    """The shipped version, where it is narrower than VGG16, else random arrays of SLIM width."""
+    if not shipped.is_full_width:
+        return shipped
+    return Model(f"random arrays, width {SLIM:g}", random_like(shipped.version, folder))
+
+
+def random(width: float, folder: Path) -> Version:
+    """VGG16 of random arrays: as fast as a trained one, and always the same."""
+    architecture = Architecture(len(CLASSES), width)
+    with Store(folder).draft() as draft:
+        weights.write(draft.weights_path, architecture, _arrays(architecture))
+        file = WeightsFile.of(draft.weights_path, "float32")
+        return draft.publish(lambda number: _manifest(number, width, file))
+
+
+def widened(version: Version, folder: Path) -> Version:
+    """The same network at full width: what it computes stays, at what VGG16 costs.
+
+    Every channel is there several times over, and weighs that much less in the next layer (Chen, Goodfellow & Shlens,
+    "Net2Net", 2016).
+    """
+    narrow = version.manifest.architecture
+    times = round(1 / narrow.width)
+    arrays = {}
+    for name, array in version.load().items():
+        is_first, is_last = name.startswith("block1_conv1/"), name.startswith("predictions/")
+        wide = array if is_last else np.repeat(array, times, axis=-1)
+        if name.endswith("/kernel") and not is_first:
+            wide = np.repeat(wide, times, axis=-2) / np.float32(times)
+        arrays[name] = np.ascontiguousarray(wide, np.float32)
+    return _publish(version.manifest, Network(Architecture(narrow.classes, 1.0), arrays), folder)
+
+
+def random_like(version: Version, folder: Path) -> Version:
+    """Random arrays of SLIM width with the classes of a version, and with an int8 graph where it has one."""
+    architecture = Architecture(len(version.manifest.classes), SLIM)
+    # Nothing that was measured on photos is true of them, and a length of features is another.
+    like = version.manifest.model_copy(
+        update={"temperature": TEMPERATURE, "metrics": {}, "unknown": None, "histograms": {}}
+    )
+    return _publish(like, Network(architecture, _arrays(architecture)), folder)
+
+
+def with_another_backbone(version: Version) -> Version:
+    """Published beside a version: nearly the same network, but not a head on the same backbone."""
+    manifest, arrays = version.manifest, version.load()
+    arrays["block1_conv1/bias"] = arrays["block1_conv1/bias"] + np.float32(0.01)
+    return _publish(manifest, Network(manifest.architecture, arrays), version.path.parent)
+
+
+def _publish(like: Manifest, network: Network, folder: Path) -> Version:
+    """A network that computes what the version of a manifest does, or nearly, with an int8 graph of its own."""
+    with Store(folder).draft() as draft, TemporaryDirectory() as aside:
+        weights.write(draft.weights_path, network.architecture, network.arrays)
+        file = WeightsFile.of(draft.weights_path, "float32")
+        changed: dict[str, object] = {
+            "width": network.architecture.width,
+            "weights": file,
+            "golden": golden.record(network, like.temperature),
+        }
+        if like.quantization is not None:
+            quantization.write(network, _calibrating(Path(aside)), draft.path / INT8_GRAPH)
+            graph = Int8Graph.of(draft.path / INT8_GRAPH)
+            answers = golden.record(replace(network, int8=graph), like.temperature, "int8")
+            made = {"weights": file.sha256, "graph": graph.sha256, "golden": answers, "calibration_photos": CALIBRATING}
+            changed["quantization"] = like.quantization.model_copy(update=made)
+        return draft.publish(lambda number: like.model_copy(update={"version": number, **changed}))
+
+
+def _calibrating(folder: Path) -> list[Photo]:
+    """Photos in files: speed doesn't depend on which."""
+    found = []
+    for number, photo in enumerate(photos.photos()[:CALIBRATING]):
+        path = folder / f"{number}.jpg"
+        path.write_bytes(photo)
+        found.append(Photo(path, 0, sha256(photo).hexdigest(), path.name))
+    return found
+
+
+def _arrays(architecture: Architecture) -> dict[str, NDArray[np.float32]]:
+    arrays = backbones.random(architecture.width, SEED)
+    chance = np.random.default_rng(SEED)
+    for layer in architecture.head_layers:
+        arrays[f"{layer.name}/kernel"] = chance.normal(0, 1, layer.kernel_shape).astype(np.float32)
+        arrays[f"{layer.name}/bias"] = np.zeros(layer.bias_shape, np.float32)
+    return arrays
+
+
+def _manifest(number: int, width: float, file: WeightsFile) -> Manifest:
+    return Manifest(
+        version=number,
+        created=datetime.now(UTC),
+        classes=CLASSES,
+        width=width,
+        head="pooled",
+        preprocessing=FINGERPRINT,
+        weights=file,
+        temperature=TEMPERATURE,
+        metrics={},
+        lineage=Lineage(
+            command="python -m benchmarks",
+            recipe=None,
+            strategy="full",
+            backbone="random",
+            parent=None,
+            dataset=Dataset(fingerprint="0" * 64, photos={}),
+            seed=SEED,
+            seconds=0.0,
+            hardware="",
+            libraries={},
+            notes="random arrays, to be measured and not to be believed",
+        ),
+    )

@@ -1,0 +1,62 @@
+"""Counts a data set's pictures by split and class, in the database."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, select, true
+
+from catdog.database import pictures
+from catdog.datasets.picture import Picture
+from catdog.datasets.splits import SPLITS
+
+Counts = dict[str, dict[str, int]]  # by split, then by class
+TRAIN: Final = SPLITS[0]
+
+
+def counted(connection: Connection, dataset: str | None = None) -> tuple[dict[str, Counts], set[str]]:
+    """The counts by data set, of one or of all; and the data sets of which they may be wrong.
+
+    Those are where a split follows from more than the picture's own row: where another row of its content has another
+    split that a person chose, and where a class has no picture to train on.
+    """
+    columns = pictures.c.dataset, pictures.c.split, pictures.c.drawn, pictures.c.label
+    query = select(*columns, func.count()).where(_of(dataset)).group_by(*columns).order_by(*columns)
+    counts: dict[str, Counts] = {}
+    chosen: dict[str, set[bool]] = {}
+    uncertain = set()
+    for name, split, drawn, label, count in connection.execute(query):
+        if not (split or drawn):  # written by an earlier catdog just now
+            uncertain.add(name)
+        add(counts.setdefault(name, {}), split or drawn or TRAIN, label, count)
+        chosen.setdefault(name, set()).add(bool(split))
+    uncertain |= {name for name, kinds in chosen.items() if len(kinds) == 2 and _has_two(connection, name)}
+    return counts, uncertain | {name for name, by_split in counts.items() if _is_untrained(by_split)}
+
+
+def _is_untrained(counts: Counts) -> bool:
+    return any(set(by_label) - set(counts.get(TRAIN, ())) for by_label in counts.values())
+
+
+def of_pictures(found: Iterable[Picture]) -> Counts:
+    """The same of pictures that were read."""
+    counts: Counts = {}
+    for picture in found:
+        add(counts, picture.split, picture.label, 1)
+    return counts
+
+
+def add(counts: Counts, split: str, label: str, count: int) -> None:
+    by_label = counts.setdefault(split, {})
+    by_label[label] = by_label.get(label, 0) + count
+
+
+def _of(dataset: str | None) -> ColumnElement[bool]:
+    return true() if dataset is None else pictures.c.dataset == dataset
+
+
+def _has_two(connection: Connection, dataset: str) -> bool:
+    """Whether a content has a row with a chosen split, and another one without or with another."""
+    other = pictures.alias()
+    same = and_(other.c.dataset == dataset, other.c.sha256 == pictures.c.sha256, other.c.split != pictures.c.split)
+    chosen = select(pictures.c.id).where(pictures.c.dataset == dataset, pictures.c.split != "", exists().where(same))
+    return connection.scalar(chosen.limit(1)) is not None

@@ -1,0 +1,280 @@
+"""Data sets: pictures stored once by content, labels in the database.
+
+    data/pictures/
+      3f/3f9c...             a picture, named by the sha256 of its bytes; no file here ever changes
+      .incoming-9c3f.../     pictures on their way in
+      .database              the identity of the database that names the pictures
+
+What was acknowledged is on the disk. Files come before their rows and go after them, so that a crash between the two
+leaves a file without a row, which `sweep` removes.
+
+A row says which split a person chose for the picture, nothing where the content decides. Where a class would have no
+training picture, one of it is stored as if train had been chosen: so it stays there as the class grows.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from time import time
+from typing import TypeVar
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
+
+from catdog.database import Database, pictures
+from catdog.datasets.counts import Counts, counted, of_pictures
+from catdog.datasets.names import folded
+from catdog.datasets.picture import Added, New, Picture, Source
+from catdog.datasets.picture_files import PictureFiles
+from catdog.datasets.splits import SPLITS, Dealt, by_content, deal
+from catdog.errors import DatabaseUnavailable, DatasetError, DatasetNotFound, PictureNotFound
+from catdog.system import durable
+from catdog.system.checksum import sha256_of
+from catdog.system.failpoints import failpoint
+
+FOLDER = "pictures"  # in the data folder
+INCOMING = ".incoming-"
+MARK = ".database"  # says which database's the pictures are
+ROWS = 500  # in one statement
+FIRST = 100  # pictures of a class among which one trains, but with a chance of 0.2 ** 100
+
+Item = TypeVar("Item")
+
+
+class Datasets:
+    """The data sets of one data folder. Any number of processes may use them at once."""
+
+    def __init__(self, database: Database, data_dir: Path) -> None:
+        self._database = database
+        self._root = data_dir / FOLDER
+        self._files = PictureFiles(self._root)
+
+    @contextmanager
+    def incoming(self) -> Iterator[Path]:
+        """A directory to gather new pictures in, on the disk where they will stay; removed at the end."""
+        if not (self._root / MARK).exists():
+            self._is_ours()
+        with durable.scratch(self._root, INCOMING) as folder:
+            yield folder
+
+    def add(self, dataset: str, new: Iterable[New], source: Source, correcting: bool = False) -> list[Added]:
+        """Take the files, which lie in `incoming`, into a data set: all of them or none, on the disk on return.
+
+        A picture that is there already under the same label stays as it is, unless another split is chosen for it. A
+        label that differs from one of the data set in upper and lower case alone is stored as that one. With
+        `correcting`, labels that the same content had there before are gone. Every class keeps a training picture.
+        """
+        fingerprinted = [(one, sha256_of(one.file)) for one in new]
+        files = {digest: one.file for one, digest in fingerprinted}
+        try:
+            self._files.place(files)  # the slow part, while others may write
+            failpoint("pictures.placed")
+            with self._database.writing() as connection:
+                self._files.replace_removed(files)
+                corrected = {}
+                if correcting:
+                    corrected = _labelled_as(connection, dataset, files)
+                    for digest in files:
+                        connection.execute(delete(pictures).where(_is(dataset, digest)))
+                added = _insert(connection, dataset, fingerprinted, source)
+                labels = {*corrected, *(one.picture.label for one in added)}
+                added = _moved(added, _keep_training(connection, dataset, labels))
+        except BaseException:
+            self._remove_unlabelled(files)
+            raise
+        failpoint("pictures.added")
+        return added
+
+    def names(self) -> tuple[str, ...]:
+        """Every data set that has a picture."""
+        with self._database.reading() as connection:
+            return tuple(connection.scalars(select(pictures.c.dataset).distinct().order_by(pictures.c.dataset)))
+
+    def pictures(self, dataset: str) -> list[Picture]:
+        """All of them, in the order in which they came; DatasetNotFound where there is none."""
+        columns = (pictures.c[field.name] for field in fields(Picture))
+        query = select(*columns).where(pictures.c.dataset == dataset).order_by(pictures.c.id)
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+        if not rows:
+            raise DatasetNotFound(dataset, self.names())
+        dealt = deal(Dealt(row.sha256, row.label, row.split or None) for row in rows)
+        return [Picture(**dict(row._mapping) | {"split": row.split or dealt[row.sha256]}) for row in rows]
+
+    def counts(self, dataset: str | None = None) -> dict[str, Counts]:
+        """How many pictures each data set has, by split and class: of one, else DatasetNotFound, or of all."""
+        with self._database.reading() as connection:
+            counts, uncertain = counted(connection, dataset)
+        if dataset is not None and not counts:
+            raise DatasetNotFound(dataset, self.names())
+        for name in uncertain:
+            counts[name] = of_pictures(self.pictures(name))
+        return counts
+
+    def labelled_by_feedback(self) -> set[str]:
+        """The sha256 of every picture that somebody corrected or confirmed."""
+        with self._database.reading() as connection:
+            return set(connection.scalars(select(pictures.c.sha256).where(pictures.c.source == "feedback")))
+
+    def path(self, sha256: str) -> Path:
+        """Where the picture of this content is."""
+        return self._files.path(sha256)
+
+    def read(self, dataset: str, sha256: str) -> bytes:
+        """The bytes of a picture of a data set; PictureNotFound where it isn't in it."""
+        with self._database.reading() as connection:
+            if connection.scalar(select(pictures.c.id).where(_is(dataset, sha256)).limit(1)) is None:
+                raise PictureNotFound(dataset, sha256)
+        try:
+            return self.path(sha256).read_bytes()
+        except FileNotFoundError as error:  # it was taken out meanwhile
+            raise PictureNotFound(dataset, sha256) from error
+
+    def remove(self, dataset: str, sha256: str) -> None:
+        """Take a picture out of a data set, under every label; PictureNotFound where it isn't in it.
+
+        The file goes as well, unless another data set has it. Was it the last training picture of its class, then the
+        one that content puts closest to train takes its place.
+        """
+        with self._database.writing() as connection:
+            labels = _labelled_as(connection, dataset, [sha256])
+            if not connection.execute(delete(pictures).where(_is(dataset, sha256))).rowcount:
+                raise PictureNotFound(dataset, sha256)
+            _keep_training(connection, dataset, labels)
+        failpoint("picture.unlabelled")
+        self._remove_unlabelled([sha256])
+
+    def sweep(self) -> int:
+        """Remove the files that no data set has and what dead processes were gathering; returns how many files.
+
+        DatasetError where the pictures are of another database: all of them would seem to be left over.
+        """
+        if not self._root.is_dir():
+            return 0
+        if not self._is_ours():
+            raise DatasetError(
+                f"the pictures in {self._root} are of another database than the one in use: set CATDOG_DATABASE_URL to"
+                f" theirs; where that is lost, remove {MARK} there, and the pictures that no data set names any more"
+            )
+        durable.sweep(self._root, INCOMING)
+        return sum(self._remove_unlabelled(found - self._labelled(found)) for found in self._files.by_folder())
+
+    def _is_ours(self) -> bool:
+        """Whether the files are of this database, which marks the folder as its own where nothing speaks against it."""
+        mark = self._root / MARK
+        if not mark.exists():
+            if not any(self._files.by_folder()) or any(map(self._labelled, self._files.by_folder())):
+                self._root.mkdir(parents=True, exist_ok=True)
+                with durable.locked(self._root / durable.LOCK):
+                    durable.replace_text(mark, f"{self._database.identity()}\n")
+                return True
+            return False
+        return mark.read_text().strip() == self._database.identity()
+
+    def _labelled(self, found: Collection[str]) -> set[str]:
+        """Those of one folder's sha256 that have a row."""
+        within = pictures.c.sha256.between(min(found), max(found))
+        with self._database.reading() as connection:
+            return set(connection.scalars(select(pictures.c.sha256).where(within)))
+
+    def _remove_unlabelled(self, digests: Collection[str]) -> int:
+        """Remove files that no data set has; returns how many. What the database keeps from it is left to `sweep`.
+
+        A transaction of its own: until it ends no row is written that names one of them.
+        """
+        removed = 0
+        with suppress(DatabaseUnavailable):
+            for some in _in_parts(sorted(digests)):
+                with self._database.writing() as connection:
+                    known = set(connection.scalars(select(pictures.c.sha256).where(pictures.c.sha256.in_(some))))
+                    for digest in set(some) - known:
+                        self._files.remove(digest)
+                        removed += 1
+        return removed
+
+
+def _insert(
+    connection: Connection, dataset: str, fingerprinted: Sequence[tuple[New, str]], source: Source
+) -> list[Added]:
+    known = _known(connection, dataset, [digest for _, digest in fingerprinted])
+    labels = _labels(connection, dataset, dict.fromkeys(one.label for one, _ in fingerprinted))
+    now = time()
+    added, rows = [], []
+    for one, digest in fingerprinted:
+        label, there = labels[one.label], known.setdefault(digest, set())
+        chosen = one.split or _last_split(split for _, split in there)
+        picture = Picture(digest, one.name, label, chosen or by_content(digest), source, now)
+        added.append(Added(picture, (label, chosen) not in there))
+        if (label, chosen) not in there:
+            rows.append({**asdict(picture), "dataset": dataset, "split": chosen})
+            there.add((label, chosen))
+    for some in _in_parts(rows):
+        connection.execute(insert(pictures), some)
+    return added
+
+
+def _labels(connection: Connection, dataset: str, asked: Iterable[str]) -> dict[str, str]:
+    """The label that each one asked for is stored as: the first that was there of those that differ in case alone."""
+    query = select(pictures.c.label).where(pictures.c.dataset == dataset).group_by(pictures.c.label)
+    exactly = list(connection.scalars(query.order_by(func.min(pictures.c.id))))
+    alike: dict[str, str] = {}
+    for label in exactly:
+        alike.setdefault(folded(label), label)
+    return {label: label if label in exactly else alike.setdefault(folded(label), label) for label in asked}
+
+
+def _known(connection: Connection, dataset: str, digests: Sequence[str]) -> dict[str, set[tuple[str, str]]]:
+    """The label and chosen split of those rows of a data set that have one of these contents, by sha256."""
+    known: dict[str, set[tuple[str, str]]] = {}
+    query = select(pictures.c.sha256, pictures.c.label, pictures.c.split).where(pictures.c.dataset == dataset)
+    for some in _in_parts(digests):
+        for digest, label, split in connection.execute(query.where(pictures.c.sha256.in_(some))):
+            known.setdefault(digest, set()).add((label, split))
+    return known
+
+
+def _last_split(chosen: Iterable[str]) -> str:
+    """The split that a content follows which stands in these: the last of the chosen ones, "" without any."""
+    return max((split for split in chosen if split), key=SPLITS.index, default="")
+
+
+def _labelled_as(connection: Connection, dataset: str, digests: Collection[str]) -> dict[str, None]:
+    """The labels that these contents have in a data set."""
+    known = _known(connection, dataset, list(digests))
+    return dict.fromkeys(label for rows in known.values() for label, _ in rows)
+
+
+def _keep_training(connection: Connection, dataset: str, labels: Iterable[str]) -> set[str]:
+    """Store one picture as a training one, of each of these classes that has none; returns the sha256 of those.
+
+    A class has one among its first, because this is done whenever pictures come or go.
+    """
+    moved: set[str] = set()
+    for label in labels:
+        query = select(pictures.c.sha256, pictures.c.split).where(
+            pictures.c.dataset == dataset, pictures.c.label == label, pictures.c.split.in_(["", SPLITS[0]])
+        )
+        rows = connection.execute(query.order_by(pictures.c.id).limit(FIRST)).all()
+        dealt = deal(Dealt(digest, label, split or None) for digest, split in rows)
+        if all(split != SPLITS[0] and by_content(digest) != SPLITS[0] for digest, split in rows):
+            moved.update(digest for digest, split in dealt.items() if split == SPLITS[0])
+    for digest in moved:
+        connection.execute(update(pictures).where(_is(dataset, digest), pictures.c.split == "").values(split=SPLITS[0]))
+    return moved
+
+
+def _moved(added: Sequence[Added], moved: Collection[str]) -> list[Added]:
+    """The same, where pictures with these sha256 are stored as training ones."""
+    return [
+        Added(replace(one.picture, split=SPLITS[0]), one.is_new) if one.picture.sha256 in moved else one
+        for one in added
+    ]
+
+
+def _in_parts(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    for start in range(0, len(items), ROWS):
+        yield items[start : start + ROWS]
+
+
+def _is(dataset: str, sha256: str) -> ColumnElement[bool]:
+    return and_(pictures.c.dataset == dataset, pictures.c.sha256 == sha256)

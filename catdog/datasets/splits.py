@@ -1,0 +1,67 @@
+"""Assigns photos to splits by their content, so that they keep their split as a set grows.
+
+The one exception: a class that content leaves without a training photo keeps in train the one that came closest to it.
+"""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+SPLITS: Final = ("train", "validation", "test")
+SHARE: Final = 0.1  # of the photos, for validation and for test each
+SEED: Final = 0
+
+
+class Dealt(NamedTuple):
+    """A photo to be put into a split: the sha256 of its content, its class, and the split if a person chose one."""
+
+    sha256: str
+    label: Hashable
+    chosen: str | None = None
+
+
+def by_content(photo: str, splits: Sequence[str] = SPLITS, seed: int = SEED, share: float = SHARE) -> str:
+    """The split of the photo with this sha256: `share` for each but the first, which takes the rest."""
+    place = int(draw(photo, seed) / share) + 1
+    return splits[place] if place < len(splits) else splits[0]
+
+
+def draw(photo: str, seed: int = SEED) -> float:
+    """A number for the photo with this sha256, from 0 to below 1; from some number on photos are trained on."""
+    return int.from_bytes(sha256(f"{seed} {photo}".encode()).digest()[:8]) / 2**64
+
+
+def deal(
+    photos: Iterable[Dealt], splits: Sequence[str] = SPLITS, seed: int = SEED, share: float = SHARE
+) -> dict[str, str]:
+    """The split of each content, by its sha256; the order of the photos makes no difference.
+
+    A chosen split decides, else the content does. A class without a photo in `splits[0]` moves the one with the highest
+    draw there, of those without a chosen split. That photo goes back to the split of its content when the class
+    gets another training photo, unless the move was stored as chosen. No other photo ever moves.
+    """
+    chosen: dict[str, str] = {}
+    by_class = defaultdict(set)
+    for photo in photos:
+        by_class[photo.label].add(photo.sha256)
+        if photo.chosen:
+            chosen[photo.sha256] = max(chosen.get(photo.sha256, splits[0]), photo.chosen, key=splits.index)
+    dealt = {content: by_content(content, splits, seed, share) for its in by_class.values() for content in its} | chosen
+    moved = [
+        max(movable, key=lambda content: draw(content, seed))
+        for its in by_class.values()
+        if all(dealt[content] != splits[0] for content in its) and (movable := its - chosen.keys())
+    ]
+    return dealt | dict.fromkeys(moved, splits[0])
+
+
+def spared(photos: Sequence[Dealt], seed: int = SEED) -> set[str]:
+    """The sha256 of training photos that may validate instead: a tenth, one at least, those furthest from train.
+
+    Every class keeps the one with its highest draw, so there may be none.
+    """
+    by_draw = sorted(photos, key=lambda photo: draw(photo.sha256, seed))
+    kept = set({photo.label: photo.sha256 for photo in by_draw}.values())
+    others = dict.fromkeys(photo.sha256 for photo in by_draw if photo.sha256 not in kept)
+    return set(list(others)[: max(1, len(photos) // 10)])

@@ -1,0 +1,130 @@
+"""VGG16 as data: the Keras model and the OpenVINO graph are both built from it.
+
+Configuration D of Simonyan & Zisserman, "Very Deep Convolutional Networks for Large-Scale Image
+Recognition" (2014). Layer names are those of the weights that Keras publishes.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Literal
+
+INPUT_PIXELS = 224  # height and width of what the network is served
+KERNEL_PIXELS = 3  # height and width of every convolution, stride 1, padded to keep the size
+POOL_PIXELS = 2  # height and width of the maximum that ends each block, and its stride
+MEAN_BGR = (103.939, 116.779, 123.68)  # of ImageNet's training photos; the network subtracts it, in this order
+CLASSIC_UNITS = 4096  # of each hidden layer in the paper's own head
+
+Head = Literal["pooled", "classic"]
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Convolutions at one resolution, each followed by ReLU, then a 2 x 2 maximum."""
+
+    name: str
+    convolutions: int
+    channels: int  # at width 1.0
+
+
+BLOCKS = (
+    Block("block1", 2, 64),
+    Block("block2", 2, 128),
+    Block("block3", 3, 256),
+    Block("block4", 3, 512),
+    Block("block5", 3, 512),
+)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer with weights: kernel (3, 3, in, out) for a convolution or (in, out) for a dense layer; bias (out,)."""
+
+    name: str
+    kernel_shape: Shape
+
+    @property
+    def bias_shape(self) -> Shape:
+        return self.kernel_shape[-1:]
+
+    @property
+    def parameters(self) -> int:
+        return prod(self.kernel_shape) + prod(self.bias_shape)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One member of the family: how many classes, how wide, and which head.
+
+    `width` multiplies every channel count: 1.0 is the paper's network, small widths make fast tests.
+    The head "pooled" is global average pooling, then one dense layer; "classic" is the paper's:
+    flatten, two hidden layers, then the classes.
+    """
+
+    classes: int
+    width: float = 1.0
+    head: Head = "pooled"
+
+    def __post_init__(self) -> None:
+        if self.classes < 2:
+            raise ValueError(f"a classifier needs two or more classes, not {self.classes}")
+        if not 0 < self.width <= 1:
+            raise ValueError(f"width must be in (0, 1], not {self.width}")
+
+    @cached_property
+    def blocks(self) -> tuple[tuple[Layer, ...], ...]:
+        """The backbone's convolutions, block by block."""
+        blocks, channels = [], 3
+        for block in BLOCKS:
+            layers = []
+            for number in range(1, block.convolutions + 1):
+                out = self._scaled(block.channels)
+                shape = (KERNEL_PIXELS, KERNEL_PIXELS, channels, out)
+                layers.append(Layer(f"{block.name}_conv{number}", shape))
+                channels = out
+            blocks.append(tuple(layers))
+        return tuple(blocks)
+
+    @cached_property
+    def head_layers(self) -> tuple[Layer, ...]:
+        """The dense layers on top, first to last."""
+        if self.head == "pooled":
+            return (Layer("predictions", (self.features, self.classes)),)
+        units = self._scaled(CLASSIC_UNITS)
+        side = INPUT_PIXELS // POOL_PIXELS ** len(BLOCKS)
+        return (
+            Layer("fc1", (side * side * self.features, units)),
+            Layer("fc2", (units, units)),
+            Layer("predictions", (units, self.classes)),
+        )
+
+    @property
+    def backbone_layers(self) -> tuple[Layer, ...]:
+        return tuple(layer for block in self.blocks for layer in block)
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Every layer with weights, in the network's order."""
+        return self.backbone_layers + self.head_layers
+
+    @property
+    def features(self) -> int:
+        """Length of the pooled features of one photo: 512 at width 1.0."""
+        return self._scaled(BLOCKS[-1].channels)
+
+    @property
+    def parameters(self) -> int:
+        return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """Shape of every array, as "block1_conv1/kernel" and "block1_conv1/bias", in the network's order."""
+        shapes = {}
+        for layer in self.layers:
+            shapes[f"{layer.name}/kernel"] = layer.kernel_shape
+            shapes[f"{layer.name}/bias"] = layer.bias_shape
+        return shapes
+
+    def _scaled(self, count: int) -> int:
+        return max(1, round(count * self.width))

@@ -1,0 +1,242 @@
+"""The model store: a directory per version, and a file that names the champion.
+
+    models/
+      champion               the number in service; below it those before it, newest first. Replaced, never edited
+      1/                     a version; no file in it ever changes
+        model.weights.h5     or, of a head on a backbone that others have, too, model.weights.json and its files
+        manifest.json
+        report/
+      .last                  the highest number given so far, so that a deleted version's is not given again
+      .lock                  held while anything here changes
+      .draft-3f9c.../        a version in the making, locked by the process that makes it
+
+A step interrupted at any point leaves whole versions and the old champion or the new one; what else it
+left behind is hidden, and removed by the next step of its kind. Reading takes no lock and writes nothing.
+"""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from catdog.errors import (
+    ChampionChanged,
+    NoChampion,
+    NoEarlierChampion,
+    ShippedVersion,
+    StoreError,
+    VersionInService,
+    VersionNotFound,
+)
+from catdog.system import durable
+from catdog.system.failpoints import failpoint
+from catdog.versions import shared_files
+from catdog.versions.manifest import Manifest
+from catdog.versions.version import MANIFEST, WEIGHTS, Version
+
+__all__ = ["Draft", "Store", "Version", "Within"]
+
+SHIPPED = 1  # the version in the repository: in service until another is promoted, and never pruned
+CHAMPIONS_REMEMBERED = 20  # the one in service and those before it
+CHAMPIONS_KEPT = 2  # before the one in service, which pruning leaves there
+DRAFT, DELETED = ".draft-", ".deleted-"  # how the names of what is hidden begin
+
+_NUMBER = re.compile("[1-9][0-9]{0,17}")
+
+# What a step is taken in, under the store's lock: entering it may raise, and then the step is not taken.
+Within = Callable[[], AbstractContextManager[object]]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A version in the making: write the weights and the report into `path`, then publish it."""
+
+    path: Path
+    _store: "Store"
+
+    @property
+    def weights_path(self) -> Path:
+        return self.path / WEIGHTS
+
+    def put(self, name: str, content: memoryview, made_from: Path | None = None) -> None:
+        """Write a file of the version; one that another version, or `made_from`, has byte for byte takes no room."""
+        versions = [self._store.root / str(number) / name for number in reversed(self._store.versions())]
+        shared_files.put(self.path / name, content, [*([made_from] if made_from else []), *versions])
+
+    def publish(self, describe: Callable[[int], Manifest], within: Within = nullcontext) -> Version:
+        """Make the draft a version, whole or not at all.
+
+        `describe` is given the number that the store chose and returns the manifest; should it raise, nothing is
+        published. No other process can publish meanwhile, so it must not take long. BrokenVersion where the
+        manifest doesn't fit the files, OSError where the disk is full.
+        """
+        return self._store._publish(self.path, describe, within)
+
+
+class Store:
+    """The versions below one directory. Any number of processes may use it at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def versions(self) -> tuple[int, ...]:
+        """The numbers of all versions, oldest first."""
+        if not self.root.is_dir():
+            return ()
+        return tuple(sorted(int(path.name) for path in self.root.iterdir() if _NUMBER.fullmatch(path.name)))
+
+    def champion(self) -> int:
+        """The number of the version in service, else NoChampion."""
+        champions = self._champions()
+        if not champions:
+            raise NoChampion
+        return champions[0]
+
+    def open(self, version: int) -> Version:
+        """The version with its manifest read; its weights are not looked at yet."""
+        if version not in (versions := self.versions()):
+            raise VersionNotFound(version, versions)
+        return Version.read(version, self._path(version))
+
+    @contextmanager
+    def draft(self) -> Iterator[Draft]:
+        """A directory to make a version in, removed at the end unless published."""
+        with durable.scratch(self.root, DRAFT) as path:
+            yield Draft(path, self)
+
+    def promote(self, version: int, instead_of: int | None = None, within: Within = nullcontext) -> None:
+        """Put a version into service, after verifying it; ChampionChanged where that isn't `instead_of`'s place."""
+        with self._changing(), within():
+            self.open(version).verify()
+            champions = self._champions()
+            failpoint("promote.verified")
+            if version in champions[:1]:
+                return
+            if instead_of is not None and champions[:1] != (instead_of,):
+                raise ChampionChanged(instead_of, champions[0] if champions else None)
+            self._put_into_service((version, *champions))
+            failpoint("promote.replaced")
+
+    def roll_back(self) -> int:
+        """Put the champion before this one back into service and return its number, else NoEarlierChampion.
+
+        Those that were deleted or broken since are passed over; the shipped version is the last resort.
+        """
+        with self._changing():
+            champion = self.champion()
+            version = self._before(champion)
+            if version is None:
+                raise NoEarlierChampion(champion)
+            earlier = self._champions()[1:]
+            self._put_into_service(earlier[earlier.index(version) :] if version in earlier else (version,))
+            return version
+
+    def delete(self, version: int) -> None:
+        """Remove a version that is neither in service nor the shipped one."""
+        with self._changing():
+            if version == SHIPPED:
+                raise ShippedVersion(version)
+            self._delete(version)
+
+    def prune(self, keep: int) -> tuple[int, ...]:
+        """Delete all but the newest `keep`, the last champions and the shipped version; return the numbers deleted.
+
+        The last champions are the one in service, CHAMPIONS_KEPT before it, and the one that a rollback leads to.
+        """
+        with self._changing():
+            versions, champions = self.versions(), self._champions()
+            staying = {SHIPPED, *champions[:1], *[each for each in champions[1:] if each in versions][:CHAMPIONS_KEPT]}
+            if champions and (before := self._before(champions[0])) is not None:
+                staying.add(before)
+            deleted = tuple(version for version in versions[::-1][keep:] if version not in staying)
+            for version in deleted:
+                self._delete(version)
+            return deleted
+
+    def sweep(self) -> None:
+        """Remove what interrupted steps left, where there is anything."""
+        if any(self.root.glob(f"{DRAFT}*")):
+            durable.sweep(self.root, DRAFT)
+        if any(self._left()):
+            with self._changing():
+                for path in self._left():
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def _left(self) -> list[Path]:
+        return [*self.root.glob(f"{DELETED}*"), *self.root.glob(".*.new")]
+
+    def _path(self, version: int) -> Path:
+        return self.root / str(version)
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Change the store alone among all processes."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with durable.locked(self.root / durable.LOCK):
+            yield
+
+    def _champions(self) -> tuple[int, ...]:
+        """The version in service, then those before it, newest first; empty where there is none."""
+        return _read_numbers(self.root / "champion") or ((SHIPPED,) if SHIPPED in self.versions() else ())
+
+    def _put_into_service(self, champions: tuple[int, ...]) -> None:
+        lines = (f"{number}\n" for number in champions[:CHAMPIONS_REMEMBERED])
+        durable.replace_text(self.root / "champion", "".join(lines))
+
+    def _before(self, champion: int) -> int | None:
+        """The champion that a rollback from this one leads to; None where there is none that can serve."""
+        candidates = (*self._champions()[1:], SHIPPED)
+        return next((version for version in candidates if self._can_follow(champion, version)), None)
+
+    def _can_follow(self, champion: int, version: int) -> bool:
+        try:
+            self.open(version).verify()
+        except StoreError:
+            return False
+        return version != champion
+
+    def _publish(self, path: Path, describe: Callable[[int], Manifest], within: Within) -> Version:
+        durable.sync_tree(path)  # the slow part, while others may still change the store
+        failpoint("publish.written")
+        with self._changing(), within():
+            number = 1 + max((*_read_numbers(self.root / ".last"), *self.versions()), default=0)
+            manifest = describe(number)
+            Version(number, path, manifest).verify()
+            durable.replace_text(path / MANIFEST, manifest.to_json())
+            failpoint("publish.described")
+            durable.replace_text(self.root / ".last", f"{number}\n")
+            path.rename(self._path(number))
+            durable.sync(self.root)
+            failpoint("publish.renamed")
+        return Version(number, self._path(number), manifest)
+
+    def _delete(self, version: int) -> None:
+        if version not in (versions := self.versions()):
+            raise VersionNotFound(version, versions)
+        if version in self._champions()[:1]:
+            raise VersionInService(version)
+        self._path(version).rename(self.root / f"{DELETED}{version}")
+        durable.sync(self.root)
+        for deleted in self.root.glob(f"{DELETED}*"):  # also what an interrupted step left
+            shutil.rmtree(deleted, ignore_errors=True)
+
+
+def _read_numbers(path: Path) -> tuple[int, ...]:
+    """The version numbers in a file, one a line; empty where there is no file."""
+    try:
+        lines = path.read_text("ascii").splitlines()
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise StoreError(f"the file {path.name} can't be read ({error.strerror})") from error
+    except ValueError as error:
+        raise _not_numbers(path) from error
+    if not lines or not all(_NUMBER.fullmatch(line) for line in lines):
+        raise _not_numbers(path)
+    return tuple(map(int, lines))
+
+
+def _not_numbers(path: Path) -> StoreError:
+    return StoreError(f"the file {path.name} should hold version numbers, one a line; write one into it or remove it")

@@ -1,0 +1,155 @@
+"""A model version on disk, and the checks before it is used."""
+
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catdog.engines.engine import Asked
+from catdog.errors import BrokenVersion, WeightsError
+from catdog.images import FINGERPRINT
+from catdog.network import head, weights
+from catdog.network.network import Int8Graph, Network
+from catdog.versions import ood
+from catdog.versions.manifest import Manifest, Neighbours, WeightsFile
+from catdog.versions.ood import Detector
+
+logger = logging.getLogger(__name__)
+
+WEIGHTS = "model.weights.h5"
+MANIFEST = "manifest.json"
+INT8_GRAPH = "int8.xml"
+
+
+# What this process has found in files that haven't been touched since: reading 59 MB for each look would be felt.
+_known: dict[tuple[int, ...], WeightsFile | Neighbours] = {}
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """What changes when a file does: the time of the last change of it can't be set back."""
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+@dataclass(frozen=True)
+class Version:
+    """A directory that never changes once it is published."""
+
+    number: int
+    path: Path
+    manifest: Manifest
+
+    def __post_init__(self) -> None:
+        if self.manifest.version != self.number:
+            raise BrokenVersion(self.number, f"{MANIFEST} is that of version {self.manifest.version}")
+
+    @classmethod
+    def read(cls, number: int, path: Path) -> Self:
+        """The version in a directory, by its manifest alone; BrokenVersion where that can't be used."""
+        try:
+            manifest = Manifest.from_json((path / MANIFEST).read_bytes())
+        except OSError as error:
+            raise BrokenVersion(number, f"{MANIFEST} is missing or can't be read") from error
+        except ValueError as error:
+            raise BrokenVersion(number, f"{MANIFEST}: {error}") from error
+        return cls(number, path, manifest)
+
+    @property
+    def weights_path(self) -> Path:
+        """What Keras's `load_weights` loads: the .h5, or the .json that says which .h5 files hold what."""
+        return self.path / (weights.INDEX if self.manifest.weights.is_sharded else WEIGHTS)
+
+    def verify(self) -> None:
+        """Raise BrokenVersion unless its files are the manifest's and the preprocessing is this code's."""
+        if self.manifest.preprocessing != FINGERPRINT:
+            raise BrokenVersion(self.number, "it was trained on photos prepared differently; train it again")
+        self._verify_weights()
+        self._verify_neighbours()
+
+    def _verify_weights(self) -> None:
+        files = weights.files(self.weights_path)
+        names = " or ".join(file.name for file in files)
+        try:
+            state = tuple(number for file in files for number in _state(file))
+            if _known.get(state) == self.manifest.weights:
+                return
+            found = WeightsFile.of(self.weights_path, self.manifest.weights.dtype)
+        except OSError as error:
+            raise BrokenVersion(self.number, f"{names} is missing or can't be read") from error
+        if found != self.manifest.weights:
+            raise BrokenVersion(self.number, f"{names} is not the file that {MANIFEST} describes")
+        _known[state] = found
+
+    def _verify_neighbours(self) -> None:
+        known = self.manifest.unknown
+        if known is None or known.neighbours is None:
+            return
+        file = self.path / ood.FILE
+        try:
+            state = _state(file)
+            if _known.get(state) == known.neighbours:
+                return
+            is_whole = ood.is_file_of(known.neighbours, file)
+        except OSError as error:
+            raise BrokenVersion(self.number, f"{ood.FILE} is missing or can't be read") from error
+        if not is_whole:
+            raise BrokenVersion(self.number, f"{ood.FILE} is not the file that {MANIFEST} describes")
+        _known[state] = known.neighbours
+
+    def detector(self) -> Detector | None:
+        """What tells photos of none of the classes, None where it can't tell them; BrokenVersion."""
+        self._verify_neighbours()
+        try:
+            return ood.read(self.manifest, self.path)
+        except (OSError, ValueError) as error:
+            raise BrokenVersion(self.number, f"{ood.FILE}: {error}") from error
+
+    def load(self, names: Collection[str] | None = None) -> dict[str, NDArray[np.float32]]:
+        """Arrays of the network by their names in `Architecture.shapes`, None for all; else BrokenVersion.
+
+        After `verify`.
+        """
+        self.verify()
+        try:
+            return weights.read(self.weights_path, self.manifest.architecture, names)
+        except WeightsError as error:
+            raise BrokenVersion(self.number, str(error)) from error
+
+    def network(self, precision: Asked = "auto", whole: bool = True) -> Network:
+        """The network to be run in this precision; BrokenVersion where its files can't be used.
+
+        An int8 graph that was found good enough to serve, but is damaged or gone, is done without unless it was asked
+        for: everything in it can be had from the weights. Where there is one, and the network needn't be `whole`, only
+        the pooled head's arrays are read.
+        """
+        graph, architecture = self._graph_for(precision), self.manifest.architecture
+        if whole or graph is None:
+            return Network(architecture, self.load(), graph)
+        return Network(architecture, self.load(head.ARRAYS), graph)
+
+    def _graph_for(self, precision: Asked) -> Int8Graph | None:
+        quantization = self.manifest.quantization
+        if precision == "int8":
+            return self._int8_graph()
+        if precision != "auto" or quantization is None or not quantization.serves:
+            return None
+        try:
+            return self._int8_graph()
+        except BrokenVersion as error:
+            logger.warning("%s; it is run without", error)
+            return None
+
+    def _int8_graph(self) -> Int8Graph:
+        if self.manifest.quantization is None:
+            raise BrokenVersion(self.number, "it has no int8 graph; make one with `python -m training quantize`")
+        try:
+            graph = Int8Graph.of(self.path / INT8_GRAPH)
+        except OSError as error:
+            raise BrokenVersion(self.number, f"{INT8_GRAPH} or its .bin is missing or can't be read") from error
+        if graph.sha256 != self.manifest.quantization.graph:
+            raise BrokenVersion(self.number, f"{INT8_GRAPH} and its .bin are not the files that {MANIFEST} describes")
+        return graph

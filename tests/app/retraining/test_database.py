@@ -1,0 +1,71 @@
+"""Labels and jobs: what they take is there when it is asked for, and not before."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from app import main
+from app.main import create_app
+from app.retraining.database import Records
+from app.settings import Settings, SettingsError
+from catdog.database import Database
+from tests.app.service import ADMIN, serving
+from tests.app.test_startup import printed_by
+
+
+def test_what_the_database_takes_is_imported_once_somebody_asks_for_it(tmp_path: Path) -> None:
+    script = (
+        "import gc, sys\n"
+        "from app.main import create_app\n"
+        "from app.settings import Settings\n"
+        "app = create_app(Settings())\n"
+        "print('sqlalchemy' in sys.modules)\n"
+        "print(app.state.records.jobs.newest(1), 'sqlalchemy' in sys.modules, gc.get_freeze_count() > 100_000)"
+    )
+
+    assert printed_by(script, CATDOG_DATA_DIR=str(tmp_path)) == ["False", "[] True True"]
+
+
+def test_a_database_that_cannot_be_used_is_told_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="CATDOG_DATABASE_URL can't be used"):
+        create_app(Settings(data_dir=tmp_path, database_url="nonsense://"))
+
+
+def test_a_password_that_stands_where_the_port_would_is_not_printed(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="its port is no number") as raised:
+        create_app(Settings(data_dir=tmp_path, database_url="postgresql://user:hunter2"))
+
+    assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["/datasets", "/datasets/pets", "/retrain", "/retrain/latest", "/review", "/metrics"]
+)
+def test_predictions_go_on_while_somebody_waits_for_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    opened_on: list[str] = []
+
+    class Watched(Records):
+        def _open(self) -> "Database":
+            opened_on.append(threading.current_thread().name)
+            return super()._open()
+
+    monkeypatch.setattr(main, "Records", Watched)
+    with serving(tmp_path, worker="none") as service:
+        service.client.get(address, headers=ADMIN)
+
+    assert opened_on
+    assert [name for name in opened_on if not name.startswith("AnyIO worker thread")] == []
+
+
+def test_however_many_ask_first_there_is_one_database(tmp_path: Path) -> None:
+    records = Records(Settings(data_dir=tmp_path))
+
+    with ThreadPoolExecutor(8) as threads:
+        opened = set(threads.map(lambda _: records._open(), range(8)))
+
+    assert len(opened) == 1
+    records.close()

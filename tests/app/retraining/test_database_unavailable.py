@@ -1,0 +1,82 @@
+"""What clients hear of the database: of one that doesn't answer, and of texts that it can't hold."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from catdog import postgresql
+from tests.app.service import ADMIN, Service, serving
+from tests.app.web.test_problem_details import check
+from tests.databases import frozen
+from tests.waiting import PATIENCE_SECONDS, until
+
+SHA256 = "0" * 64
+
+
+@pytest.fixture
+def on_each_database(models_dir: Path, tmp_path: Path, database_url: str) -> Iterator[Service]:
+    """A service with SQLite, and one with PostgreSQL."""
+    with serving(models_dir, data_dir=tmp_path / "data", database_url=database_url, worker="none") as service:
+        until(lambda: service.client.get("/health/ready").is_success)
+        service.client.headers.update(ADMIN)
+        yield service
+
+
+@pytest.mark.parametrize(
+    ("method", "address"),
+    [
+        ("GET", "/datasets/%00"),
+        ("GET", "/datasets/pets%00"),
+        ("GET", f"/datasets/%00/images/{SHA256}"),
+        ("DELETE", f"/datasets/%00/images/{SHA256}"),
+        ("POST", "/datasets/%00/archive"),
+        ("POST", "/datasets/%00/images"),
+        ("GET", "/retrain/%00"),
+        ("DELETE", "/retrain/%00"),
+        ("GET", "/retrain/%00/events"),
+        ("GET", "/retrain/%00/log"),
+        ("GET", "/retrain/%00/findings"),
+    ],
+)
+def test_an_address_with_a_nul_is_refused(on_each_database: Service, method: str, address: str) -> None:
+    check(on_each_database.client.request(method, address), "invalid-request", 422)
+
+
+def test_a_text_with_a_nul_is_refused(on_each_database: Service, jpeg: bytes) -> None:
+    client = on_each_database.client
+    for body in ({"dataset": "pets", "notes": "a\0b"}, {"dataset": "pe\0ts"}):
+        check(client.post("/retrain", json=body), "invalid-request", 422)
+    kept = client.post("/predict", files={"file": jpeg}).json()["prediction_id"]
+    said = {"prediction_id": kept, "label": "cat", "dataset": "a\0"}
+    check(client.post("/feedback", json=said), "unusable-dataset", 422)
+
+    for data, name in (({"label": "c\0at"}, "unusable-dataset"), ({"label": "\0"}, "unusable-dataset")):
+        check(client.post("/datasets/pets/images", data=data, files={"file": jpeg}), name, 422)
+
+
+def test_a_frozen_server_is_answered_503_and_does_not_hold_the_end_up(
+    models_dir: Path, tmp_path: Path, empty_postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "CONNECT_SECONDS", 2)
+    url = empty_postgresql_url
+    given: dict[str, Any] = {"data_dir": tmp_path / "data", "database_url": url, "worker": "none", "drain_seconds": 1}
+    with ExitStack() as until_the_end, ThreadPoolExecutor(1) as elsewhere, serving(models_dir, **given) as service:
+        until(lambda: service.client.get("/health/ready").is_success)
+        assert service.client.get("/datasets").is_success
+
+        until_the_end.enter_context(frozen(url))
+        monkeypatch.setattr(postgresql, "ANSWER_SECONDS", 10 * PATIENCE_SECONDS)
+        waiting = elsewhere.submit(httpx.get, f"{service.client.base_url}/datasets", timeout=10 * PATIENCE_SECONDS)
+        until(lambda: service.app.state.collecting._threads.borrowed_tokens == 1)
+        monkeypatch.setattr(postgresql, "ANSWER_SECONDS", 0.1)  # for those that come now
+        for address in ("/datasets", "/retrain"):
+            unavailable = service.client.get(address)
+            check(unavailable, "database-unavailable", 503)
+            assert int(unavailable.headers["Retry-After"]) > 0
+        assert service.client.get("/health/ready").is_success
+    assert waiting.result().status_code == 503

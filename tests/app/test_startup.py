@@ -1,0 +1,72 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.startup import UNUSED
+from tests.places import ROOT
+
+
+def printed_by(script: str, **variables: str) -> list[str]:
+    command = [sys.executable, "-c", script]
+    return subprocess.check_output(command, cwd=ROOT, env=os.environ | variables, text=True).splitlines()
+
+
+def test_what_is_never_used_is_not_imported_and_garbage_is_collected_again() -> None:
+    script = (
+        "import gc, sys\n"
+        "from app import imports\n"
+        "interval = sys.getswitchinterval()\n"
+        "with imports.shortened():\n"
+        "    import app.main, catdog.engines.openvino\n"
+        "    print(gc.isenabled(), sys.getswitchinterval() < interval)\n"
+        "print(gc.isenabled(), gc.get_freeze_count() > 100_000, sys.getswitchinterval() == interval)\n"
+        "print(*[name for name, module in sys.modules.items() if module is not None])"
+    )
+
+    inside, behind, names = printed_by(script)
+
+    assert (inside, behind) == ("False True", "True True True")
+    assert not [name for name in names.split() if name.startswith(UNUSED)]
+    assert {"fastapi", "openvino", "pydantic"} <= set(names.split())
+
+
+@pytest.mark.parametrize(("setting", "found"), [(None, "False"), ("", "True")])
+def test_plugins_of_pydantic_are_not_looked_for_unless_somebody_wants_them(
+    tmp_path: Path, setting: str | None, found: str
+) -> None:
+    (tmp_path / "plugged.py").write_text("plugin = None\n")
+    installed = tmp_path / "plugged-1.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged\nVersion: 1\n")
+    (installed / "entry_points.txt").write_text("[pydantic]\nplugged = plugged:missing\n")
+    script = (
+        "import sys\n"
+        "from app import imports\n"
+        "with imports.shortened():\n"
+        "    import app.serving.prediction\n"
+        "print('plugged' in sys.modules)"
+    )
+    wanted = {} if setting is None else {"PYDANTIC_DISABLE_PLUGINS": setting}
+
+    assert printed_by(script, PYTHONPATH=str(tmp_path), **wanted) == [found]
+
+
+def test_models_that_are_built_when_they_are_used_say_the_same_and_no_others_wait(tmp_path: Path) -> None:
+    describe = (
+        "from fastapi.openapi import models\n"
+        "from app.main import create_app\n"
+        "from app.serving.prediction import Prediction\n"
+        "from app.settings import Settings\n"
+        "print(models.Server.__pydantic_complete__, Prediction.__pydantic_complete__)\n"
+        "print(create_app(Settings()).openapi())\n"
+    )
+    unbuilt = "from app import imports\nimports.unbuilt('fastapi.openapi.models')\n"
+
+    first, document = printed_by(describe, CATDOG_DATA_DIR=str(tmp_path))
+    later, same = printed_by(unbuilt + describe, CATDOG_DATA_DIR=str(tmp_path))
+
+    assert (first, later) == ("True True", "False True")
+    assert document == same

@@ -1,0 +1,79 @@
+"""A real browser at the page, and what the page must never do in it."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect
+
+from tests.app.service import ADMIN_KEY
+from tests.places import ROOT
+from tests.waiting import PATIENCE_SECONDS
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SCREENSHOTS = ROOT / ".screenshots"
+
+expect.set_options(timeout=1000 * PATIENCE_SECONDS)
+
+
+@contextmanager
+def visiting(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
+    """A tab of its own at the service; afterwards it must have asked nobody else, and have thrown nothing.
+
+    What a content security policy stops is an error in the console, and so a failure here. That an address was
+    answered with an error is one as well, but no fault of the page.
+    """
+    faults: list[str] = []
+
+    def watch_request(request: Request) -> None:
+        if not request.url.startswith((f"{address}/", f"blob:{address}/", "data:")):
+            faults.append(f"asked {request.url}")
+        if ADMIN_KEY in request.url:
+            faults.append(f"the key in {request.url}")
+
+    def watch_console(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
+            faults.append(message.text)
+
+    with browser.new_context(base_url=address, locale="en-GB", **options) as context:
+        context.set_default_timeout(1000 * PATIENCE_SECONDS)
+        page = context.new_page()
+        page.on("request", watch_request)
+        page.on("console", watch_console)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto("/")
+        yield page
+    assert not faults, faults
+
+
+def give_key(page: Page, key: str = ADMIN_KEY) -> None:
+    """Answer the question for the key."""
+    page.get_by_role("dialog").get_by_label("Key").fill(key)
+    page.get_by_role("dialog").get_by_role("button", name="Go on").click()
+
+
+def seen(page: Page, text: str) -> Locator:
+    """Text of the page, and not what is only said aloud."""
+    return page.get_by_role("main").get_by_text(text)
+
+
+def file(name: str, content: bytes, media_type: str = "image/jpeg") -> Any:
+    """A file as an input of the page takes it."""
+    return {"name": name, "mimeType": media_type, "buffer": content}
+
+
+def shot(page: Page, name: str) -> None:
+    """Keep what the page looks like, for people."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)

@@ -1,0 +1,227 @@
+"""Ask: a person shows it pictures, and tells it what they really are."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+from pydantic import SecretStr
+
+from catdog.versions.manifest import Unknown
+from tests.app.service import Service, encoded, publish, serving
+from tests.app.ui.browsing import file, give_key, seen, visiting
+from tests.waiting import until
+
+pytestmark = pytest.mark.browser
+
+EVIL = "<img src=x onerror=alert(1)>.jpg"
+DROPPED = """(files) => {
+    const transfer = new DataTransfer();
+    for (const {name, bytes} of files) {
+        transfer.items.add(new File([new Uint8Array(bytes)], name, {type: "image/jpeg"}));
+    }
+    return transfer;
+}"""
+PASTE = """(transfer) => document.body.dispatchEvent(
+    new ClipboardEvent("paste", {clipboardData: transfer, bubbles: true, cancelable: true})
+)"""
+
+
+def choose(page: Page, *files: object) -> None:
+    page.get_by_label("Choose photos").set_input_files(list(files))  # type: ignore[arg-type]  # as `file` makes them
+
+
+def cards(page: Page) -> list[str]:
+    """What the answers say, the newest first, once all of them are there."""
+    expect(seen(page, "Looking at")).to_have_count(0)
+    return page.get_by_role("list", name="Answers").locator("> li").all_inner_texts()
+
+
+def test_a_picture_that_is_chosen_is_answered_as_the_service_does(page: Page, keeper: Service, jpeg: bytes) -> None:
+    answer = keeper.client.post("/predict", content=jpeg).json()
+
+    choose(page, file("rex.jpg", jpeg))
+
+    (card,) = cards(page)
+    assert f"{answer['label'].capitalize()}\n" in card
+    assert "rex.jpg · version 1 · " in card
+    for label, probability in answer["probabilities"].items():
+        assert f"{label}\n{100 * probability:.1f}%" in card.replace("\n\n", "\n")
+    shown = page.get_by_role("img", name="rex.jpg")
+    assert shown.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [320, 240]
+
+
+def test_several_pictures_are_answered_and_a_broken_one_does_not_touch_the_others(page: Page, jpeg: bytes) -> None:
+    choose(page, file("one.jpg", jpeg), file("two.jpg", b"no picture"), file("three.jpg", jpeg))
+
+    three, two, one = cards(page)
+
+    assert "three.jpg · version 1" in three
+    assert "two.jpg" in two
+    assert "is not an image" in two or "not one of" in two or "JPEG" in two
+    assert "one.jpg · version 1" in one
+
+
+def test_a_picture_may_be_dropped_or_pasted(page: Page, jpeg: bytes) -> None:
+    files = page.evaluate_handle(DROPPED, [{"name": "dropped.jpg", "bytes": list(jpeg)}])
+    page.locator("#ask-drop").dispatch_event("drop", {"dataTransfer": files})
+    pasted = page.evaluate_handle(DROPPED, [{"name": "pasted.jpg", "bytes": list(jpeg)}])
+    page.evaluate(PASTE, pasted)
+
+    newer, older = cards(page)
+
+    assert "pasted.jpg · version 1" in newer
+    assert "dropped.jpg · version 1" in older
+
+
+def test_a_picture_may_be_taken_with_a_phone_s_camera(browser: Browser, keeper: Service, jpeg: bytes) -> None:
+    phone = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+    with visiting(browser, keeper.app.state.settings.address, **phone) as page:
+        camera = page.get_by_label("Take a photo")
+        expect(seen(page, "Take a photo")).to_be_visible()
+        expect(camera).to_have_attribute("capture", "environment")
+
+        camera.set_input_files(file("image.jpg", jpeg))
+
+        assert "image.jpg · version 1" in cards(page)[0]
+
+
+def test_a_file_s_name_is_only_ever_text(page: Page, jpeg: bytes) -> None:
+    choose(page, file(EVIL, jpeg), file(f"broken {EVIL}", b"no picture"))
+
+    broken, whole = cards(page)
+
+    assert EVIL in whole
+    assert f"broken {EVIL}" in broken
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_what_a_picture_really_was_is_taught_with_the_key_asked_for_once(
+    page: Page, keeper: Service, jpeg: bytes
+) -> None:
+    choose(page, file("one.jpg", jpeg), file("two.png", encoded(Image.new("RGB", (9, 9), "teal"), "PNG")))
+    cards(page)
+    newer, older = (page.get_by_role("group", name="What it really is").nth(place) for place in (0, 1))
+
+    newer.get_by_role("button", name="dog").click()
+    give_key(page, "this is not the key of the tests")
+    expect(page.get_by_role("dialog")).to_contain_text("That key isn’t the one")
+    give_key(page)
+    expect(seen(page, "Kept as dog")).to_be_visible()
+    older.get_by_role("button", name="cat").click()
+    expect(seen(page, "Kept as cat")).to_be_visible()
+
+    expect(newer.get_by_role("button", name="dog")).to_have_attribute("aria-pressed", "true")
+    counts = keeper.client.get("/datasets/feedback").json()["counts"]
+    assert [sum(split.get(label, 0) for split in counts.values()) for label in ("cat", "dog")] == [1, 1]
+    assert page.evaluate("[Object.values(sessionStorage).length, localStorage.length, document.cookie]") == [1, 0, ""]
+
+
+def test_neither_teaches_nothing_and_takes_out_what_was_said_before(page: Page, keeper: Service, jpeg: bytes) -> None:
+    choose(page, file("teapot.jpg", jpeg))
+    cards(page)
+    group = page.get_by_role("group", name="What it really is")
+
+    group.get_by_role("button", name="neither").click()
+    expect(seen(page, "isn’t kept for training")).to_be_visible()
+    assert keeper.client.get("/datasets").json() == {"datasets": []}
+
+    group.get_by_role("button", name="cat").click()
+    give_key(page)
+    expect(seen(page, "Kept as cat")).to_be_visible()
+    group.get_by_role("button", name="neither").click()
+    expect(seen(page, "was taken out again")).to_be_visible()
+    assert keeper.client.get("/datasets").json() == {"datasets": []}
+
+
+def test_whoever_has_no_key_is_told_that_nothing_was_done(page: Page, keeper: Service, jpeg: bytes) -> None:
+    choose(page, file("one.jpg", jpeg))
+    cards(page)
+
+    page.get_by_role("group", name="What it really is").get_by_role("button", name="cat").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+
+    expect(seen(page, "Nothing was done")).to_be_visible()
+    assert keeper.client.get("/datasets").json() == {"datasets": []}
+
+
+def test_where_it_looked_is_laid_over_the_picture(page: Page, keeper: Service, jpeg: bytes) -> None:
+    """As strongly as the slider says."""
+    explained = keeper.client.post("/predict?explain=true", content=jpeg).json()["explanation"]["activation_map"]
+    choose(page, file("one.jpg", jpeg))
+    cards(page)
+    picture, heat = page.get_by_role("img", name="one.jpg"), page.locator("canvas")
+
+    assert heat.bounding_box() == picture.bounding_box()
+    drawn = heat.evaluate("canvas => [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data]")
+    values = [value for row in explained for value in row]
+    most = max(map(abs, values))
+    assert drawn[3::4] == [pytest.approx(255 * abs(value) / most, abs=1) for value in values]
+    assert [red > blue for red, blue, alpha in zip(drawn[::4], drawn[2::4], drawn[3::4], strict=True) if alpha > 9] == [
+        value > 0 for value, alpha in zip(values, drawn[3::4], strict=True) if alpha > 9
+    ]
+
+    slider = page.get_by_role("slider", name="Where it looked")
+    slider.focus()
+    page.keyboard.press("Home")
+    expect(heat).to_have_css("opacity", "0")
+    page.keyboard.press("End")
+    expect(heat).to_have_css("opacity", "1")
+
+
+def test_a_version_that_cannot_say_where_it_looked_answers_without(page: Page, keeper: Service, jpeg: bytes) -> None:
+    champion = keeper.predictor.champion
+    classic = champion.manifest.model_copy(update={"head": "classic"})
+    keeper.predictor.swap(replace(champion, manifest=classic))
+
+    choose(page, file("one.jpg", jpeg))
+
+    assert "one.jpg · version 1" in cards(page)[0]
+    expect(page.get_by_role("slider")).to_have_count(0)
+
+
+def test_a_picture_like_none_of_the_classes_is_said_to_be_so(browser: Browser, tmp_path: Path, jpeg: bytes) -> None:
+    """To a version that finds nothing familiar."""
+    publish(tmp_path, unknown=Unknown(usual_length=1.0, threshold=1e6, photos=10, kept=0.0))
+    with (
+        serving(tmp_path, worker="none") as service,
+        visiting(browser, service.app.state.settings.address) as page,
+    ):
+        until(lambda: service.client.get("/health/ready").is_success)
+        choose(page, file("teapot.jpg", jpeg))
+
+        assert cards(page)[0].startswith("Looks like neither\n")
+        expect(page.locator("#said")).to_contain_text("teapot.jpg: looks like neither; of its classes most like")
+
+
+def test_the_classes_are_those_of_the_model(page: Page) -> None:
+    expect(page.get_by_role("heading", level=1)).to_have_text("Cat or dog?")
+    expect(page.locator("#champion")).to_have_text("Version 1 serves: cat or dog, right on 50.0% of 100 photos")
+
+
+def test_a_service_with_a_key_for_predictions_asks_for_it_at_once(
+    browser: Browser, models_dir: Path, tmp_path: Path, jpeg: bytes
+) -> None:
+    predict_key = SecretStr("a key for predictions")
+    with (
+        serving(models_dir, data_dir=tmp_path, worker="none", predict_key=predict_key) as service,
+        visiting(browser, service.app.state.settings.address) as page,
+    ):
+        give_key(page, predict_key.get_secret_value())
+        expect(page.locator("#champion")).to_contain_text("Version 1 serves")
+        choose(page, file("one.jpg", jpeg))
+
+        assert "one.jpg · version 1" in cards(page)[0]
+
+
+def test_a_page_that_is_opened_while_the_model_loads_waits_for_it(browser: Browser, tmp_path: Path) -> None:
+    """Nothing is there to be loaded at first."""
+    with (
+        serving(tmp_path, worker="none") as service,
+        visiting(browser, service.app.state.settings.address) as page,
+    ):
+        expect(page.locator("#champion")).not_to_contain_text("Looking for the model")
+        publish(tmp_path)
+
+        expect(page.locator("#champion")).to_contain_text("Version 1 serves")

@@ -1,0 +1,79 @@
+"""The page as it is served, without a browser."""
+
+import re
+import tomllib
+
+import pytest
+
+from app.ui.routes import ASSETS
+from tests.app.service import Service
+from tests.app.web.test_problem_details import check
+from tests.places import ROOT
+
+PAGES = ("/", "/docs")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_lets_the_browser_load_nothing_from_elsewhere(service: Service, path: str) -> None:
+    page = service.client.get(path)
+
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
+    assert page.headers["Referrer-Policy"] == "same-origin"
+    policy = page.headers["Content-Security-Policy"].split("; ")
+    assert {"default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"} <= set(policy)
+    assert "unsafe" not in page.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("name", sorted(ASSETS))
+def test_no_file_of_the_page_names_another_place_or_makes_markup_of_text(name: str) -> None:
+    content = ASSETS[name].content.decode()
+
+    assert set(re.findall(r"https?://[^\"'\s)]+", content)) <= {"http://www.w3.org/2000/svg"}
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|DOMParser", content)
+    assert 'style="' not in content
+
+
+def test_every_file_that_another_names_is_there(service: Service) -> None:
+    named = set()
+    for name, asset in ASSETS.items():
+        text = asset.content.decode()
+        named |= set(re.findall(r'"page/([\w.]+)"', text))
+        named |= set(re.findall(r'from "\./([\w.]+)"', text)) if name.endswith(".js") else set()
+
+    assert named == set(ASSETS) - {"index.html", "docs.html"}
+    for name in named:
+        assert service.client.get(f"/page/{name}").status_code == 200
+
+
+def test_scripts_and_styles_say_what_they_are(service: Service) -> None:
+    for name, kind in (("page.js", "text/javascript"), ("page.css", "text/css"), ("icon.svg", "image/svg+xml")):
+        assert service.client.get(f"/page/{name}").headers["Content-Type"].startswith(kind)
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/page/page.js"])
+def test_what_the_browser_has_is_not_sent_again(service: Service, path: str) -> None:
+    first = service.client.get(path)
+
+    again = service.client.get(path, headers={"If-None-Match": first.headers["ETag"]})
+    other = service.client.get(path, headers={"If-None-Match": '"of another version"'})
+
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["ETag"] == first.headers["ETag"]
+    assert (other.status_code, other.content) == (200, first.content)
+
+
+def test_a_page_can_be_asked_for_its_head(service: Service) -> None:
+    assert (service.client.head("/").status_code, service.client.head("/").content) == (200, b"")
+
+
+@pytest.mark.parametrize("path", ["/page/nothing.js", "/page/..%2Fmain.py", "/page/__init__.py", "/redoc"])
+def test_nothing_else_is_served(service: Service, path: str) -> None:
+    check(service.client.get(path), "not-found", 404)
+
+
+def test_the_page_is_part_of_the_package() -> None:
+    packaging = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+
+    assert "app*" in packaging["packages"]["find"]["include"]
+    assert packaging["package-data"]["app.ui"] == ["static/**"]

@@ -1,0 +1,312 @@
+"""Connections are bounded, and so is what a client can make the server do with one."""
+
+import json
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import h11
+import pytest
+from pydantic import SecretStr
+from starlette.types import Receive, Scope, Send
+from uvicorn import Server
+
+from app.shutdown import Shutdown
+from app.web import http_protocol
+from app.web.connections import Connections, default_limit
+from app.web.http_protocol import FREE_PIECES, BoundedParser, ServerConfig
+from tests.app.api.test_queue import connect, read_answer, ready
+from tests.app.service import Service
+from tests.app.test_process import running
+from tests.waiting import PATIENCE_SECONDS, until
+
+LIVE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+IN_CHUNKS = (
+    b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Type: image/png\r\n\r\n"
+)
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+def rest(connection: socket.socket) -> bytes:
+    """All that still comes before the other side closes."""
+    with connection.makefile("rb") as answer:
+        return answer.read()
+
+
+@pytest.fixture(scope="module")
+def impatient(models_dir: Path) -> Iterator[Service]:
+    with ready(models_dir, head_seconds=0.2) as service:
+        yield service
+
+
+def test_a_head_that_dribbles_in_is_ended_with_408(impatient: Service) -> None:
+    with connect(impatient) as connection:
+        connection.sendall(LIVE[:20])
+
+        answer = rest(connection)
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"must come within 0.2 seconds" in answer
+
+
+def test_a_connection_that_never_says_anything_is_closed(impatient: Service) -> None:
+    with connect(impatient) as connection:
+        assert rest(connection) == b""
+
+
+def test_a_client_that_has_been_answered_may_be_silent_for_longer(impatient: Service) -> None:
+    with connect(impatient) as kept_alive:
+        kept_alive.sendall(LIVE)
+        assert read_answer(kept_alive)[0] == OK
+        with connect(impatient) as silent:
+            rest(silent)
+
+        kept_alive.sendall(LIVE[:20])
+        kept_alive.sendall(LIVE[20:])
+        assert read_answer(kept_alive)[0] == OK
+        kept_alive.sendall(LIVE[:20])
+        assert rest(kept_alive).startswith(b"HTTP/1.1 408 ")
+
+
+def test_silent_connections_never_keep_out_a_client_that_works(models_dir: Path) -> None:
+    with ready(models_dir, max_connections=8) as service, ExitStack() as stack:
+        kept_alive = stack.enter_context(connect(service))
+        kept_alive.sendall(LIVE)
+        assert read_answer(kept_alive)[0] == OK
+        for _ in range(40):
+            stack.enter_context(connect(service))
+            with connect(service) as working:
+                working.sendall(LIVE)
+                assert read_answer(working)[0] == OK
+        kept_alive.sendall(LIVE)
+        assert read_answer(kept_alive)[0] == OK
+
+
+class Connected:
+    """A connection that notes whether it had to give way."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self.gave_way = False
+
+    def give_way(self) -> None:
+        self.gave_way = True
+
+
+def test_the_connection_that_has_waited_longest_gives_way() -> None:
+    connections = Connections(limit=3)
+    working, second, third, new = [Connected("a") for _ in range(4)]
+    for each in (working, second, third, new):
+        connections.opened(each)
+        connections.waits(each) if each is not working else connections.works(each)
+
+    assert [each.gave_way for each in (working, second, third, new)] == [False, True, False, False]
+
+
+def test_a_connection_that_was_answered_before_gives_way_after_those_that_never_were() -> None:
+    connections = Connections(limit=2)
+    answered, silent, new, newest = [Connected("a") for _ in range(4)]
+    for each in (answered, silent, new, newest):
+        connections.opened(each)
+        connections.waits(each, is_known=each is not silent)
+
+    assert [each.gave_way for each in (answered, silent, new, newest)] == [True, True, False, False]
+
+
+def test_a_new_connection_beside_others_that_all_work_gives_way_itself() -> None:
+    connections = Connections(limit=1)
+    working, new = Connected("a"), Connected("b")
+    for each in (working, new):
+        connections.opened(each)
+
+    assert (working.gave_way, new.gave_way) == (False, True)
+
+
+def test_one_address_may_be_limited_and_makes_room_for_itself_alone() -> None:
+    connections = Connections(limit=10, limit_per_address=2)
+    other, first, second, third = [Connected(host) for host in "abbb"]
+    for each in (other, first, second, third):
+        connections.opened(each)
+        connections.waits(each)
+
+    assert [each.gave_way for each in (other, first, second, third)] == [False, True, False, False]
+    connections.closed(first)
+    assert connections.count == 3
+
+
+@pytest.mark.parametrize(("open_files", "limit"), [(256, 32), (1024, 624), (65536, 1000)])
+def test_the_limit_leaves_room_for_files(open_files: int, limit: int) -> None:
+    assert default_limit(open_files) == limit
+
+
+@pytest.mark.parametrize("key", [None, SecretStr("the key of predictions")])
+def test_a_body_in_tiny_pieces_is_refused_before_it_costs_much(
+    models_dir: Path, monkeypatch: pytest.MonkeyPatch, key: SecretStr | None
+) -> None:
+    """With the key that predictions need, or without."""
+    events = 0
+    next_event = BoundedParser.next_event
+
+    def counted(parser: BoundedParser) -> object:
+        nonlocal events
+        events += 1
+        return next_event(parser)
+
+    with ready(models_dir, predict_key=key) as service, connect(service) as connection:
+        monkeypatch.setattr(BoundedParser, "next_event", counted)
+        connection.sendall(IN_CHUNKS + b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n")
+        answer = rest(connection)
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"the body comes in pieces of less than 128 bytes" in answer
+    assert events < 3 * FREE_PIECES
+
+
+def test_pieces_of_a_usual_size_and_a_few_small_ones_are_read() -> None:
+    parser = BoundedParser()
+    parser.receive_data(IN_CHUNKS + b"1\r\nx\r\n" * FREE_PIECES + (b"200\r\n" + bytes(512) + b"\r\n") * 1000)
+
+    while (event := parser.next_event()) is not h11.NEED_DATA:
+        assert event
+
+    assert parser.body_bytes == FREE_PIECES + 512_000
+
+
+def test_a_head_of_too_many_lines_is_refused(service: Service) -> None:
+    with connect(service) as connection:
+        connection.sendall(LIVE.removesuffix(b"\r\n") + b"a:b\r\n" * 500 + b"\r\n")
+        answer = rest(connection)
+
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert b"a request may have 128 headers" in answer
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "says"),
+    [
+        (b"hello\r\n\r\n", 400, "illegal request line"),
+        (b"GET / HTTP/1.1\r\nX-Long: " + bytes(70_000).replace(b"\0", b"x"), 431, "Receive buffer too long"),
+        (IN_CHUNKS + b"no length\r\n", 400, "illegal chunk header"),
+    ],
+)
+def test_what_is_not_http_is_answered_as_a_problem(service: Service, sent: bytes, status: int, says: str) -> None:
+    with connect(service) as connection:
+        connection.sendall(sent)
+        head, _, content = rest(connection).partition(b"\r\n\r\n")
+
+    problem = json.loads(content)
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"application/problem+json" in head
+    assert problem["status"] == status
+    assert says in problem["detail"]
+    assert list(problem) == ["type", "title", "status", "detail", "instance"]
+
+
+def test_what_is_not_http_after_a_request_is_refused_after_its_answer(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connect(service) as connection:
+        connection.sendall(LIVE + b"nonsense\r\n\r\n")
+
+        answers = rest(connection)
+
+    assert answers.startswith(OK)
+    assert b"HTTP/1.1 400 " in answers
+    assert "Exception" not in caplog.text
+
+
+def test_a_refusal_reaches_a_client_that_goes_on_sending_without_being_parsed(
+    models_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    received = 0
+    receive_data = BoundedParser.receive_data
+
+    def counted(parser: BoundedParser, data: bytes) -> None:
+        nonlocal received
+        received += len(data)
+        receive_data(parser, data)
+
+    monkeypatch.setattr(BoundedParser, "receive_data", counted)
+    size = 20 * 2**20
+    with ready(models_dir, predict_key=SecretStr("the key of predictions")) as service, connect(service) as connection:
+        connection.sendall(f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n".encode())
+        connection.sendall(bytes(size))
+        answer = rest(connection)
+
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert b"\r\nconnection: close\r\n" in answer
+    assert received < size / 2
+
+
+@contextmanager
+def listening(size: int) -> Iterator[tuple[str, int]]:
+    """The way to a server whose every answer has so many bytes."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": bytes(size)})
+
+    config = ServerConfig(app, Connections(10), Shutdown(), 60, lifespan="off", ws="none", log_config=None)
+    server = Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield listener.getsockname()
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def test_a_client_that_does_not_read_its_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "READ_SECONDS", 0.1)
+    size = 50 * 2**20
+    with listening(size) as address, socket.create_connection(address, PATIENCE_SECONDS) as connection:
+        connection.sendall(LIVE)
+        until(lambda: not is_open(connection))
+
+
+def is_open(connection: socket.socket) -> bool:
+    """Whether the other side is still there: it answers a reset with an error, once what it sent has been read."""
+    try:
+        connection.sendall(b"x")
+    except ConnectionError:
+        return False
+    return True
+
+
+def test_from_the_signal_on_every_answer_closes_its_connection(models_dir: Path) -> None:
+    with running(models_dir, CATDOG_LEAVE_SECONDS="3600") as process, process.connect() as kept_alive:
+        kept_alive.sendall(LIVE)
+        assert read_answer(kept_alive)[0] == OK
+        process.popen.send_signal(signal.SIGTERM)
+        until(lambda: not process.is_ready())
+
+        kept_alive.sendall(LIVE)
+        answer = rest(kept_alive)
+        process.popen.send_signal(signal.SIGINT)
+
+    assert answer.startswith(OK)
+    assert b"\r\nconnection: close\r\n" in answer
+
+
+def test_a_request_that_is_on_its_way_when_the_service_ends_is_answered(
+    models_dir: Path,
+) -> None:
+    with running(models_dir, CATDOG_LEAVE_SECONDS="0") as process, ExitStack() as stack:
+        kept_alive, new = [stack.enter_context(process.connect()) for _ in range(2)]
+        kept_alive.sendall(LIVE)
+        assert read_answer(kept_alive)[0] == OK
+        process.popen.send_signal(signal.SIGTERM)
+        until(lambda: not process.takes_connections())
+
+        for connection in (kept_alive, new):
+            connection.sendall(LIVE)
+        answers = [rest(connection) for connection in (kept_alive, new)]
+        _, log = process.popen.communicate(timeout=PATIENCE_SECONDS)
+
+    assert [answer.startswith(OK) for answer in answers] == [True, True]
+    assert (process.popen.returncode, log) == (0, "")

@@ -1,0 +1,60 @@
+"""SIGTERM and Ctrl-C in the middle of a start, before there is a server that handles them."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.app.test_process import start
+from tests.waiting import PATIENCE_SECONDS
+
+# Each is imported at another moment of a start.
+MOMENTS = [
+    "argparse",
+    "app.startup",
+    "pydantic_settings",
+    "app.web.listening",
+    "openvino",
+    "starlette",
+    "app.main",
+    "uvicorn",
+]
+
+
+@pytest.mark.parametrize("with_signal", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_start_that_is_stopped_ends_with_status_0_and_says_nothing(
+    models_dir: Path, moment: str, with_signal: signal.Signals
+) -> None:
+    popen = start(models_dir, PYTHONPROFILEIMPORTTIME="1", CATDOG_PORT="0", CATDOG_MODELS_DIR=str(models_dir))
+    assert popen.stderr is not None
+    try:
+        seen = _lines_until(popen.stderr.fileno(), f" {moment}\n")
+        popen.send_signal(with_signal)
+        said = seen + popen.communicate(timeout=PATIENCE_SECONDS)[1]
+    finally:
+        popen.kill()
+
+    assert popen.returncode == 0
+    assert [line for line in said.splitlines()[:-1] if not line.startswith("import time:")] == []
+
+
+def _lines_until(file: int, end: str) -> str:
+    """What is read up to the first line that ends so."""
+    seen = ""
+    while end not in seen:
+        read = os.read(file, 65536).decode()
+        assert read, f"it ended before: {seen[-1000:]}"
+        seen += read
+    return seen
+
+
+def test_nothing_but_python_is_imported_before_signals_are_handled(models_dir: Path) -> None:
+    popen = start(models_dir, PYTHONPROFILEIMPORTTIME="1", CATDOG_NO_SUCH_SETTING="1")
+    _, said = popen.communicate(timeout=PATIENCE_SECONDS)
+
+    imported = [line.rsplit("|", 1)[1].strip() for line in said.splitlines() if line.startswith("import time:")]
+    own = [name for name in imported[: imported.index("argparse")] if name.partition(".")[0] in {"app", "catdog"}]
+    assert own == ["app"], "the package alone, which is empty"
+    assert not {"typing", "pydantic", "logging"} & set(imported[imported.index("app") : imported.index("argparse")])

@@ -1,0 +1,161 @@
+"""A version learns when to call a photo unknown: when it is trained, and the shipped one once more."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from catdog.engines.engine import Precision
+from catdog.errors import DatasetError
+from catdog.versions.manifest import Manifest, Unknown
+from catdog.versions.ood import FILE
+from catdog.versions.store import Store
+from tests.observers import Recorder
+from tests.photos import draw_set
+from tests.training.cli.test_command_line import RANDOM, Shop
+from training.cli.familiarize import familiarize
+from training.data import dataset, features
+from training.evaluation import ood
+from training.fitting import quantization
+from training.fitting.config import Config
+from training.publishing.pipeline import Request, train
+
+TINY = Config(backbone="random", width=1 / 32)
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory, split_photos: Path) -> Path:
+    folder = tmp_path_factory.mktemp("learned")
+    train(Request(TINY, split_photos, "the command"), Store(folder / "models"), folder / "data", Recorder())
+    return folder
+
+
+@pytest.fixture
+def folder(learned: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(learned, tmp_path / "place"))
+
+
+def without(folder: Path) -> Manifest:
+    """The manifest as it was before there was "unknown", now in the folder as well."""
+    path = folder / "models" / "1" / "manifest.json"
+    (path.parent / FILE).unlink()
+    fields = json.loads(path.read_text())
+    del fields["unknown"], fields["histograms"]
+    path.write_text(json.dumps(fields))
+    return Manifest.from_json(path.read_text())
+
+
+def test_what_is_unknown_is_set_in_the_precision_that_serves(folder: Path, split_photos: Path) -> None:
+    version = Store(folder / "models").open(1)
+    splits = dataset.read(split_photos).splits
+
+    def fitted(precision: Precision) -> Unknown:
+        network, cache = version.network(precision), folder / "data" / "features"
+        trained, new = (
+            features.outputs(photos, network, cache, Recorder().skipped, precision=precision)
+            for photos in (quantization.draw(splits["train"], 0), splits["validation"])
+        )
+        also = np.ones(len(trained.photos), bool)
+        found = ood.fit(trained.output.features, dataset.labels(trained.photos), new.output.features, also)
+        assert found is not None
+        return found.detector.known
+
+    assert version.manifest.quantization is not None
+    assert version.manifest.quantization.serves
+    assert version.manifest.unknown == fitted("int8") != fitted("f32")
+
+
+def test_the_training_photos_that_others_are_compared_with_are_kept_beside_the_weights(folder: Path) -> None:
+    version = Store(folder / "models").open(1)
+    detector = version.detector()
+
+    assert detector is not None
+    assert detector.bank is not None
+    assert detector.bank.features.shape == (32, 16)
+    assert np.linalg.norm(detector.bank.features, axis=1) == pytest.approx(np.ones(32), abs=1e-3)
+
+
+def test_the_histograms_are_of_the_validation_photos(folder: Path) -> None:
+    found = Store(folder / "models").open(1).manifest.histograms
+
+    assert set(found) == {"probability", "familiarity"}
+    assert {sum(histogram.photos) for histogram in found.values()} == {12}
+
+
+def test_an_older_manifest_gets_what_the_training_would_have_said(folder: Path, split_photos: Path) -> None:
+    store = Store(folder / "models")
+    trained = store.open(1).manifest
+    older = without(folder)
+    assert (older.unknown, older.histograms) == (None, {})
+
+    familiarize(store, split_photos, None, folder / "data" / "features", Recorder().skipped)
+
+    assert store.open(1).manifest == trained
+    assert trained.unknown is not None
+    store.open(1).verify()
+
+
+def test_what_is_damaged_is_set_once_more(folder: Path, split_photos: Path) -> None:
+    store = Store(folder / "models")
+    file = store.open(1).path / FILE
+    kept = file.read_bytes()
+    for damage in (lambda: file.write_bytes(b"no HDF5"), file.unlink):
+        damage()
+
+        familiarize(store, split_photos, None, folder / "data" / "features", Recorder().skipped)
+
+        store.open(1).verify()
+        assert file.read_bytes() == kept
+
+
+def test_photos_of_neither_class_are_measured(folder: Path, split_photos: Path, tmp_path: Path) -> None:
+    store = Store(folder / "models")
+    neither = draw_set(tmp_path / "neither", 5, ("fish",))
+
+    familiarize(store, split_photos, neither, folder / "data" / "features", Recorder().skipped)
+
+    known = store.open(1).manifest.unknown
+    assert known is not None
+    assert known.neither is not None
+    assert (known.neither.photos, known.neither.data) == (5, "the test photos")
+
+
+def test_photos_of_other_classes_are_refused(folder: Path, tmp_path: Path) -> None:
+    photos = draw_set(tmp_path / "photos", 20, ("cat", "fish"))
+
+    with pytest.raises(DatasetError, match="has the classes cat, fish"):
+        familiarize(Store(folder / "models"), photos, None, folder / "data" / "features", Recorder().skipped)
+
+
+def test_photos_of_neither_class_are_measured_by_every_command_that_is_given_some(
+    tmp_path: Path, split_photos: Path
+) -> None:
+    shop, neither = Shop(tmp_path), draw_set(tmp_path / "neither", 5, ("fish",))
+    common = ("--data", split_photos, "--neither", neither)
+    shop.run("train", *common, *RANDOM)
+    known = shop.store.open(1).manifest.unknown
+    assert known is not None
+    assert known.neither is not None
+
+    again = shop.run("familiarize", *common).stdout
+    readable = shop.run("evaluate", *common).stdout
+    machine = json.loads(shop.run("evaluate", *common, "--json").stdout)
+
+    assert shop.store.open(1).manifest.unknown == known
+    told = f"of 5 photos of none of the classes {known.neither.told:.1%} are called unknown"
+    assert told in again
+    assert told in readable
+    assert machine.pop("neither")["auroc"] == known.neither.auroc
+    assert machine == json.loads(shop.run("evaluate", "--data", split_photos, "--json").stdout)
+
+
+def test_a_version_that_calls_nothing_unknown_cannot_be_measured_by_that(folder: Path, split_photos: Path) -> None:
+    without(folder)
+
+    said = Shop(folder).run("evaluate", "--data", split_photos, "--neither", split_photos, fails=True)
+
+    assert said.stderr == (
+        "catdog: version 1 calls no photo unknown; publish it anew with: python -m training quantize --data DIR\n"
+    )

@@ -1,0 +1,160 @@
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from catdog.errors import DatasetError
+from catdog.network.architecture import Architecture, Head
+from catdog.network.network import Network
+from tests.networks import random_arrays
+from training.data import dataset, features
+from training.data.dataset import Photo
+from training.data.features import Entry, FeatureCache
+from training.data.pixels import decode
+
+TINY = Architecture(2, width=1 / 32)
+
+
+def unexpected(photo: Photo, error: Exception) -> None:
+    raise error
+
+
+@pytest.fixture
+def photos(split_photos: Path) -> tuple[Photo, ...]:
+    return dataset.read(split_photos).splits["validation"]
+
+
+@pytest.mark.parametrize("head", ["pooled", "classic"])
+def test_a_known_photo_is_not_computed_again(
+    head: Head, photos: tuple[Photo, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = Architecture(2, width=1 / 32, head=head)
+    arrays = random_arrays(network)
+    _, first, _ = features.outputs(photos, Network(network, arrays), tmp_path, unexpected)
+    features.forget_engines()
+    monkeypatch.setattr(features, "OpenVINOEngine", None)  # whoever needs it now fails
+
+    _, again, _ = features.outputs(photos, Network(network, arrays), tmp_path, unexpected)
+
+    assert np.array_equal(again.logits, first.logits)
+    assert np.array_equal(again.features, first.features)
+
+
+def test_only_new_photos_are_computed(photos: tuple[Photo, ...], tmp_path: Path) -> None:
+    arrays = random_arrays(TINY)
+    features.outputs(photos[:5], Network(TINY, arrays), tmp_path, unexpected)
+
+    kept, mixed, _ = features.outputs(photos, Network(TINY, arrays), tmp_path, unexpected)
+    _, alone, _ = features.outputs(photos, Network(TINY, arrays), tmp_path / "empty", unexpected)
+
+    assert kept == photos
+    assert np.array_equal(mixed.features, alone.features)
+
+
+def test_another_backbone_has_other_features_and_another_head_the_same(
+    photos: tuple[Photo, ...], tmp_path: Path
+) -> None:
+    arrays = random_arrays(TINY)
+    _, first, _ = features.outputs(photos, Network(TINY, arrays), tmp_path, unexpected)
+
+    other_head = arrays | {"predictions/bias": np.array([5, 5], np.float32)}
+    _, shared, _ = features.outputs(photos, Network(TINY, other_head), tmp_path, unexpected)
+    _, other, _ = features.outputs(photos, Network(TINY, random_arrays(TINY, seed=1)), tmp_path, unexpected)
+
+    assert np.array_equal(shared.features, first.features)
+    assert not np.array_equal(shared.logits, first.logits)
+    assert not np.array_equal(other.features, first.features)
+    assert len(list(tmp_path.glob("*.sqlite"))) == 2
+
+
+def test_thumbnails_are_kept_with_the_features(
+    photos: tuple[Photo, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrays = random_arrays(TINY)
+    first = features.look(photos, Network(TINY, arrays), tmp_path, unexpected)
+    _, pixels = decode(photos, unexpected)
+    grey = pixels.reshape(-1, 16, 14, 16, 14, 3).mean(axis=(2, 4)) @ (0.299, 0.587, 0.114)
+    monkeypatch.setattr(features, "decode", None)  # whoever needs it now fails
+
+    again = features.look(photos, Network(TINY, arrays), tmp_path, unexpected)
+
+    assert again.thumbnails.dtype == np.uint8
+    assert np.abs(again.thumbnails - grey).max() <= 1
+    assert np.array_equal(again.thumbnails, first.thumbnails)
+
+
+def test_a_cache_in_another_format_is_not_read(
+    photos: tuple[Photo, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrays = random_arrays(TINY)
+    features.outputs(photos[:1], Network(TINY, arrays), tmp_path, unexpected)
+    monkeypatch.setattr(features, "FORMAT", "1")
+
+    features.outputs(photos[:1], Network(TINY, arrays), tmp_path, unexpected)
+
+    assert len(list(tmp_path.glob("*.sqlite"))) == 2
+
+
+def test_progress_is_told_the_share_that_is_done(
+    photos: tuple[Photo, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(features, "BATCH", 5)
+    shares: list[float] = []
+
+    features.outputs(photos, Network(TINY, random_arrays(TINY)), tmp_path, unexpected, progress=shares.append)
+
+    assert shares == pytest.approx([5 / 12, 10 / 12, 1])
+    assert capsys.readouterr().err == ""
+
+
+def test_a_cache_gives_what_it_is_asked_for_and_no_more(tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path / "cache.sqlite")
+    entries = {str(n): Entry(np.full(3, n, np.float32), np.full((16, 16), n, np.uint8)) for n in range(5)}
+    cache.add(entries)
+
+    found = cache.read(["1", "3", "unknown"])
+
+    assert found.keys() == {"1", "3"}
+    assert np.array_equal(found["3"].row, entries["3"].row)
+    assert np.array_equal(found["3"].thumbnail, entries["3"].thumbnail)
+
+
+def test_processes_may_add_at_once(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(add_alone, [tmp_path / "cache.sqlite"] * 2, "ab"))
+
+    names = [f"{process}{number}" for process in "ab" for number in range(50)]
+    assert len(FeatureCache(tmp_path / "cache.sqlite").read(names)) == 100
+
+
+def add_alone(file: Path, process: str) -> None:
+    """50 entries, each in its own transaction."""
+    cache = FeatureCache(file)
+    for number in range(50):
+        cache.add({f"{process}{number}": Entry(np.ones(3, np.float32), np.ones((16, 16), np.uint8))})
+
+
+def test_nothing_readable_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("no photo")
+    reported = []
+
+    with pytest.raises(DatasetError, match="not one of the 1 photos"):
+        features.outputs(
+            [Photo(tmp_path / "text.jpg", 0, "0" * 64, "text.jpg")],
+            Network(TINY, random_arrays(TINY)),
+            tmp_path,
+            lambda photo, error: reported.append(photo.path.name),
+        )
+    assert reported == ["text.jpg"]
+
+
+def test_a_damaged_cache_is_an_error_that_names_the_file(photos: tuple[Photo, ...], tmp_path: Path) -> None:
+    arrays = random_arrays(TINY)
+    features.outputs(photos[:1], Network(TINY, arrays), tmp_path, unexpected)
+    (file,) = tmp_path.glob("*.sqlite")
+    file.write_bytes(b"no database" * 100)
+
+    with pytest.raises(OSError, match=file.name):
+        features.outputs(photos, Network(TINY, arrays), tmp_path, unexpected)

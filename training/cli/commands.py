@@ -1,0 +1,199 @@
+"""The commands of `python -m training` for models and data sets on disk.
+
+Each imports what it needs when it runs, because some libraries take seconds.
+"""
+
+import json
+import shlex
+import sys
+from argparse import Namespace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catdog.datasets.layout import printable
+from catdog.errors import CatdogError, RecipeError, StoreError
+from catdog.versions.manifest import Neither
+from catdog.versions.store import SHIPPED, Store, Version
+from training.data.dataset import Photo
+
+
+def download(arguments: Namespace) -> None:
+    from training.data.download import download
+
+    print(f"train on them with: python -m training train --data {download(arguments.folder, sha256=arguments.sha256)}")
+
+
+def train(arguments: Namespace) -> None:
+    from training.cli.train_arguments import config_from
+    from training.fitting.observer import Terminal
+    from training.publishing.pipeline import Request, train
+
+    request = Request(
+        config_from(arguments),
+        arguments.data,
+        command=_command(),
+        recipe=arguments.recipe,
+        notes=arguments.notes,
+        resume=arguments.resume,
+        promote=arguments.promote,
+        quantize=arguments.quantize,
+        neither=arguments.neither,
+        imagenet_weights=arguments.imagenet_weights,
+    )
+    outcome = train(request, Store(arguments.models), arguments.data_dir, Terminal())
+    _show(outcome.version, outcome.reason, outcome.promoted)
+
+
+def quantize(arguments: Namespace) -> None:
+    from training.fitting.observer import Terminal
+    from training.publishing.requantize import quantize
+
+    version, store = _version(arguments), Store(arguments.models)
+    command = _command()
+    outcome = quantize(version, arguments.data, command, arguments.promote, store, arguments.data_dir, Terminal())
+    _show(outcome.version, outcome.reason, outcome.promoted)
+
+
+def evaluate(arguments: Namespace) -> None:
+    from training.data import dataset, features
+    from training.evaluation.metrics import measure, table
+    from training.evaluation.ood import told
+
+    version = _version(arguments)
+    manifest = version.manifest
+    photos, described = dataset.read_for(
+        arguments.data, manifest, arguments.split, _report_broken, dict(arguments.renamed)
+    )
+    readable, output, _ = features.outputs(photos, version.network(), arguments.data_dir / "features", _report_broken)
+    if missing := set(manifest.classes) - {manifest.classes[photo.label] for photo in readable}:
+        print(f"no photo of {', '.join(sorted(missing))}: the recall of a class without one is 0", file=sys.stderr)
+    probabilities = manifest.calibration.probabilities(output.logits)
+    metrics = measure(dataset.labels(readable), probabilities, manifest.classes, described)
+    neither = _neither(arguments, version, output.features, described)
+    if arguments.json:
+        found = metrics.model_dump() | ({} if neither is None else {"neither": neither.model_dump()})
+        print(json.dumps(found, indent=2))
+    else:
+        print(table(metrics), *(() if neither is None else (told(neither),)), sep="\n\n")
+
+
+def remember(arguments: Namespace) -> None:
+    """Keep the features of test photos with the shipped version, for candidates on its backbone to be judged by.
+
+    Of the photos that it was trained on it keeps which those were as well.
+    """
+    from catdog.network.weights import backbone_fingerprint
+    from training.data import dataset, features, near_duplicates, trained_on
+    from training.evaluation import reference_features
+
+    version = Store(arguments.models).open(SHIPPED)
+    network = version.network()
+    photos, _ = dataset.read_for(arguments.data, version.manifest, report=_report_broken)
+    photos, output, thumbnails = features.outputs(photos, network, arguments.data_dir / "features", _report_broken)
+    kept = reference_features.Reference(
+        version.manifest.classes,
+        backbone_fingerprint(network.architecture, network.arrays),
+        tuple(photo.sha256 for photo in photos),
+        output.features,
+        dataset.labels(photos),
+        near_duplicates.hashes(thumbnails),
+    )
+    reference_features.write(version.path / reference_features.FILE, kept)
+    print(f"the features of {len(photos):,} photos are in {version.path / reference_features.FILE}")
+    if (record := trained_on.of_folder(version, arguments.data, _report_broken)) is not None:
+        trained_on.write(version.path / trained_on.FILE, record)
+        print(f"which {len(record.contents):,} photos it was trained on is in {version.path / trained_on.FILE}")
+
+
+def familiarize(arguments: Namespace) -> None:
+    """Set when the shipped version calls a photo unknown; nothing else of it changes."""
+    from training.cli.familiarize import familiarize
+    from training.evaluation.ood import described
+
+    store = Store(arguments.models)
+    known = familiarize(store, arguments.data, arguments.neither, arguments.data_dir / "features", _report_broken)
+    print(described(known))
+
+
+def summary(arguments: Namespace) -> None:
+    from training.cli.summary import summary
+
+    print(summary(_version(arguments).manifest.architecture))
+
+
+def promote(arguments: Namespace) -> None:
+    Store(arguments.models).promote(arguments.version)
+    print(f"version {arguments.version} is in service")
+
+
+def rollback(arguments: Namespace) -> None:
+    print(f"version {Store(arguments.models).roll_back()} is in service again")
+
+
+def versions(arguments: Namespace) -> None:
+    store = Store(arguments.models)
+    champion = store.champion()
+    for number in store.versions():
+        try:
+            described = _describe(store.open(number))
+        except StoreError as error:
+            described = str(error)
+        print(f"{'*' if number == champion else ' '} {number:>4}  {described}")
+    print("* in service")
+
+
+def _show(version: Version, reason: str, promoted: bool) -> None:
+    """A version that was published, and whether it went into service, for people."""
+    from training.data.few_photos import caution
+    from training.evaluation.metrics import table
+    from training.evaluation.ood import described
+
+    for metrics in version.manifest.metrics.values():
+        print(table(metrics), end="\n\n")
+    print(f"version {version.number} is published, with a report in {version.path / 'report'}")
+    quantization = version.manifest.quantization
+    print(quantization.reason if quantization else f"without an int8 graph: {version.manifest.unquantized}")
+    if version.manifest.unknown is not None:
+        print(described(version.manifest.unknown))
+    if (few := caution(version.manifest.lineage.dataset.photos)) is not None:
+        print(few)
+    print(reason)
+    print(f"version {version.number} is {'' if promoted else 'not '}in service")
+
+
+def _describe(version: Version) -> str:
+    manifest = version.manifest
+    measured = (f"{metrics.accuracy:.2%} of {metrics.photos:,} {split}" for split, metrics in manifest.metrics.items())
+    made = f"{manifest.created:%Y-%m-%d %H:%M}  {manifest.lineage.strategy:<8}  width {manifest.width:g}"
+    return f"{made}  {', '.join(manifest.classes)}  {'; '.join(measured)}"
+
+
+def _command() -> str:
+    """As it was typed."""
+    return printable(shlex.join(["python", "-m", "training", *sys.argv[1:]]))
+
+
+def _version(arguments: Namespace) -> Version:
+    """The version that was asked for, else the champion."""
+    store = Store(arguments.models)
+    return store.open(store.champion() if arguments.version is None else arguments.version)
+
+
+def _neither(arguments: Namespace, version: Version, known: NDArray[np.float32], data: str) -> Neither | None:
+    """How well photos of none of the classes are told from these (n, features), where there are such photos."""
+    from training.data import features
+    from training.evaluation import ood
+
+    if arguments.neither is None:
+        return None
+    if (detector := version.detector()) is None:
+        anew = "python -m training quantize --data DIR"
+        raise RecipeError(f"version {version.number} calls no photo unknown; publish it anew with: {anew}")
+    photos, cache = ood.photos_of_neither(arguments.neither, _report_broken), arguments.data_dir / "features"
+    others = features.outputs(photos, version.network(), cache, _report_broken).output.features
+    return ood.compare(detector, known, others, data)
+
+
+def _report_broken(photo: Photo, error: CatdogError) -> None:
+    print(f"skipped {printable(str(photo.path))}: {error}", file=sys.stderr)

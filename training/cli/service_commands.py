@@ -1,0 +1,100 @@
+"""The commands of `python -m training` for data sets and jobs of the service."""
+
+import os
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from threading import Thread
+
+from catdog.database import Database
+from catdog.datasets import folders
+from catdog.datasets.datasets import Datasets
+from catdog.datasets.layout import Layout, printable
+from catdog.versions.store import Store
+from training.data.dataset import Photo
+
+
+def import_folder(arguments: Namespace) -> None:
+    from training.data import service_datasets
+
+    added, skipped, empty, renamed = service_datasets.import_folder(
+        arguments.folder, _datasets(arguments), arguments.dataset
+    )
+    for file, reason in skipped.items():
+        print(f"skipped {printable(str(file))}: {reason}", file=sys.stderr)
+    for folder in empty:
+        print(f"{printable(str(folder))} holds no picture", file=sys.stderr)
+    for sent, label in renamed.items():
+        print(f"{sent} is taken as {label}, which {arguments.dataset} has already", file=sys.stderr)
+    new = sum(one.is_new for one in added)
+    print(f"{new:,} pictures are new in {arguments.dataset}, which had {len(added) - new:,} of them already")
+
+
+def doctor(arguments: Namespace) -> None:
+    from training.data.checks import LeftOut, examine
+
+    layout = None if arguments.data is None else folders.read(arguments.data)
+    classes, splits = _to_examine(arguments, layout)
+    store = Store(arguments.models)
+    champion = store.open(store.champion())
+    cache = arguments.data_dir / "features"
+    findings = examine(classes, splits, champion.network(), cache)
+    if layout is not None:
+        reasons = dict.fromkeys(layout.without_files, "it holds no photo, which stops a training") | dict(
+            layout.skipped
+        )
+        left_out = tuple(LeftOut(name=printable(str(place)), reason=reason) for place, reason in reasons.items())
+        findings = findings.model_copy(update={"left_out": left_out})
+    print(findings.model_dump_json(indent=2) if arguments.json else findings.table())
+
+
+def worker(arguments: Namespace) -> None:
+    # Until the worker itself takes it, after these imports: the first process of a container would else go on.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    if arguments.end_with_stdin:
+        Thread(target=_end_with_stdin, name="stdin", daemon=True).start()
+    from training.worker.cpu_limits import default_threads, limit
+
+    threads = arguments.threads or default_threads()
+    limit(threads)  # before anything starts threads of its own
+    from catdog.jobs.queue import Jobs
+    from training.worker.job_runner import Runner
+    from training.worker.worker import Worker
+
+    runner = Runner(
+        Store(arguments.models),
+        _datasets(arguments),
+        arguments.data_dir,
+        arguments.keep_versions,
+        arguments.imagenet_weights,
+    )
+    worker = Worker(Jobs(_database(arguments)), runner.run, arguments.data_dir, arguments.name)
+    if worker.work(arguments.until_idle):
+        command = [sys.executable, "-m", "training", *sys.argv[1:], "--threads", str(threads)]
+        os.execv(sys.executable, command)  # noqa: S606  # itself
+    os._exit(0)  # at an ordinary exit TensorFlow's threads, still at work, may abort the process
+
+
+def _end_with_stdin() -> None:
+    """Stop this worker once nobody holds the other end of its standard input: the service that started it has ended."""
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _to_examine(arguments: Namespace, layout: Layout | None) -> tuple[Sequence[str], Mapping[str, Sequence[Photo]]]:
+    from training.data import service_datasets
+
+    if layout is None:
+        return service_datasets.photos(_datasets(arguments), arguments.dataset)
+    return service_datasets.of_folder(arguments.data, layout)
+
+
+def _database(arguments: Namespace) -> Database:
+    return Database.of(Path(arguments.data_dir), arguments.database_url)
+
+
+def _datasets(arguments: Namespace) -> Datasets:
+    return Datasets(_database(arguments), Path(arguments.data_dir))

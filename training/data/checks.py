@@ -1,0 +1,301 @@
+"""Checks a data set before training: what is wrong, with which photos, and what to do."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from catdog.datasets.splits import SPLITS, draw
+from catdog.errors import CatdogError
+from catdog.network.network import Network
+from training.data import features, near_duplicates
+from training.data.dataset import Photo, labels
+from training.data.few_photos import LEAST_HELD_OUT, LEAST_TRAINED
+from training.fitting import linear_head
+
+Kind = Literal[
+    "unreadable",
+    "leakage",
+    "conflicting-labels",
+    "duplicate",
+    "near-duplicate",
+    "likely-mislabel",
+    "single-class",
+    "too-few",
+    "imbalance",
+]
+Splits = Mapping[str, Sequence[Photo]]
+
+LARGEST_RATIO: Final = 10  # of two classes; beyond it, never saying the smaller one is right on 91% and more
+FOLDS: Final = 5
+PENALTY: Final = 0.1  # inverse strength; of 40 labels swapped among 2,000 it finds 34, and 2 that weren't
+CONFIDENT: Final = 0.95  # probability of another class from which a label is doubted
+LONGEST_LIST: Final = 50  # photos of one finding in the text
+
+_SENTENCES: Final[Mapping[Kind, str]] = {
+    "unreadable": "{photos} can't be read and will be left out; repair or remove",
+    "leakage": "{photos} of {pictures}: the same, or nearly, in more than one split, so that the model looks better"
+    " than it is; keep each picture in one split",
+    "conflicting-labels": "{photos} of {pictures}: the same, or nearly, under more than one label; keep the right one",
+    "duplicate": "{photos} of {pictures}: the same file more than once in one class and split, where a copy adds"
+    " weight and no information; keep one of each",
+    "near-duplicate": "{photos} of {pictures}: nearly the same more than once in one class and split; keep the best"
+    " of each",
+    "likely-mislabel": f"{{photos}}: of another class, with a probability of {CONFIDENT:.0%} or more, to a model that"
+    " was trained on the others; look, and move what is wrong",
+}
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FoundPhoto(_Record):
+    """A photo as people know it; all photos of one `picture` are the same or nearly, None where it can't be read."""
+
+    name: str
+    label: str
+    split: str
+    sha256: str
+    picture: int | None = None
+    note: str = ""
+
+
+class Finding(_Record):
+    """One kind of thing that is wrong; `photos` are the worst first, none where it is about a whole class."""
+
+    kind: Kind
+    sentence: str
+    photos: tuple[FoundPhoto, ...] = ()
+
+
+class LeftOut(_Record):
+    """A file of a folder that is no photo of a class, and the reason."""
+
+    name: str
+    reason: str
+
+
+class Findings(_Record):
+    """All that was found in a set of so many `photos`, in the order of `Kind`, each kind at most once.
+
+    `left_out` are files of the folder that aren't among them.
+    """
+
+    photos: int
+    findings: tuple[Finding, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+    def table(self) -> str:
+        """The findings for people, some lines without a last newline; of a long list its beginning."""
+        examined = _count(self.photos, "photo") + " examined"
+        found = _count(len(self.findings), "finding") if self.findings else "nothing found"
+        return "\n\n".join([f"{examined}, {found}", *map(_table, self.findings), *_left_out(self.left_out)])
+
+
+def examine(
+    classes: Sequence[str],
+    splits: Splits,
+    network: Network,
+    cache: Path,
+    *,
+    progress: features.Progress | None = None,
+) -> Findings:
+    """What is wrong with the photos, as the network sees them; `cache` and the rest as `features.look`."""
+    placed = [(split, photo) for split, photos in splits.items() for photo in photos]
+    reasons: dict[str, str] = {}
+
+    def report(photo: Photo, error: CatdogError) -> None:
+        reasons[photo.sha256] = str(error)
+
+    seen = features.look([photo for _, photo in placed], network, cache, report, progress=progress)
+    pictures = _pictures(seen)
+    found = [
+        _found(photo, classes[photo.label], split, pictures.get(photo.sha256), reasons.get(photo.sha256, ""))
+        for split, photo in placed
+    ]
+    readable = [photo for photo in found if photo.picture is not None]
+    findings = [
+        *_listed("unreadable", [[photo] for photo in found if photo.picture is None]),
+        *_copies(readable),
+        *_mislabelled(readable, seen, classes),
+        *_scarce(readable, classes),
+    ]
+    return Findings(photos=len(found), findings=tuple(findings))
+
+
+def mend(splits: Splits, findings: Findings) -> tuple[dict[str, tuple[Photo, ...]], tuple[FoundPhoto, ...]]:
+    """The splits without what spoils them, and what was dropped.
+
+    That is what can't be read, and of a picture in several splits all but the photos in the last one: test comes after
+    validation, and both after train. A class that would have no training photo left keeps a picture in train instead.
+    """
+    stays: dict[int | None, int] = defaultdict(int)  # in which split, by picture
+    suspects = [p for finding in findings.findings if finding.kind in ("unreadable", "leakage") for p in finding.photos]
+    for photo in suspects:
+        stays[photo.picture] = max(stays[photo.picture], SPLITS.index(photo.split))
+    kept, _ = _without(splits, suspects, stays)
+    pictures = {photo.sha256: photo.picture for photo in suspects if photo.picture is not None}
+    for label in {p.label for p in splits["train"]} - {p.label for p in kept["train"]}:
+        its = {p.sha256 for p in splits["train"] if p.label == label}
+        if copied := its & pictures.keys():
+            stays[pictures[max(copied, key=draw)]] = SPLITS.index("train")
+    return _without(splits, suspects, stays)
+
+
+def _without(
+    splits: Splits, suspects: Sequence[FoundPhoto], stays: Mapping[int | None, int]
+) -> tuple[dict[str, tuple[Photo, ...]], tuple[FoundPhoto, ...]]:
+    """The splits without those suspects that can't be read or whose picture stays in another split; and these."""
+    dropped = tuple(p for p in suspects if p.picture is None or SPLITS.index(p.split) != stays[p.picture])
+    gone = {(photo.split, photo.sha256) for photo in dropped}
+    kept = {split: tuple(p for p in photos if (split, p.sha256) not in gone) for split, photos in splits.items()}
+    return kept, dropped
+
+
+def _found(photo: Photo, label: str, split: str, picture: int | None, note: str) -> FoundPhoto:
+    name = photo.name.encode(errors="surrogateescape").decode(errors="replace")  # a file's name may be no Unicode
+    return FoundPhoto(name=name, label=label, split=split, sha256=photo.sha256, picture=picture, note=note)
+
+
+def _pictures(seen: features.Seen) -> dict[str, int]:
+    """The number of the picture that a photo shows, by the photo's sha256."""
+    thumbnails = {photo.sha256: grey for photo, grey in zip(seen.photos, seen.thumbnails, strict=True)}
+    grey = np.array(list(thumbnails.values()), np.uint8).reshape(-1, *seen.thumbnails.shape[1:])
+    return dict(zip(thumbnails, near_duplicates.pictures(grey).tolist(), strict=True))
+
+
+def _copies(photos: Sequence[FoundPhoto]) -> Iterator[Finding]:
+    pictures = _together(photos, "picture")
+    yield from _listed("leakage", [some for some in pictures if len({photo.split for photo in some}) > 1])
+    yield from _listed("conflicting-labels", [some for some in pictures if len({photo.label for photo in some}) > 1])
+    yield from _listed("duplicate", _together(photos, "sha256", "split", "label"))
+    alike = _together(photos, "picture", "split", "label")
+    yield from _listed("near-duplicate", [some for some in alike if len({photo.sha256 for photo in some}) > 1])
+
+
+def _together(photos: Sequence[FoundPhoto], *fields: str) -> list[list[FoundPhoto]]:
+    """The photos that have these fields in common with another, the most numerous first."""
+    groups = defaultdict(list)
+    for photo in photos:
+        groups[attrgetter(*fields)(photo)].append(photo)
+    return sorted((group for group in groups.values() if len(group) > 1), key=len, reverse=True)
+
+
+def _listed(kind: Kind, groups: Sequence[Sequence[FoundPhoto]]) -> Iterator[Finding]:
+    """A finding of the photos in these groups, if there are any."""
+    photos = tuple(photo for group in groups for photo in group)
+    if photos:
+        counts = {"photos": _count(len(photos), "photo"), "pictures": _count(len(groups), "picture")}
+        yield Finding(kind=kind, sentence=_SENTENCES[kind].format(**counts), photos=photos)
+
+
+def _mislabelled(photos: Sequence[FoundPhoto], seen: features.Seen, classes: Sequence[str]) -> Iterator[Finding]:
+    truth = labels(seen.photos)
+    pictures = np.array([photo.picture for photo in photos], np.int64)
+    with threadpool_limits(linear_head.threads(seen.output.features, len(classes))):
+        probabilities = _cross_validated(seen.output.features, truth, pictures, len(classes))
+    said, sure = probabilities.argmax(axis=1), probabilities.max(axis=1, initial=0.0)
+    doubted = np.flatnonzero((said != truth) & (sure >= CONFIDENT))
+    noted = [
+        photos[place].model_copy(update={"note": f"{classes[said[place]]} {sure[place]:.1%}"})
+        for place in doubted[np.argsort(-sure[doubted], kind="stable")]
+    ]
+    yield from _listed("likely-mislabel", [[photo] for photo in noted])
+
+
+def _cross_validated(
+    rows: NDArray[np.float32], truth: NDArray[np.int64], pictures: NDArray[np.int64], classes: int
+) -> NDArray[np.float64]:
+    """Probabilities (n, classes), each by a model that never saw the picture; 0 for classes too small to be judged."""
+    probabilities = np.zeros((len(truth), classes))
+    judged = np.flatnonzero(_led(truth, pictures, classes)[truth] >= FOLDS)
+    rows, truth, pictures = rows[judged].astype(np.float64), truth[judged], pictures[judged]
+    if len(np.unique(truth)) < 2:
+        return probabilities
+    folds = _folds(truth, pictures)
+    for fold in range(FOLDS):
+        rest, held_out = folds != fold, folds == fold
+        scaler = StandardScaler().fit(rows[rest])
+        model = LogisticRegression(C=PENALTY, tol=1e-3, max_iter=1000).fit(scaler.transform(rows[rest]), truth[rest])
+        said = model.predict_proba(scaler.transform(rows[held_out]))
+        probabilities[np.ix_(judged[held_out], model.classes_)] = said
+    return probabilities
+
+
+def _led(truth: NDArray[np.int64], pictures: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """Pictures of each class, (classes,): one under several labels belongs to that of its first photo."""
+    _, first = np.unique(pictures, return_index=True)
+    return np.bincount(truth[first], minlength=classes)
+
+
+def _folds(truth: NDArray[np.int64], pictures: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The fold of each photo, (n,): every class spread evenly, a picture's photos together."""
+    _, first, which = np.unique(pictures, return_index=True, return_inverse=True)
+    folds = np.empty(len(first), np.int64)
+    for label in np.unique(truth[first]):
+        its = truth[first] == label
+        folds[its] = np.arange(its.sum()) % FOLDS
+    return folds[which]
+
+
+def _scarce(photos: Sequence[FoundPhoto], classes: Sequence[str]) -> Iterator[Finding]:
+    if len(classes) == 1:
+        yield Finding(
+            kind="single-class",
+            sentence=f"all photos are of {classes[0]}, where a classifier needs two classes or more; add another one",
+        )
+    counts = Counter((photo.split, photo.label) for photo in photos)
+    asked = {"train": LEAST_TRAINED, "validation": LEAST_HELD_OUT}
+    if any(photo.split == "test" for photo in photos):
+        asked["test"] = LEAST_HELD_OUT
+    few = [
+        f"{counts[split, name]} of {name} in {split}, where {least} are needed"
+        for split, least in asked.items()
+        for name in classes
+        if counts[split, name] < least
+    ]
+    if few:
+        yield Finding(kind="too-few", sentence=f"too few photos that can be read: {'; '.join(few)}; add some")
+    trained = sorted((counts["train", name], name) for name in classes)
+    (fewest, rare), (most, common) = trained[0], trained[-1]
+    if fewest and most > LARGEST_RATIO * fewest:
+        yield Finding(
+            kind="imbalance",
+            sentence=f"{most:,} photos of {common} to train on, but {fewest:,} of {rare}: more than {LARGEST_RATIO}"
+            f" times as many, so that {rare} will seldom be said; add photos of it, or take some of {common} away",
+        )
+
+
+def _table(finding: Finding) -> str:
+    rows = [
+        f"  {'' if photo.picture is None else photo.picture:>7}  {photo.split:<10}  {photo.label}"
+        f"  {_printable(photo.name)}  {photo.sha256[:12]}  {photo.note}".rstrip()
+        for photo in finding.photos[:LONGEST_LIST]
+    ]
+    more = len(finding.photos) - LONGEST_LIST
+    return "\n".join([f"{finding.kind}: {finding.sentence}", *rows, *([f"  and {more:,} more"] if more > 0 else [])])
+
+
+def _left_out(files: Sequence[LeftOut]) -> Iterator[str]:
+    if files:
+        more = [f"  and {len(files) - LONGEST_LIST:,} more"] if len(files) > LONGEST_LIST else []
+        rows = [f"  {file.name}: {file.reason}" for file in files[:LONGEST_LIST]]
+        yield "\n".join([f"left out: {len(files):,}", *rows, *more])
+
+
+def _printable(name: str) -> str:
+    """A file may be called anything, and a terminal obeys some of it."""
+    return name if name.isprintable() else repr(name)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"

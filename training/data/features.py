@@ -1,0 +1,216 @@
+"""Computes the features of photos once, and caches them by photo and backbone."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import openvino as ov
+import PIL
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from catdog.engines.engine import Asked, Output, Precision
+from catdog.engines.openvino import OpenVINOEngine, precision_of
+from catdog.errors import DatasetError
+from catdog.images import FINGERPRINT
+from catdog.network import head, weights
+from catdog.network.architecture import INPUT_PIXELS, Architecture
+from catdog.network.network import Network
+from catdog.versions import golden
+from training.data.dataset import Photo, Report
+from training.data.pixels import decode
+from training.publishing.lineage import libraries
+
+# Whose next version may round otherwise. cykooz-resizer is missing where Pillow resizes.
+LIBRARIES = (ov.__version__, PIL.__version__, *libraries(("cykooz-resizer",)).values())
+FORMAT = "2"  # of a cache's file: whoever changes what is stored raises it
+BATCH = 32  # photos decoded and stored at a time
+TOGETHER = 8  # photos in the engine at a time: 32 are no quicker, and their activations take 1 GB in float32
+ENGINES = 2  # compiled networks that are kept for the next use: one that serves, and float32 to compare it with
+THUMBNAIL_PIXELS = 16  # height and width
+
+Progress = Callable[[float], None]  # is told the share of the new photos that is done, 0-1
+
+
+class Entry(NamedTuple):
+    """What is kept of a photo."""
+
+    row: NDArray[np.float32]  # (length,)
+    thumbnail: NDArray[np.uint8]  # grey (16, 16)
+
+
+class Seen(NamedTuple):
+    """The photos that could be read, and what was made of them."""
+
+    photos: tuple[Photo, ...]
+    output: Output
+    thumbnails: NDArray[np.uint8]  # grey (n, 16, 16): means of what the network sees
+
+
+_engines: dict[str, OpenVINOEngine] = {}  # by the fingerprint of what they compute, the last one used at the end
+
+
+class FeatureCache:
+    """What one network makes of photos, by their sha256, in one SQLite file that several processes may use.
+
+    With the pooled head a row is the features, so that every head on one backbone shares them; with the classic head
+    it is the logits, then the features.
+    """
+
+    def __init__(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._file = file
+        with self._open() as database:
+            database.execute("CREATE TABLE IF NOT EXISTS entries (photo TEXT PRIMARY KEY, row BLOB, thumbnail BLOB)")
+
+    def read(self, photos: Iterable[str]) -> dict[str, Entry]:
+        """What is known of the photos with these sha256."""
+        asked = json.dumps(list(photos))
+        query = "SELECT * FROM entries WHERE photo IN (SELECT value FROM json_each(?))"
+        with self._open() as database:
+            return {
+                photo: Entry(
+                    np.frombuffer(row, np.float32), np.frombuffer(grey, np.uint8).reshape(THUMBNAIL_PIXELS, -1)
+                )
+                for photo, row, grey in database.execute(query, (asked,))
+            }
+
+    def add(self, entries: Mapping[str, Entry]) -> None:
+        rows = [(photo, entry.row.tobytes(), entry.thumbnail.tobytes()) for photo, entry in entries.items()]
+        with self._open() as database:
+            database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", rows)
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """A connection whose changes are kept if nothing fails; OSError where the file can't be used."""
+        try:
+            with closing(sqlite3.connect(self._file, timeout=60)) as database, database:
+                yield database
+        except sqlite3.Error as error:
+            raise OSError(
+                f"the features in {self._file} can't be used ({error}); make room, or remove the file"
+            ) from error
+
+
+def outputs(
+    photos: Sequence[Photo],
+    network: Network,
+    cache: Path,
+    report: Report,
+    *,
+    precision: Asked = "auto",
+    progress: Progress | None = None,
+) -> Seen:
+    """As `look`; DatasetError where not one of the photos can be read."""
+    seen = look(photos, network, cache, report, precision=precision, progress=progress)
+    if not seen.photos:
+        raise DatasetError(f"not one of the {len(photos)} photos can be read")
+    return seen
+
+
+def look(
+    photos: Sequence[Photo],
+    network: Network,
+    cache: Path,
+    report: Report,
+    *,
+    precision: Asked = "auto",
+    progress: Progress | None = None,
+) -> Seen:
+    """What the network makes of the photos that can be read: the same numbers as in service.
+
+    Only photos that the folder `cache` doesn't know are decoded and computed. A broken one goes to `report` and is
+    left out. `precision` auto is what would serve; with `progress` no bar is shown.
+    """
+    file = FeatureCache(cache / f"{fingerprint(network, precision)}.sqlite")
+    known = file.read(photo.sha256 for photo in photos)
+    new = [photo for photo in photos if photo.sha256 not in known]
+    engine = _engine(network, precision) if new else None
+    for batch in _batches(new, progress):
+        readable, pixels = decode(batch, report)
+        if readable and engine:
+            found = _compute(engine, network.architecture, readable, pixels)
+            file.add(found)
+            known |= found
+    return _gather(tuple(photo for photo in photos if photo.sha256 in known), known, network)
+
+
+def of_golden_pictures(network: Network, precision: Precision, cache: Path) -> NDArray[np.float32]:
+    """Features (4, features) of `catdog.versions.golden.pictures` in this precision, computed once for a backbone."""
+    file = FeatureCache(cache / f"{fingerprint(network, precision)}.sqlite")
+    names = [f"{golden.fingerprint()} {number}" for number in range(len(golden.pictures()))]
+    known = file.read(names)
+    if len(known) < len(names):
+        found = _engine(network, precision).infer(golden.pictures()).features
+        thumbnails = map(thumbnail, golden.pictures())
+        known = {name: Entry(*entry) for name, *entry in zip(names, found, thumbnails, strict=True)}
+        file.add(known)
+    return np.stack([known[name].row for name in names])
+
+
+def forget_engines() -> None:
+    """Free what was compiled and is kept for the next use."""
+    _engines.clear()
+
+
+def _engine(network: Network, precision: Asked) -> OpenVINOEngine:
+    """An engine for the network, compiled unless one for its backbone was used lately: that takes a second."""
+    name = fingerprint(network, precision)
+    engine = _engines.pop(name, None) or OpenVINOEngine(network, precision)
+    _engines[name] = engine
+    for oldest in list(_engines)[:-ENGINES]:
+        del _engines[oldest]
+    return engine.with_head(network.arrays) if network.architecture.head == "pooled" else engine
+
+
+def _batches(photos: Sequence[Photo], progress: Progress | None) -> Iterator[Sequence[Photo]]:
+    starts = range(0, len(photos), BATCH)
+    hidden = None if progress is None else True  # None hides the bar where there is no terminal
+    for start in tqdm(starts, "features of new photos", disable=hidden, unit_scale=BATCH):
+        yield photos[start : start + BATCH]
+        if progress is not None:
+            progress(min(1.0, (start + BATCH) / len(photos)))
+
+
+def _compute(
+    engine: OpenVINOEngine, architecture: Architecture, photos: Sequence[Photo], pixels: NDArray[np.uint8]
+) -> dict[str, Entry]:
+    parts = [engine.infer(pixels[start : start + TOGETHER]) for start in range(0, len(pixels), TOGETHER)]
+    logits, features = (np.concatenate(rows) for rows in zip(*parts, strict=True))
+    rows = features if architecture.head == "pooled" else np.hstack([logits, features])
+    return {photo.sha256: Entry(row, thumbnail(one)) for photo, row, one in zip(photos, rows, pixels, strict=True)}
+
+
+def thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey (16, 16) of a photo, RGB (224, 224, 3)."""
+    return np.asarray(Image.fromarray(pixels).convert("L").reduce(INPUT_PIXELS // THUMBNAIL_PIXELS))
+
+
+def _gather(photos: tuple[Photo, ...], known: Mapping[str, Entry], network: Network) -> Seen:
+    architecture, arrays = network.architecture, network.arrays
+    entries = [known[photo.sha256] for photo in photos]
+    length = architecture.features + (architecture.classes if architecture.head == "classic" else 0)
+    rows = np.array([entry.row for entry in entries], np.float32).reshape(-1, length)
+    grey = np.array([entry.thumbnail for entry in entries], np.uint8)
+    logits, features = np.split(rows, [-architecture.features], axis=1)
+    output = Output(head.logits(features, arrays) if architecture.head == "pooled" else logits, features)
+    return Seen(photos, output, grey.reshape(-1, THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+
+
+def fingerprint(network: Network, asked: Asked) -> str:
+    """sha256 of all that an entry of the cache depends on, other than the photo."""
+    architecture, arrays, precision = network.architecture, network.arrays, precision_of(network, asked)
+    parts = [FORMAT, FINGERPRINT, precision, architecture.head, *LIBRARIES]
+    if precision == "int8" and network.int8 is not None:
+        parts.append(network.int8.sha256)
+    parts.append(weights.backbone_fingerprint(architecture, arrays))
+    if architecture.head == "classic":
+        names = (f"{layer.name}/{array}" for layer in architecture.head_layers for array in ("kernel", "bias"))
+        parts.append(weights.fingerprint(arrays[name] for name in names))
+    return sha256(" ".join(parts).encode()).hexdigest()

@@ -1,0 +1,89 @@
+"""Data sets of the service as training data, and folders imported into them."""
+
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from shutil import copyfile
+from typing import NamedTuple
+
+from catdog import images
+from catdog.datasets import folders
+from catdog.datasets.datasets import Datasets
+from catdog.datasets.layout import Layout, printable, split_of
+from catdog.datasets.names import checked_dataset_name
+from catdog.datasets.picture import Added, New
+from catdog.datasets.splits import SPLITS, Dealt, deal
+from catdog.errors import DatasetError, UnsupportedImage
+from training.data.dataset import Photo
+
+Splits = dict[str, tuple[Photo, ...]]
+
+
+class Imported(NamedTuple):
+    """What came of a folder: its pictures, the files that were left out with reasons, and class folders without one.
+
+    `renamed` are classes that the data set has in another spelling, and that spelling.
+    """
+
+    added: list[Added]
+    skipped: dict[Path, str]
+    empty: list[Path]
+    renamed: dict[str, str]
+
+
+def photos(datasets: Datasets, name: str) -> tuple[tuple[str, ...], Splits]:
+    """The classes of a stored data set, sorted, and its photos by split; DatasetNotFound."""
+    return _in_splits(
+        (one.label, one.split, datasets.path(one.sha256), one.sha256, one.name or one.sha256[:12])
+        for one in datasets.pictures(name)
+    )
+
+
+def of_folder(root: Path, layout: Layout) -> tuple[tuple[str, ...], Splits]:
+    """The same of the folder that `layout` was read of, which `training.data.dataset` would perhaps not train on.
+
+    Empty class folders are classes as well.
+    """
+    hashed = [
+        (root / place, said, sha256((root / place).read_bytes()).hexdigest()) for place, said in layout.pictures.items()
+    ]
+    dealt = deal(Dealt(digest, said.label, said.split) for _, said, digest in hashed)
+    return _in_splits(
+        ((said.label, said.split or dealt[digest], file, digest, file.name) for file, said, digest in hashed),
+        (printable(place.name) for place in layout.without_files if not split_of(place.name)),
+    )
+
+
+def _in_splits(
+    rows: Iterable[tuple[str, str, Path, str, str]], empty: Iterable[str] = ()
+) -> tuple[tuple[str, ...], Splits]:
+    """Rows of label, split, path, sha256 and name, and classes that may have none; an empty test split is left out."""
+    rows = list(rows)
+    classes = tuple(sorted({label for label, *_ in rows} | set(empty)))
+    splits: dict[str, list[Photo]] = {split: [] for split in SPLITS}
+    for label, split, path, digest, name in rows:
+        splits[split].append(Photo(path, classes.index(label), digest, name))
+    return classes, {split: tuple(part) for split, part in splits.items() if part or split != "test"}
+
+
+def import_folder(root: Path, datasets: Datasets, name: str) -> Imported:
+    """Copy the photos of a folder into a data set, all or nothing; DatasetError where they can't be told apart."""
+    checked_dataset_name(name)
+    layout = folders.read(root)
+    skipped = {root / place: reason for place, reason in layout.skipped.items()}
+    with datasets.incoming() as folder:
+        new: list[New] = []
+        for place, said in layout.pictures.items():
+            file = root / place
+            try:
+                images.identify(file.read_bytes())
+            except UnsupportedImage as error:
+                skipped[file] = str(error)
+            else:
+                new.append(New(Path(copyfile(file, folder / str(len(new)))), file.name, said.label, said.split))
+        if not new:
+            raise DatasetError(f"{root} holds no picture that can be imported: {next(iter(skipped.values()))}")
+        added = datasets.add(name, new, "import")
+    labels = {one.label: stored.picture.label for one, stored in zip(new, added, strict=True)}
+    renamed = {label: stored for label, stored in labels.items() if label != stored}
+    return Imported(added, skipped, [root / place for place in layout.empty], renamed)

@@ -1,0 +1,146 @@
+"""Compares candidate and champion on the same test photos, and decides on promotion."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catdog.engines.engine import Output
+from catdog.errors import NoChampion, StoreError, WeightsError
+from catdog.network import head, weights
+from catdog.network.network import Network
+from catdog.versions.calibration import Calibration
+from catdog.versions.manifest import Decision, Unknown
+from catdog.versions.ood import Detector
+from catdog.versions.store import SHIPPED, Store, Version
+from training.data import features, near_duplicates, trained_on
+from training.data.dataset import Dataset, Report, labels
+from training.data.trained_on import TrainedOn
+from training.evaluation import promotion_rule, reference_features
+from training.evaluation.promotion_rule import Answers
+from training.evaluation.reference_features import Reference
+
+Probabilities = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """The candidate or the champion: a network, how its answers are read, and the photos that it was trained on."""
+
+    network: Network
+    calibration: Calibration
+    detector: Detector | None = None
+    trained_on: TrainedOn = field(default_factory=TrainedOn.nothing)
+
+    @classmethod
+    def of(cls, version: Version) -> Self:
+        """BrokenVersion or WeightsError where its files can't be used."""
+        manifest = version.manifest
+        return cls(version.network(), manifest.calibration, version.detector(), trained_on.read(version.path))
+
+    @property
+    def unknown(self) -> Unknown | None:
+        """When it calls a photo unknown, None where it can't tell."""
+        return None if self.detector is None else self.detector.known
+
+    def probabilities(self, logits: NDArray[np.float32]) -> Probabilities:
+        return self.calibration.probabilities(logits)
+
+    def answers(self, output: Output) -> Answers:
+        strange = None
+        if self.detector is not None:
+            strange = self.detector.familiarity(output.features) < self.detector.threshold()
+        return Answers(self.probabilities(output.logits), strange)
+
+    def is_on(self, backbone: str) -> bool:
+        """Whether it is a pooled head on the backbone with this fingerprint."""
+        architecture, arrays = self.network.architecture, self.network.arrays
+        return architecture.head == "pooled" and weights.backbone_fingerprint(architecture, arrays) == backbone
+
+
+Contenders = tuple[Contender, Contender]  # the candidate and the champion
+Compared = tuple[NDArray[np.int64], Answers, Answers, int]  # labels, what each of the two said, how many are left out
+
+
+def judge(candidate: Contender, dataset: Dataset, store: Store, cache: Path, report: Report) -> Decision:
+    """The decision on a candidate that was trained on `dataset`, by its test photos and those of the shipped version.
+
+    Photos that one of the two was trained on don't count. What can't be measured is kept out; where there is no
+    champion, nothing can be lost.
+    """
+    number = None
+    try:
+        number = store.champion()
+        version = store.open(number)
+        if (theirs := version.manifest.classes) != dataset.classes:
+            return promotion_rule.keep(number, _other_classes(dataset.classes, number, theirs))
+        contenders = candidate, Contender.of(version)
+        compared = [*_on_own_photos(contenders, dataset, cache, report), *_on_reference(contenders, dataset, store)]
+    except NoChampion:
+        return promotion_rule.unopposed()
+    except (StoreError, WeightsError) as error:
+        return promotion_rule.keep(number, f"it can't be measured against the champion: {error}")
+    labels, ours, champions, left_out = zip(*compared, strict=True) if compared else ((), (), (), ())
+    truth = np.concatenate([np.empty(0, np.int64), *labels])
+    decision = promotion_rule.decide(truth, _joined(ours), _joined(champions), dataset.classes, number, sum(left_out))
+    return decision if contenders[1].trained_on.is_complete else promotion_rule.doubted(decision)
+
+
+def _other_classes(ours: Sequence[str], number: int, theirs: Sequence[str]) -> str:
+    return (
+        f"its classes are {', '.join(ours)}, and those of version {number} {', '.join(theirs)}: the two can't be"
+        " compared, so it is yours to decide"
+    )
+
+
+def _joined(answers: Sequence[Answers]) -> Answers:
+    """Those on several sets of photos as one; no photo of none is unknown."""
+    if not answers:
+        return Answers(np.empty((0, 1)))
+    unknown = [said.unknown for said in answers if said.unknown is not None]
+    return Answers(
+        np.concatenate([said.probabilities for said in answers]), np.concatenate(unknown) if unknown else None
+    )
+
+
+def _on_own_photos(contenders: Contenders, dataset: Dataset, cache: Path, report: Report) -> Iterator[Compared]:
+    if photos := dataset.splits.get("test"):
+        ours, theirs = (features.look(photos, each.network, cache, report) for each in contenders)
+        kept = _new_to_both(contenders, trained_on.contents(ours.photos), near_duplicates.hashes(ours.thumbnails))
+        candidate, champion = (
+            each.answers(Output(*(rows[kept] for rows in seen.output)))
+            for each, seen in zip(contenders, (ours, theirs), strict=True)
+        )
+        yield labels(ours.photos)[kept], candidate, champion, int((~kept).sum())
+
+
+def _on_reference(contenders: Contenders, dataset: Dataset, store: Store) -> Iterator[Compared]:
+    """By the features kept with the shipped version, where they are of the backbone of both."""
+    kept = _reference(store)
+    if kept and kept.classes == dataset.classes and all(each.is_on(kept.backbone) for each in contenders):
+        mine = [photo for photos in dataset.splits.values() for photo in photos]
+        contents = np.array([int(photo[:16], 16) for photo in kept.photos], np.uint64)
+        new = _new_to_both(contenders, contents, kept.pictures) & ~np.isin(contents, trained_on.contents(mine))
+        if new.any():
+            some = kept.only(new)
+            candidate, champion = (
+                each.answers(Output(head.logits(some.features, each.network.arrays), some.features))
+                for each in contenders
+            )
+            yield some.labels, candidate, champion, 0
+
+
+def _new_to_both(
+    contenders: Contenders, contents: NDArray[np.uint64], pictures: NDArray[np.uint64]
+) -> NDArray[np.bool_]:
+    """Which of n photos neither was trained on, (n,), by their numbers as `training.data.trained_on` has them."""
+    known = [each.trained_on.has(contents, pictures) for each in contenders]
+    return ~np.logical_or(*known)
+
+
+def _reference(store: Store) -> Reference | None:
+    file = store.root / str(SHIPPED) / reference_features.FILE
+    return reference_features.read(file) if file.exists() else None

@@ -1,0 +1,85 @@
+"""Accuracy, log-loss and calibration error of predictions."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+from sklearn.metrics import log_loss, precision_recall_fscore_support
+
+from catdog.errors import DatasetError
+from catdog.versions.manifest import Metrics
+
+BINS = 15
+
+
+class Bins(NamedTuple):
+    """Photos by the probability of the class that was said, in BINS of equal width; NaN where a bin is empty."""
+
+    photos: NDArray[np.int64]  # (BINS,)
+    right: NDArray[np.int64]  # (BINS,), how many of them
+    probability: NDArray[np.float64]  # (BINS,), their mean
+    accuracy: NDArray[np.float64]  # (BINS,)
+
+    @property
+    def calibration_error(self) -> float:
+        """How far probability and accuracy lie apart, 0-1: the expected calibration error.
+
+        Naeini, Cooper & Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning" (2015).
+        """
+        apart = np.abs(self.accuracy - self.probability)
+        return float(np.nansum(apart * self.photos) / self.photos.sum())
+
+
+def measure(
+    labels: NDArray[np.integer], probabilities: NDArray[np.float64], classes: Sequence[str], data: str
+) -> Metrics:
+    """Metrics of probabilities (n, classes) for photos of the classes `labels`, (n,); `data` says which photos.
+
+    Precision is 0 for a class that was never said, recall for one without a photo. DatasetError without any photo.
+    """
+    if not len(labels):
+        raise DatasetError(f"there is no photo to evaluate on in {data}")
+    said = probabilities.argmax(axis=1)
+    right = int((said == labels).sum())
+    interval = binomtest(right, len(labels)).proportion_ci(0.95, method="wilson")
+    every = np.arange(len(classes))
+    precision, recall, _, _ = precision_recall_fscore_support(labels, said, labels=every, zero_division=0.0)
+    return Metrics(
+        photos=len(labels),
+        accuracy=right / len(labels),
+        accuracy_low=float(interval.low),
+        accuracy_high=float(interval.high),
+        log_loss=float(log_loss(labels, probabilities, labels=every)),
+        calibration_error=bins(labels, probabilities).calibration_error,
+        precision=dict(zip(classes, precision.tolist(), strict=True)),
+        recall=dict(zip(classes, recall.tolist(), strict=True)),
+        data=data,
+    )
+
+
+def bins(labels: NDArray[np.integer], probabilities: NDArray[np.float64]) -> Bins:
+    """The photos binned; a bin holds its upper edge but not its lower one."""
+    highest = probabilities.max(axis=1)
+    places = np.clip(np.ceil(highest * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    photos = np.bincount(places, minlength=BINS)
+    right = np.bincount(places[probabilities.argmax(axis=1) == labels], minlength=BINS)
+    sums = np.bincount(places, highest, minlength=BINS)
+    some = np.where(photos, photos, np.nan)
+    return Bins(photos, right, sums / some, right / some)
+
+
+def table(metrics: Metrics) -> str:
+    """The metrics for people, some lines without a last newline."""
+    width = max(len("calibration error"), *map(len, metrics.recall))
+    rows = [
+        ("photos", f"{metrics.photos:>9,}", metrics.data),
+        ("accuracy", f"{metrics.accuracy:9.2%}", f"95%: {metrics.accuracy_low:.2%} to {metrics.accuracy_high:.2%}"),
+        ("log-loss", f"{metrics.log_loss:9.4f}", "nats a photo"),
+        ("calibration error", f"{metrics.calibration_error:9.2%}", f"expected, {BINS} bins"),
+        ("", "", ""),
+        ("class", "precision", "   recall"),
+        *((name, f"{metrics.precision[name]:9.2%}", f"{recall:9.2%}") for name, recall in metrics.recall.items()),
+    ]
+    return "\n".join(f"{name:<{width}}  {value}  {note}".rstrip() for name, value, note in rows)

@@ -1,0 +1,73 @@
+"""Augmented batches of photos for Keras's `fit`."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from training.fitting.augmentation import Augmentation
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types
+    """Batches for `fit`: shuffled and augmented anew in every epoch, the same ones for the same seed.
+
+    `photos` are uint8 RGB (n, height, width, 3), `labels` integers (n,). A batch is uint8 RGB (b, pixels, pixels, 3)
+    with float32 labels (b, classes): one-hot, or blended where `mixup` isn't 0. The last batch is dropped where it is
+    short: batch normalisation needs a full one. `epoch` is the first to be given out. They are made by so many
+    `workers`: threads, which share a core for most of what they do, or `processes`.
+    """
+
+    def __init__(
+        self,
+        photos: NDArray[np.uint8],
+        labels: NDArray[np.int64],
+        *,
+        classes: int,
+        pixels: int,
+        batch_size: int,
+        augmentation: Augmentation,
+        seed: int,
+        mixup: float = 0.0,
+        epoch: int = 0,
+        workers: int = 2,
+        processes: bool = False,
+    ) -> None:
+        super().__init__(workers=workers, use_multiprocessing=processes, max_queue_size=max(8, 2 * workers))
+        self._photos = photos
+        self._labels = np.eye(classes, dtype=np.float32)[labels]
+        self._pixels = pixels
+        self._batch_size = min(batch_size, len(photos))
+        self._augmentation = augmentation
+        self._mixup = mixup
+        self._seed = seed
+        self._epoch = epoch
+        self._order = self._shuffled()
+
+    def __len__(self) -> int:
+        return len(self._photos) // self._batch_size
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        start = index * self._batch_size
+        rows = self._order[start : start + self._batch_size]
+        random = np.random.default_rng((self._seed, self._epoch, index))
+        batch = [self._augmentation.apply(self._photos[row], self._pixels, random) for row in rows]
+        return self._mixed(np.stack(batch), self._labels[rows], random)
+
+    def on_epoch_end(self) -> None:
+        self._epoch += 1
+        self._order = self._shuffled()
+
+    def _mixed(
+        self, photos: NDArray[np.uint8], labels: NDArray[np.float32], random: np.random.Generator
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Each photo with a share of another, and its label with the same share of that one's."""
+        if not self._mixup:
+            return photos, labels
+        share = np.float32(random.beta(self._mixup, self._mixup))
+        other = random.permutation(len(photos))
+        blended = np.rint((1 - share) * photos + share * photos[other]).astype(np.uint8)
+        return blended, (1 - share) * labels + share * labels[other]
+
+    def _shuffled(self) -> NDArray[Any]:
+        return np.random.default_rng((self._seed, self._epoch)).permutation(len(self._photos))

@@ -1,0 +1,256 @@
+"""The training loop: stages of growing picture size, resumable, keeping the best epoch."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from time import monotonic
+
+import keras
+import numpy as np
+from keras.callbacks import Callback, EarlyStopping, SwapEMAWeights
+from numpy.typing import NDArray
+
+from catdog.engines.keras import has_accelerator
+from catdog.system import cpu
+from training.data import features
+from training.data.pixels import Labelled
+from training.fitting.batches import Batches
+from training.fitting.calibrated_loss import CalibratedLogLoss
+from training.fitting.config import Config, Stage
+from training.fitting.deferred_signals import BetweenBatches
+from training.fitting.observer import Observer
+
+MONITOR = "val_calibrated_log_loss"
+TELL_SECONDS = 0.5  # between two words on how far an epoch is
+Row = Mapping[str, float]
+Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
+
+
+class Checkpoint(Callback):  # type: ignore[misc]  # Keras ships no types
+    """Keeps in `folder` all that is needed to go on after the last whole epoch: weights, optimizer, history."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        self._state = folder / "state.json"
+        self.candidate = folder / "candidate.weights.h5"  # the best epoch, until it is whole
+        self.best = folder / "best.weights.h5"
+        self.start: float | None = None  # MONITOR of the weights that the last stage starts from
+        self.history: list[Row] = []
+
+    def restore(self, model: keras.Model) -> None:
+        """Bring the compiled `model` to where it stood; a folder without a whole epoch leaves it as it is."""
+        if self._state.exists():
+            state = json.loads(self._state.read_text())
+            model.load_weights(self._folder / state["weights"])
+            self.history, self.start = state["history"], state["start"]
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        self._began = monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        self.history.append({"epoch": epoch + 1, "seconds": round(monotonic() - self._began, 1), **(logs or {})})
+        if self.candidate.exists():
+            self.candidate.replace(self.best)
+        weights = self._folder / f"epoch-{epoch + 1}.weights.h5"
+        self.model.save_weights(weights)
+        written = self._state.with_suffix(".new")
+        written.write_text(json.dumps({"weights": weights.name, "start": self.start, "history": self.history}))
+        written.replace(self._state)
+        for older in set(self._folder.glob("epoch-*.weights.h5")) - {weights}:
+            older.unlink()
+
+
+class Best(Callback):  # type: ignore[misc]  # Keras ships no types
+    """Keeps the weights in `file` whenever they validate better than before.
+
+    It does so before a validation has ended, for until then averaged weights are in their place.
+    """
+
+    def __init__(self, file: Path, least: float) -> None:
+        super().__init__()
+        self._file = file
+        self._least = least
+
+    def on_test_end(self, logs: Mapping[str, float] | None = None) -> None:
+        found = (logs or {})[MONITOR.removeprefix("val_")]
+        if found < self._least:
+            self._least = found
+            self.model.save_weights(self._file)
+
+
+class Patience(EarlyStopping):  # type: ignore[misc]  # Keras ships no types
+    """Early stopping that knows the losses so far, of which Keras's own would know nothing."""
+
+    def __init__(self, patience: int, losses: Sequence[float]) -> None:
+        super().__init__(MONITOR, patience=patience, mode="min")
+        self._least = min(losses)
+        self._waited = len(losses) - 1 - int(np.argmin(losses))
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the training had ended already, and only what comes after was interrupted."""
+        return bool(self._waited >= self.patience)
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        super().on_train_begin(logs)
+        self.best, self.wait = self._least, self._waited
+
+
+class Progress(Callback):  # type: ignore[misc]  # Keras ships no types
+    """Tells an observer how far the epochs of all stages are.
+
+    The time left assumes that a photo costs as much as it has pixels.
+    """
+
+    def __init__(self, stages: Sequence[Stage], photos: int, observer: Observer) -> None:
+        super().__init__()
+        self._sizes = [stage.pixels for stage in stages for _ in range(stage.epochs)]
+        self._photos = photos
+        self._observer = observer
+        self._told = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        self._epoch = epoch
+        self._began = monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        if monotonic() - self._told > TELL_SECONDS:
+            self._tell((batch + 1) / self.params["steps"])
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        self._tell(1.0)
+        seconds = max(monotonic() - self._began, 1e-9)
+        row = {"epoch": epoch + 1, "seconds": round(seconds, 1), "pixels": self._sizes[epoch]}
+        self._observer.epoch(
+            {**row, "photos_per_second": round(self._photos / seconds, 1), **(logs or {})}, len(self._sizes)
+        )
+
+    def _tell(self, share: float) -> None:
+        """`share` of the epoch is done, 0-1."""
+        self._told = monotonic()
+        work = [size**2 for size in self._sizes]
+        now = share * work[self._epoch]
+        done = sum(work[: self._epoch]) + now
+        seconds = self._told - self._began
+        self._observer.progress(done / sum(work), (sum(work) - done) * seconds / now)
+
+
+class Fit:
+    """Trains `model`, RGB in and logits out, on `train`; everything it writes is in `folder`."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        train: Labelled,
+        validation: Labelled,
+        classes: int,
+        config: Config,
+        folder: Path,
+        observer: Observer,
+    ) -> None:
+        self._model = model
+        self._train = train
+        self._validation = validation
+        self._one_hot = np.eye(classes, dtype=np.float32)
+        self._config = config.suited_to(len(train.labels))
+        self._observer = observer
+        self._checkpoint = Checkpoint(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def run(self, resume: bool = False) -> list[Row]:
+        """Train to the end; the model has the last stage's best weights then. Returns a row an epoch.
+
+        With `resume` it goes on after the last whole epoch that `folder` knows of.
+        """
+        features.forget_engines()  # Keras needs the memory
+        self._observer.phase("fitting")
+        self._compile()
+        if resume:
+            self._checkpoint.restore(self._model)
+        progress = Progress(self._config.stages, len(self._train.labels), self._observer)
+        first = 0  # epoch of the stage
+        with BetweenBatches() as signals:
+            for stage in self._config.stages:
+                begin = max(first, len(self._checkpoint.history))
+                end = first + stage.epochs
+                if begin < end:
+                    self._fit(stage, first, begin, [progress, signals])
+                    self._checkpoint.restore(self._model)  # Keras leaves averaged weights in the place of the trained
+                first = end
+        self._model.load_weights(self._checkpoint.best)
+        return self._checkpoint.history
+
+    def _compile(self) -> None:
+        config = self._config
+        steps = sum(stage.epochs * max(1, len(self._train.labels) // stage.batch_size) for stage in config.stages)
+        warmup = min(config.warmup_steps, steps // 4)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0, steps - warmup, warmup_target=config.learning_rate, warmup_steps=warmup
+        )
+        averaged = {"use_ema": True, "ema_momentum": 1 - 1 / config.averaged_steps} if config.averaged_steps else {}
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, **averaged)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        self._model.compile(
+            optimizer,
+            keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing),
+            metrics=[
+                "accuracy",
+                keras.metrics.CategoricalCrossentropy("log_loss", from_logits=True),
+                CalibratedLogLoss(),
+            ],
+            jit_compile="auto" if keras.backend.backend() == "jax" else False,
+        )
+        optimizer.build(self._model.trainable_variables)  # so that every file of weights holds its state
+
+    def _keepers(self, stage: Stage, first: int, validation: Batch) -> list[Callback]:
+        """What watches the last stage: earlier pictures are too small for their losses to compare.
+
+        The weights that the stage starts from count as its epoch 0.
+        """
+        if stage is not self._config.stages[-1]:
+            return []
+        keeper = self._checkpoint
+        if keeper.start is None:
+            found = self._model.evaluate(*validation, stage.batch_size, verbose=0, return_dict=True)
+            keeper.start = found[MONITOR.removeprefix("val_")]
+            self._model.save_weights(keeper.best)
+        losses = [keeper.start, *(row[MONITOR] for row in keeper.history[first:])]
+        best = Best(keeper.candidate, min(losses))
+        patience = self._config.patience
+        return [best] if patience is None else [best, Patience(patience, losses)]
+
+    def _fit(self, stage: Stage, first: int, begin: int, watching: Sequence[Callback]) -> None:
+        batches = Batches(
+            self._train.photos,
+            self._train.labels,
+            classes=len(self._one_hot),
+            pixels=stage.pixels,
+            batch_size=stage.batch_size,
+            augmentation=stage.augmentation or self._config.augmentation,
+            mixup=self._config.mixup,
+            seed=self._config.seed,
+            epoch=begin,
+            # Beside an accelerator all cores are free to make batches, and threads would be too slow for it.
+            workers=cpu.usable() if has_accelerator() else 2,
+            processes=has_accelerator(),
+        )
+        # The last stage is judged on photos at the size that is served: what it trains on may be smaller, because crops
+        # show things larger (Touvron et al., "Fixing the train-test resolution discrepancy", 2019).
+        last = stage is self._config.stages[-1]
+        photos = self._validation.photos if last else self._validation.at(stage.pixels)
+        validation = photos, self._one_hot[self._validation.labels]
+        keepers = self._keepers(stage, first, validation)
+        if any(isinstance(keeper, Patience) and keeper.is_exhausted for keeper in keepers):
+            return
+        averaging = [SwapEMAWeights()] if self._config.averaged_steps else []
+        self._model.fit(
+            batches,
+            validation_data=validation,
+            validation_batch_size=stage.batch_size,
+            initial_epoch=begin,
+            epochs=first + stage.epochs,
+            callbacks=[*keepers, *averaging, self._checkpoint, *watching],  # an epoch is told of when it is kept
+            shuffle=False,  # of whole batches, by a chance that no seed governs
+            verbose=0,
+        )

@@ -1,0 +1,212 @@
+"""The training strategies: a new head, fine-tuning, or training every layer.
+
+Keras is imported where it is used: it brings TensorFlow, which takes seconds that a head alone doesn't.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catdog.errors import RecipeError
+from catdog.network import weights
+from catdog.network.architecture import BLOCKS, INPUT_PIXELS, Architecture
+from catdog.network.network import Int8Graph, Network
+from training.data import features, near_duplicates
+from training.data.dataset import Dataset, Photo, labels
+from training.data.pixels import Labelled, decode
+from training.data.trained_on import of_pixels
+from training.fitting import linear_head, quantization
+from training.fitting.backbones import Backbone
+from training.fitting.config import Config, Strategy
+from training.fitting.observer import Observer
+from training.fitting.quantization import QuantizationFailed
+
+HEAD_RATE = 1e-3  # at its peak, of a classic head that starts from random weights
+STARTED_ON = 2_000  # photos at most that the head is fitted on with which "finetune" starts: minutes, not an hour
+UNFOLDED_ON = 64  # photos whose statistics the normalisation of a given backbone starts from
+HEAD_ARRAYS = ("predictions/kernel", "predictions/bias")  # of the pooled head
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training to do.
+
+    Features are kept in `cache`, int8 graphs of backbones in `graphs`, what it takes to resume in `folder`. Without
+    `quantize` no int8 graph is made.
+    """
+
+    config: Config
+    dataset: Dataset
+    backbone: Backbone
+    cache: Path
+    graphs: Path
+    folder: Path
+    resume: bool
+    quantize: bool
+    observer: Observer
+
+    @property
+    def architecture(self) -> Architecture:
+        return Architecture(len(self.dataset.classes), self.backbone.width, self.config.head)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The arrays of a whole network, the photos that could be read, and a row an epoch, if it took epochs.
+
+    `pictures` are hashes of the n training photos, uint64 (n,), as `training.data.near_duplicates` makes them. Of a
+    head that is fitted alone `unseen` are the logits of each of them, (n, classes), from a head that was fitted without
+    it, and the labels (n,). Where there is no int8 graph `unquantized` says why.
+    """
+
+    arrays: dict[str, NDArray[np.float32]]
+    dataset: Dataset
+    pictures: NDArray[np.uint64]
+    history: Sequence[Mapping[str, float]] = ()
+    unseen: tuple[NDArray[np.floating], NDArray[np.int64]] | None = None
+    int8: Int8Graph | None = None
+    unquantized: str | None = None
+
+
+def head_only(job: Job) -> Trained:
+    """A linear head on the frozen backbone, whose int8 graph comes first: the features are from what will serve."""
+    if job.config.head != "pooled":
+        raise RecipeError(
+            "only the pooled head is fitted on a frozen backbone; the classic one takes --strategy finetune"
+        )
+    int8, unquantized = job.backbone.int8, None
+    if int8 is None:
+        int8, unquantized = _quantized(job, _headless(job), job.dataset.splits["train"], job.graphs)
+    fitted = fit_head(replace(job, backbone=replace(job.backbone, int8=int8)))
+    return replace(fitted, int8=int8, unquantized=unquantized)
+
+
+def fit_head(job: Job) -> Trained:
+    """A new linear head on the unchanged backbone, with or without an int8 graph; the head fits float16."""
+    network = _headless(job)
+    job.observer.phase("features")
+    photos = job.dataset.splits["train"]
+    seen = features.look(photos, network, job.cache, job.observer.skipped)
+    usable = job.dataset.with_only({"train": seen.photos})
+    job.observer.phase("fitting")
+    truth = labels(seen.photos)
+    arrays, logits = linear_head.fit(
+        (seen.output.features, truth), len(usable.classes), job.config.seed, _fits_told(job.observer)
+    )
+    return Trained(
+        job.backbone.arrays | weights.halved(arrays),
+        usable,
+        near_duplicates.hashes(seen.thumbnails),
+        unseen=None if logits is None else (logits, truth),
+    )
+
+
+def _fits_told(observer: Observer) -> linear_head.Progress:
+    """Tells the observer of the fits of a head; the time left assumes that all take as long."""
+    began = monotonic()
+
+    def tell(done: int, total: int) -> None:
+        observer.progress(done / total, (monotonic() - began) * (total - done) / done)
+
+    return tell
+
+
+def finetune(job: Job) -> Trained:
+    """A head first, then the last blocks with it, at a low rate; the head alone where that stays better.
+
+    What comes of it fits float16.
+    """
+    import keras
+
+    from catdog.engines import keras as reference
+    from training.fitting.loop import Fit
+
+    config, arrays = job.config, job.backbone.arrays
+    side: int | None = INPUT_PIXELS
+    train, validation, usable = _labelled(job, job.dataset)
+    if config.head == "pooled":
+        arrays, side = fit_head(replace(job, dataset=_some(usable))).arrays, None
+    keras.utils.set_random_seed(config.seed)
+    network = reference.build(job.architecture, config.policy, config.dropout, side=side)
+    reference.assign(network, arrays)
+
+    def fit(frozen_blocks: int, config: Config, folder: Path) -> Sequence[Mapping[str, float]]:
+        frozen = {layer.name for block in job.architecture.blocks[:frozen_blocks] for layer in block}
+        for layer in network.layers:
+            layer.trainable = layer.name not in frozen
+        model = keras.Model(network.inputs, network.outputs[0])
+        return Fit(model, train, validation, len(usable.classes), config, folder, job.observer).run(job.resume)
+
+    if config.head == "classic":  # no convex problem, so its first fit takes epochs, too
+        fit(len(BLOCKS), replace(config, learning_rate=HEAD_RATE), job.folder / "head")
+    history = fit(len(BLOCKS) - config.unfreeze, config, job.folder)
+    trained = weights.halved(reference.arrays(network, job.architecture))
+    return _with_int8(job, Trained(trained, usable, of_pixels(train.photos), history))
+
+
+def full(job: Job) -> Trained:
+    """Every layer, with batch normalisation that is folded away at the end; what comes of it fits float16."""
+    from training.fitting import trainable_network
+    from training.fitting.loop import Fit
+
+    config = job.config
+    train, validation, usable = _labelled(job, job.dataset)
+    model = trainable_network.build(job.architecture, config.dropout, config.policy, config.seed)
+    if config.backbone != "random":
+        some = train.photos[:: max(1, len(train.photos) // UNFOLDED_ON)][:UNFOLDED_ON]
+        trainable_network.unfold(model, job.architecture, job.backbone.arrays, some)
+    history = Fit(model, train, validation, len(usable.classes), config, job.folder, job.observer).run(job.resume)
+    arrays = weights.halved(trainable_network.fold(model, job.architecture))
+    return _with_int8(job, Trained(arrays, usable, of_pixels(train.photos), history))
+
+
+STRATEGIES: Mapping[Strategy, Callable[[Job], Trained]] = {"head": head_only, "finetune": finetune, "full": full}
+
+
+def _some(dataset: Dataset) -> Dataset:
+    """The same, with at most STARTED_ON photos to train on, of every class the same share."""
+    photos = dataset.splits["train"]
+    step = ceil(len(photos) / STARTED_ON)
+    classes = ([photo for photo in photos if photo.label == label] for label in range(len(dataset.classes)))
+    return dataset.with_only({"train": tuple(photo for photos in classes for photo in photos[::step])})
+
+
+def _headless(job: Job) -> Network:
+    """The backbone's network with a pooled head of zeros."""
+    blank = {name: np.zeros(job.architecture.shapes[name], np.float32) for name in HEAD_ARRAYS}
+    return Network(job.architecture, job.backbone.arrays | blank, job.backbone.int8)
+
+
+def _with_int8(job: Job, trained: Trained) -> Trained:
+    network = Network(job.architecture, trained.arrays)
+    int8, unquantized = _quantized(job, network, trained.dataset.splits["train"], job.folder)
+    return replace(trained, int8=int8, unquantized=unquantized)
+
+
+def _quantized(
+    job: Job, network: Network, photos: Sequence[Photo], folder: Path
+) -> tuple[Int8Graph | None, str | None]:
+    """The network's int8 graph, or why there is none: a training isn't lost for want of it."""
+    if not job.quantize:
+        return None, "none was asked for"
+    job.observer.phase("quantizing")
+    try:
+        return quantization.graph(network, photos, job.config.seed, folder), None
+    except QuantizationFailed as error:
+        return None, str(error)
+
+
+def _labelled(job: Job, dataset: Dataset) -> tuple[Labelled, Labelled, Dataset]:
+    """Train and validation decoded into the job's folder, and the data set of what could be decoded."""
+    job.observer.phase("features")
+    job.folder.mkdir(parents=True, exist_ok=True)
+    skipped = job.observer.skipped
+    train, train_pixels = decode(dataset.splits["train"], skipped, job.folder / "train.npy")
+    validation, validation_pixels = decode(dataset.splits["validation"], skipped, job.folder / "validation.npy")
+    usable = dataset.with_only({"train": train, "validation": validation})
+    return Labelled(train_pixels, labels(train)), Labelled(validation_pixels, labels(validation)), usable

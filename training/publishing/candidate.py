@@ -1,0 +1,228 @@
+"""A trained model, measured in the precision that will serve.
+
+Without photos to validate with, those that it was trained on stand in for them; where it is a head, each answered by a
+head that was fitted without it.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catdog.errors import RecipeError
+from catdog.network.network import Int8Graph, Network
+from catdog.versions.manifest import Histogram, Measure, Metrics, Unknown
+from catdog.versions.ood import Detector
+from training.data import features, near_duplicates, trained_on
+from training.data.dataset import Dataset, Photo, Report, labels
+from training.data.features import Seen
+from training.data.trained_on import TrainedOn
+from training.evaluation import drift_baseline, ood, temperature_scaling
+from training.evaluation.champion_comparison import Contender
+from training.evaluation.metrics import measure
+from training.fitting import quantization
+from training.fitting.quantization import Comparison
+from training.fitting.strategies import STRATEGIES, Job, Trained, fit_head
+
+Outputs = Mapping[str, Seen]  # by split: the photos that can be read, and what is said of them
+Features = NDArray[np.float32]
+
+
+class Measured(NamedTuple):
+    """One split through a network: n photos, their labels (n,), probabilities (n, classes)."""
+
+    photos: tuple[Photo, ...]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    metrics: Metrics
+
+
+class Training(NamedTuple):
+    """Photos to train on, which later ones are compared with: what the network makes of some of every class.
+
+    They may set thresholds where the convolutions did not learn from them: `are_new`.
+    """
+
+    look: Callable[[], Seen]
+    are_new: bool
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network to be published, and the photos of its data set that could be read.
+
+    `int8` is how its int8 graph did, `unquantized` why there is none. `histograms` are of the validation photos.
+    """
+
+    contender: Contender
+    dataset: Dataset
+    measured: Mapping[str, Measured]
+    histograms: dict[Measure, Histogram]
+    history: Sequence[Mapping[str, float]] = ()
+    int8: Comparison | None = None
+    unquantized: str | None = None
+
+    @property
+    def unknown(self) -> Unknown | None:
+        return self.contender.unknown
+
+    def compared(self, int8: Int8Graph, cache: Path, report: Report) -> Comparison:
+        """Its network in float32 and by this graph, on the validation photos or what stands in for them."""
+        network, photos = replace(self.contender.network, int8=int8), self.measured[_basis(self.measured)].photos
+        return quantization.compare(network, self.contender.calibration, photos, cache, report)
+
+    def beside(self, neither: Sequence[Photo], cache: Path, report: Report) -> "Candidate":
+        """The same, with how well it tells these photos, of none of its classes, from those that it is tested on.
+
+        DatasetError where not one of them can be read.
+        """
+        if (detector := self.contender.detector) is None:
+            return self
+        split = "test" if "test" in self.measured else _basis(self.measured)
+        known, others = (
+            features.outputs(photos, self.contender.network, cache, report).output.features
+            for photos in (self.measured[split].photos, neither)
+        )
+        compared = ood.compare(detector, known, others, f"the {split} photos")
+        return replace(self, contender=replace(self.contender, detector=ood.beside(detector, compared)))
+
+
+def make(job: Job) -> Candidate:
+    """Train, calibrate and measure: in int8 if that loses nothing, else as if there were no int8 graph."""
+    trained = _trained(STRATEGIES[job.config.strategy](job))
+    job.observer.phase("measuring")
+    candidate = _measured(job, trained, trained.int8)
+    if trained.int8 is None:
+        return candidate
+    fitted = candidate.compared(trained.int8, job.cache, job.observer.skipped)
+    if fitted.serves:
+        return replace(candidate, int8=fitted)
+    if job.config.strategy == "head":  # on features of the precision that serves instead
+        without = replace(job, dataset=candidate.dataset, backbone=replace(job.backbone, int8=None))
+        trained = _trained(fit_head(without))
+    candidate = _measured(job, trained, None)
+    return replace(candidate, int8=candidate.compared(fitted.graph, job.cache, job.observer.skipped).kept_out(fitted))
+
+
+def outputs(network: Network, dataset: Dataset, cache: Path, report: Report) -> Outputs:
+    """What the network says of the photos of every split but train, and of those without any to validate with."""
+    asked = ("validation", "test") if dataset.splits["validation"] else ("train", "test")
+    splits = {split: photos for split in asked if (photos := dataset.splits.get(split))}
+    return {split: features.outputs(photos, network, cache, report) for split, photos in splits.items()}
+
+
+def measured(
+    contender: Contender,
+    dataset: Dataset,
+    said: Outputs,
+    training: Training,
+    crossed: NDArray[np.floating] | None = None,
+) -> Candidate:
+    """The candidate, by what its network said of the photos of the data set.
+
+    When a photo is unknown is set by photos that its convolutions did not learn from: those to validate with and, with
+    few of these, those to train on. The contender's own detector stands unless they contradict it. `crossed` are logits
+    of the training photos, (n, classes), each from a head that was fitted without it.
+    """
+    found = {}
+    for split, (photos, output, _) in said.items():
+        logits = output.logits if split != "train" or crossed is None else crossed
+        truth, probabilities = labels(photos), contender.probabilities(logits)
+        metrics = measure(truth, probabilities, dataset.classes, _which(split, crossed is not None))
+        found[split] = Measured(photos, truth, probabilities, metrics)
+    readable = dataset.with_only({split: seen.photos for split, seen in said.items()})
+    detector, usual = _detector(contender, said.get("validation"), training)
+    told = _histograms(found[_basis(said)].probabilities, usual)
+    return Candidate(replace(contender, detector=detector), readable, found, told)
+
+
+def _detector(
+    contender: Contender, validation: Seen | None, training: Training
+) -> tuple[Detector | None, NDArray[np.float64]]:
+    """The contender's own if it stands; else one that is set by photos new to the convolutions, or by any.
+
+    With it the familiarity of the validation photos, (n,), or of the training photos where there are none.
+    """
+    usual = np.empty((0, contender.network.architecture.features), np.float32)
+    if validation is not None:
+        usual = validation.output.features
+    new = usual if validation is None else usual[_are_new(contender.trained_on, validation)]
+    few, earlier = len(new) < ood.ENOUGH, contender.detector
+    if earlier is not None and not few and ood.stands(earlier, new):
+        return earlier, earlier.familiarity(usual)
+    seen = training.look()
+    features = seen.output.features
+    also = _are_new(contender.trained_on, seen) if few and training.are_new else np.zeros(len(features), bool)
+    if earlier is not None and ood.stands(earlier, np.concatenate([new, features[also]])):
+        return earlier, earlier.familiarity(features if validation is None else usual)
+    if not len(new) and not also.any():
+        new, also = usual, np.full(len(features), validation is None)
+    if (fitted := ood.fit(features, labels(seen.photos), new, also)) is None:
+        return None, np.empty(0)
+    return fitted.detector, fitted.familiarity if validation is None else fitted.detector.familiarity(usual)
+
+
+def _basis(splits: Collection[str]) -> str:
+    """The split that thresholds, int8 and drift are judged by."""
+    return "validation" if "validation" in splits else "train"
+
+
+def _which(split: str, crossed: bool) -> str:
+    """The photos of the split, for those who read what was measured on them."""
+    if split != "train":
+        return f"the {split} photos"
+    return "the training photos, by cross-validation" if crossed else "the very photos that it was trained on"
+
+
+def _are_new(record: TrainedOn, seen: Seen) -> NDArray[np.bool_]:
+    return _new_to(record, seen.photos, near_duplicates.hashes(seen.thumbnails))
+
+
+def _new_to(record: TrainedOn, photos: Sequence[Photo], pictures: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Which of n photos, with these hashes, (n,), the convolutions did not learn from: (n,)."""
+    return ~record.by_backbone().has(trained_on.contents(photos), pictures)
+
+
+def _histograms(probabilities: NDArray[np.float64], familiarity: NDArray[np.float64]) -> dict[Measure, Histogram]:
+    found: dict[Measure, Histogram] = {"probability": drift_baseline.of(probabilities.max(axis=1))}
+    if len(familiarity):
+        found["familiarity"] = drift_baseline.of(familiarity)
+    return found
+
+
+def _trained(trained: Trained) -> Trained:
+    if not all(np.isfinite(array).all() for array in trained.arrays.values()):
+        raise RecipeError("the training diverged: its weights are no numbers any more; train with another --seed")
+    return trained
+
+
+def _measured(job: Job, trained: Trained, int8: Int8Graph | None) -> Candidate:
+    network, dataset = Network(job.architecture, trained.arrays, int8), trained.dataset
+    is_head, photos = job.config.strategy == "head", dataset.splits["train"]
+    record = job.backbone.trained_on.and_on(photos, trained.pictures, of_backbone=not is_head)
+    said = outputs(network, dataset, job.cache, job.observer.skipped)
+    unseen = _unseen(said, job.architecture.classes)
+    if trained.unseen is not None:
+        new = _new_to(record, photos, trained.pictures)
+        if new.any():
+            unseen = trained.unseen[0][new], trained.unseen[1][new]
+
+    def look() -> Seen:
+        some = quantization.draw(photos, job.config.seed, ood.MOST)
+        return features.look(some, network, job.cache, job.observer.skipped)
+
+    detector = job.backbone.detector if is_head and job.backbone.classes == dataset.classes else None
+    contender = Contender(network, temperature_scaling.fit(*unseen), detector, record)
+    crossed = None if trained.unseen is None else trained.unseen[0]
+    candidate = measured(contender, dataset, said, Training(look, is_head), crossed)
+    return replace(candidate, history=trained.history, unquantized=trained.unquantized)
+
+
+def _unseen(said: Outputs, classes: int) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
+    """Logits (n, classes) and labels (n,) of the validation photos, none where there are none."""
+    if "validation" in said:
+        return said["validation"].output.logits, labels(said["validation"].photos)
+    return np.empty((0, classes)), np.empty(0, np.int64)

@@ -1,0 +1,84 @@
+"""The lineage in a manifest: data, code and settings that a version came from."""
+
+import json
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from catdog.system import cpu
+from catdog.versions import manifest
+from catdog.versions.manifest import Lineage
+from training.data.dataset import Dataset
+from training.fitting.config import Config
+
+LIBRARIES = ("openvino", "scikit-learn", "numpy", "pillow", "cykooz-resizer")
+BACKENDS = {"tensorflow": ("tensorflow-cpu", "tensorflow"), "jax": ("jax",), "torch": ("torch",)}  # by package
+
+
+def lineage(
+    config: Config,
+    fingerprint: str,
+    used: Dataset,
+    *,
+    parent: int | None,
+    command: str,
+    recipe: str | None,
+    notes: str,
+    seconds: float,
+    job: str | None,
+) -> Lineage:
+    """The record of a training that took `seconds`, of a data set of which it could read the photos in `used`."""
+    usable = cpu.usable()
+    return Lineage(
+        command=command,
+        recipe=recipe,
+        strategy=config.strategy,
+        backbone=config.backbone,
+        parent=parent,
+        dataset=manifest.Dataset(fingerprint=fingerprint, photos=used.counts()),
+        seed=config.seed,
+        seconds=round(seconds, 1),
+        hardware=f"{usable} core{'' if usable == 1 else 's'} of {processor()}{_accelerator()}",
+        libraries=libraries((*LIBRARIES, *_backend())),
+        notes=notes,
+        config=json.loads(json.dumps(asdict(config))),
+        job=job,
+    )
+
+
+def _backend() -> Sequence[str]:
+    """Keras and what it ran on, where it was used at all: a head alone is fitted without."""
+    keras = sys.modules.get("keras")
+    return () if keras is None else ("keras", *BACKENDS[keras.backend.backend()])
+
+
+def _accelerator() -> str:
+    if "keras" not in sys.modules:
+        return ""
+    from catdog.engines.keras import has_accelerator
+
+    return " beside a GPU" if has_accelerator() else ""
+
+
+def processor() -> str:
+    """The processor's name as the kernel has it; elsewhere than on Linux its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def libraries(names: Sequence[str]) -> dict[str, str]:
+    """Versions of those that are installed."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

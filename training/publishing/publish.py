@@ -1,0 +1,89 @@
+"""Writes a candidate to the store as a version."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from catdog.engines.engine import Precision
+from catdog.images import FINGERPRINT
+from catdog.network import weights
+from catdog.network.network import Network
+from catdog.versions import golden, ood
+from catdog.versions.manifest import Decision, Golden, Lineage, Manifest, Quantization, WeightsFile
+from catdog.versions.store import Draft, Store, Version, Within
+from training.data import features, trained_on
+from training.evaluation import report
+from training.publishing.candidate import Candidate
+
+
+def publish(
+    store: Store, candidate: Candidate, cache: Path, origin: Lineage, decision: Decision, within: Within
+) -> Version:
+    """Publish the candidate, with its int8 graph, whether that serves or not, where it has one."""
+    network, (temperature, noise) = candidate.contender.network, candidate.contender.calibration
+    architecture = network.architecture
+    answers = _answers(network, temperature, "f32", cache)
+    with store.draft() as draft:
+        file = _add_weights(draft, network, is_sharded=_has_a_shared_backbone(network, origin))
+        quantization = _add_int8(draft, candidate, file, cache)
+        _write_report(draft, candidate)
+        trained_on.write(draft.path / trained_on.FILE, candidate.contender.trained_on)
+        if (detector := candidate.contender.detector) is not None and detector.bank is not None:
+            (draft.path / ood.FILE).write_bytes(detector.bank.encoded())
+        return draft.publish(
+            lambda number: Manifest(
+                version=number,
+                created=datetime.now(UTC),
+                classes=candidate.dataset.classes,
+                width=architecture.width,
+                head=architecture.head,
+                preprocessing=FINGERPRINT,
+                weights=file,
+                temperature=temperature,
+                noise=noise,
+                metrics={split: part.metrics for split, part in candidate.measured.items()},
+                lineage=origin,
+                decision=decision,
+                golden=answers,
+                quantization=quantization,
+                unquantized=candidate.unquantized,
+                unknown=candidate.unknown,
+                histograms=candidate.histograms,
+            ),
+            within,
+        )
+
+
+def _has_a_shared_backbone(network: Network, origin: Lineage) -> bool:
+    """Whether other heads are on the same convolutions, or may come to be."""
+    return network.architecture.head == "pooled" and origin.strategy == "head" and origin.backbone != "random"
+
+
+def _add_weights(draft: Draft, network: Network, is_sharded: bool) -> WeightsFile:
+    path = draft.path / weights.INDEX if is_sharded else draft.weights_path
+    dtype = weights.smallest(network.arrays.values())
+    for name, content in weights.packed(path, network.architecture, network.arrays, dtype).items():
+        draft.put(name, content)
+    return WeightsFile.of(path, dtype)
+
+
+def _add_int8(draft: Draft, candidate: Candidate, file: WeightsFile, cache: Path) -> Quantization | None:
+    """Put the graph beside the weights, and describe it."""
+    compared, contender = candidate.int8, candidate.contender
+    if compared is None:
+        return None
+    for made in (compared.graph.path.with_suffix(suffix) for suffix in (".xml", ".bin")):
+        draft.put(made.name, memoryview(made.read_bytes()), made)
+    network = Network(contender.network.architecture, contender.network.arrays, compared.graph)
+    return compared.described(file.sha256, _answers(network, contender.calibration.temperature, "int8", cache))
+
+
+def _answers(network: Network, temperature: float, precision: Precision, cache: Path) -> Golden:
+    pooled = network.architecture.head == "pooled"
+    known = features.of_golden_pictures(network, precision, cache) if pooled else None
+    return golden.record(network, temperature, precision, known)
+
+
+def _write_report(draft: Draft, candidate: Candidate) -> None:
+    """On the test photos where there are some: nothing was chosen by them. Else on what was measured instead."""
+    shown = candidate.measured.get("test") or next(iter(candidate.measured.values()))
+    report.write(draft.path / "report", candidate.history, candidate.dataset.classes, *shown)

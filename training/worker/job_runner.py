@@ -1,0 +1,246 @@
+"""Runs one training job, from stored pictures to a version."""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+from catdog.datasets.datasets import Datasets
+from catdog.errors import CatdogError, DatasetError, LeaseLost, StoreError
+from catdog.jobs.job import Status
+from catdog.jobs.queue import Lease
+from catdog.system.failpoints import failpoint
+from catdog.versions.manifest import Decision
+from catdog.versions.store import Store, Version
+from training.data import checks, service_datasets
+from training.data.checks import Findings, Splits
+from training.data.dataset import Dataset, Photo
+from training.data.few_photos import caution
+from training.fitting import backbones
+from training.fitting.config import Config
+from training.fitting.observer import Observer, Phase, Terminal
+from training.fitting.recipes import of_strategy
+from training.publishing.pipeline import Outcome, Request, promote, train
+from training.worker.interruptions import Interrupted, Interruptions, Reason
+
+REPORT_SECONDS: Final = 1.0  # between two reports of progress
+PHOTOS_REPORTED: Final = 100  # of one finding; the log has all of them
+
+# Where each phase begins and ends in the whole; the doctor's look is the first that new photos get. Any other phase,
+# such as a download, is no part of it.
+SHARES: Final[Mapping[str, Mapping[str, tuple[float, float]]]] = {
+    "head": {"examining": (0.0, 0.8), "fitting": (0.8, 0.9), "measuring": (0.9, 0.95), "publishing": (0.95, 1.0)},
+    "finetune": {
+        "examining": (0.0, 0.1),
+        "fitting": (0.1, 0.85),
+        "quantizing": (0.85, 0.9),
+        "measuring": (0.9, 0.98),
+        "publishing": (0.98, 1.0),
+    },
+}
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs jobs on the pictures and versions of one place; the newest `keep_versions` stay.
+
+    `imagenet_weights` is a file of ImageNet's VGG16, in place of the one that would be downloaded.
+    """
+
+    store: Store
+    datasets: Datasets
+    data_dir: Path
+    keep_versions: int
+    imagenet_weights: Path | None = None
+
+    def run(self, lease: Lease, interruptions: Interruptions) -> None:
+        """Take the job to its end; what is raised is why it failed."""
+
+        @contextmanager
+        def within() -> Iterator[None]:
+            """Publishing and promoting are taken whole, and by the job's one worker."""
+            with interruptions.shielded(), lease.held():
+                yield
+
+        request = lease.job.request
+        published = self._published(lease.job.id)
+        if published is None:
+            observer = JobObserver(lease, SHARES[request["strategy"]])
+            with self._folder(lease.job.id) as folder:
+                config, dataset = self._prepare(lease, observer)
+                asked = self._request(lease, config, dataset, folder)
+                outcome = train(asked, self.store, self.data_dir, observer, within)
+        else:  # by a worker that died before it could say so
+            outcome = promote(request["promote"], self.store, published, _decision(published), within)
+        self._end(lease, outcome)
+        self.store.prune(self.keep_versions)
+
+    @contextmanager
+    def _folder(self, job: str) -> Iterator[Path]:
+        """For what it takes to resume: kept where another worker is to go on with the job, else removed."""
+        folder = self.data_dir / "jobs" / job
+        for left in folder.parent.glob("*/"):
+            if left != folder:  # only one job runs, so that one has ended
+                shutil.rmtree(left, ignore_errors=True)
+        try:
+            yield folder
+        except BaseException as error:
+            goes_on = isinstance(error, LeaseLost) or (
+                isinstance(error, Interrupted) and error.reason is not Reason.CANCELLED
+            )
+            if not goes_on:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _published(self, job: str) -> Version | None:
+        """The version that came of the job, if one did."""
+        for number in reversed(self.store.versions()):
+            try:
+                version = self.store.open(number)
+            except StoreError:
+                continue
+            if version.manifest.lineage.job == job:
+                return version
+        return None
+
+    def _prepare(self, lease: Lease, observer: "JobObserver") -> tuple[Config, Dataset]:
+        """The training with its backbone, and the photos to train on."""
+        observer.begin("examining")
+        classes, splits = service_datasets.photos(self.datasets, lease.job.request["dataset"])
+        config, choice = backbones.resolved(_config(lease.job.request), self.store, classes)
+        if choice is not None:
+            observer.backbone(choice)
+        if config.backbone == "imagenet":  # which may be impossible, and examining the pictures takes longer
+            Dataset(classes, splits)  # what can't be trained on needs no download
+            downloads = self.data_dir / "downloads"
+            backbones.load(config, self.store, downloads, self.imagenet_weights, observer.downloaded)
+            observer.begin("examining")
+        return config, self._examined(lease, observer, classes, splits)
+
+    def _examined(self, lease: Lease, observer: "JobObserver", classes: tuple[str, ...], splits: Splits) -> Dataset:
+        """The photos without what spoils them, which the doctor finds."""
+        champion = self.store.open(self.store.champion())
+        findings = checks.examine(
+            classes, splits, champion.network(), self.data_dir / "features", progress=observer.examined
+        )
+        mended, dropped = checks.mend(splits, findings)
+        print(findings.table(), f"{len(dropped)} photos are left out", sep="\n\n", flush=True)
+        lease.report("findings", {"findings": len(findings.findings)}, findings=_as_data(findings))
+        try:
+            return Dataset(classes, mended)
+        except DatasetError as error:
+            if not dropped:
+                raise
+            raise DatasetError(
+                f"{error}; {len(dropped):,} photo{'s' * (len(dropped) != 1)} left out, which can't be read or which"
+                " another split has as well or nearly: the findings name them"
+            ) from error
+
+    def _request(self, lease: Lease, config: Config, dataset: Dataset, folder: Path) -> Request:
+        request = lease.job.request
+        return Request(
+            config,
+            dataset,
+            command=f"POST /retrain {json.dumps(request)}",
+            notes=request.get("notes", ""),
+            resume=True,
+            promote=request["promote"],
+            job=lease.job.id,
+            folder=folder,
+            imagenet_weights=self.imagenet_weights,
+        )
+
+    def _end(self, lease: Lease, outcome: Outcome) -> None:
+        decision = {**outcome.decision.model_dump(mode="json"), "promoted": outcome.promoted}
+        number, manifest = outcome.version.number, outcome.version.manifest
+        notes = (manifest.unquantized, caution(manifest.lineage.dataset.photos))
+        reason = "; ".join([f"version {number}: {outcome.reason}", *(note for note in notes if note)])
+        lease.end(Status.SUCCEEDED, reason, version=number, decision=decision)
+
+
+class JobObserver(Observer):
+    """Tells the job how far it is, and the log what happens."""
+
+    def __init__(self, lease: Lease, shares: Mapping[str, tuple[float, float]]) -> None:
+        self._lease = lease
+        self._shares = shares
+        self._log = Terminal()
+        self._said: dict[str, Any] = {}
+        self._reported = 0.0
+        self._started = monotonic()
+
+    def begin(self, phase: str) -> None:
+        """A phase begins that may be none of a training's own."""
+        self._started = monotonic()
+        done: float = self._said.get("progress", 0.0)
+        self._say(phase=phase, progress=max(done, self._shares.get(phase, (done, done))[0]))
+
+    def examined(self, share: float) -> None:
+        """So much of the doctor's look is done, 0-1."""
+        self.progress(share, (monotonic() - self._started) * (1 - share) / share)
+
+    def skipped(self, photo: Photo, error: CatdogError) -> None:
+        self._log.skipped(photo, error)
+
+    def backbone(self, choice: str) -> None:
+        self._log.backbone(choice)
+        self._say(backbone=choice)
+
+    def phase(self, name: Phase) -> None:
+        if name == "publishing":
+            failpoint("job.trained")
+        self.begin(name)
+
+    def downloaded(self, share: float, seconds_left: float | None) -> None:
+        """So much of the backbone has come, 0-1; the log has that from the download itself."""
+        if self._said["phase"] != "downloading":
+            self.begin("downloading")
+        self._report(share, seconds_left)
+
+    def progress(self, share: float, seconds_left: float | None) -> None:
+        self._log.progress(share, seconds_left)
+        self._report(share, seconds_left)
+
+    def _report(self, share: float, seconds_left: float | None) -> None:
+        if monotonic() - self._reported < REPORT_SECONDS:
+            return
+        done: float = self._said["progress"]  # a phase that comes again doesn't take it back
+        first, last = self._shares.get(self._said["phase"], (done, done))
+        self._say(progress=max(done, round(first + share * (last - first), 4)), seconds_left=seconds_left)
+
+    def epoch(self, row: Mapping[str, float], epochs: int) -> None:
+        self._log.epoch(row, epochs)
+        self._lease.report("epoch", {**row, "epochs": epochs})
+        self._say(epoch=row["epoch"], epochs=epochs, metrics=dict(row))
+
+    def _say(self, **news: Any) -> None:
+        self._reported = monotonic()
+        self._said = self._said | {"seconds_left": None} | news
+        self._lease.report("progress", self._said, progress=self._said)
+
+
+def _config(request: Mapping[str, Any]) -> Config:
+    given = {name: request[name] for name in ("backbone", "unfreeze") if name in request}
+    config = replace(of_strategy(request["strategy"]), **given)
+    if "epochs" in request:
+        config = config.with_epochs(request["epochs"])
+    return config.with_batch_size(request["batch_size"]) if "batch_size" in request else config
+
+
+def _decision(version: Version) -> Decision:
+    decision = version.manifest.decision
+    assert decision is not None  # noqa: S101  # every job's version has one
+    return decision
+
+
+def _as_data(findings: Findings) -> list[dict[str, Any]]:
+    """What the job's record keeps of them: of a long list its beginning, and how long it is."""
+    found = []
+    for finding in findings.findings:
+        first = finding.model_copy(update={"photos": finding.photos[:PHOTOS_REPORTED]})
+        found.append({**first.model_dump(mode="json"), "count": len(finding.photos)})
+    return found

@@ -1,0 +1,216 @@
+"""The worker: claims training jobs one by one and runs them under a lease."""
+
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic
+from uuid import uuid4
+
+from catdog.errors import CatdogError, DatabaseUnavailable, LeaseLost
+from catdog.jobs.job import Status, log_file
+from catdog.jobs.queue import LEASE_SECONDS, Jobs, Lease, patiently
+from training.cli import installation
+from training.worker import tracing
+from training.worker.interruptions import Interrupted, Interruptions, Reason
+
+LOOK_SECONDS = 0.25  # between two looks at an empty queue
+IDLE_SECONDS = 60.0  # without a job, after which a worker may end; starting one takes a second or two
+RENEW_SECONDS = 2.0  # between two signs of life
+# That a job gets to end by itself once it is asked to; whoever stops the worker waits a little longer for it.
+GRACE_SECONDS = {Reason.CANCELLED: 10.0, Reason.LOST: 10.0, Reason.STOPPED: 6.0}
+
+Run = Callable[[Lease, Interruptions], None]  # runs the job to its end
+
+
+class Worker:
+    """`run` takes a job to its end; what it raises is the job's failure."""
+
+    def __init__(self, jobs: Jobs, run: Run, data_dir: Path, name: str | None = None) -> None:
+        self._jobs = jobs
+        self._run = run
+        self._data_dir = data_dir
+        self._interruptions = Interruptions()
+        self.name = name or f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"[-64:]
+
+    def work(self, until_idle: bool = False) -> bool:
+        """Run jobs until SIGTERM or Ctrl-C, which puts the running one back; with `until_idle` until IDLE_SECONDS.
+
+        Returns whether to go on in a fresh process: an interrupted training leaves threads behind that may end this
+        one in the next training.
+        """
+        self._interruptions.install()
+        worked = monotonic()
+        try:
+            while self._interruptions.reason is None:
+                if self._next():
+                    worked = monotonic()
+                elif until_idle and monotonic() - worked > IDLE_SECONDS:
+                    break
+                else:
+                    Event().wait(LOOK_SECONDS)
+        except Interrupted:  # between two jobs
+            pass
+        stale = self._interruptions.reason not in (None, Reason.STOPPED)
+        _say("the worker begins anew" if stale else "the worker ends")
+        return stale
+
+    def _next(self) -> bool:
+        """Run the job that waits longest; False where none does."""
+        lease = heart = None
+        try:
+            with self._interruptions.shielded():  # a job that has come is in `lease`, whatever is asked by then
+                lease = self._claim()
+            if lease is None:
+                return False
+            heart = Heart(lease, self._interruptions)
+            with heart:
+                self._run_one(lease)
+        except Interrupted as interrupted:
+            if lease is None:
+                raise
+            if heart is not None:
+                heart.end()  # which the interruption may have cut short; it comes only once
+            with _unless_unavailable():
+                if not patiently(lambda: self._jobs.get(lease.job.id)).status.is_final:
+                    _settle(lease, interrupted.reason)
+        with self._interruptions.shielded(), _unless_unavailable():  # told, whatever is asked right then
+            _say(f"job {lease.job.id}: {patiently(lambda: self._jobs.get(lease.job.id)).status}")
+            tracing.tell(self._jobs, lease.job.id)
+        return True
+
+    def _claim(self) -> Lease | None:
+        try:
+            return self._jobs.claim(self.name) if self._jobs.is_waiting() else None
+        except DatabaseUnavailable as error:
+            _say(error.reason)
+            return None
+        except OSError as error:  # the database's disk is full
+            _say(str(error))
+            return None
+
+    def _run_one(self, lease: Lease) -> None:
+        _say(f"job {lease.job.id} begins, attempt {lease.job.attempts}")
+        with _output_into(log_file(self._data_dir, lease.job.id)):
+            try:
+                self._run(lease, self._interruptions)
+            except LeaseLost as error:
+                _say(str(error))
+            except DatabaseUnavailable as error:  # which is no fault of the job
+                _say(error.reason)
+                with _unless_lost(), _unless_unavailable():
+                    lease.release("the database didn't answer its worker; another goes on with it")
+            except Exception as error:  # whatever it was, it is the end of this job and not of the worker
+                traceback.print_exc()
+                with _unless_lost(), _unless_unavailable():
+                    lease.end(Status.FAILED, _sentence(error))
+
+
+class Heart(Thread):
+    """Renews a lease while the job runs, and ends the process where the job doesn't end when it should."""
+
+    def __init__(self, lease: Lease, interruptions: Interruptions) -> None:
+        super().__init__(name="heart", daemon=True)
+        self._lease = lease
+        self._interruptions = interruptions
+        self._over = Event()
+        self._renewed = monotonic()
+
+    def __enter__(self) -> None:
+        self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Stop beating, if it ever began; any number of times."""
+        self._over.set()
+        if self.ident is not None:
+            self.join()
+
+    def run(self) -> None:
+        while not self._over.wait(RENEW_SECONDS):
+            self._beat()
+            if (reason := self._interruptions.reason) and self._interruptions.seconds_ago > GRACE_SECONDS[reason]:
+                with _unless_unavailable():
+                    _settle(self._lease, reason)
+                _say("the job didn't end when it was asked to: the worker ends")
+                os._exit(0)
+
+    def _beat(self) -> None:
+        try:
+            if self._lease.renew():
+                self._interruptions.ask(Reason.CANCELLED)
+            self._renewed = monotonic()
+        except LeaseLost:
+            if not self._over.is_set():
+                self._interruptions.ask(Reason.LOST)
+        except (DatabaseUnavailable, OSError) as error:
+            _say(f"the lease can't be renewed: {error}")
+            if monotonic() - self._renewed > LEASE_SECONDS:
+                self._interruptions.ask(Reason.LOST)
+
+
+@contextmanager
+def _unless_unavailable() -> Iterator[None]:
+    """The worker goes on where the database is away for longer than a lease lasts; another then gets the job."""
+    try:
+        yield
+    except DatabaseUnavailable as error:
+        _say(error.reason)
+
+
+def _settle(lease: Lease, reason: Reason) -> None:
+    """What becomes of a job that was interrupted."""
+    with _unless_lost():
+        match reason:
+            case Reason.CANCELLED:
+                lease.end(Status.CANCELLED, "cancelled while it ran")
+            case Reason.STOPPED:
+                lease.release("its worker was stopped; another goes on with it")
+            case Reason.LOST:
+                pass
+
+
+@contextmanager
+def _unless_lost() -> Iterator[None]:
+    try:
+        yield
+    except LeaseLost as error:
+        _say(str(error))
+
+
+def _sentence(error: Exception) -> str:
+    """What everyone may read: no path, and nothing of an unexpected error but its type. The log has the trace."""
+    if isinstance(error, CatdogError):
+        return str(error)
+    if isinstance(error, ImportError) and (missing := installation.sentence(error)):
+        return missing
+    if isinstance(error, OSError):
+        return f"{error.strerror or type(error).__name__}; the job's log says with which file"
+    return f"it failed unexpectedly ({type(error).__name__}); the job's log says where"
+
+
+@contextmanager
+def _output_into(file: Path) -> Iterator[None]:
+    """Append what this process prints to a file, libraries that print by themselves included."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    before = os.dup(1), os.dup(2)
+    try:
+        with file.open("a", buffering=1, encoding="utf-8") as output:
+            for descriptor in (1, 2):
+                os.dup2(output.fileno(), descriptor)
+            with redirect_stdout(output), redirect_stderr(output):
+                yield
+    finally:
+        for descriptor, saved in zip((1, 2), before, strict=True):
+            os.dup2(saved, descriptor)
+            os.close(saved)
+
+
+def _say(line: str) -> None:
+    print(f"catdog worker: {line}", file=sys.stderr, flush=True)
