@@ -7,16 +7,15 @@ stalls never keeps out one that arrives.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import Overloaded, TooSlow
 from app.settings import Settings
-from app.web import auth
-from catdog.system import memory_limit
+from catdog.system import resources
 
 GRACE_SECONDS = 20.0
 OVERHEAD_BYTES = 256 * 1024  # what the server and the parsers hold of a body
@@ -24,6 +23,31 @@ ADMIN_SHARE = 8  # requests with the admin key may use an eighth more of everyth
 MEMORY_SHARE = 4  # by default bodies may use a quarter of the memory
 LEAST_BATCHES = 2  # and at least as much as so many of the largest
 RETRY_SECONDS = 1
+
+
+class Room:
+    """Counts on the event loop alone, so that it needs no lock."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.taken = 0
+        self.refused = 0  # since the start
+
+    @contextmanager
+    def admitted(self, places: int = 1, retry_seconds: int = 1) -> Iterator[None]:
+        """So many places from now until the end; Overloaded, with that hint, where there are too few."""
+        self.check(places, retry_seconds)
+        self.taken += places
+        try:
+            yield
+        finally:
+            self.taken -= places
+
+    def check(self, places: int = 1, retry_seconds: int = 1) -> None:
+        """Raise Overloaded where so many have no room now."""
+        if self.taken + places > self.limit:
+            self.refused += 1
+            raise Overloaded(retry_seconds)
 
 
 class Body:
@@ -90,12 +114,12 @@ class Bodies:
         return len(self._incomplete)
 
     @asynccontextmanager
-    async def receiving(self, request: Request, seconds: int) -> AsyncIterator[Body]:
+    async def receiving(self, request: Request, seconds: int, is_admin: bool) -> AsyncIterator[Body]:
         """The body of a request, received within; TooSlow, or Overloaded where there is no room for it.
 
         `Admission` releases what it holds, when the request ends.
         """
-        body = Body(self, seconds, auth.carries_admin_key(request))
+        body = Body(self, seconds, is_admin)
         request.scope.setdefault("state", {})["body"] = body
         self.make_room(body, OVERHEAD_BYTES, places=1)
         self._incomplete.add(body)
@@ -153,5 +177,5 @@ class Admission:
 def limit_bytes(settings: Settings) -> int:
     """Most bytes of request bodies in memory, by the settings or by the memory that the process may use."""
     return settings.max_bodies_bytes or max(
-        memory_limit.usable_bytes() // MEMORY_SHARE, LEAST_BATCHES * settings.max_batch_bytes
+        resources.usable_bytes() // MEMORY_SHARE, LEAST_BATCHES * settings.max_batch_bytes
     )

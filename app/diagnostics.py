@@ -20,7 +20,7 @@ from app.web.connections import default_limit
 from catdog import __version__
 from catdog.database import Database
 from catdog.errors import DatabaseUnavailable, StoreError
-from catdog.system import cpu
+from catdog.system import resources
 from catdog.versions.manifest import Manifest
 from catdog.versions.store import Store
 
@@ -103,7 +103,7 @@ def _device(choice: Choice) -> str:
 def _threads(settings: Settings) -> str:
     if settings.threads:
         return f"{settings.threads}: CATDOG_THREADS says so"
-    return f"{cpu.usable()}: as many cores as this process may use, of {os.cpu_count()}"
+    return f"{resources.usable_cores()}: as many cores as this process may use, of {os.cpu_count()}"
 
 
 def _limits(settings: Settings) -> str:

@@ -8,7 +8,7 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
 
 from app.admission import Admission, Bodies
-from app.api import datasets, drift, feedback, health, metrics, model, models, predict, queue, retrain
+from app.api import datasets, feedback, models, monitoring, predict, retrain
 from app.metrics import Metrics
 from app.metrics_jobs import JobNumbers
 from app.protocols import v1, v2
@@ -33,7 +33,7 @@ from app.web.middleware.trusted_origin import SameSite, Sharing
 from app.web.middleware.unhandled_errors import LastResort
 from catdog import __version__
 
-GROUPS = (routes, predict, model, models, queue, drift, datasets, retrain, feedback, health, metrics, v2, v1)
+GROUPS = (routes, predict, models, datasets, retrain, feedback, monitoring, v2, v1)
 DESCRIPTION = (
     "Tells cats from dogs in photos. Every error is `application/problem+json` (RFC 9457), and below `/v1` and `/v2`"
     " what the inference protocols say."

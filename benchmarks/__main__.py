@@ -9,14 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 
-from benchmarks.harness import photos
-from benchmarks.harness.client import Upload
+from benchmarks.harness import photos, versions
 from benchmarks.harness.machine import Machine
 from benchmarks.harness.processes import ROOT, BenchmarkError
+from benchmarks.harness.versions import Model
+from benchmarks.load.client import Upload
 from benchmarks.report import serving_notes
 from benchmarks.report.results import DEFAULT, Results
-from benchmarks.serving import comparison, systems, versions
-from benchmarks.serving.versions import Model
+from benchmarks.serving import comparison, systems
 from benchmarks.trainer import growth, retraining, training
 from catdog.errors import CatdogError
 from catdog.versions.version import Version

@@ -41,9 +41,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
-from catdog.datasets.names import LIMIT_CHARACTERS
-from catdog.datasets.splits import by_content
 from catdog.errors import DatabaseUnavailable
+from catdog.names import LIMIT_CHARACTERS
+from catdog.splits import by_content
 
 FILE: Final = "catdog.sqlite"  # in the data folder
 SCHEMA_VERSION: Final = 1

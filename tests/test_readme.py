@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.harness.client import Client, Upload
+from benchmarks.load.client import Client, Upload
 from benchmarks.load.open_loop import OpenLoop
 from catdog.versions.store import SHIPPED, Store
 from tests.newcomer import Newcomer, blocks

@@ -12,7 +12,7 @@ from typing import Any
 
 from catdog.errors import CatdogError, RecipeError
 from catdog.faults import shown
-from training.cli import installation
+from training.worker import installation
 
 try:
     from dotenv import dotenv_values

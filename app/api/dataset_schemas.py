@@ -6,18 +6,18 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.serving.prediction import Answer, Prediction, Problem
+from app.serving.prediction import Prediction
 from app.serving.prediction_log import Kept
+from app.web.problem_details import Problem
 from catdog.datasets.archive import Unpacked
-from catdog.datasets.names import LIMIT_CHARACTERS, refuse_reserved
 from catdog.datasets.picture import Added, Picture
-from catdog.errors import DatasetError
+from catdog.names import LIMIT_CHARACTERS
 from catdog.versions.manifest import Measure
 
 FEEDBACK = "feedback"
 
 
-class StoredPicture(Answer):
+class StoredPicture(BaseModel, frozen=True):
     """A picture of a data set."""
 
     sha256: str = Field(description="Of its bytes: its name here.")
@@ -34,7 +34,7 @@ class StoredPicture(Answer):
         return cls(**vars(picture) | {"added_at": datetime.fromtimestamp(picture.added_at, UTC)})
 
 
-class AddedPicture(Answer):
+class AddedPicture(BaseModel, frozen=True):
     """One file's place in the data set, or its own problem: exactly one of the two is there."""
 
     picture: StoredPicture | None = None
@@ -49,7 +49,7 @@ class AddedPicture(Answer):
 RENAMED = "Classes that were sent in another spelling than the data set has, and that spelling: `Cat` and `cat`."
 
 
-class AddedPictures(Answer):
+class AddedPictures(BaseModel, frozen=True):
     """One item a file, in the order of the request."""
 
     dataset: str
@@ -57,14 +57,14 @@ class AddedPictures(Answer):
     renamed: dict[str, str] = Field(description=RENAMED)
 
 
-class SkippedMember(Answer):
+class SkippedMember(BaseModel, frozen=True):
     """A file of an archive that was left out."""
 
     name: str
     reason: str
 
 
-class AddedArchive(Answer):
+class AddedArchive(BaseModel, frozen=True):
     """What an archive brought."""
 
     dataset: str
@@ -89,7 +89,7 @@ class AddedArchive(Answer):
         )
 
 
-class Dataset(Answer):
+class Dataset(BaseModel, frozen=True):
     """A data set in numbers."""
 
     name: str
@@ -100,19 +100,8 @@ class Dataset(Answer):
     def of(cls, name: str, counts: dict[str, dict[str, int]]) -> Self:
         return cls(name=name, pictures=sum(sum(by_class.values()) for by_class in counts.values()), counts=counts)
 
-    def check_trainable(self) -> None:
-        """Raise DatasetError where no job could do anything with it."""
-        for label in {label for split in self.counts.values() for label in split}:
-            refuse_reserved(label)
-        classes = sorted(self.counts.get("train", {}))
-        if len(classes) < 2:
-            raise DatasetError(
-                f"the data set {self.name} has pictures of {' and '.join(classes) or 'no class'} to train on;"
-                " a classifier needs two classes or more"
-            )
 
-
-class Datasets(Answer):
+class Datasets(BaseModel, frozen=True):
     """Every data set."""
 
     datasets: list[Dataset]
@@ -145,7 +134,7 @@ class Feedback(BaseModel):
     dataset: str = Field(default=FEEDBACK, max_length=64, description="The data set that the photo goes to.")
 
 
-class ReviewItem(Answer):
+class ReviewItem(BaseModel, frozen=True):
     """A predicted photo that nobody has labelled yet."""
 
     prediction: Prediction
@@ -161,7 +150,7 @@ class ReviewItem(Answer):
         )
 
 
-class Review(Answer):
+class Review(BaseModel, frozen=True):
     """What the model was least sure of, among the kept photos that nobody has labelled; the least sure first."""
 
     items: list[ReviewItem]

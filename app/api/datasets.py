@@ -20,9 +20,9 @@ from app.web.auth import admin, reader
 from app.web.image_response import picture
 from app.web.multipart import FORM
 from app.web.problem_details import describe, documented
-from catdog.datasets.names import checked_label
 from catdog.datasets.picture import Added
 from catdog.errors import ArchiveError, DatabaseUnavailable, DatasetError, DatasetNotFound, PictureNotFound
+from catdog.names import checked_label
 
 UPLOAD_ERRORS = (
     *uploads.ERRORS,
@@ -43,13 +43,13 @@ router = APIRouter(prefix="/datasets", tags=["datasets"])
 @router.get("", dependencies=[Depends(reader)], responses=documented(*ANY))
 async def datasets(collecting: TheCollecting) -> Datasets:
     """Every data set, with its pictures per split and class."""
-    return Datasets(datasets=await collecting.describe_all())
+    return Datasets(datasets=[Dataset.of(name, counts) for name, counts in (await collecting.all_counts()).items()])
 
 
 @router.get("/{name}", dependencies=[Depends(reader)], responses=documented(*ANY, DatasetNotFound))
 async def dataset(name: Name, collecting: TheCollecting) -> Dataset:
     """One data set: its pictures per split and class."""
-    return await collecting.describe(name)
+    return Dataset.of(name, await collecting.counts(name))
 
 
 @router.post(

@@ -6,6 +6,7 @@ from fastapi import Depends, Path, Request
 from pydantic import BaseModel
 
 from app.api.job_schemas import NO_NUL
+from app.errors import NotReady
 from app.retraining.datasets import Collecting
 from app.retraining.jobs import Retraining
 from app.serving.hot_swap import Succession
@@ -34,6 +35,21 @@ async def champion(predictor: Annotated[Predictor, Depends(predictor)]) -> Champ
     return predictor.champion
 
 
+async def shutdown(request: Request) -> Shutdown:
+    """Whether the service is about to end."""
+    held: Shutdown = request.app.state.shutdown
+    return held
+
+
+async def ready_champion(
+    champion: Annotated[Champion, Depends(champion)], shutdown: Annotated[Shutdown, Depends(shutdown)]
+) -> Champion:
+    """The version in service; 503 without one, and during a shutdown."""
+    if shutdown.is_leaving:
+        raise NotReady("the service is about to end")
+    return champion
+
+
 async def room(
     champion: Annotated[Champion, Depends(champion)], predictor: Annotated[Predictor, Depends(predictor)]
 ) -> None:
@@ -59,15 +75,10 @@ async def retraining(request: Request) -> Retraining:
     return held
 
 
-async def shutdown(request: Request) -> Shutdown:
-    """Whether the service is about to end."""
-    held: Shutdown = request.app.state.shutdown
-    return held
-
-
 TheSettings = Annotated[Settings, Depends(settings)]
 ThePredictor = Annotated[Predictor, Depends(predictor)]
 TheChampion = Annotated[Champion, Depends(champion)]
+ReadyChampion = Annotated[Champion, Depends(ready_champion)]
 TheSuccession = Annotated[Succession, Depends(succession)]
 TheCollecting = Annotated[Collecting, Depends(collecting)]
 TheShutdown = Annotated[Shutdown, Depends(shutdown)]

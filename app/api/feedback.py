@@ -14,8 +14,8 @@ from app.web import uploads
 from app.web.auth import admin
 from app.web.image_response import picture
 from app.web.problem_details import documented
-from catdog.datasets.names import same_class
 from catdog.errors import DatabaseUnavailable, DatasetError, PredictionNotFound, UnknownLabel
+from catdog.names import same_class
 
 ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError)
 

@@ -6,7 +6,6 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.serving.prediction import Answer
 from catdog.jobs.job import Job, Status
 
 NOTE_CHARACTERS = 500
@@ -66,7 +65,7 @@ class RetrainRequest(BaseModel):
         return self
 
 
-class RetrainJob(Answer):
+class RetrainJob(BaseModel, frozen=True):
     """A training that was asked for."""
 
     id: str
@@ -125,13 +124,13 @@ class RetrainJob(Answer):
         )
 
 
-class RetrainJobs(Answer):
+class RetrainJobs(BaseModel, frozen=True):
     """The newest jobs, the last one first, without what the doctor found."""
 
     jobs: list[RetrainJob]
 
 
-class Findings(Answer):
+class Findings(BaseModel, frozen=True):
     """What the doctor found in the pictures of a job."""
 
     findings: list[Any] | None = Field(description="Null until it has looked.")

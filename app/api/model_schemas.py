@@ -3,16 +3,15 @@
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from app.serving.prediction import Answer
 from catdog.engines.engine import Precision
 from catdog.network.architecture import Head
 from catdog.versions import ood
 from catdog.versions.manifest import Decision, Manifest, Metrics, Neither, Quantization
 
 
-class Network(Answer):
+class Network(BaseModel, frozen=True):
     """The network, as the paper counts it."""
 
     name: Literal["VGG16"] = "VGG16"
@@ -21,7 +20,7 @@ class Network(Answer):
     parameters: int
 
 
-class Training(Answer):
+class Training(BaseModel, frozen=True):
     """How the version came about."""
 
     recipe: str | None = Field(description="The named recipe, where there is one.")
@@ -34,7 +33,7 @@ class Training(Answer):
     notes: str
 
 
-class Int8(Answer):
+class Int8(BaseModel, frozen=True):
     """The version's network in int8, measured when it was published."""
 
     serves: bool = Field(
@@ -66,7 +65,7 @@ class Int8(Answer):
         )
 
 
-class Unknown(Answer):
+class Unknown(BaseModel, frozen=True):
     """When the version calls a photo unknown."""
 
     measure: Literal["similarity", "length"] = Field(
@@ -104,7 +103,7 @@ class Unknown(Answer):
         )
 
 
-class Description(Answer):
+class Description(BaseModel, frozen=True):
     """A version, as its manifest describes it."""
 
     version: int
@@ -149,20 +148,20 @@ class Description(Answer):
         )
 
 
-class Model(Description):
+class Model(Description, frozen=True):
     """The version in service."""
 
     precision: Precision = Field(description="What the network computes in, on this machine.")
 
 
-class Pair(Answer):
+class Pair(BaseModel, frozen=True):
     """How good two versions are on one split; null for the one that wasn't measured on it."""
 
     version: Metrics | None
     champion: Metrics | None
 
 
-class Comparison(Answer):
+class Comparison(BaseModel, frozen=True):
     """A version beside the champion. Only splits of the same photos compare: `data` says which they were."""
 
     champion: int
@@ -184,7 +183,7 @@ class Comparison(Answer):
         )
 
 
-class ModelVersion(Description):
+class ModelVersion(Description, frozen=True):
     """One version of the store."""
 
     champion: bool = Field(description="Whether it is the one in service.")
@@ -194,7 +193,7 @@ class ModelVersion(Description):
     comparison: Comparison | None = Field(description="Beside the champion, unless it is that one.")
 
 
-class ListedVersion(Answer):
+class ListedVersion(BaseModel, frozen=True):
     """One version of the store in short."""
 
     version: int
@@ -219,13 +218,13 @@ class ListedVersion(Answer):
         )
 
 
-class ModelVersions(Answer):
+class ModelVersions(BaseModel, frozen=True):
     """Every version of the store, newest first."""
 
     versions: list[ListedVersion]
 
 
-class ReportFile(Answer):
+class ReportFile(BaseModel, frozen=True):
     """A file of a version's report."""
 
     name: str
@@ -233,7 +232,7 @@ class ReportFile(Answer):
     needs_admin_key: bool = Field(description="Whether it shows photos or names of files, or may.")
 
 
-class Report(Answer):
+class Report(BaseModel, frozen=True):
     """What a version keeps of its training, to look at."""
 
     files: list[ReportFile]

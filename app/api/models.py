@@ -8,9 +8,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, Response
 
 from app.api import model_catalog
-from app.api.dependencies import TheSettings, TheSuccession
+from app.api.dependencies import TheChampion, TheSettings, TheSuccession
 from app.api.model_schemas import Model, ModelVersion, ModelVersions, Report
-from app.errors import Unauthorized
+from app.errors import NotReady, Unauthorized
 from app.serving.predictor import Champion
 from app.settings import Settings
 from app.web.auth import IsAdmin, admin, reader
@@ -30,7 +30,7 @@ OCTETS = "application/octet-stream"
 MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".csv": "text/csv", ".json": "application/json"}
 LOOKING = (Unauthorized, RequestValidationError, VersionNotFound, BrokenVersion)
 
-router = APIRouter(tags=["models"])
+router = APIRouter()
 
 
 async def store(settings: TheSettings) -> Store:
@@ -42,19 +42,25 @@ TheStore = Annotated[Store, Depends(store)]
 Number = Annotated[int, Path(ge=1, lt=10**18)]
 
 
-@router.get("/models", dependencies=[Depends(reader)], responses=documented(Unauthorized))
+@router.get("/model", tags=["model"], dependencies=[Depends(reader)], responses=documented(NotReady, Unauthorized))
+async def model(champion: TheChampion, settings: TheSettings) -> Model:
+    """The version in service: its classes, how good it is, where it comes from."""
+    return Model.of(champion.manifest, settings.unknown_keep, precision=champion.engine.precision)
+
+
+@router.get("/models", tags=["models"], dependencies=[Depends(reader)], responses=documented(Unauthorized))
 async def models(store: TheStore) -> ModelVersions:
     """Every version, newest first."""
     return ModelVersions(versions=await to_thread.run_sync(model_catalog.listed, store))
 
 
-@router.get("/models/{version}", dependencies=[Depends(reader)], responses=documented(*LOOKING))
+@router.get("/models/{version}", tags=["models"], dependencies=[Depends(reader)], responses=documented(*LOOKING))
 async def model_version(version: Number, store: TheStore, settings: TheSettings) -> ModelVersion:
     """One version: how good it is, where it comes from, and how it compares with the champion."""
     return await to_thread.run_sync(model_catalog.described, store, version, settings.unknown_keep)
 
 
-@router.get("/models/{version}/report", dependencies=[Depends(reader)], responses=documented(*LOOKING))
+@router.get("/models/{version}/report", tags=["models"], dependencies=[Depends(reader)], responses=documented(*LOOKING))
 async def report(version: Number, store: TheStore) -> Report:
     """Which files a version keeps of its training."""
     return await to_thread.run_sync(model_catalog.report, store, version)
@@ -62,6 +68,7 @@ async def report(version: Number, store: TheStore) -> Report:
 
 @router.get(
     "/models/{version}/report/{name}",
+    tags=["models"],
     dependencies=[Depends(reader)],
     response_class=FileResponse,
     responses={200: {"content": {OCTETS: {}, **{kind: {} for kind in MEDIA_TYPES.values()}}}, **documented(*LOOKING)},
@@ -81,6 +88,7 @@ async def report_file(version: Number, name: str, store: TheStore, is_admin: IsA
 
 @router.post(
     "/models/{version}/promote",
+    tags=["models"],
     dependencies=[Depends(admin)],
     responses=documented(*LOOKING, StoreError),
 )
@@ -91,6 +99,7 @@ async def promote(version: Number, succession: TheSuccession, settings: TheSetti
 
 @router.post(
     "/rollback",
+    tags=["models"],
     dependencies=[Depends(admin)],
     responses=documented(Unauthorized, NoEarlierChampion, BrokenVersion, StoreError, NoChampion),
 )
@@ -101,6 +110,7 @@ async def roll_back(succession: TheSuccession, settings: TheSettings) -> Model:
 
 @router.delete(
     "/models/{version}",
+    tags=["models"],
     status_code=204,
     dependencies=[Depends(admin)],
     responses=documented(Unauthorized, RequestValidationError, VersionNotFound, VersionInService, ShippedVersion),

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 
 from app.api.dependencies import BYTES, ThePredictor, TheSettings, form, room
 from app.errors import (
@@ -16,12 +17,12 @@ from app.errors import (
     Unauthorized,
     UnsupportedContentType,
 )
-from app.serving.prediction import BatchItem, BatchPrediction, ExplainedPrediction, Prediction
+from app.serving.prediction import ExplainedPrediction, Prediction
 from app.web import uploads
 from app.web.auth import reader
 from app.web.disconnect import unless_gone
 from app.web.multipart import FORM
-from app.web.problem_details import describe, documented
+from app.web.problem_details import Problem, describe, documented
 from catdog.errors import BrokenImage, TooManyPixels, UnsupportedImage
 from catdog.versions.ood import LEAST_KEEP
 
@@ -53,6 +54,19 @@ UnknownKeep = Annotated[
 
 # Before a body is read: what can't be answered need not be sent.
 router = APIRouter(prefix="/predict", tags=["predict"], dependencies=[Depends(reader), Depends(room)])
+
+
+class BatchItem(BaseModel, frozen=True):
+    """One photo's answer, or its own problem: exactly one of the two is there."""
+
+    prediction: Prediction | None = None
+    problem: Problem | None = None
+
+
+class BatchPrediction(BaseModel, frozen=True):
+    """One item a photo, in the order of the request."""
+
+    results: list[BatchItem]
 
 
 @router.post(

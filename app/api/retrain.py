@@ -12,11 +12,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from app.admission import Room
 from app.api.dependencies import Name, TheCollecting, TheRetraining, TheSettings, TheSuccession, json_body
 from app.api.job_schemas import Findings, RetrainJob, RetrainJobs, RetrainRequest
 from app.errors import Overloaded, TrainerMissing, Unauthorized, UnsupportedContentType
 from app.retraining.jobs import Retraining
-from app.room import Room
 from app.serving.hot_swap import Succession
 from app.web import uploads
 from app.web.auth import IsAdmin, admin, reader
@@ -67,7 +67,7 @@ async def retrain(
 ) -> RetrainJob:
     """Queue a training on a data set. The same `Idempotency-Key` with the same request gives the same job again."""
     asked = await uploads.read_json(request, RetrainRequest)
-    (await collecting.describe(asked.dataset)).check_trainable()
+    await collecting.check_trainable(asked.dataset)
     job = await retraining.accept(asked.model_dump(exclude_none=True), idempotency_key)
     response.headers["Location"] = f"/retrain/{job.id}"
     return RetrainJob.of(job, is_admin=True)

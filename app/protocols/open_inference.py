@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.errors import InvalidInference
 from app.protocols import tensors
-from app.protocols.tensors import IMAGE, RAW, Picture, short
-from app.serving.prediction import Prediction
+from app.protocols.tensors import IMAGE, RAW, short
+from app.serving.prediction import Picture, Prediction
 from app.settings import Settings
 
 HEADER = "Inference-Header-Content-Length"  # bytes of JSON before the binary data

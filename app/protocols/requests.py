@@ -17,8 +17,8 @@ from app.errors import (
     Unauthorized,
     VersionNotLoaded,
 )
-from app.protocols.tensors import MODEL, Picture
-from app.serving.prediction import Prediction
+from app.protocols.tensors import MODEL
+from app.serving.prediction import Picture, Prediction
 from app.serving.predictor import Predictor
 from app.web import uploads
 from app.web.disconnect import unless_gone

@@ -2,26 +2,19 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from app.protocols.tensors import MODEL
-from app.serving.prediction import Answer
 
 
-class InferenceError(Answer):
-    """What went wrong, as both protocols write it."""
-
-    error: str
-
-
-class Health(Answer):
+class Health(BaseModel, frozen=True):
     """Both at once, because clients look for either."""
 
     live: Literal[True] = True
     ready: bool
 
 
-class ServerMetadata(Answer):
+class ServerMetadata(BaseModel, frozen=True):
     """This server, and the extensions of the protocol that it has."""
 
     name: str
@@ -29,7 +22,7 @@ class ServerMetadata(Answer):
     extensions: list[str]
 
 
-class TensorMetadata(Answer):
+class TensorMetadata(BaseModel, frozen=True):
     """A tensor; -1 in its shape varies."""
 
     name: str
@@ -37,7 +30,7 @@ class TensorMetadata(Answer):
     shape: list[int]
 
 
-class ModelMetadata(Answer):
+class ModelMetadata(BaseModel, frozen=True):
     """The model: one of its inputs is to be sent."""
 
     name: str = MODEL
@@ -47,14 +40,14 @@ class ModelMetadata(Answer):
     outputs: list[TensorMetadata]
 
 
-class ModelReady(Answer):
+class ModelReady(BaseModel, frozen=True):
     """The version is loaded and has answered once."""
 
     name: str = MODEL
     ready: Literal[True] = True
 
 
-class OutputTensor(Answer):
+class OutputTensor(BaseModel, frozen=True):
     """An output, row by row."""
 
     name: str
@@ -66,7 +59,7 @@ class OutputTensor(Answer):
     data: list[float] | list[str] | None = None
 
 
-class InferenceResponse(Answer):
+class InferenceResponse(BaseModel, frozen=True):
     """The answers to all pictures."""
 
     model_name: str = MODEL
@@ -75,7 +68,7 @@ class InferenceResponse(Answer):
     outputs: list[OutputTensor]
 
 
-class IndexEntry(Answer):
+class IndexEntry(BaseModel, frozen=True):
     """A version in the store."""
 
     name: str = MODEL
@@ -84,14 +77,14 @@ class IndexEntry(Answer):
     reason: str = Field(description="Why it is not ready.")
 
 
-class StatusOK(Answer):
+class StatusOK(BaseModel, frozen=True):
     """Nothing is wrong."""
 
     error_code: Literal["OK"] = "OK"
     error_message: Literal[""] = ""
 
 
-class VersionStatus(Answer):
+class VersionStatus(BaseModel, frozen=True):
     """A version that is loaded."""
 
     version: str
@@ -99,7 +92,7 @@ class VersionStatus(Answer):
     status: StatusOK = StatusOK()
 
 
-class ModelStatus(Answer):
+class ModelStatus(BaseModel, frozen=True):
     """The versions that are loaded; `name` and `ready` are what KServe's first protocol says."""
 
     name: str = MODEL
@@ -107,7 +100,7 @@ class ModelStatus(Answer):
     model_version_status: list[VersionStatus]
 
 
-class ModelSpec(Answer):
+class ModelSpec(BaseModel, frozen=True):
     """Which version this is of."""
 
     name: str = MODEL
@@ -115,7 +108,7 @@ class ModelSpec(Answer):
     version: str
 
 
-class SignatureMetadata(Answer):
+class SignatureMetadata(BaseModel, frozen=True):
     """The signatures of one version."""
 
     model_spec: ModelSpec

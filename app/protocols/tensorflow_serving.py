@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from app.errors import InvalidInference
 from app.protocols import tensors
-from app.protocols.tensors import IMAGE, RAW, Picture, short
-from app.serving.prediction import Prediction
+from app.protocols.tensors import IMAGE, RAW, short
+from app.serving.prediction import Picture, Prediction
 from app.settings import Settings
 
 DEFAULT = "serving_default"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from app.errors import InvalidInference, TooLarge, TooManyFiles
-from app.serving.prediction import Prediction
+from app.serving.prediction import Picture, Prediction
 from app.settings import Settings
 from catdog import faults
 from catdog.network.architecture import INPUT_PIXELS
@@ -33,7 +33,6 @@ EXAMPLE_PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoA
 DATA_URL = re.compile("data:(?P<head>[^,]{0,200}),")
 WEB_SAFE = str.maketrans("-_", "+/")
 
-Picture = bytes | NDArray[np.uint8]  # encoded, or uint8 RGB (224, 224, 3), 0-255
 Model = TypeVar("Model", bound=BaseModel)
 
 

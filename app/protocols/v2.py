@@ -9,8 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 
 import catdog
-from app.api.dependencies import ThePredictor, TheSettings, TheShutdown, TheSuccession
-from app.api.health import ready
+from app.api.dependencies import ReadyChampion, ThePredictor, TheSettings, TheShutdown, TheSuccession
 from app.errors import InvalidInference, ModelNotFound, NotReady, Unauthorized, VersionNotLoaded
 from app.protocols import model_repository, open_inference, requests
 from app.protocols.requests import ASKING, LOOKING, TheVersion
@@ -64,9 +63,8 @@ async def server_live(predictor: ThePredictor, shutdown: TheShutdown) -> Health:
 
 
 @router.get("/health/ready", responses=documented_plainly(NotReady))
-async def server_ready(predictor: ThePredictor, shutdown: TheShutdown) -> Health:
+async def server_ready(champion: ReadyChampion) -> Health:
     """A model is loaded and has answered once; until then 503, with the reason."""
-    await ready(predictor.champion, predictor, shutdown)
     return Health(ready=True)
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from anyio import CancelScope, CapacityLimiter, to_thread
 
-from app.api.dataset_schemas import Dataset
 from app.errors import ServiceError
 from app.retraining.database import Records
 from app.serving.prediction_log import KeptUploads
@@ -15,9 +14,9 @@ from app.web.multipart import Upload
 from catdog import images
 from catdog.datasets import archive
 from catdog.datasets.archive import Unpacked
-from catdog.datasets.names import checked_dataset_name, checked_label
 from catdog.datasets.picture import Added, New, Picture
-from catdog.errors import ImageError
+from catdog.errors import DatasetError, ImageError
+from catdog.names import checked_dataset_name, checked_label, refuse_reserved
 
 if TYPE_CHECKING:
     from catdog.datasets.datasets import Datasets
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 CHECKERS = 1  # pictures looked at at a time: predictions come first
 
 Answer = TypeVar("Answer")
+Counts = dict[str, dict[str, int]]  # pictures by split, then by class
 
 
 class Collecting:
@@ -76,14 +76,25 @@ class Collecting:
         label = checked_label(label)
         return await to_thread.run_sync(self._store_feedback, dataset, prediction_id, label, limiter=self._threads)
 
-    async def describe(self, dataset: str) -> Dataset:
-        """Raises DatasetNotFound."""
-        return Dataset.of(dataset, (await self.ask(lambda datasets: datasets.counts(dataset)))[dataset])
+    async def counts(self, dataset: str) -> Counts:
+        """How many pictures a data set has; raises DatasetNotFound."""
+        return (await self.ask(lambda datasets: datasets.counts(dataset)))[dataset]
 
-    async def describe_all(self) -> list[Dataset]:
-        """Every data set, by name."""
-        counts = await self.ask(lambda datasets: datasets.counts())
-        return [Dataset.of(name, counts[name]) for name in sorted(counts)]
+    async def all_counts(self) -> dict[str, Counts]:
+        """How many pictures every data set has, by its name in alphabetical order."""
+        return dict(sorted((await self.ask(lambda datasets: datasets.counts())).items()))
+
+    async def check_trainable(self, dataset: str) -> None:
+        """Raise DatasetError if no training could use the data set; DatasetNotFound."""
+        counts = await self.counts(dataset)
+        for label in {label for split in counts.values() for label in split}:
+            refuse_reserved(label)
+        classes = sorted(counts.get("train", {}))
+        if len(classes) < 2:
+            raise DatasetError(
+                f"the data set {dataset} has pictures of {' and '.join(classes) or 'no class'} to train on;"
+                " a classifier needs two classes or more"
+            )
 
     async def read(self, dataset: str, sha256: str) -> bytes:
         """The bytes of a picture, as it came; PictureNotFound where the data set doesn't have it."""

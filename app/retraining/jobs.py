@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 from anyio import CapacityLimiter, to_thread
 
+from app.admission import Room
 from app.retraining.database import Records
 from app.retraining.worker_process import STOP_SECONDS, Runner, check_installed
-from app.room import Room
 from app.shutdown import Shutdown
 from catdog.errors import DatabaseUnavailable, JobNotFound
 from catdog.jobs.job import Event, Job

@@ -21,16 +21,16 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from app.admission import Room
 from app.errors import Expired
-from app.protocols.tensors import Picture
-from app.room import Room
 from app.serving.decoding import Decoders
+from app.serving.prediction import Picture
 from app.serving.queue_stats import Measurements
 from app.settings import Settings
 from app.telemetry.request_record import Moments, note_photo
 from catdog import images
 from catdog.engines.engine import Engine, Output
-from catdog.system import cpu, memory_limit
+from catdog.system import resources
 
 logger = logging.getLogger(__name__)
 
@@ -92,10 +92,10 @@ class Batching:
         self.measurements = Measurements()
         self.room = Room(settings.queue_items)
         self._decoders = Decoders(
-            settings.decoders or min(cpu.usable(), MOST_DECODERS),
-            settings.decoding_bytes or memory_limit.usable_bytes() // MEMORY_SHARE,
+            settings.decoders or min(resources.usable_cores(), MOST_DECODERS),
+            settings.decoding_bytes or resources.usable_bytes() // MEMORY_SHARE,
         )
-        self._runners = _started(max(settings.streams or 1, cpu.usable()))
+        self._runners = _started(max(settings.streams or 1, resources.usable_cores()))
         self._running = 0  # of these, at work
         self._decoded: deque[Waiting[Any]] = deque()
         self._decoding = 0  # photos that will be among them soon

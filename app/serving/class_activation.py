@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.serving.prediction import Explanation
-from catdog.engines.engine import Arrays, Engine, Explained, Output, Precision
-from catdog.network.architecture import INPUT_PIXELS
+from catdog.engines.engine import Engine, Explained, Output, Precision
+from catdog.network.architecture import INPUT_PIXELS, Arrays
 
 FOR, AGAINST = (255, 80, 0), (0, 90, 255)  # RGB of places that speak for the class, and against it
 OPACITY = 0.75  # of the place that says the most

@@ -11,7 +11,7 @@ from math import inf
 from threading import Condition, Lock
 
 from app.serving.priority import step_aside
-from catdog.image_formats.demand import Demand, demand
+from catdog.decoding_cost import Demand, demand
 
 COSTLY_SECONDS = 0.1  # a phone's photo of 12 megapixels takes less
 NICE = 5  # inference goes before decoding, which is ahead of it anyway

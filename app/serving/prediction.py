@@ -1,17 +1,13 @@
 """The response schemas of predictions."""
 
-from typing import Literal
-
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-
-class Answer(BaseModel):
-    """What every answer of the service is: fixed once made, its fields described in the OpenAPI document."""
-
-    model_config = ConfigDict(frozen=True)
+Picture = bytes | NDArray[np.uint8]  # encoded, or uint8 RGB (224, 224, 3), 0-255
 
 
-class Prediction(Answer):
+class Prediction(BaseModel, frozen=True):
     """What is in one photo."""
 
     model_config = ConfigDict(
@@ -48,7 +44,7 @@ class Prediction(Answer):
     prediction_id: str = Field(description="Of this answer: feedback names it.")
 
 
-class Explanation(Answer):
+class Explanation(BaseModel, frozen=True):
     """Where in the photo the network sees the class that it says: the class activation map."""
 
     activation_map: list[list[float]] = Field(
@@ -66,46 +62,7 @@ class Explanation(Answer):
     )
 
 
-class ExplainedPrediction(Prediction):
+class ExplainedPrediction(Prediction, frozen=True):
     """What is in one photo, and where."""
 
     explanation: Explanation
-
-
-class Problem(Answer):
-    """What went wrong, as RFC 9457 describes problem details."""
-
-    type: str = Field(description="Which kind of problem: a URI that stays the same, to be compared and not opened.")
-    title: str = Field(description="The kind of problem in a few words.")
-    status: int = Field(description="The HTTP status.")
-    detail: str = Field(description="What is wrong with this request, and what to do.")
-    instance: str = Field(description="This request: the log names it, and so does the header X-Request-ID.")
-
-
-class BatchItem(Answer):
-    """One photo's answer, or its own problem: exactly one of the two is there."""
-
-    prediction: Prediction | None = None
-    problem: Problem | None = None
-
-
-class BatchPrediction(Answer):
-    """One item a photo, in the order of the request."""
-
-    results: list[BatchItem]
-
-
-class Live(Answer):
-    """The process answers."""
-
-    live: Literal[True] = True
-
-
-class Ready(Answer):
-    """A champion is loaded and has answered once."""
-
-    ready: Literal[True] = True
-    model_version: int
-    problem: str | None = Field(
-        description="Why that isn't the store's champion, where it isn't: that one can't be loaded."
-    )

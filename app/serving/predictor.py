@@ -4,17 +4,15 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.api.queue_schemas import QueueState
+from app.admission import Room
 from app.errors import NotExplainable, NotReady, ServiceError, VersionNotLoaded
-from app.protocols.tensors import Picture
-from app.room import Room
 from app.serving.batcher import Batching
 from app.serving.cache import AnswerCache
 from app.serving.class_activation import ExplainingEngine
 from app.serving.drift import Drift
-from app.serving.prediction import ExplainedPrediction, Prediction
+from app.serving.prediction import ExplainedPrediction, Picture, Prediction
 from app.serving.prediction_log import KeptUploads
-from app.serving.queue_stats import Measurements
+from app.serving.queue_stats import Measurements, QueueState
 from app.settings import Settings
 from app.telemetry.request_record import note_version
 from catdog.engines.engine import Engine, Output

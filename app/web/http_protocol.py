@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 protocol with limits on time and size.
+"""The HTTP/1.1 protocol of uvicorn, with limits on time and size.
 
 A request's head must come in time, a body may not come in tiny pieces, an answer must be read, and what a refused
 client still sends is dropped unparsed. While the service is about to end, every answer closes its connection.
@@ -16,10 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 from uvicorn.server import ServerState
 
-from app.serving.prediction import Problem
 from app.shutdown import Shutdown
 from app.web import problem_details
 from app.web.connections import Connections
+from app.web.problem_details import Problem
 
 HEAD_BYTES = 64 * 1024  # of one request: its line and headers
 MOST_HEADERS = 128

@@ -16,13 +16,11 @@ from typing import Any, NamedTuple
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app import errors as service
-from app.protocols.schemas import InferenceError
-from app.serving.prediction import Problem
 from app.telemetry.request_record import note_problem
 from app.web import methods
 from app.web.uploads import InvalidBody
@@ -41,6 +39,22 @@ RETRY_SECONDS: dict[type[Exception], int] = {
     domain.QueueFull: 60,
     domain.DatabaseUnavailable: 5,
 }
+
+
+class Problem(BaseModel, frozen=True):
+    """What went wrong, as RFC 9457 describes problem details."""
+
+    type: str = Field(description="Which kind of problem: a URI that stays the same, to be compared and not opened.")
+    title: str = Field(description="The kind of problem in a few words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What is wrong with this request, and what to do.")
+    instance: str = Field(description="This request: the log names it, and so does the header X-Request-ID.")
+
+
+class InferenceError(BaseModel, frozen=True):
+    """What went wrong, as both protocols write it."""
+
+    error: str
 
 
 class Kind(NamedTuple):

@@ -30,6 +30,7 @@ from app.errors import (
     UnsupportedContentType,
 )
 from app.settings import Settings
+from app.web import auth
 from app.web.content_encoding import Decoder
 from app.web.multipart import FORM, FORM_BYTES, Form, Upload, boundary, content_type, whole
 
@@ -188,7 +189,7 @@ async def _in_large_chunks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]
 
 def _receiving(request: Request, seconds: int) -> AbstractAsyncContextManager[Body]:
     bodies: Bodies = request.app.state.receiving
-    return bodies.receiving(request, seconds)
+    return bodies.receiving(request, seconds, auth.carries_admin_key(request))
 
 
 def _fault(photo: bytes, settings: Settings) -> ServiceError | None:

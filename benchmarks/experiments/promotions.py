@@ -20,8 +20,8 @@ from scipy.stats import binomtest
 
 from benchmarks.harness.photos import SHARED_DATA
 from benchmarks.harness.processes import ROOT
-from catdog.datasets.splits import by_content
 from catdog.errors import CatdogError
+from catdog.splits import by_content
 from catdog.versions.manifest import Decision
 from catdog.versions.store import SHIPPED, Store, Version
 from training.data import features

@@ -24,7 +24,7 @@ from catdog import images
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.image_formats import resize
 from catdog.network.architecture import INPUT_PIXELS
-from catdog.system import cpu
+from catdog.system import resources
 from catdog.versions.store import Store
 
 ROUNDS = 15
@@ -50,7 +50,7 @@ def decoded(way: str, sent: Sequence[bytes], pool: ThreadPoolExecutor | None = N
 def rounds(sent: Sequence[bytes]) -> dict[str, list[Speed]]:
     """The ways take turns, and begin in turn."""
     found: dict[str, list[Speed]] = {way: [] for way in WAYS}
-    with ThreadPoolExecutor(cpu.usable()) as pool:
+    with ThreadPoolExecutor(resources.usable_cores()) as pool:
         for number in range(ROUNDS + 1):
             for way in sorted(WAYS, reverse=bool(number % 2)):
                 begun, used = perf_counter(), process_time()

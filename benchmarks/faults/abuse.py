@@ -21,10 +21,10 @@ from time import perf_counter
 import numpy as np
 
 from benchmarks.harness import memory_group, photos
-from benchmarks.harness.client import PREDICT, Client, Upload
 from benchmarks.harness.machine import Machine
 from benchmarks.harness.processes import ROOT, Process, python, running
 from benchmarks.load import hostile_clients, hostile_photos
+from benchmarks.load.client import PREDICT, Client, Upload
 
 EVERY_SECONDS = 0.2
 GRACE_SECONDS = 11  # `leave_seconds` and `drain_seconds` by default

@@ -28,8 +28,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.faults.kept import Acknowledged, Findings, examine
+from benchmarks.harness import versions
 from benchmarks.harness.processes import PATIENCE_SECONDS, Process, python, running
-from benchmarks.serving import versions
 
 KEY = "the key of the killed service"
 VERSIONS = 3

@@ -13,9 +13,9 @@ from threading import Event, Thread
 from time import perf_counter
 
 from benchmarks.harness import photos
-from benchmarks.harness.client import PREDICT, Client
 from benchmarks.harness.machine import Machine
 from benchmarks.harness.processes import END_SECONDS, ROOT, python, running
+from benchmarks.load.client import PREDICT, Client
 
 LOAD_SECONDS = 1.0  # before the signal
 CLIENT_SECONDS = 60

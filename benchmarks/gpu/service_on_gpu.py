@@ -24,19 +24,20 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
+from benchmarks.gpu.pages import Measured, Page, Sample
 from benchmarks.gpu.watched_service import Service
-from benchmarks.harness import photos
-from benchmarks.harness.client import PREDICT, Upload
+from benchmarks.harness import photos, versions
 from benchmarks.harness.machine import Machine
 from benchmarks.harness.processes import ROOT, python, running
+from benchmarks.load.client import PREDICT, Upload
 from benchmarks.load.crowd import PROCESSES, Crowd, Requests
-from benchmarks.report.gpu_pages import Measured, Page, Sample
-from benchmarks.serving import raw_engine, versions
+from benchmarks.serving import raw_engine
 from benchmarks.serving.rounds import start
 from benchmarks.serving.systems import ours
 from catdog.versions.store import SHIPPED, Store
 from catdog.versions.version import Version
-from training.publishing.lineage import BACKENDS, libraries
+from training.data.features import libraries
+from training.publishing.lineage import BACKENDS
 
 FULL = "full"
 SIZES = (1, 8, 64)  # of the engine's batches, and numbers of clients

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import httpx
 
+from benchmarks.gpu.pages import Sample
 from benchmarks.harness import tree
 from benchmarks.harness.processes import Process
 from benchmarks.load.crowd import Crowd
-from benchmarks.report.gpu_pages import Sample
 
 PROBLEM = b'"problem"'  # of a photo among others
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from platform import python_version
 from typing import Self
 
-from catdog.system import cpu
-from training.publishing.lineage import libraries, processor
+from catdog.system import resources
+from training.data.features import libraries
+from training.publishing.lineage import processor
 
 LIBRARIES = (
     "openvino",
@@ -38,7 +39,7 @@ class Machine:
         return cls(
             day=datetime.now(UTC).date(),
             processor=re.sub(r"\((R|TM)\)", "", processor()),
-            cores=cpu.usable(),
+            cores=resources.usable_cores(),
             has_amx=_has_amx(),
             versions={"Python": python_version(), **libraries(LIBRARIES)},
         )

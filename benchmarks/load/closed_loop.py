@@ -1,5 +1,6 @@
 """A closed loop: N clients, each sending its next request after the last answer."""
 
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter, thread_time
@@ -7,6 +8,8 @@ from time import perf_counter, thread_time
 import numpy as np
 
 from benchmarks.load.exchanges import Exchanges
+
+Order = Iterator[int]  # places of photos, without an end
 
 
 @dataclass(frozen=True)
@@ -59,3 +62,10 @@ def ask(port: int, requests: Sequence[bytes], order: Iterator[int], clients: int
                     exchanges.ask(next(order), now)
         took = perf_counter() - begun
     return Load(clients, took, tuple(latencies), failures, thread_time() - cpu, answers)
+
+
+def shuffled(count: int, seed: int) -> Order:
+    """The places 0 to count - 1 in random order, again and again."""
+    chance = random.Random(seed)  # noqa: S311  # an order is no secret
+    while True:
+        yield from chance.sample(range(count), count)

@@ -11,8 +11,7 @@ from typing import Self
 
 from benchmarks.harness.processes import PATIENCE_SECONDS
 from benchmarks.load import closed_loop
-from benchmarks.load.closed_loop import Load
-from benchmarks.serving.rounds import shuffled
+from benchmarks.load.closed_loop import Load, shuffled
 
 Requests = Mapping[str, Sequence[bytes]]  # all that goes over the wire, by kind
 

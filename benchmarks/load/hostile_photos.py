@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from catdog import images
+from catdog import decoding_cost, images
 from catdog.errors import ImageError
-from catdog.image_formats import demand
 
 LIMIT_BYTES = 10 * 2**20
 SIDE = 5000  # its square is the largest photo
@@ -197,7 +196,7 @@ def measure() -> str:
     """Decodes the file on stdin: seconds, and megabytes at the peak beyond those before; expected, and measured."""
     data = sys.stdin.buffer.read()
     images.decode(saved(noise(64, 64, 3), "JPEG"))  # so that imports don't count
-    expected = demand.demand(data)
+    expected = decoding_cost.demand(data)
     before, began = _peak_kilobytes(), perf_counter()
     try:
         images.decode(data)

@@ -7,13 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.harness.client import Upload
+from benchmarks.harness import versions
 from benchmarks.harness.processes import BenchmarkError, running
-from benchmarks.serving import limits, systems, versions
+from benchmarks.harness.versions import Model
+from benchmarks.load.client import Upload
+from benchmarks.serving import limits, systems
 from benchmarks.serving.limits import WITHOUT_AMX, Alone, Graph, Limit, Overhead
 from benchmarks.serving.rounds import CLIENTS, MANY, MANY_TIMES, Round, Summary, measure, start
 from benchmarks.serving.systems import OURS, PEERS, TUTORIAL, System
-from benchmarks.serving.versions import Model
 from catdog.engines.engine import Precision
 from catdog.versions.version import Version
 

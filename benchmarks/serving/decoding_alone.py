@@ -7,7 +7,7 @@ from time import perf_counter
 
 from benchmarks.harness import photos
 from catdog import images
-from catdog.system import cpu
+from catdog.system import resources
 
 
 def decode(sent: list[bytes], first: int, seconds: float) -> float:
@@ -20,7 +20,7 @@ def decode(sent: list[bytes], first: int, seconds: float) -> float:
 
 
 def main() -> None:
-    sent, threads = photos.photos(), cpu.usable()
+    sent, threads = photos.photos(), resources.usable_cores()
     with ThreadPoolExecutor(threads) as pool:
         firsts = [place * len(sent) // threads for place in range(threads)]
         each = pool.map(decode, [sent] * threads, firsts, [float(sys.argv[1])] * threads)

@@ -15,9 +15,9 @@ from tempfile import TemporaryDirectory
 from threading import Thread
 from time import perf_counter, process_time
 
+from benchmarks.harness import versions
 from benchmarks.harness.machine import Machine
 from benchmarks.harness.processes import ROOT
-from benchmarks.serving import versions
 from benchmarks.serving.limits import WITHOUT_AMX
 from catdog.engines.engine import Precision
 from catdog.engines.openvino import OpenVINOEngine

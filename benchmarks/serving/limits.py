@@ -11,10 +11,11 @@ from typing import Self
 
 import openvino as ov
 
-from benchmarks.harness.client import Upload
 from benchmarks.harness.processes import LOG, BenchmarkError, python, run, running
 from benchmarks.load import closed_loop
-from benchmarks.serving.rounds import SETTLE_TIMES, shuffled, start
+from benchmarks.load.client import Upload
+from benchmarks.load.closed_loop import shuffled
+from benchmarks.serving.rounds import SETTLE_TIMES, start
 from benchmarks.serving.systems import System
 from catdog.engines.engine import Precision
 from catdog.engines.openvino import build, precision_of

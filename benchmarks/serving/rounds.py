@@ -1,16 +1,15 @@
 """Starts one system and measures it at several loads."""
 
-import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from threading import Event
 
-from benchmarks.harness.client import Client, Upload
 from benchmarks.harness.processes import Process, running
 from benchmarks.load import closed_loop
-from benchmarks.load.closed_loop import Load, percentile
+from benchmarks.load.client import Client, Upload
+from benchmarks.load.closed_loop import Load, percentile, shuffled
 from benchmarks.load.open_loop import OpenLoop
 from benchmarks.serving.systems import System
 
@@ -20,8 +19,6 @@ MANY_TIMES = 4  # as long as the others: the last answers of a load come one by 
 CAPACITY_SHARE = 0.7  # of the most requests a second that the same round saw
 OPEN_TIMES = 2.5  # as long as a closed loop
 SETTLE_TIMES = 1.25  # as long, before anything is measured: a service may have more to do once it answers
-
-Order = Iterator[int]  # places of photos, without an end
 
 
 @dataclass(frozen=True)
@@ -83,13 +80,6 @@ def start(system: System, process: Process, upload: Upload) -> tuple[float | Non
         health = system.health
         ready = None if health is None else process.seconds_until(lambda: client.succeeds(health))
         return ready, process.seconds_until(lambda: client.predict(upload) is not None)
-
-
-def shuffled(count: int, seed: int) -> Order:
-    """The places 0 to count - 1 in random order, again and again."""
-    chance = random.Random(seed)  # noqa: S311  # an order is no secret
-    while True:
-        yield from chance.sample(range(count), count)
 
 
 def _open(port: int, uploads: Sequence[Upload], rate: float, seconds: float) -> Open:

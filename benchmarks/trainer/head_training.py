@@ -14,9 +14,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from benchmarks.harness.client import Client
+from benchmarks.harness import versions
 from benchmarks.harness.processes import ROOT, python, running
-from benchmarks.serving import versions
+from benchmarks.load.client import Client
 from benchmarks.trainer import training
 from benchmarks.trainer.teacher import KEY, Teacher
 from catdog.engines.engine import Asked

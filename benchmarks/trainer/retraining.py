@@ -13,13 +13,13 @@ from pathlib import Path
 from threading import Event
 from time import perf_counter
 
-from benchmarks.harness.client import Client, Upload
+from benchmarks.harness import versions
 from benchmarks.harness.photos import SHARED_DATA
 from benchmarks.harness.processes import BenchmarkError, Process, python, running
+from benchmarks.harness.versions import Model
+from benchmarks.load.client import Client, Upload
 from benchmarks.load.exchanges import Answered
 from benchmarks.load.open_loop import OpenLoop, p99_milliseconds
-from benchmarks.serving import versions
-from benchmarks.serving.versions import Model
 from benchmarks.trainer.teacher import KEY, Teacher
 
 PHOTOS = SHARED_DATA / "cats_and_dogs"

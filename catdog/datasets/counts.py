@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, select, tr
 
 from catdog.database import pictures
 from catdog.datasets.picture import Picture
-from catdog.datasets.splits import SPLITS
+from catdog.splits import SPLITS
 
 Counts = dict[str, dict[str, int]]  # by split, then by class
 TRAIN: Final = SPLITS[0]

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
 
-from catdog.datasets.names import checked_label, folded
 from catdog.errors import DatasetError, UnclearFolders
+from catdog.names import checked_label, folded
 
 WANTED: Final = "<class>/photo.jpg, or train/<class>/photo.jpg, validation/<class>/photo.jpg and test/<class>/photo.jpg"
 LIMIT_DEPTH: Final = 16  # folders that are looked at of a path: a ZIP may hold paths of thousands

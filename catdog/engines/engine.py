@@ -1,16 +1,14 @@
 """The protocol that engines implement, and their inputs and outputs."""
 
-from collections.abc import Mapping
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from catdog.network.architecture import Arrays
+
 Precision = Literal["f32", "bf16", "int8"]
 Asked = Literal["auto"] | Precision  # auto is the quickest one that costs no accuracy
-
-# Every array of the network by its name in `Architecture.shapes`, float32.
-Arrays = Mapping[str, NDArray[np.float32]]
 
 
 class Output(NamedTuple):

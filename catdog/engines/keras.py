@@ -9,9 +9,9 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
-from catdog.engines.engine import Arrays, Asked, Explained, Output, Precision
+from catdog.engines.engine import Asked, Explained, Output, Precision
 from catdog.network import head
-from catdog.network.architecture import BLOCKS, INPUT_PIXELS, KERNEL_PIXELS, MEAN_BGR, POOL_PIXELS, Architecture
+from catdog.network.architecture import BLOCKS, INPUT_PIXELS, KERNEL_PIXELS, MEAN_BGR, POOL_PIXELS, Architecture, Arrays
 from catdog.network.network import Network
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)  # the photos of a call are filled up to one of these, each compiled once

@@ -11,11 +11,11 @@ import openvino as ov
 from numpy.typing import NDArray
 from openvino import opset13 as opset
 
-from catdog.engines.engine import Arrays, Asked, Explained, Output, Precision
+from catdog.engines.engine import Asked, Explained, Output, Precision
 from catdog.network import head
-from catdog.network.architecture import INPUT_PIXELS, KERNEL_PIXELS, MEAN_BGR, POOL_PIXELS, Architecture
+from catdog.network.architecture import INPUT_PIXELS, KERNEL_PIXELS, MEAN_BGR, POOL_PIXELS, Architecture, Arrays
 from catdog.network.network import Network
-from catdog.system import cpu
+from catdog.system import resources
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class OpenVINOEngine:
     ) -> None:
         self.precision = precision_of(network, precision)
         options: dict[str, str | int] = {
-            "INFERENCE_NUM_THREADS": threads or cpu.usable(),
+            "INFERENCE_NUM_THREADS": threads or resources.usable_cores(),
             "ENABLE_CPU_PINNING": False,
             # Of what isn't in int8 float32 is a sliver, and the same on every processor.
             "INFERENCE_PRECISION_HINT": "f32" if self.precision == "int8" else self.precision,

@@ -4,10 +4,14 @@ Configuration D of Simonyan & Zisserman, "Very Deep Convolutional Networks for L
 Recognition" (2014). Layer names are those of the weights that Keras publishes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 INPUT_PIXELS = 224  # height and width of what the network is served
 KERNEL_PIXELS = 3  # height and width of every convolution, stride 1, padded to keep the size
@@ -17,6 +21,7 @@ CLASSIC_UNITS = 4096  # of each hidden layer in the paper's own head
 
 Head = Literal["pooled", "classic"]
 Shape = tuple[int, ...]
+Arrays = Mapping[str, NDArray[np.float32]]  # every array of a network by its name in `Architecture.shapes`
 
 
 @dataclass(frozen=True)

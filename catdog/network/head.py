@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from catdog.engines.engine import Arrays
+from catdog.network.architecture import Arrays
 
 ARRAYS = KERNEL, BIAS = "predictions/kernel", "predictions/bias"
 

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from catdog.engines.engine import Arrays
-from catdog.network.architecture import Architecture
+from catdog.network.architecture import Architecture, Arrays
 from catdog.system.checksum import sha256_of
 
 

@@ -21,10 +21,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from catdog.engines.engine import Arrays
 from catdog.errors import WeightsError
 from catdog.network import other_networks
-from catdog.network.architecture import Architecture, Layer
+from catdog.network.architecture import Architecture, Arrays, Layer
 from catdog.network.hdf5 import StoredArray, stored_arrays
 
 StoredType = Literal["float32", "float16"]

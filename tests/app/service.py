@@ -23,9 +23,9 @@ from app.settings import Settings
 from app.web.listening import listen
 from app.web.server import server
 from catdog import images
-from catdog.engines.engine import Arrays, Engine, Explained, Output, Precision
+from catdog.engines.engine import Engine, Explained, Output, Precision
 from catdog.network import weights
-from catdog.network.architecture import Architecture
+from catdog.network.architecture import Architecture, Arrays
 from catdog.versions.manifest import Dataset, Lineage, Manifest, Metrics, WeightsFile
 from catdog.versions.store import Store
 from tests.waiting import PATIENCE_SECONDS

@@ -14,6 +14,7 @@ from app import admission
 from app.admission import OVERHEAD_BYTES, Admission, Bodies, Body
 from app.errors import Overloaded, TooSlow
 from app.settings import Settings
+from app.web import auth
 from tests.app.api.test_queue import connect, head, read_answer, ready
 from tests.app.service import ADMIN_KEY, Service
 from tests.app.watching import photo
@@ -40,7 +41,7 @@ class Uploads:
         found: list[Body] = []
 
         async def upload() -> None:
-            async with self.bodies.receiving(request, 60) as body:
+            async with self.bodies.receiving(request, 60, auth.carries_admin_key(request)) as body:
                 found.append(body)
                 body.hold(hold)
                 await self._let_go.wait()
@@ -138,7 +139,7 @@ def test_bytes_are_held_until_the_request_ends_and_not_only_until_they_are_recei
         held: list[int] = []
 
         async def app(scope: object, receive: object, send: object) -> None:
-            async with uploads.bodies.receiving(Request(http), 60) as body:
+            async with uploads.bodies.receiving(Request(http), 60, is_admin=False) as body:
                 body.hold(MIB)
             held.append(uploads.bodies.held_bytes)
 

@@ -17,7 +17,8 @@ from app.serving.prediction import Prediction
 from app.serving.predictor import Predictor
 from app.settings import Settings
 from catdog import images
-from catdog.engines.engine import Arrays, Engine, Explained, Output, Precision
+from catdog.engines.engine import Engine, Explained, Output, Precision
+from catdog.network.architecture import Arrays
 from tests.app.service import Service, encoded
 from tests.waiting import PATIENCE_SECONDS, until
 

@@ -13,13 +13,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from catdog.datasets.splits import SPLITS, draw
 from catdog.errors import CatdogError
 from catdog.network.network import Network
+from catdog.splits import SPLITS, draw
+from catdog.system import resources
 from training.data import features, near_duplicates
 from training.data.dataset import Photo, labels
 from training.data.few_photos import LEAST_HELD_OUT, LEAST_TRAINED
-from training.fitting import linear_head
 
 Kind = Literal[
     "unreadable",
@@ -201,7 +201,7 @@ def _listed(kind: Kind, groups: Sequence[Sequence[FoundPhoto]]) -> Iterator[Find
 def _mislabelled(photos: Sequence[FoundPhoto], seen: features.Seen, classes: Sequence[str]) -> Iterator[Finding]:
     truth = labels(seen.photos)
     pictures = np.array([photo.picture for photo in photos], np.int64)
-    with threadpool_limits(linear_head.threads(seen.output.features, len(classes))):
+    with threadpool_limits(resources.threads_for(seen.output.features.size * len(classes))):
         probabilities = _cross_validated(seen.output.features, truth, pictures, len(classes))
     said, sure = probabilities.argmax(axis=1), probabilities.max(axis=1, initial=0.0)
     doubted = np.flatnonzero((said != truth) & (sure >= CONFIDENT))

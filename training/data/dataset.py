@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from catdog.datasets import folders
 from catdog.datasets.layout import Layout, first_left_out, printable
-from catdog.datasets.names import folded, refuse_reserved
-from catdog.datasets.splits import SPLITS, Dealt, deal, spared
 from catdog.errors import CatdogError, DatasetError, FileLeftOut
+from catdog.names import folded, refuse_reserved
+from catdog.splits import SPLITS, Dealt, deal, spared
 from catdog.versions.manifest import Lineage, Manifest
 
 

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,9 +26,21 @@ from catdog.network.network import Network
 from catdog.versions import golden
 from training.data.dataset import Photo, Report
 from training.data.pixels import decode
-from training.publishing.lineage import libraries
 
 # Whose next version may round otherwise. cykooz-resizer is missing where Pillow resizes.
+
+
+def libraries(names: Sequence[str]) -> dict[str, str]:
+    """Versions of those that are installed."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
 LIBRARIES = (ov.__version__, PIL.__version__, *libraries(("cykooz-resizer",)).values())
 FORMAT = "2"  # of a cache's file: whoever changes what is stored raises it
 BATCH = 32  # photos decoded and stored at a time

@@ -10,10 +10,10 @@ from catdog import images
 from catdog.datasets import folders
 from catdog.datasets.datasets import Datasets
 from catdog.datasets.layout import Layout, printable, split_of
-from catdog.datasets.names import checked_dataset_name
 from catdog.datasets.picture import Added, New
-from catdog.datasets.splits import SPLITS, Dealt, deal
 from catdog.errors import DatasetError, UnsupportedImage
+from catdog.names import checked_dataset_name
+from catdog.splits import SPLITS, Dealt, deal
 from training.data.dataset import Photo
 
 Splits = dict[str, tuple[Photo, ...]]

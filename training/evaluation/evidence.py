@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from catdog.datasets.splits import SHARE
+from catdog.splits import SHARE
 from catdog.versions.manifest import Rule
 
 NAME: Final = "test photos"

@@ -15,13 +15,12 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from catdog.system import cpu
+from catdog.system import resources
 
 PENALTIES = 10.0 ** np.arange(-4, 2)  # inverse strengths of the L2 penalty that are tried, the strongest first
 CAUTIOUS = 1e-2  # the one that is taken where none can be tried
 FOLDS = 5
 TOLERANCE = 1e-4  # of the fits that only compare penalties, largest part of the gradient of the mean loss
-LARGE = 2e8  # photos x features x classes from which one product takes long enough to be shared by several cores
 
 Features = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -51,7 +50,7 @@ def fit(train: tuple[Features, Labels], classes: int, seed: int = 0, progress: P
     features, labels = train
     scaler = StandardScaler().fit(features.astype(np.float64))
     scaled = scaler.transform(features.astype(np.float64))
-    with threadpool_limits(threads(features, classes)):
+    with threadpool_limits(resources.threads_for(features.size * classes)):
         search = _Search(
             scaled, labels, classes, seed, _is_large(features, classes), progress or (lambda done, total: None)
         )
@@ -64,13 +63,8 @@ def fit(train: tuple[Features, Labels], classes: int, seed: int = 0, progress: P
     )
 
 
-def threads(features: Features, classes: int) -> int:
-    """How many threads to fit on: two took over ten times as long as one where a product takes a millisecond."""
-    return cpu.usable() if _is_large(features, classes) else 1
-
-
 def _is_large(features: Features, classes: int) -> bool:
-    return features.size * classes >= LARGE
+    return features.size * classes >= resources.LARGE
 
 
 class _Search:

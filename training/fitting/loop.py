@@ -11,7 +11,7 @@ from keras.callbacks import Callback, EarlyStopping, SwapEMAWeights
 from numpy.typing import NDArray
 
 from catdog.engines.keras import has_accelerator
-from catdog.system import cpu
+from catdog.system import resources
 from training.data import features
 from training.data.pixels import Labelled
 from training.fitting.batches import Batches
@@ -232,7 +232,7 @@ class Fit:
             seed=self._config.seed,
             epoch=begin,
             # Beside an accelerator all cores are free to make batches, and threads would be too slow for it.
-            workers=cpu.usable() if has_accelerator() else 2,
+            workers=resources.usable_cores() if has_accelerator() else 2,
             processes=has_accelerator(),
         )
         # The last stage is judged on photos at the size that is served: what it trains on may be smaller, because crops

@@ -28,10 +28,10 @@ from catdog.versions.manifest import Golden, Measured, Quantization
 from catdog.versions.version import INT8_GRAPH
 from training.data import features
 from training.data.dataset import Photo, Report, labels
+from training.data.features import libraries
 from training.data.pixels import decode
 from training.evaluation import paired_sample
 from training.evaluation.metrics import measure
-from training.publishing.lineage import libraries
 
 PHOTOS = 300  # that set the ranges of the activations, at most
 ACCURACY = 0.002  # that may be lost

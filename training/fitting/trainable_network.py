@@ -11,9 +11,8 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
-from catdog.engines.engine import Arrays
 from catdog.engines.keras import Preprocessing
-from catdog.network.architecture import BLOCKS, INPUT_PIXELS, KERNEL_PIXELS, POOL_PIXELS, Architecture
+from catdog.network.architecture import BLOCKS, INPUT_PIXELS, KERNEL_PIXELS, POOL_PIXELS, Architecture, Arrays
 from training.fitting.fused_batch_norm import BatchNormalization
 
 

@@ -5,13 +5,13 @@ import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from catdog.system import cpu
+from catdog.system import resources
 from catdog.versions import manifest
 from catdog.versions.manifest import Lineage
 from training.data.dataset import Dataset
+from training.data.features import libraries
 from training.fitting.config import Config
 
 LIBRARIES = ("openvino", "scikit-learn", "numpy", "pillow", "cykooz-resizer")
@@ -31,7 +31,7 @@ def lineage(
     job: str | None,
 ) -> Lineage:
     """The record of a training that took `seconds`, of a data set of which it could read the photos in `used`."""
-    usable = cpu.usable()
+    usable = resources.usable_cores()
     return Lineage(
         command=command,
         recipe=recipe,
@@ -71,14 +71,3 @@ def processor() -> str:
         return platform.machine()
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
-
-
-def libraries(names: Sequence[str]) -> dict[str, str]:
-    """Versions of those that are installed."""
-    found = {}
-    for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -4,14 +4,14 @@ import os
 
 from threadpoolctl import threadpool_limits
 
-from catdog.system import cpu
+from catdog.system import resources
 
 NICE = 19  # the processor is the trainer's where nobody else wants it
 
 
 def default_threads() -> int:
     """Half the cores that this process may use, at least one."""
-    return max(1, cpu.usable() // 2)
+    return max(1, resources.usable_cores() // 2)
 
 
 def limit(threads: int) -> None:

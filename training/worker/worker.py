@@ -14,8 +14,7 @@ from uuid import uuid4
 from catdog.errors import CatdogError, DatabaseUnavailable, LeaseLost
 from catdog.jobs.job import Status, log_file
 from catdog.jobs.queue import LEASE_SECONDS, Jobs, Lease, patiently
-from training.cli import installation
-from training.worker import tracing
+from training.worker import installation, tracing
 from training.worker.interruptions import Interrupted, Interruptions, Reason
 
 LOOK_SECONDS = 0.25  # between two looks at an empty queue

@@ -14,8 +14,8 @@ from PIL import Image
 
 from app.serving import decoding
 from app.serving.decoding import COSTLY_SECONDS, Decoders, Memory
+from catdog.decoding_cost import Demand, demand
 from catdog.engines.engine import Engine
-from catdog.image_formats.demand import Demand, demand
 from tests.app.service import Service, encoded
 from tests.app.watching import WatchedDecoding, WatchedEngine, ask, happens, photo, predicting
 from tests.places import ROOT

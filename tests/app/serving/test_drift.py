@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.api.drift_schemas import Shift
-from app.serving.drift import HOURS, SLOT_SECONDS, Drift, index_by_chance, stability_index
+from app.serving.drift import HOURS, SLOT_SECONDS, Drift, Shift, index_by_chance, stability_index
 from app.serving.prediction import Prediction
 from catdog.versions.manifest import Histogram
 from tests.app.scraping import scrape

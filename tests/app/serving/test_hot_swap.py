@@ -27,7 +27,7 @@ from app.settings import Settings
 from catdog import images
 from catdog.engines import openvino
 from catdog.network.network import Network
-from catdog.system import cpu
+from catdog.system import resources
 from catdog.versions import golden
 from catdog.versions.manifest import Golden
 from catdog.versions.store import Store
@@ -454,7 +454,7 @@ def test_an_early_begin_serves_with_one_way_to_infer_first_and_with_both_from_th
     asyncio.run(early.catch_up())
     then = early.predictor.champion
 
-    assert (first.engine.streams, then.engine.streams) == (1, min(2, cpu.usable()))
+    assert (first.engine.streams, then.engine.streams) == (1, min(2, resources.usable_cores()))
     assert (early.predictor.swaps, then.drift is first.drift) == (0, True)
 
 
@@ -467,7 +467,7 @@ def test_a_head_that_takes_over_before_the_streams_were_tried_has_them(tmp_path:
     asyncio.run(early.catch_up())
     promoted = asyncio.run(early.promote(2))
 
-    assert promoted.engine.streams == min(2, cpu.usable())
+    assert promoted.engine.streams == min(2, resources.usable_cores())
 
 
 def test_who_waited_while_the_service_began_is_answered_by_what_it_loaded(

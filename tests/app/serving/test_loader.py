@@ -15,7 +15,7 @@ from catdog.engines.engine import Output
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.errors import BrokenVersion
 from catdog.network.network import Network
-from catdog.system import cpu
+from catdog.system import resources
 from catdog.versions import golden
 from catdog.versions.store import Store
 from tests.app.service import TEMPERATURE, TINY, probabilities, publish, random_arrays
@@ -93,7 +93,7 @@ def test_one_photo_is_inferred_alone_and_then_one_in_every_stream(tmp_path: Path
     assert asked == [False] * 2 + [True] * 2 * streams
 
 
-@pytest.mark.skipif(cpu.usable() < 2, reason="one core has one stream")
+@pytest.mark.skipif(resources.usable_cores() < 2, reason="one core has one stream")
 def test_a_version_that_is_wanted_soon_infers_one_photo_at_a_time_until_its_streams_were_tried(
     tmp_path: Path, asked: list[bool], jpeg: bytes
 ) -> None:
@@ -108,7 +108,7 @@ def test_a_version_that_is_wanted_soon_infers_one_photo_at_a_time_until_its_stre
     assert probabilities(whole, jpeg) == probabilities(soon, jpeg)
 
 
-@pytest.mark.skipif(cpu.usable() < 2, reason="one core has one stream")
+@pytest.mark.skipif(resources.usable_cores() < 2, reason="one core has one stream")
 def test_streams_that_answer_otherwise_are_left_out_and_compiled_anew_at_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, jpeg: bytes
 ) -> None:

@@ -12,8 +12,9 @@ from app.errors import NoFile, NotReady
 from app.serving.prediction import Prediction
 from app.serving.predictor import Predictor
 from app.settings import Settings
-from catdog.engines.engine import Arrays, Engine, Explained, Output, Precision
+from catdog.engines.engine import Engine, Explained, Output, Precision
 from catdog.errors import UnsupportedImage
+from catdog.network.architecture import Arrays
 from tests.app.service import Service, encoded
 
 WHITE = encoded(Image.new("L", (32, 32), "white"), "PNG")

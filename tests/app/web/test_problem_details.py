@@ -16,8 +16,9 @@ from PIL import Image
 from app import errors
 from app.web.problem_details import KINDS
 from catdog import errors as domain
-from catdog.engines.engine import Arrays, Engine, Explained, Output, Precision
+from catdog.engines.engine import Engine, Explained, Output, Precision
 from catdog.errors import ImageError
+from catdog.network.architecture import Arrays
 from tests.app.service import Service, encoded, serving
 from tests.waiting import until
 

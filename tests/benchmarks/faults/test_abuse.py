@@ -9,9 +9,8 @@ import pytest
 
 from benchmarks.faults import abuse
 from benchmarks.load import hostile_photos
-from catdog import images
+from catdog import decoding_cost, images
 from catdog.errors import ImageError
-from catdog.image_formats import demand
 from tests.app.service import publish
 
 SMALL = [
@@ -27,7 +26,7 @@ SMALL = [
 def test_a_file_of_many_parts_is_within_the_limits_and_costs_little(name: str) -> None:
     data = hostile_photos.FILES[name]()
     assert 0.9 * hostile_photos.LIMIT_BYTES < len(data) <= hostile_photos.LIMIT_BYTES
-    assert demand.demand(data).seconds < 0.2
+    assert decoding_cost.demand(data).seconds < 0.2
     with suppress(ImageError):
         assert images.decode(data).shape == (224, 224, 3)
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.gpu import service_on_gpu
-from benchmarks.harness.client import Client, Upload
+from benchmarks.gpu.pages import Measured, Page, Sample
+from benchmarks.harness import versions
 from benchmarks.harness.processes import running
+from benchmarks.load.client import Client, Upload
 from benchmarks.load.crowd import Crowd
-from benchmarks.report.gpu_pages import Measured, Page, Sample
-from benchmarks.serving import versions
 from tests.benchmarks import services
 
 UPLOAD = Upload.of(b"photo")

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.client import Upload
+from benchmarks.harness import versions
 from benchmarks.harness.machine import Machine
 from benchmarks.harness.photos import generated
 from benchmarks.harness.processes import ROOT, BenchmarkError, python
+from benchmarks.load.client import Upload
 from benchmarks.report.results import Results
-from benchmarks.serving import comparison, rounds, systems, versions
+from benchmarks.serving import comparison, rounds, systems
 from benchmarks.serving.comparison import Case, Comparison, Plan
 from benchmarks.serving.limits import Graph, Overhead, can_pin
 from benchmarks.serving.rounds import CLIENTS, MANY, MANY_TIMES

@@ -5,7 +5,7 @@ from time import monotonic
 
 import pytest
 
-from benchmarks.serving import versions
+from benchmarks.harness import versions
 from benchmarks.trainer import growth, training
 from tests.photos import draw_set
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.serving import versions
+from benchmarks.harness import versions
 from benchmarks.trainer import head_training
 from tests.photos import draw_set
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness import versions
 from benchmarks.harness.machine import Machine
 from benchmarks.report.results import Results
-from benchmarks.serving import versions
 from benchmarks.trainer import training
 from benchmarks.trainer.training import Comparison, Training
 from tests.photos import draw_set

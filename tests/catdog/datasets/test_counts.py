@@ -10,8 +10,8 @@ from sqlalchemy import event, select, text
 from catdog.database import Database, pictures
 from catdog.datasets.counts import of_pictures
 from catdog.datasets.datasets import Datasets
-from catdog.datasets.splits import SPLITS, by_content
 from catdog.errors import DatasetNotFound
+from catdog.splits import SPLITS, by_content
 from tests.catdog.datasets.test_datasets import add, held_out
 
 

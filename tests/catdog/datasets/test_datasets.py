@@ -16,8 +16,8 @@ from sqlalchemy.exc import IntegrityError
 from catdog.database import Database, pictures
 from catdog.datasets.datasets import Datasets
 from catdog.datasets.picture import Added, New
-from catdog.datasets.splits import by_content
 from catdog.errors import DatasetError, DatasetNotFound, PictureNotFound
+from catdog.splits import by_content
 from catdog.system import failpoints
 from tests.waiting import until
 

@@ -12,7 +12,7 @@ from catdog.engines import openvino
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.network.architecture import Architecture, Head
 from catdog.network.network import Network
-from catdog.system import cpu
+from catdog.system import resources
 from tests.networks import random_arrays, random_pixels
 
 PIXELS = random_pixels(3)
@@ -84,7 +84,7 @@ def test_from_many_threads_at_once_the_answers_are_those_of_one_call_after_anoth
         found = list(threads.map(lambda call: engine.infer(PIXELS[call % 3][None], shared), range(48)))
 
     if streams is not None:
-        assert engine.streams == min(streams, cpu.usable())
+        assert engine.streams == min(streams, resources.usable_cores())
     for call, output in enumerate(found):
         assert close(output.logits, expected[call % 3].logits, 1e-5)
         assert close(output.features, expected[call % 3].features, 1e-5)

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from catdog.engines.engine import Arrays, Engine, Precision
+from catdog.engines.engine import Engine, Precision
 from catdog.engines.keras import KerasEngine
 from catdog.engines.openvino import OpenVINOEngine, computes_in
-from catdog.network.architecture import Architecture, Head
+from catdog.network.architecture import Architecture, Arrays, Head
 from catdog.network.network import Network
 from catdog.versions import golden
 from catdog.versions.store import SHIPPED, Store

@@ -3,9 +3,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from catdog.engines.engine import Arrays, Precision
+from catdog.engines.engine import Precision
 from catdog.engines.openvino import OpenVINOEngine
-from catdog.network.architecture import Architecture, Head
+from catdog.network.architecture import Architecture, Arrays, Head
 from catdog.network.network import Network
 from catdog.versions import golden
 from catdog.versions.manifest import Golden

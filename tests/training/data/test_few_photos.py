@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from catdog.datasets.splits import by_content
 from catdog.errors import DatasetError
+from catdog.splits import by_content
 from catdog.versions.store import Store
 from tests.observers import Recorder
 from tests.photos import draw, draw_set

@@ -6,8 +6,8 @@ import pytest
 from catdog.database import Database
 from catdog.datasets import folders
 from catdog.datasets.datasets import Datasets
-from catdog.datasets.splits import by_content
 from catdog.errors import DatasetError
+from catdog.splits import by_content
 from tests.photos import draw, draw_set
 from training.data import service_datasets
 

@@ -5,7 +5,7 @@ from scipy.stats import sem
 from sklearn.metrics import log_loss
 
 from catdog.network import head as linear
-from catdog.system import cpu
+from catdog.system import resources
 from catdog.versions import calibration
 from training.evaluation import temperature_scaling
 from training.fitting import linear_head
@@ -155,7 +155,7 @@ def test_a_large_problem_gets_about_the_head_that_it_would_get_otherwise(
     train = clouds(classes, 400, 0, apart=0.5)
     others, labels = clouds(classes, 2000, 1, apart=0.5)
     usual = linear_head.fit(train, classes)
-    monkeypatch.setattr(linear_head, "LARGE", 0)
+    monkeypatch.setattr(resources, "LARGE", 0)
     told: list[tuple[int, int]] = []
 
     found = linear_head.fit(train, classes, progress=lambda done, total: told.append((done, total)))
@@ -168,7 +168,7 @@ def test_a_large_problem_gets_about_the_head_that_it_would_get_otherwise(
 
 
 def test_only_a_large_problem_takes_every_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cpu, "usable", lambda: 8)
+    monkeypatch.setattr(resources, "usable_cores", lambda: 8)
 
-    assert linear_head.threads(np.empty((2_000, 512), np.float32), 2) == 1
-    assert linear_head.threads(np.empty((3_000, 512), np.float32), 1_000) == 8
+    assert resources.threads_for(2_000 * 512 * 2) == 1
+    assert resources.threads_for(3_000 * 512 * 1_000) == 8

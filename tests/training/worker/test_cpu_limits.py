@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from catdog.system import cpu
+from catdog.system import resources
 from training.worker.cpu_limits import default_threads
 
 SHOW = """
@@ -30,4 +30,4 @@ def test_a_worker_takes_as_many_cores_as_it_may_and_lets_everybody_else_go_first
 
 
 def test_by_default_that_is_half_the_cores_and_at_least_one() -> None:
-    assert default_threads() == max(1, cpu.usable() // 2)
+    assert default_threads() == max(1, resources.usable_cores() // 2)

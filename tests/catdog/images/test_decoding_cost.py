@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from catdog import images
-from catdog.image_formats.demand import Demand, demand
+from catdog.decoding_cost import Demand, demand
 from tests.catdog.images.pictures import encode, patched, texture
 from tests.catdog.images.test_images_refused import FILES, LARGE, gif_frame, run_length_bmp
 

@@ -10,7 +10,7 @@ import pytest
 from app.retraining.worker_process import NEEDED
 from tests import without_libraries
 from tests.places import ROOT
-from training.cli import installation
+from training.worker import installation
 
 
 def run_without(libraries: tuple[str, ...], *command: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from catdog.system import cpu
+from catdog.system import resources
 
 ALLOWED = len(os.sched_getaffinity(0))
 CORE = 100_000  # microseconds of quota in a period of as many
@@ -63,8 +63,8 @@ both_versions = pytest.mark.parametrize("version", [1, 2])
 def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kernel:
     """A kernel whose process may use eight cores by affinity."""
     kernel = Kernel(tmp_path)
-    monkeypatch.setattr(cpu, "PROC", kernel.proc)
-    monkeypatch.setattr(cpu, "MOUNT", kernel.mount)
+    monkeypatch.setattr(resources, "PROC", kernel.proc)
+    monkeypatch.setattr(resources, "MOUNT", kernel.mount)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
     return kernel
 
@@ -77,7 +77,7 @@ def test_a_part_of_a_core_counts_as_one_and_none_counts_that_affinity_forbids(
     kernel.says(LINES[version])
     kernel.limits(version, "a/b/c", quota)
 
-    assert cpu.usable() == min(8, ceil(quota / CORE))
+    assert resources.usable_cores() == min(8, ceil(quota / CORE))
 
 
 @both_versions
@@ -85,7 +85,7 @@ def test_a_quota_is_of_its_period(kernel: Kernel, version: int) -> None:
     kernel.says(LINES[version])
     kernel.limits(version, "a/b/c", 30_000, 10_000)
 
-    assert cpu.usable() == 3
+    assert resources.usable_cores() == 3
 
 
 @both_versions
@@ -96,7 +96,7 @@ def test_a_group_has_no_more_than_those_above_it(kernel: Kernel, version: int, l
     kernel.limits(version, "a/b", UNLIMITED[version])
     kernel.limits(version, limited, 2 * CORE)
 
-    assert cpu.usable() == 2
+    assert resources.usable_cores() == 2
 
 
 @both_versions
@@ -104,7 +104,7 @@ def test_without_a_quota_affinity_decides(kernel: Kernel, version: int) -> None:
     kernel.says(LINES[version])
     kernel.limits(version, "a/b/c", UNLIMITED[version])
 
-    assert cpu.usable() == 8
+    assert resources.usable_cores() == 8
 
 
 @both_versions
@@ -113,7 +113,7 @@ def test_a_group_that_the_container_cannot_see_is_passed_over(kernel: Kernel, ve
     kernel.says(LINES[version])
     kernel.limits(version, "", 3 * CORE)
 
-    assert cpu.usable() == 3
+    assert resources.usable_cores() == 3
 
 
 def test_the_groups_of_other_controllers_do_not_count(kernel: Kernel) -> None:
@@ -121,14 +121,14 @@ def test_the_groups_of_other_controllers_do_not_count(kernel: Kernel) -> None:
     kernel.limits(1, "a", CORE)
     kernel.limits(1, "b", 2 * CORE)
 
-    assert cpu.usable() == 2
+    assert resources.usable_cores() == 2
 
 
 def test_a_group_may_have_any_name(kernel: Kernel) -> None:
     kernel.proc.write_bytes("0::/größe:1 x/\udcff\u2028\n".encode("utf-8", "surrogateescape"))
     kernel.limits(2, "größe:1 x/\udcff\u2028", CORE)
 
-    assert cpu.usable() == 1
+    assert resources.usable_cores() == 1
 
 
 @both_versions
@@ -138,7 +138,7 @@ def test_what_is_no_quota_limits_nothing(kernel: Kernel, version: int, quota: st
     kernel.limits(version, "a/b/c", quota)
     kernel.limits(version, "a", 3 * CORE)
 
-    assert cpu.usable() == 3
+    assert resources.usable_cores() == 3
 
 
 @both_versions
@@ -147,7 +147,7 @@ def test_what_is_no_period_limits_nothing(kernel: Kernel, version: int, period: 
     kernel.says(LINES[version])
     kernel.limits(version, "a/b/c", CORE, period)
 
-    assert cpu.usable() == 8
+    assert resources.usable_cores() == 8
 
 
 @pytest.mark.parametrize("line", ["", "::", "0", "0:", "0:/a", "nonsense", "x::/a/b/c"])
@@ -156,18 +156,18 @@ def test_a_line_that_names_no_group_is_passed_over(kernel: Kernel, line: str) ->
     kernel.limits(2, "a/b/c", CORE)
     kernel.limits(2, "b", 2 * CORE)
 
-    assert cpu.usable() == 2
+    assert resources.usable_cores() == 2
 
 
 def test_where_no_kernel_tells_the_groups_affinity_decides(kernel: Kernel) -> None:
     assert not kernel.proc.exists()
-    assert cpu.usable() == 8
+    assert resources.usable_cores() == 8
 
 
 def test_where_there_is_no_affinity_every_core_counts(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity")
 
-    assert cpu.usable() == os.cpu_count()
+    assert resources.usable_cores() == os.cpu_count()
 
 
 def counted(*prefix: str | Path) -> tuple[int, int]:

@@ -2,7 +2,7 @@ from hashlib import sha256
 
 import pytest
 
-from catdog.datasets.splits import SPLITS, Dealt, by_content, deal
+from catdog.splits import SPLITS, Dealt, by_content, deal
 
 
 def photo(name: str) -> str:

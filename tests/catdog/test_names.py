@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catdog.datasets.names import checked_dataset_name, checked_label, folded
 from catdog.errors import DatasetError
 from catdog.faults import shown
+from catdog.names import checked_dataset_name, checked_label, folded
 
 
 @pytest.mark.parametrize(

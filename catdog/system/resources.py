@@ -1,12 +1,12 @@
-"""How many processor cores this process may use.
+"""How many processor cores and how much memory this process may use.
 
-A container's limit is a quota of time, which the kernel doesn't show where libraries count: OpenVINO would start a
-thread for each of the host's cores, and all of them would then be held up together. Affinity it does honour.
+On a shared machine or in a container that is less than the machine has.
 """
 
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from math import ceil
 from pathlib import Path
 
@@ -18,12 +18,19 @@ GROUP = re.compile(r"^\d+:([^:\n]*):/(.*)$", re.MULTILINE)
 
 # Microseconds of processor time in every so many; without a limit version 2 says "max" and version 1 "-1".
 QUOTA = re.compile(rb"(\d+)\s+([1-9]\d*)\s*")
+MEMORY_FILES = ("memory.max", "memory.limit_in_bytes")  # of version 2 and 1; without a limit the first says "max"
+LARGE = 2e8  # multiplications from which several cores are faster than one
 
 
-def usable() -> int:
+def usable_cores() -> int:
     """By affinity and by the quota of every cgroup that this process is in; a part of a core counts as one."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([allowed, *map(ceil, _quotas())]))
+
+
+def threads_for(multiplications: int) -> int:
+    """How many threads to fit a regression on: shared by two, small products took ten times as long."""
+    return usable_cores() if multiplications >= LARGE else 1
 
 
 def _quotas() -> Iterator[float]:
@@ -63,3 +70,15 @@ def cgroups(controller: str) -> Iterator[Path]:
         mount = MOUNT / controller if controllers else MOUNT
         own = mount / path
         yield from (own, *(parent for parent in own.parents if parent.is_relative_to(mount)))
+
+
+def usable_bytes() -> int:
+    """By the machine's memory and by the limit of every cgroup that this process is in."""
+    return min([os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), *_memory_limits()])
+
+
+def _memory_limits() -> Iterator[int]:
+    for folder in cgroups("memory"):
+        for name in MEMORY_FILES:
+            with suppress(OSError, ValueError):
+                yield int((folder / name).read_text())

@@ -1,0 +1,87 @@
+"""Endpoints for monitoring: probes, Prometheus metrics, the queue and drift."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel, Field
+
+from app.api.dependencies import ReadyChampion, TheChampion, ThePredictor
+from app.errors import NotReady, Unauthorized
+from app.metrics import Metrics
+from app.serving.drift import HOURS, Shift
+from app.serving.queue_stats import QueueState
+from app.web.auth import reader
+from app.web.problem_details import documented
+
+router = APIRouter()
+
+
+class Live(BaseModel, frozen=True):
+    """The process answers."""
+
+    live: Literal[True] = True
+
+
+class Ready(BaseModel, frozen=True):
+    """A champion is loaded and has answered once."""
+
+    ready: Literal[True] = True
+    model_version: int
+    problem: str | None = Field(
+        description="Why that isn't the store's champion, where it isn't: that one can't be loaded."
+    )
+
+
+class Drift(BaseModel, frozen=True):
+    """Whether the photos of late are like those that validated the version in service."""
+
+    model_version: int
+    hours: int = Field(description="How far back it looks; the oldest five minutes of it may be missing.")
+    shifts: tuple[Shift, ...] = Field(
+        description="One a number; none where the version was published without what it takes."
+    )
+
+
+@router.get("/queue", tags=["model"], dependencies=[Depends(reader)], responses=documented(Unauthorized))
+async def queue(predictor: ThePredictor) -> QueueState:
+    """How many photos wait, how long the last ones took and in what batches, and what was turned away."""
+    return predictor.queue
+
+
+@router.get(
+    "/drift",
+    tags=["model"],
+    dependencies=[Depends(reader)],
+    responses=documented(NotReady, Unauthorized, RequestValidationError),
+)
+async def drift(champion: TheChampion, hours: Annotated[int, Query(ge=1, le=HOURS)] = 1) -> Drift:
+    """How far answers of the last hours have moved from those to the photos that validated the version in service."""
+    return Drift(model_version=champion.manifest.version, hours=hours, shifts=champion.drift.shifts(hours))
+
+
+@router.get("/health/live", tags=["health"], responses=documented())
+async def live() -> Live:
+    """The process answers."""
+    return Live()
+
+
+@router.get("/health/ready", tags=["health"], responses=documented(NotReady))
+async def ready(champion: ReadyChampion, predictor: ThePredictor) -> Ready:
+    """A model is loaded and has answered once, and the service isn't about to end; else 503, with the reason."""
+    return Ready(model_version=champion.manifest.version, problem=predictor.problem)
+
+
+@router.get(
+    "/metrics",
+    tags=["health"],
+    dependencies=[Depends(reader)],
+    response_class=PlainTextResponse,
+    responses=documented(Unauthorized),
+)
+async def metrics(request: Request) -> Response:
+    """Requests, latencies, the queue, the model and trainings, in Prometheus's text format or OpenMetrics."""
+    held: Metrics = request.app.state.metrics
+    page, media_type = await held.page(request.headers.get("accept", ""))
+    return Response(page, headers={"Content-Type": media_type})
