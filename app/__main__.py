@@ -1,15 +1,12 @@
 """Command line of the service: `python -m app` serves, `python -m app doctor` explains the setup."""
 
-import os
-import signal
 import sys
+
+from app import shutdown
 
 TYPE_CHECKING = False  # typing's own would be one more import before signals are handled
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from socket import socket
-    from types import FrameType
-    from typing import NoReturn
 
     from uvicorn import Server
 
@@ -60,11 +57,13 @@ def serve() -> None:
 
     with startup.shortened():
         server, listener = _prepared()
-    _handle_ends(_leave)  # the server handles them itself now: it drains first, then raises the signal again
+    shutdown.handle_signals(
+        shutdown.raise_exit
+    )  # the server handles them itself now: it drains first, then raises the signal again
     try:
         server.run(sockets=[listener])
-    except SystemExit as end:  # of `_leave`
-        _end(end.code)
+    except SystemExit as end:  # of `raise_exit`
+        shutdown.exit_now(end.code)
 
 
 def _prepared() -> "tuple[Server, socket]":
@@ -87,15 +86,15 @@ def _opened(given: "Settings") -> "tuple[socket, Settings]":
 
     from app import environment
     from app.telemetry import logs
-    from app.web import listening
+    from app.web import connections
 
     try:
-        listener, settings = listening.listen(given)
+        listener, settings = connections.listen(given)
     except OSError as error:
         where = f"{variables}: " if (variables := environment.source_of_address()) else ""
         in_use = "; stop the program that has it, perhaps another catdog, or set CATDOG_PORT"
         sys.exit(f"catdog can't listen there: {where}{error}{in_use if error.errno == errno.EADDRINUSE else ''}")
-    logs.warn(*environment.passed_over(), *listening.warnings(settings, listener))
+    logs.warn(*environment.passed_over(), *connections.warnings(settings, listener))
     return listener, settings
 
 
@@ -116,30 +115,6 @@ def _assembled(settings: "Settings") -> "Server":
     return server(create_app(settings, succession), settings)
 
 
-def _end(status: str | int | None) -> "NoReturn":
-    """End the process without waiting for its threads: one that decodes a costly photo would hold the exit up."""
-    import logging
-
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status if isinstance(status, int) else 0)
-
-
-def _leave(signal_number: int, frame: "FrameType | None") -> None:
-    sys.exit(0)
-
-
-def _leave_at_once(signal_number: int, frame: "FrameType | None") -> None:
-    """While modules are imported: Python swallows an exception that a signal raises inside some of them."""
-    os._exit(0)
-
-
-def _handle_ends(handler: "Callable[[int, FrameType | None], None]") -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handler)
-
-
 if __name__ == "__main__":
-    _handle_ends(_leave_at_once)  # before the first import that takes long
+    shutdown.handle_signals(shutdown.exit_at_once)  # before the first import that takes long
     main()

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from tempfile import TemporaryFile
 from typing import NamedTuple
 
-from app import admission, environment, open_files
+from app import admission, environment
 from app.errors import MIB, TrainerMissing
 from app.retraining.worker_process import check_installed
 from app.serving import engine_selection
@@ -16,7 +16,7 @@ from app.serving.engine_selection import Choice
 from app.serving.loader import load, read
 from app.serving.predictor import Champion
 from app.settings import Settings, SettingsError
-from app.web.connections import default_limit
+from app.web.connections import default_limit, raise_open_file_limit
 from catdog import __version__
 from catdog.database import Database
 from catdog.errors import DatabaseUnavailable, StoreError
@@ -107,8 +107,8 @@ def _threads(settings: Settings) -> str:
 
 
 def _limits(settings: Settings) -> str:
-    connections = settings.max_connections or default_limit(open_files.raise_limit())
-    return f"{admission.limit_bytes(settings) // MIB:,} MiB of request bodies in memory, {connections:,} connections"
+    limit = settings.max_connections or default_limit(raise_open_file_limit())
+    return f"{admission.limit_bytes(settings) // MIB:,} MiB of request bodies in memory, {limit:,} connections"
 
 
 def _model(settings: Settings) -> Iterator[Finding]:

@@ -9,8 +9,7 @@ from fastapi import FastAPI
 
 from app.admission import Admission, Bodies
 from app.api import datasets, feedback, models, monitoring, predict, retrain
-from app.metrics import Metrics
-from app.metrics_jobs import JobNumbers
+from app.metrics import JobNumbers, Metrics
 from app.protocols import v1, v2
 from app.retraining.database import Records
 from app.retraining.datasets import Collecting
@@ -22,13 +21,12 @@ from app.serving.hot_swap import Succession
 from app.settings import Settings
 from app.shutdown import Shutdown
 from app.telemetry import tracing
+from app.telemetry.instruments import Requests
 from app.telemetry.logs import RequestLog
-from app.telemetry.metrics_requests import Requests
-from app.telemetry.request_record import Exchanges
+from app.telemetry.request_record import Exchanges, RequestId
 from app.ui import routes
 from app.web import auth, problem_details
 from app.web.methods import Head
-from app.web.middleware.request_id import RequestId
 from app.web.middleware.trusted_origin import SameSite, Sharing
 from app.web.middleware.unhandled_errors import LastResort
 from catdog import __version__

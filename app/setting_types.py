@@ -1,19 +1,110 @@
 """Types of settings that need validation."""
 
+import ipaddress
 import re
-from typing import Annotated
+from typing import Annotated, NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from app import origins
+EVERY = "*"
+NULL = "null"
+DEFAULT_PORTS = {"http": 80, "https": 443}
+_LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+_PATTERN = re.compile(rf"(\*\.)?{_NAME.pattern}")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+
+
+class Place(NamedTuple):
+    """Where a URL leads: a name in lower case, and a port, the scheme's own where it says none."""
+
+    name: str
+    port: int | None
+
+
+def place(url: str) -> Place | None:
+    """None where it can't be told, as for the origin `null`."""
+    try:
+        parts = urlsplit(url)
+        name, port = parts.hostname, parts.port
+    except ValueError:  # brackets that hold no address, or a port that is no number
+        return None
+    if not name or parts.username is not None:
+        return None
+    return Place(name.removesuffix("."), port or DEFAULT_PORTS.get(parts.scheme))
+
+
+def is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+
+
+def host(value: str) -> str:
+    """One host of CATDOG_ALLOWED_HOSTS, as it is compared: in lower case; ValueError says what to write instead."""
+    name = value.lower().removesuffix(".")
+    if name == EVERY or _PATTERN.fullmatch(name) or is_address(name):
+        return name
+    instead = _host_in(value)
+    raise ValueError(f"{value!r} can never match; write {instead or 'a name such as app.example.com or *.example.com'}")
+
+
+def matches(name: str, hosts: frozenset[str]) -> bool:
+    """Whether a name in lower case is one of the hosts, or lies below one that begins with `*.`."""
+    return name in hosts or any(each[:2] == "*." and name.endswith(each[1:]) and name != each[1:] for each in hosts)
+
+
+def origin(value: str) -> str:
+    """One origin of CATDOG_CORS_ORIGINS, as browsers send it; ValueError says what to write instead."""
+    if value in (EVERY, NULL):
+        return value
+    scheme, separator, rest = value.lower().partition("://")
+    found = place(f"{scheme}://{rest}") if separator and _SCHEME.fullmatch(scheme) else None
+    if found is None or not (_NAME.fullmatch(found.name) or is_address(found.name)):
+        bare = _host_in(value)
+        example = f"https://{bare}" if bare and "*" not in bare else "https://app.example.com"
+        raise ValueError(f"{value!r} is no origin; write scheme and name, and a port if need be, such as {example}")
+    written = _written(scheme, found)
+    if re.search(r"[/?#]", rest):
+        raise ValueError(f"{value!r} can never match, because an origin has no path; write {written}")
+    return written
+
+
+def _written(scheme: str, found: Place) -> str:
+    name = f"[{found.name}]" if ":" in found.name else found.name
+    port = "" if found.port in (None, DEFAULT_PORTS.get(scheme)) else f":{found.port}"
+    return f"{scheme}://{name}{port}"
+
+
+def _host_in(value: str) -> str | None:
+    """The host that somebody meant who wrote a URL, a port, brackets, a leading dot, or letters beyond ASCII."""
+    text = value.strip().lower()
+    if text.startswith("."):
+        text = f"*{text}"
+    found = place(text if "://" in text else f"//{text}")
+    if found is None:
+        return None
+    try:
+        name = found.name if found.name.isascii() else found.name.encode("idna").decode()
+    except UnicodeError:
+        return None
+    return name if _PATTERN.fullmatch(name) or is_address(name) else None
+
 
 KEY_CHARACTERS = 16
 
 
 def _address(value: str) -> str:
     is_name = not re.search(r"[\s:/\[\]@?#*]", value)
-    if not is_name and not origins.is_address(value):
+    if not is_name and not is_address(value):
         raise ValueError("write an address or a name alone, without scheme, port, brackets or path")
     return value
 
@@ -32,8 +123,8 @@ _between_commas = BeforeValidator(_split)
 
 ListeningAddress = Annotated[str, AfterValidator(_address)]
 Key = Annotated[SecretStr, AfterValidator(_long_enough)]
-Hosts = Annotated[tuple[Annotated[str, AfterValidator(origins.host)], ...], NoDecode, _between_commas]
-Origins = Annotated[tuple[Annotated[str, AfterValidator(origins.origin)], ...], NoDecode, _between_commas]
+Hosts = Annotated[tuple[Annotated[str, AfterValidator(host)], ...], NoDecode, _between_commas]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(origin)], ...], NoDecode, _between_commas]
 # A time without end would bound nothing, and hold up the exit.
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]

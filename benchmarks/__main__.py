@@ -11,9 +11,9 @@ from time import monotonic
 
 from benchmarks.harness import photos, versions
 from benchmarks.harness.machine import Machine
+from benchmarks.harness.photos import Upload
 from benchmarks.harness.processes import ROOT, BenchmarkError
 from benchmarks.harness.versions import Model
-from benchmarks.load.client import Upload
 from benchmarks.report import serving_notes
 from benchmarks.report.results import DEFAULT, Results
 from benchmarks.serving import comparison, systems

@@ -9,7 +9,7 @@ import pytest
 
 from catdog.database import Database
 from catdog.datasets.datasets import Datasets
-from catdog.datasets.picture import New
+from catdog.datasets.picture_files import New
 from catdog.jobs.job import Job
 from catdog.jobs.queue import Jobs
 from catdog.versions.store import Store

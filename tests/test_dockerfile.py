@@ -28,7 +28,7 @@ def test_the_image_downloads_imagenets_weights_where_that_is_asked_for(tmp_path:
     stage = STAGES["imagenet"]
     for copied in re.findall(r"^COPY (.+)$", stage, re.MULTILINE):
         *files, folder = copied.split()
-        (tmp_path / folder).mkdir()
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         for file in files:
             shutil.copy(ROOT / file, tmp_path / folder)
     (command,) = re.findall(r"^RUN (.+)$", stage, re.MULTILINE)

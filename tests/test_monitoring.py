@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from app import metrics_jobs
+from app import metrics
 from catdog.versions.manifest import Histogram
 from tests.app.api.test_queue import ask, ready
 from tests.app.scraping import PROCESS, scrape
@@ -50,7 +50,7 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     publish(folder, histograms=usual)
     publish(folder, seed=8, histograms=usual)
     with pytest.MonkeyPatch.context() as patch, ready(folder) as service:
-        patch.setattr(metrics_jobs, "FRESH_SECONDS", 0.0)
+        patch.setattr(metrics, "FRESH_SECONDS", 0.0)
         ask(service, 1)
         service.client.post("/models/2/promote", headers=ADMIN).raise_for_status()
         ask(service, 2)

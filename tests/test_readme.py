@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.load.client import Client, Upload
+from benchmarks.harness.photos import Upload
+from benchmarks.load.client import Client
 from benchmarks.load.open_loop import OpenLoop
 from catdog.versions.store import SHIPPED, Store
 from tests.newcomer import Newcomer, blocks

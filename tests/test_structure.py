@@ -84,7 +84,7 @@ def test_only_one_file_calls_tensorflow_itself() -> None:
         file for package in ("catdog", "app", "training") for file, name in imports(package) if name == "tensorflow"
     }
 
-    assert files == {"training/fitting/fused_batch_norm.py"}
+    assert files == {"training/fitting/trainable_network.py"}
 
 
 def layers(package: str) -> dict[str, int]:

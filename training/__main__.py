@@ -10,16 +10,16 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
+from catdog import faults
 from catdog.errors import CatdogError, RecipeError
 from catdog.faults import shown
-from training.worker import installation
 
 try:
     from dotenv import dotenv_values
 
     from training.cli import commands, service_commands, train_arguments
 except ImportError as error:  # not even what serving needs is installed
-    if (missing := installation.sentence(error)) is None:
+    if (missing := faults.missing_library(error)) is None:
         raise
     sys.stderr.write(f"catdog: {missing}\n")
     sys.exit(2)
@@ -53,7 +53,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _failed(_of_system(error))
     except ImportError as error:
-        if (missing := installation.sentence(error)) is None:
+        if (missing := faults.missing_library(error)) is None:
             return _failed_unexpectedly(error)
         return _failed(missing, CANNOT_RUN)
     except KeyboardInterrupt:

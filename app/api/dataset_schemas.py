@@ -10,7 +10,7 @@ from app.serving.prediction import Prediction
 from app.serving.prediction_log import Kept
 from app.web.problem_details import Problem
 from catdog.datasets.archive import Unpacked
-from catdog.datasets.picture import Added, Picture
+from catdog.datasets.picture_files import Added, Picture
 from catdog.names import LIMIT_CHARACTERS
 from catdog.versions.manifest import Measure
 

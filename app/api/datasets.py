@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
 
 from app.api.dataset_schemas import AddedArchive, AddedPicture, AddedPictures, Dataset, Datasets, renamed
-from app.api.dependencies import BYTES, Name, TheCollecting, TheSettings, form
+from app.api.dependencies import BYTES, Name, TheCollecting, TheSettings, form, picture
 from app.errors import (
     NoFile,
     NoLabel,
@@ -17,10 +17,9 @@ from app.errors import (
 )
 from app.web import uploads
 from app.web.auth import admin, reader
-from app.web.image_response import picture
 from app.web.multipart import FORM
 from app.web.problem_details import describe, documented
-from catdog.datasets.picture import Added
+from catdog.datasets.picture_files import Added
 from catdog.errors import ArchiveError, DatabaseUnavailable, DatasetError, DatasetNotFound, PictureNotFound
 from catdog.names import checked_label
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Request, Response
 from pydantic import BaseModel
 
 from app.api.job_schemas import NO_NUL
@@ -13,6 +13,13 @@ from app.serving.hot_swap import Succession
 from app.serving.predictor import Champion, Predictor
 from app.settings import Settings
 from app.shutdown import Shutdown
+from catdog import images
+
+PICTURE_HEADERS = {
+    "Cache-Control": "private, no-store",  # it may be taken out again, and who may see it is asked each time
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
 
 Name = Annotated[str, Path(pattern=NO_NUL)]
 BYTES = {"type": "string", "format": "binary"}
@@ -94,3 +101,8 @@ def form(file: dict[str, Any], **fields: dict[str, Any]) -> dict[str, Any]:
 def json_body(model: type[BaseModel]) -> dict[str, Any]:
     """A body that is this model, for the OpenAPI document."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}}
+
+
+def picture(photo: bytes) -> Response:
+    """The bytes as an image; UnsupportedImage where they aren't one."""
+    return Response(photo, media_type=f"image/{images.identify(photo).lower()}", headers=PICTURE_HEADERS)

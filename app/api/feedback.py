@@ -7,12 +7,11 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 
 from app.api.dataset_schemas import Feedback, Review, ReviewItem, StoredPicture
-from app.api.dependencies import TheChampion, TheCollecting, ThePredictor, json_body
+from app.api.dependencies import TheChampion, TheCollecting, ThePredictor, json_body, picture
 from app.errors import NotReady, Unauthorized, UnsupportedContentType
-from app.serving.reviewing import least_sure
+from app.serving.prediction_log import least_sure
 from app.web import uploads
 from app.web.auth import admin
-from app.web.image_response import picture
 from app.web.problem_details import documented
 from catdog.errors import DatabaseUnavailable, DatasetError, PredictionNotFound, UnknownLabel
 from catdog.names import same_class

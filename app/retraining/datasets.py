@@ -14,7 +14,7 @@ from app.web.multipart import Upload
 from catdog import images
 from catdog.datasets import archive
 from catdog.datasets.archive import Unpacked
-from catdog.datasets.picture import Added, New, Picture
+from catdog.datasets.picture_files import Added, New, Picture
 from catdog.errors import DatasetError, ImageError
 from catdog.names import checked_dataset_name, checked_label, refuse_reserved
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from math import inf
 from threading import Condition, Lock
 
-from app.serving.priority import step_aside
+from app.serving.os_tuning import step_aside
 from catdog.decoding_cost import Demand, demand
 
 COSTLY_SECONDS = 0.1  # a phone's photo of 12 megapixels takes less

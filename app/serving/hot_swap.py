@@ -15,8 +15,8 @@ from anyio import CapacityLimiter, to_thread
 
 from app.serving import os_tuning
 from app.serving.loader import load, read, share
+from app.serving.os_tuning import step_aside
 from app.serving.predictor import Champion, Predictor
-from app.serving.priority import step_aside
 from app.settings import Settings
 from catdog.errors import StoreError, VersionInService
 from catdog.versions.store import Store

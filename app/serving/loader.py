@@ -20,7 +20,7 @@ from catdog.engines.engine import Engine
 from catdog.engines.openvino import OpenVINOEngine, computes_in
 from catdog.errors import BrokenVersion
 from catdog.network import weights
-from catdog.network.network import Network
+from catdog.network.architecture import Network
 from catdog.versions import calibration, golden
 from catdog.versions.version import Version
 

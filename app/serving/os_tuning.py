@@ -4,7 +4,10 @@ Elsewhere than on Linux with glibc nothing happens, and nothing is missing.
 """
 
 import ctypes
+import os
 import re
+import sys
+import threading
 from pathlib import Path
 
 MAPS = Path("/proc/self/maps")
@@ -42,3 +45,11 @@ def give_back(read_once: Path) -> None:
         if (found := MAPPING.fullmatch(line)) and Path(found[3]).is_relative_to(read_once):
             begin, end = int(found[1], 16), int(found[2], 16)
             madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), MADV_DONTNEED)
+
+
+def step_aside(nice: int) -> None:
+    """Lower this thread's priority to the Unix nice value, unless it is lower; those that it starts inherit that."""
+    if sys.platform == "linux":  # elsewhere a thread has no priority of its own
+        thread = threading.get_native_id()
+        # To raise it takes root: the whole service may have been started with a lower one.
+        os.setpriority(os.PRIO_PROCESS, thread, max(nice, os.getpriority(os.PRIO_PROCESS, thread)))

@@ -13,18 +13,51 @@ import fcntl
 import json
 import logging
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
-from time import time
-from typing import BinaryIO, Self
+from time import time, time_ns
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from app.serving.prediction import Prediction
-from app.serving.prediction_ids import TIME_DIGITS, PredictionIds, is_id
 from catdog.errors import PredictionNotFound
+
+TIME_DIGITS = 16  # of an id: nanoseconds since 1970, in hexadecimal
+RANDOM_BYTES = 8
+FARTHEST = 2**62  # nanoseconds, in 2116: an id from later than that is none that a clock gave
+
+
+class PredictionIds:
+    """Each sorts behind the ones before it: a clock that is set back counts from the last id. Safe on any thread."""
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._giving = Lock()
+
+    def new(self) -> str:
+        """An id that no other prediction has."""
+        with self._giving:
+            self._last = max(time_ns(), self._last + 1)
+            return f"{self._last:0{TIME_DIGITS}x}{secrets.token_hex(RANDOM_BYTES)}"
+
+    def follow(self, prediction_id: str) -> None:
+        """Give ids that sort behind this one, which another process may have given."""
+        if is_id(prediction_id) and (given := int(prediction_id[:TIME_DIGITS], 16)) < FARTHEST:
+            with self._giving:
+                self._last = max(given, self._last)
+
+
+def is_id(text: str) -> bool:
+    """Whether it may be the id of a prediction, and so the name of a file."""
+    return len(text) == TIME_DIGITS + 2 * RANDOM_BYTES and set(text) <= set("0123456789abcdef")
+
+
+if TYPE_CHECKING:
+    from catdog.datasets.datasets import Datasets
 
 logger = logging.getLogger(__name__)
 
@@ -184,3 +217,13 @@ def _checked(prediction_id: str) -> str:
     if not is_id(prediction_id):
         raise PredictionNotFound(prediction_id)
     return prediction_id
+
+
+def least_sure(uploads: KeptUploads, datasets: "Datasets", limit: int) -> list[Kept]:
+    """The kept photos with the smallest probabilities, the least sure first: each content once, none labelled yet."""
+    labelled = datasets.labelled_by_feedback()
+    newest: dict[str, Kept] = {}
+    for kept in uploads.newest():
+        if kept.sha256 not in labelled:
+            newest.setdefault(kept.sha256, kept)
+    return sorted(newest.values(), key=lambda kept: kept.prediction.probability)[:limit]

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from app.admission import Room
-from app.telemetry.histogram import SECONDS, Histogram
+from app.telemetry.instruments import SECONDS, Histogram
 from app.telemetry.request_record import Moments
 
 REMEMBERED = 1000  # photos that the quantiles are of

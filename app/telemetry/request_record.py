@@ -1,12 +1,17 @@
 """Records the timing and outcome of each request for metrics, logs and traces."""
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import NamedTuple
+from uuid import UUID
 
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HEADER = "X-Request-ID"
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"  # a method that HTTP doesn't have, an address that the service doesn't have: clients make up any number
@@ -161,3 +166,23 @@ class Exchanges:
             exchange.ended = perf_counter()
             for tell in self._listeners:
                 tell(exchange)
+
+
+class RequestId:
+    """ASGI middleware that gives each request an id, as `request.state.id`, and sends it back."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        request_id = str(UUID(int=random.getrandbits(128), version=4))  # no secret; 50 us quicker than one
+        scope.setdefault("state", {})["id"] = request_id
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)[HEADER] = request_id
+            await send(message)
+
+        return await self.app(scope, receive, send_with_id)

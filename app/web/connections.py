@@ -6,9 +6,18 @@ Those that have never been answered go first. So silent clients never keep out o
 one address, as behind a proxy.
 """
 
+import resource
+import socket
+import sys
 from collections import Counter
+from contextlib import suppress
 from itertools import chain
 from typing import Protocol
+
+from app.setting_types import is_loopback
+from app.settings import Settings
+
+WANTED_FILES = 65_536  # more would only slow down what a child process closes
 
 RESERVED_FILES = 400  # for the model store, pictures, the database, and connections that are just being accepted
 BACKLOG = 128  # connections accepted at a time, so that few are over the limit for a moment
@@ -76,3 +85,37 @@ class Connections:
 def default_limit(open_files: int) -> int:
     """Connections, of so many files that may be open."""
     return max(LEAST, min(MOST, open_files - RESERVED_FILES))
+
+
+def raise_open_file_limit() -> int:
+    """Raise the limit to what the system allows, at most WANTED_FILES; what it is then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = WANTED_FILES if hard == resource.RLIM_INFINITY else min(WANTED_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):  # macOS may allow less than it says
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
+
+
+def listen(settings: Settings) -> tuple[socket.socket, Settings]:
+    """An open socket, and the settings with the port that it really got; OSError where the address can't be had.
+
+    Of a name with several addresses it is the first, an IPv4 address before others. `::` takes IPv4 as well where the
+    system can.
+    """
+    found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, *_, address = min(found, key=lambda each: each[0] != socket.AF_INET)  # the first of the least
+    both = address[0] == "::" and socket.has_dualstack_ipv6()
+    listener = socket.create_server(address, family=family, dualstack_ipv6=both)
+    return listener, settings.model_copy(update={"port": listener.getsockname()[1]})
+
+
+def warnings(settings: Settings, listener: socket.socket) -> list[str]:
+    """What to say about who can reach the service."""
+    if settings.predict_key is not None or is_loopback(listener.getsockname()[0]):
+        return []
+    return [
+        f"{settings.address} is reached from other machines and CATDOG_PREDICT_KEY isn't set: anyone there may ask for"
+        " predictions and see which models there are; set it, or listen on 127.0.0.1"
+    ]

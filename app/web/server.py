@@ -8,7 +8,6 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from app import open_files
 from app.settings import Settings
 from app.shutdown import Shutdown
 from app.web import connections
@@ -45,7 +44,7 @@ class Server(uvicorn.Server):
 
 def server(app: FastAPI, settings: Settings) -> uvicorn.Server:
     """One worker: another would hold the network a second time, and the first already uses every core."""
-    limit = settings.max_connections or connections.default_limit(open_files.raise_limit())
+    limit = settings.max_connections or connections.default_limit(connections.raise_open_file_limit())
     config = ServerConfig(
         app,
         connections=Connections(limit, settings.max_connections_per_address),

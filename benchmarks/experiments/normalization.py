@@ -12,7 +12,7 @@ import numpy as np
 
 from catdog.network.architecture import Architecture
 from training.fitting import trainable_network
-from training.fitting.fused_batch_norm import BatchNormalization
+from training.fitting.trainable_network import BatchNormalization
 
 ROUNDS = 5
 STEPS = 6  # a round

@@ -20,8 +20,7 @@ from benchmarks.experiments.ood_measures import BANKS, MEASURES, Fitted, Measure
 from benchmarks.harness.photos import SHARED_DATA
 from benchmarks.harness.processes import ROOT
 from catdog.network import weights
-from catdog.network.architecture import Architecture
-from catdog.network.network import Network
+from catdog.network.architecture import Architecture, Network
 from catdog.versions.ood import KEEP
 from catdog.versions.store import Store
 from training.data import dataset, features

@@ -14,8 +14,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.serving.queue_stats import Measurements
 from app.telemetry import tracing
+from app.telemetry.instruments import Requests
 from app.telemetry.logs import TEXT, JsonLines, RequestLog
-from app.telemetry.metrics_requests import Requests
 from app.telemetry.request_record import Exchange, Exchanges, Moments, note_photo, note_version
 
 ROUNDS, REQUESTS = 50, 500

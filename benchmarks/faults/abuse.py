@@ -20,11 +20,12 @@ from time import perf_counter
 
 import numpy as np
 
-from benchmarks.harness import memory_group, photos
+from benchmarks.harness import photos, processes
 from benchmarks.harness.machine import Machine
+from benchmarks.harness.photos import PREDICT, Upload
 from benchmarks.harness.processes import ROOT, Process, python, running
 from benchmarks.load import hostile_clients, hostile_photos
-from benchmarks.load.client import PREDICT, Client, Upload
+from benchmarks.load.client import Client
 
 EVERY_SECONDS = 0.2
 GRACE_SECONDS = 11  # `leave_seconds` and `drain_seconds` by default
@@ -123,7 +124,7 @@ def measure(
         "CATDOG_DATA_DIR": str(folder / "data"),
         "CATDOG_WORKER": "none",
     }
-    with memory_group.limited(python("app"), memory_mib) as command, running(command, settings, folder) as process:
+    with processes.limited(python("app"), memory_mib) as command, running(command, settings, folder) as process:
         with Client(process.port) as client:
             process.seconds_until(lambda: client.succeeds("/health/ready"))
         predict_for(process.port, 2)  # so that it has settled

@@ -14,8 +14,9 @@ from time import perf_counter
 
 from benchmarks.harness import photos
 from benchmarks.harness.machine import Machine
+from benchmarks.harness.photos import PREDICT
 from benchmarks.harness.processes import END_SECONDS, ROOT, python, running
-from benchmarks.load.client import PREDICT, Client
+from benchmarks.load.client import Client
 
 LOAD_SECONDS = 1.0  # before the signal
 CLIENT_SECONDS = 60

@@ -28,8 +28,8 @@ from benchmarks.gpu.pages import Measured, Page, Sample
 from benchmarks.gpu.watched_service import Service
 from benchmarks.harness import photos, versions
 from benchmarks.harness.machine import Machine
+from benchmarks.harness.photos import PREDICT, Upload
 from benchmarks.harness.processes import ROOT, python, running
-from benchmarks.load.client import PREDICT, Upload
 from benchmarks.load.crowd import PROCESSES, Crowd, Requests
 from benchmarks.serving import raw_engine
 from benchmarks.serving.rounds import start
@@ -128,7 +128,7 @@ def decoding(plan: Plan) -> Parts:
     """As many threads as cores, with nothing beside."""
 
     def decode(number: int) -> Sample:
-        command = python("benchmarks.serving.decoding_alone", str(plan.seconds))
+        command = python("benchmarks.serving.limits", str(plan.seconds))
         return Sample(float(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout))
 
     yield "decoding alone", decode

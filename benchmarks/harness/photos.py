@@ -1,8 +1,12 @@
 """The photos that benchmarks send."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Self
 
+import httpx
 import numpy as np
 from PIL import Image
 
@@ -13,6 +17,7 @@ ORIGINALS = SHARED_DATA / "originals"
 GENERATED = 20
 GENERATED_SIZE = (500, 375)  # width and height in pixels, common among the real ones
 QUALITY = 90
+PREDICT = "/predict"
 
 
 def photos(folder: Path = ORIGINALS) -> list[bytes]:
@@ -30,3 +35,23 @@ def generated(seed: int) -> bytes:
     file = BytesIO()
     Image.fromarray(noise).resize(GENERATED_SIZE, Image.Resampling.BICUBIC).save(file, "JPEG", quality=QUALITY)
     return file.getvalue()
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A photo as a form with the field `file`, encoded once so that this costs nothing while it is measured."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+    @classmethod
+    def of(cls, photo: bytes) -> Self:
+        form = httpx.Request("POST", "http://localhost", files={"file": ("photo.jpg", photo, "image/jpeg")})
+        return cls(form.read(), {"Content-Type": form.headers["Content-Type"]})
+
+    @property
+    def request(self) -> bytes:
+        """All that goes over the wire for a prediction."""
+        headers = {"Host": "127.0.0.1", **self.headers, "Content-Length": str(len(self.body))}
+        lines = [f"POST {PREDICT} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        return "\r\n".join([*lines, "", ""]).encode() + self.body

@@ -12,6 +12,9 @@ from time import perf_counter, sleep
 
 from benchmarks.harness import tree
 
+MOUNT = Path("/sys/fs/cgroup")
+ENTER = 'echo $$ > "$0" && exec "$@"'  # the shell enters the group, and becomes the command
+
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 180  # what a start or a request may take
 END_SECONDS = 30  # what an end may take
@@ -121,3 +124,20 @@ def _end(popen: subprocess.Popen[bytes]) -> None:
         popen.kill()
         popen.wait()
         tree.kill(started)
+
+
+@contextmanager
+def limited(command: list[str], memory_mib: int | None) -> Iterator[list[str]]:
+    """The command that runs this one in a group of its own; the same one where None limits nothing."""
+    if memory_mib is None:
+        yield command
+        return
+    is_version_1 = (MOUNT / "memory").is_dir()
+    group = MOUNT / ("memory" if is_version_1 else "") / f"catdog-{os.getpid()}"
+    group.mkdir()
+    try:
+        limit = group / ("memory.limit_in_bytes" if is_version_1 else "memory.max")
+        limit.write_text(str(memory_mib * 2**20))
+        yield ["sh", "-c", ENTER, str(group / "cgroup.procs"), *command]
+    finally:
+        group.rmdir()

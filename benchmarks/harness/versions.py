@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.harness import photos
 from catdog.images import FINGERPRINT
 from catdog.network import weights
-from catdog.network.architecture import Architecture
-from catdog.network.network import Int8Graph, Network
+from catdog.network.architecture import Architecture, Int8Graph, Network
 from catdog.versions import golden
 from catdog.versions.manifest import Dataset, Lineage, Manifest, WeightsFile
 from catdog.versions.store import SHIPPED, Store

@@ -1,38 +1,14 @@
 """A client that sends one request at a time over a kept connection."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from types import TracebackType
 from typing import Self
 
-import httpx
-
+from benchmarks.harness.photos import PREDICT, Upload
 from benchmarks.harness.processes import PATIENCE_SECONDS
 from benchmarks.load import closed_loop
 from benchmarks.load.closed_loop import Load
-
-PREDICT = "/predict"
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A photo as a form with the field `file`, encoded once so that this costs nothing while it is measured."""
-
-    body: bytes
-    headers: Mapping[str, str]
-
-    @classmethod
-    def of(cls, photo: bytes) -> Self:
-        form = httpx.Request("POST", "http://localhost", files={"file": ("photo.jpg", photo, "image/jpeg")})
-        return cls(form.read(), {"Content-Type": form.headers["Content-Type"]})
-
-    @property
-    def request(self) -> bytes:
-        """All that goes over the wire for a prediction."""
-        headers = {"Host": "127.0.0.1", **self.headers, "Content-Length": str(len(self.body))}
-        lines = [f"POST {PREDICT} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-        return "\r\n".join([*lines, "", ""]).encode() + self.body
 
 
 class Client:

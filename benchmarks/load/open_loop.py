@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from benchmarks.load.client import Upload
+from benchmarks.harness.photos import Upload
 from benchmarks.load.exchanges import Answered, Exchanges
 
 WINDOW_SECONDS = 5.0

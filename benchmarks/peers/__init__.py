@@ -1,4 +1,4 @@
-"""What a user would pick instead, each as its documentation has it, to serve a version of ours with Keras.
+"""Other servers that run a version of ours with Keras, set up as their documentation says.
 
 Each has a folder with the service and the packages that it needs, pinned.
 """

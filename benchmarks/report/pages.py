@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from benchmarks.report.row import Row
+from benchmarks.report.serving_targets import Row
 from benchmarks.serving.systems import OURS, TUTORIAL
 from benchmarks.trainer import growth, retraining, training
 

@@ -4,13 +4,35 @@ A service that failed to answer, however seldom, reached no target.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.report.row import Row
 from benchmarks.serving.comparison import Comparison
 from benchmarks.serving.limits import Overhead
 from benchmarks.serving.rounds import MANY, Summary
 from benchmarks.serving.systems import BATCHING, OURS, TUTORIAL
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number of ours beside its target; `n` says of how many it is, `against` whose number it is compared with."""
+
+    what: str
+    ours: float | None  # None where it could not be measured, as in `against`
+    n: str
+    target: str
+    reached: bool
+    against: tuple[str, float | None] | None = None
+    ratio: float | None = None  # how many times better ours is
+    is_bound: bool = False  # the ratio is at least that
+
+    @property
+    def ratio_text(self) -> str:
+        """With two digits where ours isn't even twice as good."""
+        if self.ratio is None:
+            return ""
+        return f"{'over ' if self.is_bound else ''}{self.ratio:.{2 if self.ratio < 2 else 1}f}x"
+
 
 TUTORIAL_RATIO = 5.0  # requests a second, at full width
 BATCHING_RATIO = 4.0  # the same, against the best of those that form batches

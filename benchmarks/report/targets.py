@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from benchmarks.report import serving_targets
-from benchmarks.report.row import Row
+from benchmarks.report.serving_targets import Row
 from benchmarks.serving import comparison
 from benchmarks.serving.limits import Overhead
 from benchmarks.serving.systems import TUTORIAL

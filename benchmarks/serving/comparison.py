@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.harness import versions
+from benchmarks.harness.photos import Upload
 from benchmarks.harness.processes import BenchmarkError, running
 from benchmarks.harness.versions import Model
-from benchmarks.load.client import Upload
 from benchmarks.serving import limits, systems
 from benchmarks.serving.limits import WITHOUT_AMX, Alone, Graph, Limit, Overhead
 from benchmarks.serving.rounds import CLIENTS, MANY, MANY_TIMES, Round, Summary, measure, start

@@ -2,24 +2,31 @@
 
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 from math import ceil
 from pathlib import Path
+from time import perf_counter
 from typing import Self
 
 import openvino as ov
 
+from benchmarks.harness import photos
+from benchmarks.harness.photos import Upload
 from benchmarks.harness.processes import LOG, BenchmarkError, python, run, running
 from benchmarks.load import closed_loop
-from benchmarks.load.client import Upload
 from benchmarks.load.closed_loop import shuffled
 from benchmarks.serving.rounds import SETTLE_TIMES, start
 from benchmarks.serving.systems import System
+from catdog import images
 from catdog.engines.engine import Precision
 from catdog.engines.openvino import build, precision_of
 from catdog.network.architecture import INPUT_PIXELS
+from catdog.system import resources
 from catdog.versions.version import Version
 
 HINTS = ("latency", "throughput")
@@ -107,7 +114,7 @@ class Alone:
     def _decoding(self) -> float:
         seconds = str(self.seconds)
         run(
-            python("benchmarks.serving.decoding_alone", seconds, interpreter=self.interpreter),
+            python("benchmarks.serving.limits", seconds, interpreter=self.interpreter),
             self.settings,
             self.folder,
         )
@@ -150,3 +157,24 @@ def _on(core: int) -> Iterator[None]:
 def can_pin() -> bool:
     """Whether a service and its client can have a core each."""
     return hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) > 1
+
+
+def _decode_alone(sent: list[bytes], first: int, seconds: float) -> float:
+    """Photos a second on one thread, which begins at the one with that number."""
+    turn, begun, count, took = cycle(sent[first:] + sent[:first]), perf_counter(), 0, 0.0
+    while took < seconds:
+        images.decode(next(turn))
+        count, took = count + 1, perf_counter() - begun
+    return count / took
+
+
+def _print_decoding_speed() -> None:
+    sent, threads = photos.photos(), resources.usable_cores()
+    with ThreadPoolExecutor(threads) as pool:
+        firsts = [place * len(sent) // threads for place in range(threads)]
+        each = pool.map(_decode_alone, [sent] * threads, firsts, [float(sys.argv[1])] * threads)
+        print(sum(each))
+
+
+if __name__ == "__main__":
+    _print_decoding_speed()

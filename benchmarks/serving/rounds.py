@@ -6,9 +6,10 @@ from pathlib import Path
 from statistics import median
 from threading import Event
 
+from benchmarks.harness.photos import Upload
 from benchmarks.harness.processes import Process, running
 from benchmarks.load import closed_loop
-from benchmarks.load.client import Client, Upload
+from benchmarks.load.client import Client
 from benchmarks.load.closed_loop import Load, percentile, shuffled
 from benchmarks.load.open_loop import OpenLoop
 from benchmarks.serving.systems import System

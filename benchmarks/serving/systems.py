@@ -1,13 +1,45 @@
 """The compared ways to serve, each with its environment."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.harness import environments
-from benchmarks.harness.processes import ROOT, python
+from benchmarks.harness.processes import ROOT, BenchmarkError, python
 from catdog.versions.version import Version
+
+FOLDER = ROOT / ".venv-bench"
+STAMP = "made-of.txt"  # what an environment was made of; written last
+SAID_LINES = 5  # of what uv said, shown where it failed
+
+
+def interpreter(name: str, requirements: Path, folder: Path = FOLDER) -> Path:
+    """The Python of the environment `name`, made anew where the requirements have changed; BenchmarkError if it can't.
+
+    `requirements` pins every package by its hash.
+    """
+    environment = folder / name
+    python = environment / "bin" / "python"
+    made_of = f"# {sys.version}\n{requirements.read_text('utf-8')}"
+    stamp = environment / STAMP
+    if not stamp.is_file() or stamp.read_text("utf-8") != made_of:
+        print(f"making the environment {name}", flush=True)
+        _uv("venv", "--clear", "--python", sys.executable, environment)
+        options = ("--require-hashes", "--compile-bytecode")  # as pip does, and a later start finds
+        _uv("pip", "install", "--python", python, *options, "--requirements", requirements)
+        stamp.write_text(made_of, "utf-8")
+    return python
+
+
+def _uv(*arguments: str | Path) -> None:
+    command = [sys.executable, "-m", "uv", "--quiet", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = "\n".join(done.stderr.splitlines()[-SAID_LINES:])
+        raise BenchmarkError(f"uv {arguments[0]} failed: {said}")
+
 
 TUTORIAL, OURS = "tutorial's way", "catdog"
 BATCHING = {
@@ -32,8 +64,9 @@ class System:
 def peer(name: str, version: Version, folder: Path) -> System:
     """One of PEERS, with its environment; BenchmarkError where that can't be made. `folder` is for what it leaves."""
     package = PEERS[name]
-    interpreter = environments.interpreter(package, _requirements(name))
-    command = python(f"benchmarks.peers.{package}.service", version.path, interpreter=interpreter)
+    command = python(
+        f"benchmarks.peers.{package}.service", version.path, interpreter=interpreter(package, _requirements(name))
+    )
     quiet = {"RAY_TMPDIR": str(folder), "RAY_USAGE_STATS_ENABLED": "0", "BENTOML_DO_NOT_TRACK": "True"}
     return System(name, command, quiet)
 
@@ -51,7 +84,7 @@ def _requirements(name: str) -> Path:
 
 def our_interpreter() -> Path:
     """The Python that has what serving needs, and no more."""
-    return environments.interpreter("catdog", ROOT / "requirements" / "serve.txt")
+    return interpreter("catdog", ROOT / "requirements" / "serve.txt")
 
 
 def ours(version: Version, interpreter: Path, settings: Mapping[str, str]) -> System:

@@ -14,10 +14,10 @@ from threading import Event
 from time import perf_counter
 
 from benchmarks.harness import versions
-from benchmarks.harness.photos import SHARED_DATA
+from benchmarks.harness.photos import SHARED_DATA, Upload
 from benchmarks.harness.processes import BenchmarkError, Process, python, running
 from benchmarks.harness.versions import Model
-from benchmarks.load.client import Client, Upload
+from benchmarks.load.client import Client
 from benchmarks.load.exchanges import Answered
 from benchmarks.load.open_loop import OpenLoop, p99_milliseconds
 from benchmarks.trainer.teacher import KEY, Teacher

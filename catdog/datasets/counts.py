@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, select, true
 
 from catdog.database import pictures
-from catdog.datasets.picture import Picture
+from catdog.datasets.picture_files import Picture
 from catdog.splits import SPLITS
 
 Counts = dict[str, dict[str, int]]  # by split, then by class

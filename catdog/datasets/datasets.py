@@ -23,13 +23,12 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, se
 
 from catdog.database import Database, pictures
 from catdog.datasets.counts import Counts, counted, of_pictures
-from catdog.datasets.picture import Added, New, Picture, Source
-from catdog.datasets.picture_files import PictureFiles
+from catdog.datasets.picture_files import Added, New, Picture, PictureFiles, Source
 from catdog.errors import DatabaseUnavailable, DatasetError, DatasetNotFound, PictureNotFound
 from catdog.names import folded
 from catdog.splits import SPLITS, Dealt, by_content, deal
 from catdog.system import durable
-from catdog.system.checksum import sha256_of
+from catdog.system.durable import sha256_of
 from catdog.system.failpoints import failpoint
 
 FOLDER = "pictures"  # in the data folder

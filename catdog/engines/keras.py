@@ -1,8 +1,7 @@
 """VGG16 in Keras: the reference engine, and the engine for GPUs."""
 
-from copy import copy
 from threading import Lock
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import keras
 import numpy as np
@@ -11,8 +10,16 @@ from numpy.typing import NDArray
 
 from catdog.engines.engine import Asked, Explained, Output, Precision
 from catdog.network import head
-from catdog.network.architecture import BLOCKS, INPUT_PIXELS, KERNEL_PIXELS, MEAN_BGR, POOL_PIXELS, Architecture, Arrays
-from catdog.network.network import Network
+from catdog.network.architecture import (
+    BLOCKS,
+    INPUT_PIXELS,
+    KERNEL_PIXELS,
+    MEAN_BGR,
+    POOL_PIXELS,
+    Architecture,
+    Arrays,
+    Network,
+)
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)  # the photos of a call are filled up to one of these, each compiled once
 POLICIES: Final[dict[Precision, str]] = {"f32": "float32", "bf16": "mixed_bfloat16"}
@@ -102,7 +109,7 @@ def precision_of(asked: Asked = "auto") -> Precision:
     return "bf16" if has_accelerator() else "f32"
 
 
-class KerasEngine:
+class KerasEngine(head.ReplaceableHead):
     """Runs the network as Keras builds it, on whatever backend and device Keras uses: one call at a time.
 
     `largest_batch` is one of BATCH_SIZES. None takes 64 on an accelerator, and 1 elsewhere: there photos together are
@@ -122,17 +129,6 @@ class KerasEngine:
         self._explaining = keras.Model(self._model.inputs, [self._model.get_layer("features").output, places])
         self._head = head.of(network.arrays) if network.architecture.head == "pooled" else None
         self._lock = Lock()  # on JAX a model is without its weights while it predicts
-
-    def with_head(self, arrays: Arrays) -> Self:
-        """Another engine on this one's model, with the pooled head in `arrays`: nothing is compiled or held twice.
-
-        ValueError where the head is part of the model.
-        """
-        if self._head is None:
-            raise ValueError("only a pooled head can be replaced; the classic one is part of the model")
-        other = copy(self)
-        other._head = head.of(arrays)
-        return other
 
     def warm(self) -> None:
         """Run every size of batch once, so that nothing is compiled while a photo waits."""

@@ -13,8 +13,15 @@ from openvino import opset13 as opset
 
 from catdog.engines.engine import Asked, Explained, Output, Precision
 from catdog.network import head
-from catdog.network.architecture import INPUT_PIXELS, KERNEL_PIXELS, MEAN_BGR, POOL_PIXELS, Architecture, Arrays
-from catdog.network.network import Network
+from catdog.network.architecture import (
+    INPUT_PIXELS,
+    KERNEL_PIXELS,
+    MEAN_BGR,
+    POOL_PIXELS,
+    Architecture,
+    Arrays,
+    Network,
+)
 from catdog.system import resources
 
 logger = logging.getLogger(__name__)
@@ -92,7 +99,7 @@ def computes_in(capability: Literal["INT8", "BF16"]) -> bool:
     return capability in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
-class OpenVINOEngine:
+class OpenVINOEngine(head.ReplaceableHead):
     """Runs the network on the processor, in two ways: one call on all threads, or several that share them.
 
     The first answers soonest; the second does more in all, for threads that work on one photo wait for each other.
@@ -138,17 +145,6 @@ class OpenVINOEngine:
         """Another engine on this one's graph that knows only the first way."""
         other = copy(self)
         other._shared, other.streams = self._alone, 1
-        return other
-
-    def with_head(self, arrays: Arrays) -> Self:
-        """Another engine on this one's graph, with the pooled head in `arrays`: nothing is compiled or held twice.
-
-        ValueError where the head is part of the graph.
-        """
-        if self._head is None:
-            raise ValueError("only a pooled head can be replaced; the classic one is part of the graph")
-        other = copy(self)
-        other._head = head.of(arrays)
         return other
 
     def infer(self, pixels: NDArray[np.uint8], shared: bool = False) -> Output:

@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from catdog.system.durable import sha256_of
 
 INPUT_PIXELS = 224  # height and width of what the network is served
 KERNEL_PIXELS = 3  # height and width of every convolution, stride 1, padded to keep the size
@@ -133,3 +136,28 @@ class Architecture:
 
     def _scaled(self, count: int) -> int:
         return max(1, round(count * self.width))
+
+
+@dataclass(frozen=True)
+class Int8Graph:
+    """The convolutions in int8, as OpenVINO writes a graph: `path` is the .xml, its constants lie beside it in .bin.
+
+    With the classic head, that is part of the graph. `sha256` is of both files, one after the other.
+    """
+
+    path: Path
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """OSError where the files can't be read."""
+        return cls(path, sha256_of(path, path.with_suffix(".bin")))
+
+
+@dataclass(frozen=True)
+class Network:
+    """What an engine is made from. Where there is an int8 graph it is to be used, if the processor can."""
+
+    architecture: Architecture
+    arrays: Arrays
+    int8: Int8Graph | None = None

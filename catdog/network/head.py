@@ -1,5 +1,8 @@
 """The pooled head: a linear map of the features, the same in training and serving."""
 
+from copy import copy
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,3 +33,20 @@ def activation_maps(places: NDArray[np.floating], arrays: Arrays) -> NDArray[np.
 def of(arrays: Arrays) -> Arrays:
     """The arrays of the head alone, so that those of the backbone can go."""
     return {name: arrays[name] for name in ARRAYS}
+
+
+class ReplaceableHead:
+    """An engine whose pooled head is apart from what is compiled. The classic head is compiled: `_head` is None."""
+
+    _head: Arrays | None
+
+    def with_head(self, arrays: Arrays) -> Self:
+        """Another engine that shares what is compiled, with the pooled head in `arrays`.
+
+        ValueError for the classic head.
+        """
+        if self._head is None:
+            raise ValueError("only a pooled head can be replaced; the classic one is compiled with the network")
+        other = copy(self)
+        other._head = of(arrays)
+        return other

@@ -9,6 +9,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from hashlib import file_digest, sha256
 from pathlib import Path
 
 LOCK = ".lock"
@@ -82,3 +83,12 @@ def _remove_abandoned(root: Path, prefix: str) -> None:
     for abandoned in root.glob(f"{prefix}*"):
         with suppress(OSError), locked(abandoned / LOCK, wait=False):
             shutil.rmtree(abandoned, ignore_errors=True)
+
+
+def sha256_of(*paths: Path) -> str:
+    """The sha256 of the files' contents, one after the other, in hex; OSError if one can't be read."""
+    digest = sha256()
+    for path in paths:
+        with path.open("rb", buffering=0) as file:
+            file_digest(file, lambda: digest)
+    return digest.hexdigest()

@@ -10,6 +10,8 @@ from contextlib import suppress
 from math import ceil
 from pathlib import Path
 
+NICE = 19  # the processor is the trainer's where nobody else wants it
+
 PROC = Path("/proc/self/cgroup")
 MOUNT = Path("/sys/fs/cgroup")
 
@@ -82,3 +84,23 @@ def _memory_limits() -> Iterator[int]:
         for name in MEMORY_FILES:
             with suppress(OSError, ValueError):
                 yield int((folder / name).read_text())
+
+
+def default_threads() -> int:
+    """Half the cores that this process may use, at least one."""
+    return max(1, usable_cores() // 2)
+
+
+def limit_process(threads: int) -> None:
+    """Keep this process to so many cores, and behind every other process.
+
+    Called from the main thread before others are started: on Linux each inherits both from the one that starts it.
+    """
+    from threadpoolctl import threadpool_limits  # part of the trainer alone
+
+    os.nice(NICE)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
+    threadpool_limits(threads)  # of libraries that have counted the cores already
+    for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ[variable] = str(threads)

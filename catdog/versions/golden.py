@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from catdog.engines.engine import Engine, Precision
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.network import head
-from catdog.network.architecture import INPUT_PIXELS
-from catdog.network.network import Network
+from catdog.network.architecture import INPUT_PIXELS, Network
 from catdog.versions import calibration
 from catdog.versions.manifest import Golden
 

@@ -25,7 +25,7 @@ from catdog import faults
 from catdog.network import weights
 from catdog.network.architecture import Architecture, Head
 from catdog.network.weights import StoredType
-from catdog.system.checksum import sha256_of
+from catdog.system.durable import sha256_of
 from catdog.versions.calibration import Calibration
 
 SCHEMA_VERSION: Final = 1  # raise it when a manifest gets a field that older code would misread

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from catdog.system.checksum import sha256_of
+from catdog.system.durable import sha256_of
 from catdog.versions.manifest import Histogram, Manifest, Neighbours, Unknown
 
 FILE: Final = "training-features.h5"

@@ -13,7 +13,7 @@ from catdog.engines.engine import Asked
 from catdog.errors import BrokenVersion, WeightsError
 from catdog.images import FINGERPRINT
 from catdog.network import head, weights
-from catdog.network.network import Int8Graph, Network
+from catdog.network.architecture import Int8Graph, Network
 from catdog.versions import ood
 from catdog.versions.manifest import Manifest, Neighbours, WeightsFile
 from catdog.versions.ood import Detector

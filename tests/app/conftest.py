@@ -9,7 +9,7 @@ from PIL import Image
 
 from catdog.engines.engine import Engine
 from catdog.engines.openvino import OpenVINOEngine
-from catdog.network.network import Network
+from catdog.network.architecture import Network
 from tests.app.service import ADMIN, TINY, Service, encoded, publish, random_arrays, serving
 from tests.app.watching import WatchedDecoding
 from tests.waiting import until

@@ -20,7 +20,7 @@ from app.main import create_app
 from app.serving.hot_swap import Succession
 from app.serving.predictor import Champion, Predictor
 from app.settings import Settings
-from app.web.listening import listen
+from app.web.connections import listen
 from app.web.server import server
 from catdog import images
 from catdog.engines.engine import Engine, Explained, Output, Precision

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from pydantic import SecretStr
 
-from app import metrics_jobs
+from app import metrics
 from catdog.database import BUSY_SECONDS
 from catdog.jobs.job import Status
 from tests.app.api.test_queue import ask, ask_for_batch, connect, queue, ready, watched
@@ -31,7 +31,7 @@ MIB = 2**20
 @pytest.fixture
 def fresh(models_dir: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Service]:
     """A service that nobody has asked for anything, and that asks its database each time."""
-    monkeypatch.setattr(metrics_jobs, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(metrics, "FRESH_SECONDS", 0.0)
     with ready(models_dir, queue_items=4, data_dir=tmp_path / "data") as service:
         yield service
 
@@ -237,13 +237,13 @@ def test_the_database_is_not_asked_for_every_page(models_dir: Path, tmp_path: Pa
 def test_a_broken_database_leaves_the_other_numbers_and_is_told_once(
     models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(metrics_jobs, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(metrics, "FRESH_SECONDS", 0.0)
     (tmp_path / "catdog.sqlite").write_bytes(b"no database at all" * 100)
     with ready(models_dir, data_dir=tmp_path) as service:
         scrape(service)
         page = scrape(service)
 
-    said = [record.getMessage() for record in caplog.records if record.name == metrics_jobs.__name__]
+    said = [record.getMessage() for record in caplog.records if record.name == metrics.__name__]
     assert said == ["jobs can't be counted: file is not a database"]
     assert page.find("catdog_database_up") == 0
     assert page.all("catdog_jobs", "status") == {}
@@ -253,7 +253,7 @@ def test_a_broken_database_leaves_the_other_numbers_and_is_told_once(
 def test_a_database_that_hangs_holds_the_page_for_no_longer_than_its_patience(
     fresh: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics_jobs, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(metrics, "PATIENCE_SECONDS", 0.05)
     until(lambda: scrape(fresh).find("catdog_database_up") == 1)
     with closing(sqlite3.connect(tmp_path / "data" / "catdog.sqlite")) as other:
         other.execute("BEGIN EXCLUSIVE")

@@ -17,9 +17,9 @@ def printed_by(script: str, **variables: str) -> list[str]:
 def test_what_is_never_used_is_not_imported_and_garbage_is_collected_again() -> None:
     script = (
         "import gc, sys\n"
-        "from app import imports\n"
+        "from app import startup\n"
         "interval = sys.getswitchinterval()\n"
-        "with imports.shortened():\n"
+        "with startup.shortened():\n"
         "    import app.main, catdog.engines.openvino\n"
         "    print(gc.isenabled(), sys.getswitchinterval() < interval)\n"
         "print(gc.isenabled(), gc.get_freeze_count() > 100_000, sys.getswitchinterval() == interval)\n"
@@ -44,8 +44,8 @@ def test_plugins_of_pydantic_are_not_looked_for_unless_somebody_wants_them(
     (installed / "entry_points.txt").write_text("[pydantic]\nplugged = plugged:missing\n")
     script = (
         "import sys\n"
-        "from app import imports\n"
-        "with imports.shortened():\n"
+        "from app import startup\n"
+        "with startup.shortened():\n"
         "    import app.serving.prediction\n"
         "print('plugged' in sys.modules)"
     )
@@ -63,7 +63,7 @@ def test_models_that_are_built_when_they_are_used_say_the_same_and_no_others_wai
         "print(models.Server.__pydantic_complete__, Prediction.__pydantic_complete__)\n"
         "print(create_app(Settings()).openapi())\n"
     )
-    unbuilt = "from app import imports\nimports.unbuilt('fastapi.openapi.models')\n"
+    unbuilt = "from app import startup\nstartup.unbuilt('fastapi.openapi.models')\n"
 
     first, document = printed_by(describe, CATDOG_DATA_DIR=str(tmp_path))
     later, same = printed_by(unbuilt + describe, CATDOG_DATA_DIR=str(tmp_path))

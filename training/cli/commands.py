@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 
 from catdog.datasets.layout import printable
 from catdog.errors import CatdogError, RecipeError, StoreError
+from catdog.network.architecture import BLOCKS, INPUT_PIXELS, POOL_PIXELS, Architecture
 from catdog.versions.manifest import Neither
 from catdog.versions.store import SHIPPED, Store, Version
 from training.data.dataset import Photo
+
+Row = tuple[str, str, str]
 
 
 def download(arguments: Namespace) -> None:
@@ -117,9 +120,7 @@ def familiarize(arguments: Namespace) -> None:
 
 
 def summary(arguments: Namespace) -> None:
-    from training.cli.summary import summary
-
-    print(summary(_version(arguments).manifest.architecture))
+    print(layer_table(_version(arguments).manifest.architecture))
 
 
 def promote(arguments: Namespace) -> None:
@@ -145,7 +146,7 @@ def versions(arguments: Namespace) -> None:
 
 def _show(version: Version, reason: str, promoted: bool) -> None:
     """A version that was published, and whether it went into service, for people."""
-    from training.data.few_photos import caution
+    from training.data.checks import caution
     from training.evaluation.metrics import table
     from training.evaluation.ood import described
 
@@ -197,3 +198,35 @@ def _neither(arguments: Namespace, version: Version, known: NDArray[np.float32],
 
 def _report_broken(photo: Photo, error: CatdogError) -> None:
     print(f"skipped {printable(str(photo.path))}: {error}", file=sys.stderr)
+
+
+def layer_table(architecture: Architecture) -> str:
+    """The layers with their shapes and parameter counts, as Keras shows them; some lines without a last newline."""
+    rows = [("layer", "output", "parameters"), *_backbone(architecture), *_head(architecture)]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = [f"{name:<{widths[0]}}  {shape:<{widths[1]}}  {count:>{widths[2]}}" for name, shape, count in rows]
+    backbone = sum(layer.parameters for layer in architecture.backbone_layers)
+    total = f"{architecture.parameters:,} parameters, {backbone:,} of them in the backbone"
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], "", total])
+
+
+def _backbone(architecture: Architecture) -> list[Row]:
+    side, channels = INPUT_PIXELS, 3
+    rows = [("pixels", _shape(side, side, channels), "0")]
+    for block, layers in zip(BLOCKS, architecture.blocks, strict=True):
+        for layer in layers:
+            channels = layer.kernel_shape[-1]
+            rows.append((layer.name, _shape(side, side, channels), f"{layer.parameters:,}"))
+        side //= POOL_PIXELS
+        rows.append((f"{block.name}_pool", _shape(side, side, channels), "0"))
+    return rows
+
+
+def _head(architecture: Architecture) -> list[Row]:
+    first = "features" if architecture.head == "pooled" else "flatten"
+    rows = [(first, _shape(architecture.head_layers[0].kernel_shape[0]), "0")]
+    return rows + [(la.name, _shape(*la.bias_shape), f"{la.parameters:,}") for la in architecture.head_layers]
+
+
+def _shape(*sides: int) -> str:
+    return f"({', '.join(map(str, ('n', *sides)))})"

@@ -55,10 +55,10 @@ def worker(arguments: Namespace) -> None:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     if arguments.end_with_stdin:
         Thread(target=_end_with_stdin, name="stdin", daemon=True).start()
-    from training.worker.cpu_limits import default_threads, limit
+    from catdog.system.resources import default_threads, limit_process
 
     threads = arguments.threads or default_threads()
-    limit(threads)  # before anything starts threads of its own
+    limit_process(threads)  # before anything starts threads of its own
     from catdog.jobs.queue import Jobs
     from training.worker.job_runner import Runner
     from training.worker.worker import Worker

@@ -7,19 +7,42 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
 from catdog.errors import CatdogError
-from catdog.network.network import Network
+from catdog.network.architecture import Network
 from catdog.splits import SPLITS, draw
-from catdog.system import resources
-from training.data import features, near_duplicates
+from training.data import features, label_errors, near_duplicates
 from training.data.dataset import Photo, labels
-from training.data.few_photos import LEAST_HELD_OUT, LEAST_TRAINED
+
+LEAST_TRAINED: Final = 20  # photos of a class, below which a version knows little of it
+LEAST_HELD_OUT: Final = 10  # photos of a class; all 10 right still leaves a 95% interval (Wilson) from 72%
+
+
+def caution(photos: Mapping[str, Mapping[str, int]]) -> str | None:
+    """A sentence, by photos per split and class as a manifest has them; None where there are enough."""
+    if not (parts := list(_parts(photos))):
+        return None
+    return f"few photos: {'; '.join(parts)}"
+
+
+def _parts(photos: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    train = photos["train"]
+    fewest = min(train, key=lambda name: train[name])
+    if train[fewest] < LEAST_TRAINED:
+        small = sum(number < LEAST_TRAINED for number in train.values())
+        yield (
+            f"{small:,} of {len(train):,} classes have fewer than {LEAST_TRAINED} to train on ({fewest} has"
+            f" {train[fewest]}), so expect mistakes on photos unlike these"
+        )
+    if not any(photos.get("validation", {}).values()):
+        crossed = (
+            "nor by cross-validation, as a class has one photo" if train[fewest] < 2 else "but by cross-validation"
+        )
+        yield f"none to validate with, so how good it is was not measured on photos kept from training, {crossed}"
+    if not any(photos.get("test", {}).values()):
+        yield f"none to test with, so none to compare versions on; some {LEAST_HELD_OUT} of each class in test would do"
+
 
 Kind = Literal[
     "unreadable",
@@ -35,8 +58,6 @@ Kind = Literal[
 Splits = Mapping[str, Sequence[Photo]]
 
 LARGEST_RATIO: Final = 10  # of two classes; beyond it, never saying the smaller one is right on 91% and more
-FOLDS: Final = 5
-PENALTY: Final = 0.1  # inverse strength; of 40 labels swapped among 2,000 it finds 34, and 2 that weren't
 CONFIDENT: Final = 0.95  # probability of another class from which a label is doubted
 LONGEST_LIST: Final = 50  # photos of one finding in the text
 
@@ -201,8 +222,7 @@ def _listed(kind: Kind, groups: Sequence[Sequence[FoundPhoto]]) -> Iterator[Find
 def _mislabelled(photos: Sequence[FoundPhoto], seen: features.Seen, classes: Sequence[str]) -> Iterator[Finding]:
     truth = labels(seen.photos)
     pictures = np.array([photo.picture for photo in photos], np.int64)
-    with threadpool_limits(resources.threads_for(seen.output.features.size * len(classes))):
-        probabilities = _cross_validated(seen.output.features, truth, pictures, len(classes))
+    probabilities = label_errors.cross_validated(seen.output.features, truth, pictures, len(classes))
     said, sure = probabilities.argmax(axis=1), probabilities.max(axis=1, initial=0.0)
     doubted = np.flatnonzero((said != truth) & (sure >= CONFIDENT))
     noted = [
@@ -210,41 +230,6 @@ def _mislabelled(photos: Sequence[FoundPhoto], seen: features.Seen, classes: Seq
         for place in doubted[np.argsort(-sure[doubted], kind="stable")]
     ]
     yield from _listed("likely-mislabel", [[photo] for photo in noted])
-
-
-def _cross_validated(
-    rows: NDArray[np.float32], truth: NDArray[np.int64], pictures: NDArray[np.int64], classes: int
-) -> NDArray[np.float64]:
-    """Probabilities (n, classes), each by a model that never saw the picture; 0 for classes too small to be judged."""
-    probabilities = np.zeros((len(truth), classes))
-    judged = np.flatnonzero(_led(truth, pictures, classes)[truth] >= FOLDS)
-    rows, truth, pictures = rows[judged].astype(np.float64), truth[judged], pictures[judged]
-    if len(np.unique(truth)) < 2:
-        return probabilities
-    folds = _folds(truth, pictures)
-    for fold in range(FOLDS):
-        rest, held_out = folds != fold, folds == fold
-        scaler = StandardScaler().fit(rows[rest])
-        model = LogisticRegression(C=PENALTY, tol=1e-3, max_iter=1000).fit(scaler.transform(rows[rest]), truth[rest])
-        said = model.predict_proba(scaler.transform(rows[held_out]))
-        probabilities[np.ix_(judged[held_out], model.classes_)] = said
-    return probabilities
-
-
-def _led(truth: NDArray[np.int64], pictures: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """Pictures of each class, (classes,): one under several labels belongs to that of its first photo."""
-    _, first = np.unique(pictures, return_index=True)
-    return np.bincount(truth[first], minlength=classes)
-
-
-def _folds(truth: NDArray[np.int64], pictures: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The fold of each photo, (n,): every class spread evenly, a picture's photos together."""
-    _, first, which = np.unique(pictures, return_index=True, return_inverse=True)
-    folds = np.empty(len(first), np.int64)
-    for label in np.unique(truth[first]):
-        its = truth[first] == label
-        folds[its] = np.arange(its.sum()) % FOLDS
-    return folds[which]
 
 
 def _scarce(photos: Sequence[FoundPhoto], classes: Sequence[str]) -> Iterator[Finding]:

@@ -21,8 +21,7 @@ from catdog.engines.openvino import OpenVINOEngine, precision_of
 from catdog.errors import DatasetError
 from catdog.images import FINGERPRINT
 from catdog.network import head, weights
-from catdog.network.architecture import INPUT_PIXELS, Architecture
-from catdog.network.network import Network
+from catdog.network.architecture import INPUT_PIXELS, Architecture, Network
 from catdog.versions import golden
 from training.data.dataset import Photo, Report
 from training.data.pixels import decode

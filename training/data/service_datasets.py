@@ -10,7 +10,7 @@ from catdog import images
 from catdog.datasets import folders
 from catdog.datasets.datasets import Datasets
 from catdog.datasets.layout import Layout, printable, split_of
-from catdog.datasets.picture import Added, New
+from catdog.datasets.picture_files import Added, New
 from catdog.errors import DatasetError, UnsupportedImage
 from catdog.names import checked_dataset_name
 from catdog.splits import SPLITS, Dealt, deal

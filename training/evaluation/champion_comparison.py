@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from catdog.engines.engine import Output
 from catdog.errors import NoChampion, StoreError, WeightsError
 from catdog.network import head, weights
-from catdog.network.network import Network
+from catdog.network.architecture import Network
 from catdog.versions.calibration import Calibration
 from catdog.versions.manifest import Decision, Unknown
 from catdog.versions.ood import Detector

@@ -9,7 +9,10 @@ from scipy.stats import binomtest
 from sklearn.metrics import log_loss, precision_recall_fscore_support
 
 from catdog.errors import DatasetError
-from catdog.versions.manifest import Metrics
+from catdog.versions.manifest import Histogram, Metrics
+
+HISTOGRAM_BINS = 10  # as is usual for the population stability index
+LEAST_PHOTOS = 5  # in a bin, at least; with fewer there are fewer bins
 
 BINS = 15
 
@@ -83,3 +86,11 @@ def table(metrics: Metrics) -> str:
         *((name, f"{metrics.precision[name]:9.2%}", f"{recall:9.2%}") for name, recall in metrics.recall.items()),
     ]
     return "\n".join(f"{name:<{width}}  {value}  {note}".rstrip() for name, value, note in rows)
+
+
+def histogram(values: NDArray[np.float64]) -> Histogram:
+    """The histogram of values (n,) in bins that hold about as many each; equal values share a bin."""
+    bins = max(2, min(HISTOGRAM_BINS, len(values) // LEAST_PHOTOS))
+    edges = np.unique(np.quantile(values, np.arange(1, bins) / bins))
+    photos = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
+    return Histogram(edges=tuple(edges.tolist()), photos=tuple(photos.tolist()))

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from catdog.errors import BrokenVersion, NoChampion, RecipeError
 from catdog.faults import shown
 from catdog.network import weights
-from catdog.network.architecture import Architecture
-from catdog.network.network import Int8Graph, Network
+from catdog.network.architecture import Architecture, Int8Graph, Network
 from catdog.versions.ood import Detector
 from catdog.versions.store import Store, Version
 from training.data import imagenet, trained_on

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from catdog.engines.engine import Precision
 from catdog.engines.openvino import build
 from catdog.errors import CatdogError, DatasetError
-from catdog.network.network import Int8Graph, Network
+from catdog.network.architecture import Int8Graph, Network
 from catdog.system import durable
 from catdog.versions.calibration import Calibration
 from catdog.versions.manifest import Golden, Measured, Quantization

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from catdog.errors import RecipeError
 from catdog.network import weights
-from catdog.network.architecture import BLOCKS, INPUT_PIXELS, Architecture
-from catdog.network.network import Int8Graph, Network
+from catdog.network.architecture import BLOCKS, INPUT_PIXELS, Architecture, Int8Graph, Network
 from training.data import features, near_duplicates
 from training.data.dataset import Dataset, Photo, labels
 from training.data.pixels import Labelled, decode

@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catdog.errors import RecipeError
-from catdog.network.network import Int8Graph, Network
+from catdog.network.architecture import Int8Graph, Network
 from catdog.versions.manifest import Histogram, Measure, Metrics, Unknown
 from catdog.versions.ood import Detector
 from training.data import features, near_duplicates, trained_on
 from training.data.dataset import Dataset, Photo, Report, labels
 from training.data.features import Seen
 from training.data.trained_on import TrainedOn
-from training.evaluation import drift_baseline, ood, temperature_scaling
+from training.evaluation import ood, temperature_scaling
 from training.evaluation.champion_comparison import Contender
-from training.evaluation.metrics import measure
+from training.evaluation.metrics import histogram, measure
 from training.fitting import quantization
 from training.fitting.quantization import Comparison
 from training.fitting.strategies import STRATEGIES, Job, Trained, fit_head
@@ -187,9 +187,9 @@ def _new_to(record: TrainedOn, photos: Sequence[Photo], pictures: NDArray[np.uin
 
 
 def _histograms(probabilities: NDArray[np.float64], familiarity: NDArray[np.float64]) -> dict[Measure, Histogram]:
-    found: dict[Measure, Histogram] = {"probability": drift_baseline.of(probabilities.max(axis=1))}
+    found: dict[Measure, Histogram] = {"probability": histogram(probabilities.max(axis=1))}
     if len(familiarity):
-        found["familiarity"] = drift_baseline.of(familiarity)
+        found["familiarity"] = histogram(familiarity)
     return found
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from catdog.engines.engine import Precision
 from catdog.images import FINGERPRINT
 from catdog.network import weights
-from catdog.network.network import Network
+from catdog.network.architecture import Network
 from catdog.versions import golden, ood
 from catdog.versions.manifest import Decision, Golden, Lineage, Manifest, Quantization, WeightsFile
 from catdog.versions.store import Draft, Store, Version, Within

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from catdog.errors import DatasetError
-from catdog.network.network import Int8Graph, Network
+from catdog.network.architecture import Int8Graph, Network
 from catdog.system import durable
 from catdog.versions.store import Store, Version
 from catdog.versions.version import INT8_GRAPH

@@ -17,9 +17,8 @@ from catdog.system.failpoints import failpoint
 from catdog.versions.manifest import Decision
 from catdog.versions.store import Store, Version
 from training.data import checks, service_datasets
-from training.data.checks import Findings, Splits
+from training.data.checks import Findings, Splits, caution
 from training.data.dataset import Dataset, Photo
-from training.data.few_photos import caution
 from training.fitting import backbones
 from training.fitting.config import Config
 from training.fitting.observer import Observer, Phase, Terminal

@@ -11,10 +11,11 @@ from threading import Event, Thread
 from time import monotonic
 from uuid import uuid4
 
+from catdog import faults
 from catdog.errors import CatdogError, DatabaseUnavailable, LeaseLost
 from catdog.jobs.job import Status, log_file
 from catdog.jobs.queue import LEASE_SECONDS, Jobs, Lease, patiently
-from training.worker import installation, tracing
+from training.worker import tracing
 from training.worker.interruptions import Interrupted, Interruptions, Reason
 
 LOOK_SECONDS = 0.25  # between two looks at an empty queue
@@ -187,7 +188,7 @@ def _sentence(error: Exception) -> str:
     """What everyone may read: no path, and nothing of an unexpected error but its type. The log has the trace."""
     if isinstance(error, CatdogError):
         return str(error)
-    if isinstance(error, ImportError) and (missing := installation.sentence(error)):
+    if isinstance(error, ImportError) and (missing := faults.missing_library(error)):
         return missing
     if isinstance(error, OSError):
         return f"{error.strerror or type(error).__name__}; the job's log says with which file"

@@ -11,9 +11,9 @@ from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import origins
+from app import setting_types
 from app.errors import CrossOrigin, MisdirectedRequest
-from app.origins import EVERY, place
+from app.setting_types import EVERY, place
 from app.settings import Settings
 from app.web import problem_details
 
@@ -45,7 +45,7 @@ class Sharing:
 
 def is_listed(origin: str, listed: frozenset[str]) -> bool:
     """Whether an `Origin` that a browser sent is one of the listed ones; `*` lists all but `null`."""
-    return origin in listed or (EVERY in listed and origin != origins.NULL and place(origin) is not None)
+    return origin in listed or (EVERY in listed and origin != setting_types.NULL and place(origin) is not None)
 
 
 class SameSite:
@@ -75,7 +75,12 @@ class SameSite:
         found = place(f"//{host}")
         if found is None:
             return False
-        return self._every or self._is_allowed(found.name) or found.name in self._own or origins.is_address(found.name)
+        return (
+            self._every
+            or self._is_allowed(found.name)
+            or found.name in self._own
+            or setting_types.is_address(found.name)
+        )
 
     def _may_come_from(self, origin: str, preflight: bool) -> bool:
         """Only where the settings say so: another port of this machine is another site.
@@ -88,7 +93,7 @@ class SameSite:
         return found is not None and not preflight and (self._every or self._is_allowed(found.name))
 
     def _is_allowed(self, name: str) -> bool:
-        return origins.matches(name, self._allowed)
+        return setting_types.matches(name, self._allowed)
 
 
 def is_preflight(headers: Headers) -> bool:

@@ -1,4 +1,4 @@
-"""The way a tutorial serves a Keras model: FastAPI, the weights loaded at the start, `model.predict` in the route.
+"""A tutorial's way to serve Keras: FastAPI, weights loaded at the start, `predict` in the route.
 
 `PORT=8001 python -m benchmarks.peers.tutorial.service models/1`
 """

@@ -13,9 +13,9 @@ import pytest
 
 from app.serving import batcher
 from app.serving.batcher import Batching
+from app.serving.os_tuning import step_aside
 from app.serving.prediction import Prediction
 from app.serving.predictor import Predictor
-from app.serving.priority import step_aside
 from app.settings import Settings
 from catdog.engines.engine import Engine
 from tests.app.service import Service

@@ -26,7 +26,7 @@ from app.serving.loader import load, read
 from app.settings import Settings
 from catdog import images
 from catdog.engines import openvino
-from catdog.network.network import Network
+from catdog.network.architecture import Network
 from catdog.system import resources
 from catdog.versions import golden
 from catdog.versions.manifest import Golden

@@ -14,7 +14,7 @@ from app.settings import Settings
 from catdog.engines.engine import Output
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.errors import BrokenVersion
-from catdog.network.network import Network
+from catdog.network.architecture import Network
 from catdog.system import resources
 from catdog.versions import golden
 from catdog.versions.store import Store

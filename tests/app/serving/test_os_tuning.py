@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the k
 THREADS_THAT_ALLOCATE = """
 import ctypes
 from threading import Barrier, Thread
-from app import memory
+from app.serving import os_tuning
 {share}
 all_there = Barrier(8)
 def allocate():
@@ -72,4 +72,4 @@ def heaps(share: str) -> int:
 
 def test_threads_share_their_heaps() -> None:
     assert heaps("") > os_tuning.ARENAS
-    assert heaps("memory.share_arenas()") == os_tuning.ARENAS
+    assert heaps("os_tuning.share_arenas()") == os_tuning.ARENAS

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.serving import prediction_ids, prediction_log
+from app.serving import prediction_log
 from app.serving.prediction import Prediction
 from app.serving.prediction_log import KeptUploads
 
@@ -50,7 +50,7 @@ def test_a_clock_that_is_set_does_not_change_which_photos_are_the_last(
     uploads = keeping(tmp_path, keep=4)
     added = []
     for clock in (NOW, NOW + set_by, NOW):  # and back again
-        monkeypatch.setattr(prediction_ids, "time_ns", lambda clock=clock: clock)
+        monkeypatch.setattr(prediction_log, "time_ns", lambda clock=clock: clock)
         uploads = keeping(tmp_path, keep=4) if with_a_restart else uploads
         added += [add(uploads) for _ in range(3)]
 
@@ -61,9 +61,9 @@ def test_a_clock_that_is_set_does_not_change_which_photos_are_the_last(
 
 def test_processes_that_share_the_folder_follow_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = keeping(tmp_path), keeping(tmp_path)
-    monkeypatch.setattr(prediction_ids, "time_ns", lambda: NOW + YEAR_NANOSECONDS)
+    monkeypatch.setattr(prediction_log, "time_ns", lambda: NOW + YEAR_NANOSECONDS)
     ahead = add(one)
-    monkeypatch.setattr(prediction_ids, "time_ns", lambda: NOW)
+    monkeypatch.setattr(prediction_log, "time_ns", lambda: NOW)
 
     other.sweep()
 
@@ -83,7 +83,7 @@ def test_a_file_from_the_end_of_time_does_not_end_the_order(tmp_path: Path) -> N
 
 
 def test_the_moment_of_a_prediction_is_that_of_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prediction_ids, "time_ns", lambda: NOW + YEAR_NANOSECONDS)
+    monkeypatch.setattr(prediction_log, "time_ns", lambda: NOW + YEAR_NANOSECONDS)
     monkeypatch.setattr(prediction_log, "time", lambda: 1_800_000_000.5)
     uploads = keeping(tmp_path)
     add(uploads)

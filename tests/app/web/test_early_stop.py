@@ -14,7 +14,7 @@ MOMENTS = [
     "argparse",
     "app.startup",
     "pydantic_settings",
-    "app.web.listening",
+    "app.web.connections",
     "openvino",
     "starlette",
     "app.main",

@@ -5,7 +5,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.settings import Settings
-from app.web.listening import listen, warnings
+from app.web.connections import listen, warnings
 
 
 def has_ipv6() -> bool:

@@ -1,6 +1,6 @@
 import pytest
 
-from app import origins
+from app import setting_types
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from app import origins
     ],
 )
 def test_a_host_is_a_name_an_address_or_all_below_a_name(written: str, compared: str) -> None:
-    assert origins.host(written) == compared
+    assert setting_types.host(written) == compared
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_host_is_a_name_an_address_or_all_below_a_name(written: str, compared:
 )
 def test_a_host_that_can_never_match_is_refused_with_what_to_write(written: str, instead: str) -> None:
     with pytest.raises(ValueError, match="can never match") as caught:
-        origins.host(written)
+        setting_types.host(written)
 
     assert f"write {instead}" in str(caught.value)
 
@@ -63,7 +63,7 @@ def test_a_host_that_can_never_match_is_refused_with_what_to_write(written: str,
     ],
 )
 def test_an_origin_is_written_as_browsers_send_it(written: str, compared: str) -> None:
-    assert origins.origin(written) == compared
+    assert setting_types.origin(written) == compared
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,6 @@ def test_an_origin_is_written_as_browsers_send_it(written: str, compared: str) -
 )
 def test_an_origin_that_can_never_match_is_refused_with_what_to_write(written: str, instead: str) -> None:
     with pytest.raises(ValueError, match=r"is no origin|can never match") as caught:
-        origins.origin(written)
+        setting_types.origin(written)
 
     assert instead in str(caught.value)

@@ -7,8 +7,9 @@ import pytest
 from benchmarks.gpu import service_on_gpu
 from benchmarks.gpu.pages import Measured, Page, Sample
 from benchmarks.harness import versions
+from benchmarks.harness.photos import Upload
 from benchmarks.harness.processes import running
-from benchmarks.load.client import Client, Upload
+from benchmarks.load.client import Client
 from benchmarks.load.crowd import Crowd
 from tests.benchmarks import services
 

@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.photos import Upload
 from benchmarks.harness.processes import running
 from benchmarks.load import closed_loop
-from benchmarks.load.client import Client, Upload
+from benchmarks.load.client import Client
 from benchmarks.load.closed_loop import Load
 from benchmarks.load.exchanges import response
 from tests.benchmarks import services

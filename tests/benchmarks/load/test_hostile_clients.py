@@ -8,7 +8,7 @@ from threading import Event, Thread
 
 import pytest
 
-from benchmarks.harness.memory_group import limited
+from benchmarks.harness.processes import limited
 from benchmarks.load import hostile_clients
 from benchmarks.load.hostile_clients import KINDS, Kind
 from tests.app.api.test_queue import ask, ready

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.photos import Upload
 from benchmarks.harness.processes import running
-from benchmarks.load.client import Client, Upload
+from benchmarks.load.client import Client
 from benchmarks.load.exchanges import Answered
 from benchmarks.load.open_loop import OpenLoop, p99_milliseconds
 from tests.benchmarks import services

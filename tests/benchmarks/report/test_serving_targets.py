@@ -2,8 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from benchmarks.report.row import Row
-from benchmarks.report.serving_targets import rows
+from benchmarks.report.serving_targets import Row, rows
 from benchmarks.serving.comparison import Comparison, Kind
 from benchmarks.serving.limits import Overhead
 from benchmarks.serving.systems import OURS, TUTORIAL

@@ -6,9 +6,8 @@ import pytest
 
 from benchmarks.harness import versions
 from benchmarks.harness.machine import Machine
-from benchmarks.harness.photos import generated
+from benchmarks.harness.photos import Upload, generated
 from benchmarks.harness.processes import ROOT, BenchmarkError, python
-from benchmarks.load.client import Upload
 from benchmarks.report.results import Results
 from benchmarks.serving import comparison, rounds, systems
 from benchmarks.serving.comparison import Case, Comparison, Plan

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from catdog.database import Database, pictures
 from catdog.datasets.datasets import Datasets
-from catdog.datasets.picture import Added, New
+from catdog.datasets.picture_files import Added, New
 from catdog.errors import DatasetError, DatasetNotFound, PictureNotFound
 from catdog.splits import by_content
 from catdog.system import failpoints
@@ -332,7 +332,7 @@ import sys
 from pathlib import Path
 from catdog.database import Database, pictures
 from catdog.datasets.datasets import Datasets
-from catdog.datasets.picture import New
+from catdog.datasets.picture_files import New
 
 datasets = Datasets(Database(sys.argv[1]), Path(sys.argv[2]))
 with datasets.incoming() as folder:

@@ -114,7 +114,7 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 READ_AS_NOBODY = """
 import os
 from pathlib import Path
-from catdog import folders
+from catdog.datasets import folders
 if os.geteuid() == 0:
     os.setuid(65534)
 for place, reason in folders.listed(Path(".")).skipped.items():

@@ -10,8 +10,7 @@ import pytest
 
 from catdog.engines.engine import Precision
 from catdog.engines.openvino import OpenVINOEngine
-from catdog.network.architecture import Architecture
-from catdog.network.network import Network
+from catdog.network.architecture import Architecture, Network
 from catdog.versions.store import SHIPPED, Store
 from tests.catdog.engines.test_engines import close
 from tests.networks import random_arrays, random_pixels

@@ -10,8 +10,7 @@ import pytest
 from catdog.engines import keras as reference
 from catdog.engines import openvino
 from catdog.engines.openvino import OpenVINOEngine
-from catdog.network.architecture import Architecture, Head
-from catdog.network.network import Network
+from catdog.network.architecture import Architecture, Head, Network
 from catdog.system import resources
 from tests.networks import random_arrays, random_pixels
 

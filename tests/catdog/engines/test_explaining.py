@@ -8,8 +8,7 @@ import pytest
 from catdog.engines.engine import Engine, Precision
 from catdog.engines.keras import KerasEngine
 from catdog.engines.openvino import OpenVINOEngine, computes_in
-from catdog.network.architecture import Architecture, Arrays, Head
-from catdog.network.network import Network
+from catdog.network.architecture import Architecture, Arrays, Head, Network
 from catdog.versions import golden
 from catdog.versions.store import SHIPPED, Store
 from tests.networks import random_arrays, random_pixels

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from catdog.engines.engine import Precision
 from catdog.engines.keras import BATCH_SIZES, KerasEngine, has_accelerator
-from catdog.network.architecture import Architecture, Head
-from catdog.network.network import Network
+from catdog.network.architecture import Architecture, Head, Network
 from catdog.versions import golden
 from tests.networks import random_arrays, random_pixels
 from tests.places import ROOT

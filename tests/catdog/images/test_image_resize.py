@@ -86,8 +86,9 @@ def test_without_the_library_pillow_resizes_to_nearly_the_same_pixels(mode: str,
 import pathlib, sys
 sys.modules["cykooz_resizer"] = None
 import numpy
-from catdog import image_resize, images
-assert not image_resize.HAS_SIMD
+from catdog import images
+from catdog.image_formats import resize
+assert not resize.HAS_SIMD
 numpy.save(sys.argv[2], images.decode(pathlib.Path(sys.argv[1]).read_bytes()))
 """
     subprocess.run([sys.executable, "-c", program, file, pixels], check=True)

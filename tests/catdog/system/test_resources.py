@@ -19,16 +19,16 @@ GROUPS = Path("/sys/fs/cgroup")
 COUNT = """
 import gc
 import openvino as ov
-from catdog import cores
+from catdog.system import resources
 from catdog.network.architecture import Architecture
 from catdog.engines.openvino import OpenVINOEngine
-from catdog.network.network import Network
+from catdog.network.architecture import Network
 from tests.networks import random_arrays
 
 architecture = Architecture(2, width=1 / 32)
 engine = OpenVINOEngine(Network(architecture, random_arrays(architecture)), "f32")
 (compiled,) = {request.get_compiled_model() for request in gc.get_objects() if isinstance(request, ov.InferRequest)}
-print(cores.usable(), compiled.get_property("INFERENCE_NUM_THREADS"))
+print(resources.usable_cores(), compiled.get_property("INFERENCE_NUM_THREADS"))
 """
 
 

@@ -5,8 +5,7 @@ import pytest
 
 from catdog.engines.engine import Precision
 from catdog.engines.openvino import OpenVINOEngine
-from catdog.network.architecture import Architecture, Arrays, Head
-from catdog.network.network import Network
+from catdog.network.architecture import Architecture, Arrays, Head, Network
 from catdog.versions import golden
 from catdog.versions.manifest import Golden
 from catdog.versions.store import SHIPPED, Store

@@ -160,7 +160,7 @@ def test_a_folder_that_holds_something_is_left_as_it_is(tmp_path: Path) -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
-from training import archive
+from training.data import archive
 write, written = archive._write, []
 def die_in_the_middle(zipped, photo, path):
     write(zipped, photo, path)

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageEnhance
 
-from catdog.network.architecture import Architecture
-from catdog.network.network import Network
+from catdog.network.architecture import Architecture, Network
 from tests.networks import random_arrays
 from tests.photos import draw, draw_set
 from training.data import checks, dataset, features

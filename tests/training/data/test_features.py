@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from catdog.errors import DatasetError
-from catdog.network.architecture import Architecture, Head
-from catdog.network.network import Network
+from catdog.network.architecture import Architecture, Head, Network
 from tests.networks import random_arrays
 from training.data import dataset, features
 from training.data.dataset import Photo

@@ -11,7 +11,7 @@ from catdog.versions.store import Store
 from tests.observers import Recorder
 from tests.photos import draw, draw_set
 from training.data import dataset
-from training.data.few_photos import caution
+from training.data.checks import caution
 from training.fitting.config import Config, Stage
 from training.publishing.pipeline import Outcome, Request, train
 

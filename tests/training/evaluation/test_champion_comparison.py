@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catdog.network.architecture import Architecture
-from catdog.network.network import Network
+from catdog.network.architecture import Architecture, Network
 from catdog.versions.calibration import Calibration
 from catdog.versions.manifest import Decision, Unknown
 from catdog.versions.ood import Detector

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from training.evaluation import temperature_scaling
-from training.fitting.calibrated_loss import CalibratedLogLoss
+from training.fitting.loop import CalibratedLogLoss
 
 PHOTOS = 500
 

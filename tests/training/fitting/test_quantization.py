@@ -14,8 +14,7 @@ import pytest
 from catdog.engines.engine import Precision
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.errors import DatasetError
-from catdog.network.architecture import Architecture, Head
-from catdog.network.network import Network
+from catdog.network.architecture import Architecture, Head, Network
 from catdog.versions.calibration import Calibration
 from catdog.versions.manifest import Measured
 from tests.networks import random_arrays
@@ -98,9 +97,9 @@ def test_nobody_is_told_that_a_graph_was_made() -> None:
     script = """
 import numpy as np
 from catdog.network.architecture import Architecture
-from catdog.network.network import Network
+from catdog.network.architecture import Network
 from tests.networks import random_arrays
-from training import quantization
+from training.fitting import quantization
 tiny = Architecture(2, 1 / 32)
 quantization._quantized(Network(tiny, random_arrays(tiny)), np.zeros((1, 224, 224, 3), np.uint8))
 from nncf.telemetry import wrapper

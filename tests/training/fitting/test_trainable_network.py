@@ -3,11 +3,10 @@ import numpy as np
 import pytest
 
 from catdog.engines.keras import KerasEngine
-from catdog.network.architecture import Architecture, Head
-from catdog.network.network import Network
+from catdog.network.architecture import Architecture, Head, Network
 from tests.networks import random_arrays, random_pixels
 from training.fitting import trainable_network
-from training.fitting.fused_batch_norm import BatchNormalization
+from training.fitting.trainable_network import BatchNormalization
 
 PIXELS = random_pixels(4)
 HEADS: tuple[Head, ...] = ("pooled", "classic")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from app.retraining.worker_process import NEEDED
+from catdog import faults
 from tests import without_libraries
 from tests.places import ROOT
-from training.worker import installation
 
 
 def run_without(libraries: tuple[str, ...], *command: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -63,7 +63,7 @@ def test_a_service_without_its_libraries_says_make_serve() -> None:
 def test_a_library_that_is_broken_is_named_without_its_trace() -> None:
     trace = "libcudart.so.12: cannot open shared object file\n\nTraceback (most recent call last):\n  ..."
 
-    said = installation.sentence(ImportError(trace, name="tensorflow.python"))
+    said = faults.missing_library(ImportError(trace, name="tensorflow.python"))
 
     assert said is not None
     assert said.startswith("tensorflow is installed, but can't be imported (libcudart.so.12: cannot open shared object")
@@ -72,7 +72,7 @@ def test_a_library_that_is_broken_is_named_without_its_trace() -> None:
 
 
 def test_a_module_of_catdog_s_own_is_no_matter_of_installation() -> None:
-    assert installation.sentence(ModuleNotFoundError("No module", name="training.nothing")) is None
+    assert faults.missing_library(ModuleNotFoundError("No module", name="training.nothing")) is None
 
 
 def test_the_service_looks_for_everything_that_training_needs() -> None:

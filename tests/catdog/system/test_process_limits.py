@@ -5,12 +5,12 @@ import sys
 import pytest
 
 from catdog.system import resources
-from training.worker.cpu_limits import default_threads
+from catdog.system.resources import default_threads
 
 SHOW = """
 import os, sys, threading
-from training.worker.cpu_limits import limit
-limit(int(sys.argv[1]))
+from catdog.system.resources import limit_process
+limit_process(int(sys.argv[1]))
 seen = []
 def look():
     seen.append((len(os.sched_getaffinity(0)), os.getpriority(os.PRIO_PROCESS, threading.get_native_id())))
