@@ -103,16 +103,16 @@ def _assembled(settings: "Settings") -> "Server":
     from app.serving import engine_selection, os_tuning
 
     os_tuning.share_arenas()
-    from app.serving.hot_swap import Succession
+    from app.serving.hot_swap import HotSwap
 
     settings = engine_selection.settled(settings)
-    succession = Succession(settings)
-    succession.begin()
+    hot_swap = HotSwap(settings)
+    hot_swap.begin()
     startup.unbuilt("fastapi.openapi.models")  # for whoever asks for the OpenAPI document
     from app.main import create_app
     from app.web.server import server
 
-    return server(create_app(settings, succession), settings)
+    return server(create_app(settings, hot_swap), settings)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from app.errors import MIB, TrainerMissing
 from app.retraining.worker_process import check_installed
 from app.serving import engine_selection
 from app.serving.engine_selection import Choice
+from app.serving.loaded_model import LoadedModel
 from app.serving.loader import load, read
-from app.serving.predictor import Champion
 from app.settings import Settings, SettingsError
 from app.web.connections import default_limit, raise_open_file_limit
 from catdog import __version__
@@ -126,7 +126,7 @@ def _model(settings: Settings) -> Iterator[Finding]:
     yield Finding("streams", f"{champion.engine.streams}: {_why_streams(settings)}")
 
 
-def _why(champion: Champion, settings: Settings) -> str:
+def _why(champion: LoadedModel, settings: Settings) -> str:
     """Why the version runs in its precision."""
     if settings.precision != "auto":
         return "CATDOG_PRECISION says so"

@@ -17,7 +17,7 @@ from app.retraining.jobs import Retraining
 from app.retraining.upkeep import Upkeep
 from app.retraining.worker_process import LocalProcess
 from app.serving import engine_selection
-from app.serving.hot_swap import Succession
+from app.serving.hot_swap import HotSwap
 from app.settings import Settings
 from app.shutdown import Shutdown
 from app.telemetry import tracing
@@ -38,8 +38,8 @@ DESCRIPTION = (
 )
 
 
-def create_app(settings: Settings, succession: Succession | None = None) -> FastAPI:
-    """The service with these settings; it loads its model once it runs, unless `succession` has begun to.
+def create_app(settings: Settings, hot_swap: HotSwap | None = None) -> FastAPI:
+    """The service with these settings; it loads its model once it runs, unless `hot_swap` has begun to.
 
     SettingsError where it can't have a key or its engine, or nothing can be done with its database's URL.
     """
@@ -57,8 +57,8 @@ def create_app(settings: Settings, succession: Succession | None = None) -> Fast
     app.state.settings = settings
     app.state.admin_key = auth.admin_key(settings)
     app.state.records = Records(settings)
-    app.state.succession = succession or Succession(settings)
-    app.state.predictor = app.state.succession.predictor
+    app.state.hot_swap = hot_swap or HotSwap(settings)
+    app.state.predictor = app.state.hot_swap.predictor
     app.state.shutdown = Shutdown()
     app.state.receiving = Bodies(settings)
     app.state.parsing = CapacityLimiter(2)  # bodies of tensors at a time: each may take much memory
@@ -92,10 +92,10 @@ def _watch(app: FastAPI, settings: Settings) -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """The port opens at once, while the model is loaded on a thread."""
-    if app.state.succession.has_loaded:  # else who came meanwhile would hear that nothing serves yet
-        await app.state.succession.catch_up()
+    if app.state.hot_swap.has_loaded:  # else who came meanwhile would hear that nothing serves yet
+        await app.state.hot_swap.catch_up()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(app.state.succession.follow)
+        tasks.start_soon(app.state.hot_swap.follow)
         tasks.start_soon(app.state.retraining.supervise)
         tasks.start_soon(app.state.upkeep.run)
         yield

@@ -9,8 +9,9 @@ from app.api.job_schemas import NO_NUL
 from app.errors import NotReady
 from app.retraining.datasets import Collecting
 from app.retraining.jobs import Retraining
-from app.serving.hot_swap import Succession
-from app.serving.predictor import Champion, Predictor
+from app.serving.hot_swap import HotSwap
+from app.serving.loaded_model import LoadedModel
+from app.serving.predictor import Predictor
 from app.settings import Settings
 from app.shutdown import Shutdown
 from catdog import images
@@ -37,7 +38,7 @@ async def predictor(request: Request) -> Predictor:
     return held
 
 
-async def champion(predictor: Annotated[Predictor, Depends(predictor)]) -> Champion:
+async def champion(predictor: Annotated[Predictor, Depends(predictor)]) -> LoadedModel:
     """The version in service; 503 where there is none."""
     return predictor.champion
 
@@ -49,8 +50,8 @@ async def shutdown(request: Request) -> Shutdown:
 
 
 async def ready_champion(
-    champion: Annotated[Champion, Depends(champion)], shutdown: Annotated[Shutdown, Depends(shutdown)]
-) -> Champion:
+    champion: Annotated[LoadedModel, Depends(champion)], shutdown: Annotated[Shutdown, Depends(shutdown)]
+) -> LoadedModel:
     """The version in service; 503 without one, and during a shutdown."""
     if shutdown.is_leaving:
         raise NotReady("the service is about to end")
@@ -58,15 +59,15 @@ async def ready_champion(
 
 
 async def room(
-    champion: Annotated[Champion, Depends(champion)], predictor: Annotated[Predictor, Depends(predictor)]
+    champion: Annotated[LoadedModel, Depends(champion)], predictor: Annotated[Predictor, Depends(predictor)]
 ) -> None:
     """Nothing, but 503 where there is no champion, or no room in its queue."""
     predictor.check_room()
 
 
-async def succession(request: Request) -> Succession:
+async def hot_swap(request: Request) -> HotSwap:
     """The one that says which version serves."""
-    held: Succession = request.app.state.succession
+    held: HotSwap = request.app.state.hot_swap
     return held
 
 
@@ -84,9 +85,9 @@ async def retraining(request: Request) -> Retraining:
 
 TheSettings = Annotated[Settings, Depends(settings)]
 ThePredictor = Annotated[Predictor, Depends(predictor)]
-TheChampion = Annotated[Champion, Depends(champion)]
-ReadyChampion = Annotated[Champion, Depends(ready_champion)]
-TheSuccession = Annotated[Succession, Depends(succession)]
+TheChampion = Annotated[LoadedModel, Depends(champion)]
+ReadyChampion = Annotated[LoadedModel, Depends(ready_champion)]
+TheHotSwap = Annotated[HotSwap, Depends(hot_swap)]
 TheCollecting = Annotated[Collecting, Depends(collecting)]
 TheShutdown = Annotated[Shutdown, Depends(shutdown)]
 TheRetraining = Annotated[Retraining, Depends(retraining)]

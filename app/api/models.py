@@ -8,10 +8,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, Response
 
 from app.api import model_catalog
-from app.api.dependencies import TheChampion, TheSettings, TheSuccession
+from app.api.dependencies import TheChampion, TheHotSwap, TheSettings
 from app.api.model_schemas import Model, ModelVersion, ModelVersions, Report
 from app.errors import NotReady, Unauthorized
-from app.serving.predictor import Champion
+from app.serving.loaded_model import LoadedModel
 from app.settings import Settings
 from app.web.auth import IsAdmin, admin, reader
 from app.web.problem_details import documented
@@ -92,9 +92,9 @@ async def report_file(version: Number, name: str, store: TheStore, is_admin: IsA
     dependencies=[Depends(admin)],
     responses=documented(*LOOKING, StoreError),
 )
-async def promote(version: Number, succession: TheSuccession, settings: TheSettings) -> Model:
+async def promote(version: Number, hot_swap: TheHotSwap, settings: TheSettings) -> Model:
     """Put a version into service, once it has been loaded and has answered; else nothing changes."""
-    return _described(await succession.promote(version), settings)
+    return _described(await hot_swap.promote(version), settings)
 
 
 @router.post(
@@ -103,9 +103,9 @@ async def promote(version: Number, succession: TheSuccession, settings: TheSetti
     dependencies=[Depends(admin)],
     responses=documented(Unauthorized, NoEarlierChampion, BrokenVersion, StoreError, NoChampion),
 )
-async def roll_back(succession: TheSuccession, settings: TheSettings) -> Model:
+async def roll_back(hot_swap: TheHotSwap, settings: TheSettings) -> Model:
     """Put the champion before this one back into service; where it can't be loaded, nothing changes."""
-    return _described(await succession.roll_back(), settings)
+    return _described(await hot_swap.roll_back(), settings)
 
 
 @router.delete(
@@ -121,5 +121,5 @@ async def delete(version: Number, store: TheStore) -> Response:
     return Response(status_code=204)
 
 
-def _described(champion: Champion, settings: Settings) -> Model:
+def _described(champion: LoadedModel, settings: Settings) -> Model:
     return Model.of(champion.manifest, settings.unknown_keep, precision=champion.engine.precision)

@@ -13,11 +13,11 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from app.admission import Room
-from app.api.dependencies import Name, TheCollecting, TheRetraining, TheSettings, TheSuccession, json_body
+from app.api.dependencies import Name, TheCollecting, TheHotSwap, TheRetraining, TheSettings, json_body
 from app.api.job_schemas import Findings, RetrainJob, RetrainJobs, RetrainRequest
 from app.errors import Overloaded, TrainerMissing, Unauthorized, UnsupportedContentType
 from app.retraining.jobs import Retraining
-from app.serving.hot_swap import Succession
+from app.serving.hot_swap import HotSwap
 from app.web import uploads
 from app.web.auth import IsAdmin, admin, reader
 from app.web.problem_details import documented
@@ -120,7 +120,7 @@ async def cancel(job: TheJob, retraining: TheRetraining) -> RetrainJob:
 async def events(
     job: TheJob,
     retraining: TheRetraining,
-    succession: TheSuccession,
+    hot_swap: TheHotSwap,
     last_event_id: Annotated[str, Header(pattern="^[0-9]*$")] = "",
 ) -> StreamingResponse:
     """What happens to a job, as server-sent events; `Last-Event-ID` goes on behind that one.
@@ -128,7 +128,7 @@ async def events(
     They end once the job has, and this service serves what came of it.
     """
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    happening = _stream(retraining, succession, job.id, _event_id(last_event_id))
+    happening = _stream(retraining, hot_swap, job.id, _event_id(last_event_id))
     return _Watched(retraining.watchers, happening, media_type=EVENTS, headers=headers)
 
 
@@ -171,10 +171,10 @@ def _event_id(digits: str) -> int:
     return min(int(significant or 0), LARGEST_EVENT_ID) if len(significant) < LONG_DIGITS else LARGEST_EVENT_ID
 
 
-async def _stream(retraining: Retraining, succession: Succession, job: str, after: int) -> AsyncIterator[str]:
+async def _stream(retraining: Retraining, hot_swap: HotSwap, job: str, after: int) -> AsyncIterator[str]:
     async for happened in retraining.watch(job, after):
         yield "".join(map(_as_text, happened)) or ": nothing new\n\n"  # a comment, which keeps proxies from closing
-    await succession.catch_up()
+    await hot_swap.catch_up()
 
 
 def _as_text(event: Event) -> str:

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 
 import catdog
-from app.api.dependencies import ReadyChampion, ThePredictor, TheSettings, TheShutdown, TheSuccession
+from app.api.dependencies import ReadyChampion, TheHotSwap, ThePredictor, TheSettings, TheShutdown
 from app.errors import InvalidInference, ModelNotFound, NotReady, Unauthorized, VersionNotLoaded
 from app.protocols import model_repository, open_inference, requests
 from app.protocols.requests import ASKING, LOOKING, TheVersion
@@ -135,10 +135,10 @@ async def repository_index(request: Request, predictor: ThePredictor, settings: 
     responses=documented_plainly(*CHANGING, VersionNotFound, BrokenVersion),
     openapi_extra={"requestBody": OPTIONAL_BODY},
 )
-async def load(request: Request, succession: TheSuccession, settings: TheSettings, version: str = "") -> IndexEntry:
+async def load(request: Request, hot_swap: TheHotSwap, settings: TheSettings, version: str = "") -> IndexEntry:
     """Load a version beside the champion: `?version=N`, or the body's parameter `version`; the champion is loaded."""
     number = model_repository.version_asked(await _read_change(request, settings), version)
-    champion = await succession.load(number)
+    champion = await hot_swap.load(number)
     return IndexEntry(version=str(champion.manifest.version), state="READY", reason="")
 
 
@@ -148,10 +148,10 @@ async def load(request: Request, succession: TheSuccession, settings: TheSetting
     responses=documented_plainly(*CHANGING, VersionNotLoaded, VersionInService),
     openapi_extra={"requestBody": OPTIONAL_BODY},
 )
-async def unload(request: Request, succession: TheSuccession, settings: TheSettings, version: str = "") -> IndexEntry:
+async def unload(request: Request, hot_swap: TheHotSwap, settings: TheSettings, version: str = "") -> IndexEntry:
     """Unload a version that was loaded beside the champion, which stays itself."""
     number = model_repository.version_asked(await _read_change(request, settings), version)
-    unloaded = await succession.unload(number)
+    unloaded = await hot_swap.unload(number)
     return IndexEntry(version=str(unloaded), state="UNAVAILABLE", reason="not loaded")
 
 

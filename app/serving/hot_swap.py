@@ -2,9 +2,8 @@
 
 import gc
 import logging
-import weakref
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from threading import Lock
 from time import monotonic
@@ -13,10 +12,10 @@ from typing import TypeVar
 import anyio
 from anyio import CapacityLimiter, to_thread
 
-from app.serving import os_tuning
-from app.serving.loader import load, read, share
-from app.serving.os_tuning import step_aside
-from app.serving.predictor import Champion, Predictor
+from app.serving.loaded_model import LoadedModel
+from app.serving.loader import VersionLoader, share
+from app.serving.os_tuning import UnusedMemory
+from app.serving.predictor import Predictor
 from app.settings import Settings
 from catdog.errors import StoreError, VersionInService
 from catdog.versions.store import Store
@@ -24,46 +23,40 @@ from catdog.versions.store import Store
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
-NICE = 19  # of the thread that reads a version: predictions go before it
 RETRY_SECONDS = 5.0  # between attempts at a version that couldn't be loaded
 
 Result = TypeVar("Result")
 
 
-class Succession:
-    """Which version serves.
+class HotSwap:
+    """Decides which model serves: follows the store's champion, and promotes, rolls back, loads and unloads versions.
 
-    One step at a time, on a thread. The next version is loaded beside the one in service, which goes on until the
-    next has answered; what runs by then ends on the old one, whose memory is then given back. Heads on one graph are
-    kept, for each is a few kilobytes: a rollback among them loads nothing.
+    One step at a time, on a thread. The next version is loaded while the one in service goes on answering; requests
+    that are running at the swap end on the old one. Heads on the same graph stay loaded, because each is a few
+    kilobytes: a rollback among them loads nothing.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.predictor = Predictor(settings)
         self._settings = settings
         self._store = Store(settings.models_dir)
+        self._loader = VersionLoader(self._store, settings)
+        self._memory = UnusedMemory(settings.models_dir.resolve())
         self._turn = CapacityLimiter(1)
-        self._step = Lock()  # held by its thread: a step that nobody waits for any more is still one
-        self._reader = ThreadPoolExecutor(1, "reader", step_aside, (NICE,))
-        self._tried: int | None = None  # the version that couldn't be loaded last
+        self._step = Lock()  # held by its thread: a step that nobody awaits any more is still running
+        self._failed: int | None = None  # the version that couldn't be loaded last
         self._retry_at = 0.0  # when it may be tried again, on the monotonic clock
         self._logged: str | None = None  # why it couldn't
-        self._heads: dict[int, Champion] = {}  # those that have served on the graph in service, by version
-        self._left: weakref.ref[Champion] | None = None  # the version before, where its graph is to go
-        self._trimmed = True
-        self._begun: Future[Champion] | None = None
+        self._heads: dict[int, LoadedModel] = {}  # those that have served on the graph in service, by version
 
-    def begin(self) -> "Future[Champion]":
-        """Load the store's champion at once, on a thread; `follow` serves it, or tells why it can't."""
-        loader = ThreadPoolExecutor(1, "loader")
-        self._begun = loader.submit(lambda: self._load(self._store.champion(), soon=True))
-        loader.shutdown(wait=False)
-        return self._begun
+    def begin(self) -> "Future[LoadedModel]":
+        """Load the store's champion on a thread, now; `follow` serves it, or tells why it can't."""
+        return self._loader.begin()
 
     @property
     def has_loaded(self) -> bool:
         """Whether the load that was begun has ended, and nothing serves yet."""
-        return self._begun is not None and self._begun.done()
+        return self._loader.has_begun_and_ended
 
     async def follow(self) -> None:
         """Serve the store's champion, until cancelled; what can't be loaded is tried again, for it may be mended."""
@@ -77,15 +70,15 @@ class Succession:
         """Serve the store's champion now, where that can be; `follow` would soon."""
         await self._alone(self._follow, is_awaited=False)
 
-    async def promote(self, version: int) -> Champion:
+    async def promote(self, version: int) -> LoadedModel:
         """Put a version into service that has shown that it can serve; else StoreError, and nothing has changed."""
         return await self._alone(lambda: self._promote(version))
 
-    async def roll_back(self) -> Champion:
+    async def roll_back(self) -> LoadedModel:
         """Put the champion before this one into service; StoreError, and nothing has changed, where it can't serve."""
         return await self._alone(self._roll_back)
 
-    async def load(self, version: int | None) -> Champion:
+    async def load(self, version: int | None) -> LoadedModel:
         """Load a version beside the champion, and keep it until it is unloaded; StoreError where it can't be loaded.
 
         None is the champion, which is loaded anyway; NotReady where it isn't.
@@ -112,7 +105,7 @@ class Succession:
         if (serving := self.predictor.serving) is not None:  # before that nothing else is as urgent
             if serving.untried is not None:
                 self.predictor.serving = share(serving, self._settings)
-            self._give_memory_back()
+            self._memory.give_back()
         try:
             self._catch_up()
         except Exception as error:  # whatever it is, the version in service goes on
@@ -120,18 +113,18 @@ class Succession:
 
     def _catch_up(self) -> None:
         version = self._store.champion()
-        if version == self._tried and monotonic() < self._retry_at:
+        if version == self._failed and monotonic() < self._retry_at:
             return
-        self._tried, self._retry_at = version, monotonic() + RETRY_SECONDS
+        self._failed, self._retry_at = version, monotonic() + RETRY_SECONDS
         self._take_over(self._loaded(version))
 
-    def _promote(self, version: int) -> Champion:
+    def _promote(self, version: int) -> LoadedModel:
         champion = self._loaded(version)
         self._store.promote(version)
         self._take_over(champion)
         return champion
 
-    def _roll_back(self) -> Champion:
+    def _roll_back(self) -> LoadedModel:
         before = self._store.champion()
         version = self._store.roll_back()
         try:
@@ -143,7 +136,7 @@ class Succession:
         self._take_over(champion)
         return champion
 
-    def _load_beside(self, version: int) -> Champion:
+    def _load_beside(self, version: int) -> LoadedModel:
         loaded = self._loaded(version)
         self.predictor.beside = {**self.predictor.beside, version: loaded}
         return loaded
@@ -155,10 +148,10 @@ class Succession:
         if serving is not None and serving.manifest.version == number:
             raise VersionInService(number)
         self.predictor.beside = {each: kept for each, kept in self.predictor.beside.items() if each != number}
-        self._left, self._trimmed = weakref.ref(unloaded), False
+        self._memory.replaced(unloaded)
         return number
 
-    def _loaded(self, version: int) -> Champion:
+    def _loaded(self, version: int) -> LoadedModel:
         """The version in service, or another that is ready to take over."""
         serving = self.predictor.serving
         if serving is not None and serving.manifest.version == version:
@@ -166,26 +159,15 @@ class Succession:
         if (known := self._heads.get(version) or self.predictor.beside.get(version)) is not None:
             self._store.open(version).verify()  # it may have been damaged, or deleted, since
             return known
-        if self._begun is not None:
-            begun, self._begun = self._begun, None
-            if (first := begun.result()).manifest.version == version:
-                return first
-        return self._load(version)
-
-    def _load(self, version: int, soon: bool = False) -> Champion:
-        opened = self._store.open(version)
-        # Compiled on this thread, which steps aside for nobody: those that OpenVINO makes then inherit its priority,
-        # and infer ever after.
         try:
-            found = self._reader.submit(read, opened, self._settings).result()
-            return load(opened, found, self._settings, self.predictor.serving, soon)
+            return self._loader.load(version, serving)
         finally:
-            self._trimmed = False  # only now: while it is loaded there is nothing to be given back yet
+            self._memory.loaded()
 
-    def _take_over(self, champion: Champion) -> None:
+    def _take_over(self, champion: LoadedModel) -> None:
         """Swap one reference."""
         old = self.predictor.serving
-        self.predictor.problem = self._tried = self._logged = None
+        self.predictor.problem = self._failed = self._logged = None
         if champion is old:
             return
         self.predictor.swap(champion)
@@ -193,10 +175,10 @@ class Succession:
             gc.freeze()  # else each full collection looks at all that lives as long as the service: a pause for all
         if old is not None and champion.is_on_the_graph_of(old):
             self._heads |= {each.manifest.version: each for each in (old, champion)}
-            self._left = None
+            self._memory.replaced(None)
         else:
             self._heads = {}
-            self._left, self._trimmed = weakref.ref(old) if old else None, False
+            self._memory.replaced(old)
         logger.info("%s serves %s", self._settings.address, champion)
 
     def _tell(self, error: Exception) -> None:
@@ -210,10 +192,3 @@ class Succession:
             goes_on = f"goes on with version {serving.manifest.version}" if serving else "is up but not ready"
             logger.error("%s %s: %s", self._settings.address, goes_on, reason)
         self._logged = reason
-
-    def _give_memory_back(self) -> None:
-        """What loading took and is needed no longer, once the last request on the version before has ended."""
-        if self._trimmed or (self._left is not None and self._left() is not None):
-            return
-        self._trimmed = True
-        os_tuning.give_back(self._settings.models_dir.resolve())

@@ -3,7 +3,7 @@
 import logging
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from itertools import cycle, islice
@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.serving.drift import Drift
-from app.serving.predictor import Champion
+from app.serving.loaded_model import LoadedModel
+from app.serving.os_tuning import step_aside
 from app.settings import Settings
 from catdog.engines.engine import Engine
 from catdog.engines.openvino import OpenVINOEngine, computes_in
@@ -22,6 +23,7 @@ from catdog.errors import BrokenVersion
 from catdog.network import weights
 from catdog.network.architecture import Network
 from catdog.versions import calibration, golden
+from catdog.versions.store import Store
 from catdog.versions.version import Version
 
 logger = logging.getLogger(__name__)
@@ -31,6 +33,45 @@ KEPT = 4  # of these, the last that were used; two are 120 MB at full width in f
 FINEST = (
     len(golden.GRIDS) - 1
 )  # place of the first that is asked: from it backwards the shipped model says both classes
+
+
+NICE = 19  # Unix nice value of the thread that reads a version: predictions go before it
+
+
+class VersionLoader:
+    """Loads versions of the store while loaded ones go on answering. Called by one thread at a time."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._settings = settings
+        self._reader = ThreadPoolExecutor(1, "reader", step_aside, (NICE,))
+        self._begun: Future[LoadedModel] | None = None
+
+    def begin(self) -> "Future[LoadedModel]":
+        """Load the store's champion on a thread, now; `load` of that version returns it later."""
+        loader = ThreadPoolExecutor(1, "loader")
+        self._begun = loader.submit(lambda: self._load(self._store.champion(), soon=True))
+        loader.shutdown(wait=False)
+        return self._begun
+
+    @property
+    def has_begun_and_ended(self) -> bool:
+        """Whether the load that was begun has ended and hasn't been asked for yet."""
+        return self._begun is not None and self._begun.done()
+
+    def load(self, version: int, serving: LoadedModel | None) -> LoadedModel:
+        """The version, on the graph of the one that is `serving` if that can be; StoreError."""
+        if self._begun is not None:
+            begun, self._begun = self._begun, None
+            if (first := begun.result()).manifest.version == version:
+                return first
+        return self._load(version, serving)
+
+    def _load(self, version: int, serving: LoadedModel | None = None, soon: bool = False) -> LoadedModel:
+        opened = self._store.open(version)
+        # Compiled on this thread, whose priority is normal: threads that OpenVINO starts inherit it for good.
+        found = self._reader.submit(read, opened, self._settings).result()
+        return load(opened, found, self._settings, serving, soon)
 
 
 class Read(NamedTuple):
@@ -52,8 +93,8 @@ def read(version: Version, settings: Settings) -> Read:
 
 
 def load(
-    version: Version, found: Read, settings: Settings, beside: Champion | None = None, soon: bool = False
-) -> Champion:
+    version: Version, found: Read, settings: Settings, beside: LoadedModel | None = None, soon: bool = False
+) -> LoadedModel:
     """A version that has answered golden pictures as it did when it was published; else StoreError.
 
     Where its graph is that of `beside`, which was loaded with the same settings, both run on one. With `soon` it infers
@@ -74,7 +115,7 @@ def load(
         return _warm(version, found.graph, _on_the_processor(found.network, settings, cache), soon)
 
 
-def share(champion: Champion, settings: Settings) -> Champion:
+def share(champion: LoadedModel, settings: Settings) -> LoadedModel:
     """The same, with the streams of its engine; without them where they don't answer rightly, which the log says."""
     whole = replace(champion, engine=champion.untried or champion.engine, untried=None)
     try:
@@ -87,13 +128,13 @@ def share(champion: Champion, settings: Settings) -> Champion:
     return whole
 
 
-def _warm(version: Version, graph: str, engine: Engine, soon: bool = False) -> Champion:
+def _warm(version: Version, graph: str, engine: Engine, soon: bool = False) -> LoadedModel:
     """The champion, once each way to infer has answered rightly; no stream is in use before it has."""
     drift, detector = Drift(version.manifest.histograms), version.detector()
     if soon and isinstance(engine, OpenVINOEngine):
-        champion = Champion(version.manifest, engine.alone(), graph, drift, detector, untried=engine)
+        champion = LoadedModel(version.manifest, engine.alone(), graph, drift, detector, untried=engine)
     else:
-        champion = Champion(version.manifest, engine, graph, drift, detector)
+        champion = LoadedModel(version.manifest, engine, graph, drift, detector)
     # This first: where two threads are the first to hand arrays to OpenVINO 2026.4, one may wait for the other's lock
     # with the interpreter's in its hands, and nothing ever goes on.
     _try_alone(champion)
@@ -120,21 +161,21 @@ def _on_the_processor(network: Network, settings: Settings, cache: Path) -> Open
     return engine
 
 
-def _on_the_graph_of(beside: Champion | None, found: Read) -> Engine | None:
+def _on_the_graph_of(beside: LoadedModel | None, found: Read) -> Engine | None:
     """An engine with this head on that one's graph, where that can be."""
     if beside is None or beside.graph != found.graph or found.network.architecture.head != "pooled":
         return None
     return (beside.untried or beside.engine).with_head(found.network.arrays)
 
 
-def _try_alone(champion: Champion) -> None:
+def _try_alone(champion: LoadedModel) -> None:
     """Have a golden picture answered, all the way to what a client gets; BrokenVersion."""
     output = champion.engine.infer(golden.pictures()[FINEST:])
     champion.answer(output)
     _check_golden(champion, [FINEST], output.logits)
 
 
-def _try_streams(champion: Champion) -> None:
+def _try_streams(champion: LoadedModel) -> None:
     """Have each stream answer a golden picture; BrokenVersion.
 
     So the second way to infer is known to answer rightly, too, and no stream answers for the first time, which takes
@@ -150,7 +191,7 @@ def _try_streams(champion: Champion) -> None:
     _check_golden(champion, places, np.concatenate([output.logits for output in outputs]))
 
 
-def _check_golden(champion: Champion, places: Sequence[int], logits: NDArray[np.float32]) -> None:
+def _check_golden(champion: LoadedModel, places: Sequence[int], logits: NDArray[np.float32]) -> None:
     """Raise BrokenVersion unless these are the golden answers at these places, where the version has them."""
     manifest, precision = champion.manifest, champion.engine.precision
     expected = manifest.golden

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import threading
+import weakref
 from pathlib import Path
 
 MAPS = Path("/proc/self/maps")
@@ -53,3 +54,27 @@ def step_aside(nice: int) -> None:
         thread = threading.get_native_id()
         # To raise it takes root: the whole service may have been started with a lower one.
         os.setpriority(os.PRIO_PROCESS, thread, max(nice, os.getpriority(os.PRIO_PROCESS, thread)))
+
+
+class UnusedMemory:
+    """Returns the memory that loading took to the system, once a replaced model is no longer in use."""
+
+    def __init__(self, models_dir: Path) -> None:
+        self._models_dir = models_dir
+        self._replaced: weakref.ref[object] | None = None
+        self.is_given_back = True
+
+    def loaded(self) -> None:
+        """A model was loaded, which takes more memory than it needs afterwards."""
+        self.is_given_back = False
+
+    def replaced(self, model: object | None) -> None:
+        """This model is used by running requests alone, if by any; nothing is given back before the last one ends."""
+        self._replaced, self.is_given_back = weakref.ref(model) if model else None, False
+
+    def give_back(self) -> None:
+        """Give back what can be, unless that has been done, or can't be done yet."""
+        if self.is_given_back or (self._replaced is not None and self._replaced() is not None):
+            return
+        self.is_given_back = True
+        give_back(self._models_dir)

@@ -1,63 +1,54 @@
 """Answers photos with the model in service."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from hashlib import sha256
+from typing import NamedTuple
 
 from app.admission import Room
 from app.errors import NotExplainable, NotReady, ServiceError, VersionNotLoaded
 from app.serving.batcher import Batching
-from app.serving.cache import AnswerCache
 from app.serving.class_activation import ExplainingEngine
-from app.serving.drift import Drift
+from app.serving.loaded_model import LoadedModel
 from app.serving.prediction import ExplainedPrediction, Picture, Prediction
 from app.serving.prediction_log import KeptUploads
 from app.serving.queue_stats import Measurements, QueueState
 from app.settings import Settings
 from app.telemetry.request_record import note_version
-from catdog.engines.engine import Engine, Output
+from catdog.engines.engine import Output
 from catdog.versions.manifest import Manifest
-from catdog.versions.ood import KEEP, Detector
 
 
-@dataclass(frozen=True)
-class Champion:
-    """One version, loaded. It never changes, so an answer made with it is of one version throughout."""
+class Key(NamedTuple):
+    """The same bytes, before the same version."""
 
-    manifest: Manifest
-    engine: Engine
-    graph: str  # fingerprint of what is compiled: all but a pooled head
-    drift: Drift  # how its answers of late compare with those to the photos that validated it
-    detector: Detector | None  # of photos that are like none of its classes, where it can tell
-    untried: Engine | None = None  # this engine with its streams, where none of them has answered yet
+    photo: str  # sha256
+    version: int
 
-    def __str__(self) -> str:
-        return f"version {self.manifest.version} ({', '.join(self.manifest.classes)}; {self.engine.precision})"
 
-    def is_on_the_graph_of(self, other: "Champion") -> bool:
-        """Whether both are heads on one backbone; those that are loaded beside each other then share its graph."""
-        return self.graph == other.graph and self.manifest.head == other.manifest.head == "pooled"
+class AnswerCache:
+    """The outputs of the `limit` photos that were asked for last. For the event loop, but for `key`."""
 
-    def answer(self, output: Output, prediction_id: str = "", keep: float = KEEP) -> Prediction:
-        """The answer that the output for one photo means, where this share of the photos of its classes stays known.
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._outputs: OrderedDict[Key, Output] = OrderedDict()
 
-        Without an id nobody can refer to it.
-        """
-        (row,) = self.manifest.calibration.probabilities(output.logits).tolist()
-        probabilities = dict(zip(self.manifest.classes, row, strict=True))
-        label = max(probabilities, key=probabilities.__getitem__)
-        familiarity, is_unknown = None, False
-        if self.detector is not None:
-            familiarity, is_unknown = self.detector.judged(output.features, keep)
-        return Prediction(
-            label=label,
-            probability=probabilities[label],
-            probabilities=probabilities,
-            unknown=is_unknown,
-            familiarity=familiarity,
-            model_version=self.manifest.version,
-            prediction_id=prediction_id,
-        )
+    @staticmethod
+    def key(manifest: Manifest, photo: bytes) -> Key:
+        """Safe on any thread; 10 MB take some milliseconds."""
+        return Key(sha256(photo).hexdigest(), manifest.version)
+
+    def get(self, key: Key) -> Output | None:
+        if key in self._outputs:
+            self._outputs.move_to_end(key)
+        return self._outputs.get(key)
+
+    def put(self, key: Key, output: Output) -> None:
+        self._outputs[key] = Output(*(array.copy() for array in output))  # a view would keep the whole batch
+        self._outputs.move_to_end(key)
+        while len(self._outputs) > self.limit:
+            self._outputs.popitem(last=False)
 
 
 class Predictor:
@@ -68,13 +59,13 @@ class Predictor:
         self._batching = Batching(settings)
         self._cache = AnswerCache(settings.cache_items)
         self._keep = settings.unknown_keep
-        self.serving: Champion | None = None
+        self.serving: LoadedModel | None = None
         self.problem: str | None = None  # why that isn't the store's champion
-        self.beside: dict[int, Champion] = {}  # loaded on request, by number; replaced, never changed
+        self.beside: dict[int, LoadedModel] = {}  # loaded on request, by number; replaced, never changed
         self.swaps = 0  # from one version to another
 
     @property
-    def champion(self) -> Champion:
+    def champion(self) -> LoadedModel:
         """The version in service; raises NotReady where there is none."""
         if self.serving is None:
             raise NotReady(self.problem or "the model is being loaded")
@@ -90,12 +81,12 @@ class Predictor:
         return self._batching.room
 
     @property
-    def versions(self) -> dict[int, Champion]:
+    def versions(self) -> dict[int, LoadedModel]:
         """All that can be asked, by number: the champion, and those that were loaded beside it."""
         serving = {} if self.serving is None else {self.serving.manifest.version: self.serving}
         return dict(sorted((self.beside | serving).items()))
 
-    def loaded(self, version: str) -> Champion:
+    def loaded(self, version: str) -> LoadedModel:
         """The version of this number, empty for the champion; VersionNotLoaded, NotReady."""
         if not version:
             return self.champion
@@ -114,7 +105,7 @@ class Predictor:
         """Raise Overloaded where one more photo has no room in the queue."""
         self._batching.room.check(retry_seconds=self._batching.seconds_to_drain)
 
-    def swap(self, champion: Champion) -> None:
+    def swap(self, champion: LoadedModel) -> None:
         """Put a loaded, warm version into service; what already runs ends on the one before."""
         self.swaps += self.serving is not None
         self.serving = champion
@@ -157,7 +148,7 @@ class Predictor:
         return explained
 
     async def predict_each(
-        self, photos: Sequence[Picture | ServiceError], champion: Champion | None = None, keep: float | None = None
+        self, photos: Sequence[Picture | ServiceError], champion: LoadedModel | None = None, keep: float | None = None
     ) -> list[Prediction | Exception]:
         """Every photo's answer or what is wrong with it, in order, all of one version: the champion, unless given.
 
@@ -178,7 +169,7 @@ class Predictor:
             return await asyncio.gather(*map(answer, photos))
 
     async def _try(
-        self, champion: Champion, photo: Picture | ServiceError, keep: float | None
+        self, champion: LoadedModel, photo: Picture | ServiceError, keep: float | None
     ) -> Prediction | Exception:
         if isinstance(photo, ServiceError):
             return photo
@@ -187,7 +178,7 @@ class Predictor:
         except Exception as error:
             return error
 
-    async def _predict(self, champion: Champion, photo: Picture, keep: float | None) -> Prediction:
+    async def _predict(self, champion: LoadedModel, photo: Picture, keep: float | None) -> Prediction:
         note_version(champion.manifest.version)
 
         def answer(output: Output) -> Prediction:
@@ -200,7 +191,7 @@ class Predictor:
         self._batching.measurements.answered += 1
         return prediction
 
-    def _answer(self, champion: Champion, photo: Picture, output: Output, keep: float | None) -> Prediction:
+    def _answer(self, champion: LoadedModel, photo: Picture, output: Output, keep: float | None) -> Prediction:
         """The answer that the output means, counted, and kept for whoever asks about it later."""
         prediction = champion.answer(output, self.uploads.new_id(), self._keep if keep is None else keep)
         champion.drift.add(prediction)
@@ -208,7 +199,9 @@ class Predictor:
             self.uploads.add(prediction, photo)
         return prediction
 
-    async def _remembered(self, champion: Champion, photo: bytes, answer: Callable[[Output], Prediction]) -> Prediction:
+    async def _remembered(
+        self, champion: LoadedModel, photo: bytes, answer: Callable[[Output], Prediction]
+    ) -> Prediction:
         """From the cache, where it knows the photo, else from the engine."""
         key = await asyncio.to_thread(self._cache.key, champion.manifest, photo)
         if (known := self._cache.get(key)) is not None:

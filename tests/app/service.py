@@ -17,8 +17,9 @@ from PIL import Image
 from pydantic import SecretStr
 
 from app.main import create_app
-from app.serving.hot_swap import Succession
-from app.serving.predictor import Champion, Predictor
+from app.serving.hot_swap import HotSwap
+from app.serving.loaded_model import LoadedModel
+from app.serving.predictor import Predictor
 from app.settings import Settings
 from app.web.connections import listen
 from app.web.server import server
@@ -61,7 +62,7 @@ def publish(
     return version.number
 
 
-def probabilities(champion: Champion, photo: bytes) -> list[float]:
+def probabilities(champion: LoadedModel, photo: bytes) -> list[float]:
     """What a loaded version answers by itself, with nothing of the service around it."""
     output = champion.engine.infer(images.decode(photo)[np.newaxis])
     return list(champion.answer(output).probabilities.values())
@@ -180,10 +181,10 @@ def serving(models_dir: Path, loaded_before: bool = False, **settings_given: obj
         "admin_key": SecretStr(ADMIN_KEY),
     } | settings_given
     listener, settings = listen(Settings.model_construct(models_dir=models_dir, **given))
-    succession = Succession(settings)
+    hot_swap = HotSwap(settings)
     if loaded_before:
-        succession.begin().result()
-    app = create_app(settings, succession)
+        hot_swap.begin().result()
+    app = create_app(settings, hot_swap)
     running = server(app, settings)
     thread = threading.Thread(target=running.run, args=([listener],))
     thread.start()

@@ -20,8 +20,8 @@ import pytest
 from numpy.typing import NDArray
 
 from app.retraining import jobs
-from app.serving import decoding, hot_swap, os_tuning
-from app.serving.hot_swap import Succession
+from app.serving import decoding, hot_swap, loader, os_tuning
+from app.serving.hot_swap import HotSwap
 from app.serving.loader import load, read
 from app.settings import Settings
 from catdog import images
@@ -341,8 +341,8 @@ def test_whoever_infers_goes_before_whoever_decodes_and_that_before_whoever_read
 
         monkeypatch.setattr(place, name, watching)
 
-    watch(hot_swap, "read")
-    watch(hot_swap, "load")
+    watch(loader, "read")
+    watch(loader, "load")
     with ready(tmp_path) as service:
         promote(service, 2).raise_for_status()
         watch(images, "decode")
@@ -354,7 +354,7 @@ def test_whoever_infers_goes_before_whoever_decodes_and_that_before_whoever_read
         "infer": normal,
         "load": normal,
         "decode": max(normal, decoding.NICE),
-        "read": max(normal, hot_swap.NICE),
+        "read": max(normal, loader.NICE),
     }
 
 
@@ -435,9 +435,9 @@ def test_a_service_that_began_early_serves_what_it_loaded_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(tmp_path)
-    early = Succession(Settings(models_dir=tmp_path, data_dir=tmp_path / "data"))
+    early = HotSwap(Settings(models_dir=tmp_path, data_dir=tmp_path / "data"))
     early.begin().result()
-    monkeypatch.setattr(hot_swap, "load", None)
+    monkeypatch.setattr(loader, "load", None)
 
     asyncio.run(early.catch_up())
 
@@ -446,7 +446,7 @@ def test_a_service_that_began_early_serves_what_it_loaded_meanwhile(
 
 def test_an_early_begin_serves_with_one_way_to_infer_first_and_with_both_from_the_next_look_on(tmp_path: Path) -> None:
     publish(tmp_path)
-    early = Succession(Settings(models_dir=tmp_path, data_dir=tmp_path / "data", streams=2))
+    early = HotSwap(Settings(models_dir=tmp_path, data_dir=tmp_path / "data", streams=2))
     early.begin().result()
 
     asyncio.run(early.catch_up())
@@ -461,7 +461,7 @@ def test_an_early_begin_serves_with_one_way_to_infer_first_and_with_both_from_th
 def test_a_head_that_takes_over_before_the_streams_were_tried_has_them(tmp_path: Path) -> None:
     publish(tmp_path)
     publish(tmp_path, head_seed=8)
-    early = Succession(Settings(models_dir=tmp_path, data_dir=tmp_path / "data", streams=2))
+    early = HotSwap(Settings(models_dir=tmp_path, data_dir=tmp_path / "data", streams=2))
     early.begin().result()
 
     asyncio.run(early.catch_up())
@@ -473,11 +473,11 @@ def test_a_head_that_takes_over_before_the_streams_were_tried_has_them(tmp_path:
 def test_who_waited_while_the_service_began_is_answered_by_what_it_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jpeg: bytes
 ) -> None:
-    async def never(succession: Succession) -> None:
+    async def never(hot_swap: HotSwap) -> None:
         """Following comes too late for the first request."""
 
     publish(tmp_path)
-    monkeypatch.setattr(Succession, "follow", never)
+    monkeypatch.setattr(HotSwap, "follow", never)
 
     with serving(tmp_path, loaded_before=True) as service:
         assert service.client.post("/predict", content=jpeg).json()["model_version"] == 1
@@ -486,17 +486,17 @@ def test_who_waited_while_the_service_began_is_answered_by_what_it_loaded(
 def test_what_else_a_start_has_to_do_waits_for_the_first_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jpeg: bytes
 ) -> None:
-    looks: list[Succession] = []
-    follow = Succession._follow
+    looks: list[HotSwap] = []
+    follow = HotSwap._follow
 
-    def watched(followed: Succession) -> None:
+    def watched(followed: HotSwap) -> None:
         looks.append(followed)
         follow(followed)
 
     publish(tmp_path)
     monkeypatch.setattr(hot_swap, "POLL_SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr(jobs, "SUPERVISE_SECONDS", PATIENCE_SECONDS)
-    monkeypatch.setattr(Succession, "_follow", watched)
+    monkeypatch.setattr(HotSwap, "_follow", watched)
 
     with serving(tmp_path, loaded_before=True) as service:
         service.client.post("/predict", content=jpeg).raise_for_status()
@@ -506,7 +506,7 @@ def test_what_else_a_start_has_to_do_waits_for_the_first_answer(
 def test_what_became_champion_after_an_early_begin_is_loaded_nevertheless(tmp_path: Path) -> None:
     publish(tmp_path)
     publish(tmp_path, seed=8)
-    early = Succession(Settings(models_dir=tmp_path, data_dir=tmp_path / "data"))
+    early = HotSwap(Settings(models_dir=tmp_path, data_dir=tmp_path / "data"))
     early.begin().result()
     Store(tmp_path).promote(2)
 
@@ -516,7 +516,7 @@ def test_what_became_champion_after_an_early_begin_is_loaded_nevertheless(tmp_pa
 
 
 def test_an_early_begin_that_fails_is_told_once_the_service_is_there(tmp_path: Path) -> None:
-    early = Succession(Settings(models_dir=tmp_path, data_dir=tmp_path / "data"))
+    early = HotSwap(Settings(models_dir=tmp_path, data_dir=tmp_path / "data"))
     early.begin()
 
     asyncio.run(early.catch_up())
@@ -530,7 +530,7 @@ def test_what_a_load_took_that_failed_is_given_back(tmp_path: Path, monkeypatch:
     publish(tmp_path)
     publish(tmp_path, seed=8)
     with ready(tmp_path) as service:
-        until(lambda: service.app.state.succession._trimmed)
+        until(lambda: service.app.state.hot_swap._memory.is_given_back)
         monkeypatch.setattr(os_tuning, "give_back", lambda _: given_back.release())
         weights_path = Store(tmp_path).open(2).weights_path
         weights_path.write_bytes(b"not what it was")
@@ -545,19 +545,19 @@ def test_a_step_that_nobody_awaits_any_more_ends_before_the_next(
 ) -> None:
     """As when someone who watched a training leaves while its version is being loaded."""
     publish(tmp_path)
-    following = Succession(Settings.model_construct(models_dir=tmp_path, data_dir=tmp_path / "data"))
+    following = HotSwap(Settings.model_construct(models_dir=tmp_path, data_dir=tmp_path / "data"))
     begun, go_on = threading.Semaphore(0), threading.Event()
     under_way: list[int] = []
     most: list[int] = []
 
-    def held(self: Succession) -> None:
+    def held(self: HotSwap) -> None:
         under_way.append(1)
         most.append(len(under_way))
         begun.release()
         assert go_on.wait(PATIENCE_SECONDS)
         under_way.pop()
 
-    monkeypatch.setattr(Succession, "_follow", held)
+    monkeypatch.setattr(HotSwap, "_follow", held)
 
     async def leave_and_come_again() -> None:
         loop = asyncio.get_running_loop()

@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from app.serving import loader
+from app.serving.loaded_model import LoadedModel
 from app.serving.loader import load, read, share
-from app.serving.predictor import Champion
 from app.settings import Settings
 from catdog.engines.engine import Output
 from catdog.engines.openvino import OpenVINOEngine
@@ -21,13 +21,13 @@ from catdog.versions.store import Store
 from tests.app.service import TEMPERATURE, TINY, probabilities, publish, random_arrays
 
 
-def loaded(models_dir: Path, number: int = 1, soon: bool = False, **settings_given: Any) -> Champion:
+def loaded(models_dir: Path, number: int = 1, soon: bool = False, **settings_given: Any) -> LoadedModel:
     settings = Settings.model_construct(data_dir=models_dir / "data", **settings_given)
     version = Store(models_dir).open(number)
     return load(version, read(version, settings), settings, soon=soon)
 
 
-def was_cached(champion: Champion) -> bool:
+def was_cached(champion: LoadedModel) -> bool:
     assert isinstance(champion.engine, OpenVINOEngine)
     return champion.engine.was_cached
 
