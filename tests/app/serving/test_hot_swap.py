@@ -550,14 +550,14 @@ def test_a_step_that_nobody_awaits_any_more_ends_before_the_next(
     under_way: list[int] = []
     most: list[int] = []
 
-    def held(self: HotSwap) -> None:
+    def held() -> None:
         under_way.append(1)
         most.append(len(under_way))
         begun.release()
         assert go_on.wait(PATIENCE_SECONDS)
         under_way.pop()
 
-    monkeypatch.setattr(HotSwap, "_follow", held)
+    monkeypatch.setattr(following, "_follow", held)
 
     async def leave_and_come_again() -> None:
         loop = asyncio.get_running_loop()
