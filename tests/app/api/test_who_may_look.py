@@ -121,7 +121,7 @@ def _fill(service: Service) -> dict[str, str]:
 
 def _templates(app: FastAPI) -> set[str]:
     routes: list[BaseRoute] = app.routes
-    return {route.path for route in routes if isinstance(route, Route) and "GET" in (route.methods or ())}
+    return {route.path_format for route in routes if isinstance(route, Route) and "GET" in (route.methods or ())}
 
 
 def test_every_address_has_its_line_in_the_table(filled: Filled) -> None:

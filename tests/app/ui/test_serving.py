@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from posixpath import dirname, join, normpath
 
 import pytest
 
@@ -38,8 +39,10 @@ def test_every_file_that_another_names_is_there(service: Service) -> None:
     named = set()
     for name, asset in ASSETS.items():
         text = asset.content.decode()
-        named |= set(re.findall(r'"page/([\w.]+)"', text))
-        named |= set(re.findall(r'from "\./([\w.]+)"', text)) if name.endswith(".js") else set()
+        named |= set(re.findall(r'"page/([\w./]+)"', text))
+        named |= {
+            normpath(join(dirname(name), other)) for other in re.findall(r'^import .* from "([\w./]+)"', text, re.M)
+        }
 
     assert named == set(ASSETS) - {"index.html", "docs.html"}
     for name in named:
