@@ -10,8 +10,9 @@ from tests.app.service import serving
 from tests.observers import Recorder
 from tests.places import ROOT
 from tests.waiting import until
-from training.data import dataset, features
+from training.data import dataset
 from training.data.dataset import Photo
+from training.data.features import FeatureExtractor
 from training.fitting.config import Config
 from training.publishing.pipeline import Request, train
 
@@ -25,7 +26,7 @@ def computed(version: Version, data: Path, folder: Path) -> tuple[tuple[Photo, .
     manifest = version.manifest
     photos = dataset.read_split(data, manifest.classes)
     cache = folder / "data" / "features"
-    photos, output, _ = features.outputs(photos, version.network(), cache, unexpected)
+    photos, output, _ = FeatureExtractor(cache, unexpected).outputs(photos, version.network())
     return photos, manifest.calibration.probabilities(output.logits).tolist()
 
 

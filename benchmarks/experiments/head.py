@@ -17,7 +17,8 @@ from benchmarks.harness.processes import ROOT
 from catdog.network import head as pooled
 from catdog.versions import calibration
 from catdog.versions.store import SHIPPED, Store
-from training.data import dataset, features
+from training.data import dataset
+from training.data.features import FeatureExtractor
 from training.evaluation import temperature_scaling
 from training.fitting import linear_head
 
@@ -48,7 +49,7 @@ def _features(photos: Path, cache: Path) -> tuple[Seen, Seen]:
     found = dataset.read(photos)
 
     def of(split: str) -> Seen:
-        kept, output, _ = features.outputs(found.splits[split], network, cache, lambda *_: None)
+        kept, output, _ = FeatureExtractor(cache, lambda *_: None).outputs(found.splits[split], network)
         return output.features, dataset.labels(kept)
 
     return of("train"), of("validation")

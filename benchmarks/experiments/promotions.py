@@ -24,8 +24,8 @@ from catdog.errors import CatdogError
 from catdog.splits import by_content
 from catdog.versions.manifest import Decision
 from catdog.versions.store import SHIPPED, Store, Version
-from training.data import features
 from training.data.dataset import Photo, labels
+from training.data.features import FeatureExtractor
 from training.evaluation.champion_comparison import Contender
 from training.fitting.config import Config, Stage
 from training.fitting.observer import Observer, Terminal
@@ -127,7 +127,7 @@ def tried(
 def _measured(version: Version, photos: Sequence[Photo], data_dir: Path) -> tuple[np.ndarray, np.ndarray]:
     """Which photos it gets wrong, and which it calls unknown: bool (n,) each."""
     contender = Contender.of(version)
-    readable, output, _ = features.outputs(photos, contender.network, data_dir / "features", _broken)
+    readable, output, _ = FeatureExtractor(data_dir / "features", _broken).outputs(photos, contender.network)
     said = contender.answers(output)
     unknown = np.zeros(len(readable), bool) if said.unknown is None else said.unknown
     return said.probabilities.argmax(axis=1) != labels(readable), unknown

@@ -23,8 +23,9 @@ from catdog.network import weights
 from catdog.network.architecture import Architecture, Network
 from catdog.versions.ood import KEEP
 from catdog.versions.store import Store
-from training.data import dataset, features
+from training.data import dataset
 from training.data.dataset import Photo
+from training.data.features import FeatureExtractor
 from training.evaluation import ood
 from training.fitting import linear_head
 
@@ -57,7 +58,7 @@ class Photos:
 
 
 def _seen(photos: Sequence[Photo], network: Network, cache: Path) -> tuple[Values, np.ndarray]:
-    readable, output, _ = features.outputs(photos, network, cache, lambda *_: None)
+    readable, output, _ = FeatureExtractor(cache, lambda *_: None).outputs(photos, network)
     return output.features.astype(float), dataset.labels(readable)
 
 

@@ -24,6 +24,7 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
+from benchmarks.gpu import watched_service
 from benchmarks.gpu.pages import Measured, Page, Sample
 from benchmarks.gpu.watched_service import Service
 from benchmarks.harness import photos, versions
@@ -31,7 +32,6 @@ from benchmarks.harness.machine import Machine
 from benchmarks.harness.photos import PREDICT, Upload
 from benchmarks.harness.processes import ROOT, python, running
 from benchmarks.load.crowd import PROCESSES, Crowd, Requests
-from benchmarks.serving import raw_engine
 from benchmarks.serving.rounds import start
 from benchmarks.serving.systems import ours
 from catdog.versions.store import SHIPPED, Store
@@ -94,10 +94,10 @@ def alone(version: Version, measured: Measured, plan: Plan, stack: ExitStack) ->
     """The engine, in a process of its own."""
     process = stack.enter_context(ProcessPoolExecutor(1, get_context("spawn")))
     with noted("Keras", measured):
-        measured.notes.append(process.submit(raw_engine.computes_with).result())
+        measured.notes.append(process.submit(watched_service.computes_with).result())
 
     def infer(size: int, number: int) -> Sample:
-        return Sample(process.submit(raw_engine.photos_a_second, version.path, size, plan.seconds).result())
+        return Sample(process.submit(watched_service.photos_a_second, version.path, size, plan.seconds).result())
 
     for size in SIZES:
         yield f"engine alone, batches of {size}", partial(infer, size)

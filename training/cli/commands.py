@@ -7,6 +7,7 @@ import json
 import shlex
 import sys
 from argparse import Namespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,10 @@ from catdog.network.architecture import BLOCKS, INPUT_PIXELS, POOL_PIXELS, Archi
 from catdog.versions.manifest import Neither
 from catdog.versions.store import SHIPPED, Store, Version
 from training.data.dataset import Photo
+
+if TYPE_CHECKING:
+    from training.data.features import FeatureExtractor
+
 
 Row = tuple[str, str, str]
 
@@ -59,7 +64,7 @@ def quantize(arguments: Namespace) -> None:
 
 
 def evaluate(arguments: Namespace) -> None:
-    from training.data import dataset, features
+    from training.data import dataset
     from training.evaluation.metrics import measure, table
     from training.evaluation.ood import told
 
@@ -68,7 +73,7 @@ def evaluate(arguments: Namespace) -> None:
     photos, described = dataset.read_for(
         arguments.data, manifest, arguments.split, _report_broken, dict(arguments.renamed)
     )
-    readable, output, _ = features.outputs(photos, version.network(), arguments.data_dir / "features", _report_broken)
+    readable, output, _ = _extractor(arguments).outputs(photos, version.network())
     if missing := set(manifest.classes) - {manifest.classes[photo.label] for photo in readable}:
         print(f"no photo of {', '.join(sorted(missing))}: the recall of a class without one is 0", file=sys.stderr)
     probabilities = manifest.calibration.probabilities(output.logits)
@@ -87,13 +92,13 @@ def remember(arguments: Namespace) -> None:
     Of the photos that it was trained on it keeps which those were as well.
     """
     from catdog.network.weights import backbone_fingerprint
-    from training.data import dataset, features, near_duplicates, trained_on
+    from training.data import dataset, near_duplicates, trained_on
     from training.evaluation import reference_features
 
     version = Store(arguments.models).open(SHIPPED)
     network = version.network()
     photos, _ = dataset.read_for(arguments.data, version.manifest, report=_report_broken)
-    photos, output, thumbnails = features.outputs(photos, network, arguments.data_dir / "features", _report_broken)
+    photos, output, thumbnails = _extractor(arguments).outputs(photos, network)
     kept = reference_features.Reference(
         version.manifest.classes,
         backbone_fingerprint(network.architecture, network.arrays),
@@ -115,7 +120,7 @@ def familiarize(arguments: Namespace) -> None:
     from training.evaluation.ood import described
 
     store = Store(arguments.models)
-    known = familiarize(store, arguments.data, arguments.neither, arguments.data_dir / "features", _report_broken)
+    known = familiarize(store, arguments.data, arguments.neither, _extractor(arguments))
     print(described(known))
 
 
@@ -183,7 +188,6 @@ def _version(arguments: Namespace) -> Version:
 
 def _neither(arguments: Namespace, version: Version, known: NDArray[np.float32], data: str) -> Neither | None:
     """How well photos of none of the classes are told from these (n, features), where there are such photos."""
-    from training.data import features
     from training.evaluation import ood
 
     if arguments.neither is None:
@@ -191,9 +195,15 @@ def _neither(arguments: Namespace, version: Version, known: NDArray[np.float32],
     if (detector := version.detector()) is None:
         anew = "python -m training quantize --data DIR"
         raise RecipeError(f"version {version.number} calls no photo unknown; publish it anew with: {anew}")
-    photos, cache = ood.photos_of_neither(arguments.neither, _report_broken), arguments.data_dir / "features"
-    others = features.outputs(photos, version.network(), cache, _report_broken).output.features
+    photos = ood.photos_of_neither(arguments.neither, _report_broken)
+    others = _extractor(arguments).outputs(photos, version.network()).output.features
     return ood.compare(detector, known, others, data)
+
+
+def _extractor(arguments: Namespace) -> "FeatureExtractor":
+    from training.data.features import FeatureExtractor
+
+    return FeatureExtractor(arguments.data_dir / "features", _report_broken)
 
 
 def _report_broken(photo: Photo, error: CatdogError) -> None:

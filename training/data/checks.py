@@ -130,14 +130,14 @@ def examine(
     *,
     progress: features.Progress | None = None,
 ) -> Findings:
-    """What is wrong with the photos, as the network sees them; `cache` and the rest as `features.look`."""
+    """What is wrong with the photos, as the network sees them; `cache` and the rest as `features.FeatureExtractor`."""
     placed = [(split, photo) for split, photos in splits.items() for photo in photos]
     reasons: dict[str, str] = {}
 
     def report(photo: Photo, error: CatdogError) -> None:
         reasons[photo.sha256] = str(error)
 
-    seen = features.look([photo for _, photo in placed], network, cache, report, progress=progress)
+    seen = features.FeatureExtractor(cache, report, progress).look([photo for _, photo in placed], network)
     pictures = _pictures(seen)
     found = [
         _found(photo, classes[photo.label], split, pictures.get(photo.sha256), reasons.get(photo.sha256, ""))

@@ -26,8 +26,6 @@ from catdog.versions import golden
 from training.data.dataset import Photo, Report
 from training.data.pixels import decode
 
-# Whose next version may round otherwise. cykooz-resizer is missing where Pillow resizes.
-
 
 def libraries(names: Sequence[str]) -> dict[str, str]:
     """Versions of those that are installed."""
@@ -40,6 +38,7 @@ def libraries(names: Sequence[str]) -> dict[str, str]:
     return found
 
 
+# Whose next version may round differently. cykooz-resizer is missing where Pillow resizes.
 LIBRARIES = (ov.__version__, PIL.__version__, *libraries(("cykooz-resizer",)).values())
 FORMAT = "2"  # of a cache's file: whoever changes what is stored raises it
 BATCH = 32  # photos decoded and stored at a time
@@ -110,60 +109,53 @@ class FeatureCache:
             ) from error
 
 
-def outputs(
-    photos: Sequence[Photo],
-    network: Network,
-    cache: Path,
-    report: Report,
-    *,
-    precision: Asked = "auto",
-    progress: Progress | None = None,
-) -> Seen:
-    """As `look`; DatasetError where not one of the photos can be read."""
-    seen = look(photos, network, cache, report, precision=precision, progress=progress)
-    if not seen.photos:
-        raise DatasetError(f"not one of the {len(photos)} photos can be read")
-    return seen
+class FeatureExtractor:
+    """Computes what networks make of photos: the same numbers as in service.
 
-
-def look(
-    photos: Sequence[Photo],
-    network: Network,
-    cache: Path,
-    report: Report,
-    *,
-    precision: Asked = "auto",
-    progress: Progress | None = None,
-) -> Seen:
-    """What the network makes of the photos that can be read: the same numbers as in service.
-
-    Only photos that the folder `cache` doesn't know are decoded and computed. A broken one goes to `report` and is
-    left out. `precision` auto is what would serve; with `progress` no bar is shown.
+    Only photos that the folder `cache` doesn't know are decoded and computed. Broken ones are left out and told to
+    `report`. `progress` is told how far the new photos of each call are; without it a bar is shown.
     """
-    file = FeatureCache(cache / f"{fingerprint(network, precision)}.sqlite")
-    known = file.read(photo.sha256 for photo in photos)
-    new = [photo for photo in photos if photo.sha256 not in known]
-    engine = _engine(network, precision) if new else None
-    for batch in _batches(new, progress):
-        readable, pixels = decode(batch, report)
-        if readable and engine:
-            found = _compute(engine, network.architecture, readable, pixels)
-            file.add(found)
-            known |= found
-    return _gather(tuple(photo for photo in photos if photo.sha256 in known), known, network)
 
+    def __init__(self, cache: Path, report: Report, progress: Progress | None = None) -> None:
+        self._cache = cache
+        self.report = report
+        self._progress = progress
 
-def of_golden_pictures(network: Network, precision: Precision, cache: Path) -> NDArray[np.float32]:
-    """Features (4, features) of `catdog.versions.golden.pictures` in this precision, computed once for a backbone."""
-    file = FeatureCache(cache / f"{fingerprint(network, precision)}.sqlite")
-    names = [f"{golden.fingerprint()} {number}" for number in range(len(golden.pictures()))]
-    known = file.read(names)
-    if len(known) < len(names):
-        found = _engine(network, precision).infer(golden.pictures()).features
-        thumbnails = map(thumbnail, golden.pictures())
-        known = {name: Entry(*entry) for name, *entry in zip(names, found, thumbnails, strict=True)}
-        file.add(known)
-    return np.stack([known[name].row for name in names])
+    def outputs(self, photos: Sequence[Photo], network: Network, precision: Asked = "auto") -> Seen:
+        """As `look`; DatasetError if not one of the photos can be read."""
+        seen = self.look(photos, network, precision)
+        if not seen.photos:
+            raise DatasetError(f"not one of the {len(photos)} photos can be read")
+        return seen
+
+    def look(self, photos: Sequence[Photo], network: Network, precision: Asked = "auto") -> Seen:
+        """What the network makes of the photos that can be read. Precision "auto" is the one that would serve."""
+        file = self._file(network, precision)
+        known = file.read(photo.sha256 for photo in photos)
+        new = [photo for photo in photos if photo.sha256 not in known]
+        engine = _engine(network, precision) if new else None
+        for batch in _batches(new, self._progress):
+            readable, pixels = decode(batch, self.report)
+            if readable and engine:
+                found = _compute(engine, network.architecture, readable, pixels)
+                file.add(found)
+                known |= found
+        return _gather(tuple(photo for photo in photos if photo.sha256 in known), known, network)
+
+    def of_golden_pictures(self, network: Network, precision: Precision) -> NDArray[np.float32]:
+        """Features (4, features) of `catdog.versions.golden.pictures`, computed once for a backbone and precision."""
+        file = self._file(network, precision)
+        names = [f"{golden.fingerprint()} {number}" for number in range(len(golden.pictures()))]
+        known = file.read(names)
+        if len(known) < len(names):
+            found = _engine(network, precision).infer(golden.pictures()).features
+            thumbnails = map(thumbnail, golden.pictures())
+            known = {name: Entry(*entry) for name, *entry in zip(names, found, thumbnails, strict=True)}
+            file.add(known)
+        return np.stack([known[name].row for name in names])
+
+    def _file(self, network: Network, precision: Asked) -> FeatureCache:
+        return FeatureCache(self._cache / f"{fingerprint(network, precision)}.sqlite")
 
 
 def forget_engines() -> None:

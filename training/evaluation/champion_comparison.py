@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -16,8 +15,9 @@ from catdog.versions.calibration import Calibration
 from catdog.versions.manifest import Decision, Unknown
 from catdog.versions.ood import Detector
 from catdog.versions.store import SHIPPED, Store, Version
-from training.data import features, near_duplicates, trained_on
-from training.data.dataset import Dataset, Report, labels
+from training.data import near_duplicates, trained_on
+from training.data.dataset import Dataset, labels
+from training.data.features import FeatureExtractor
 from training.data.trained_on import TrainedOn
 from training.evaluation import promotion_rule, reference_features
 from training.evaluation.promotion_rule import Answers
@@ -65,7 +65,7 @@ Contenders = tuple[Contender, Contender]  # the candidate and the champion
 Compared = tuple[NDArray[np.int64], Answers, Answers, int]  # labels, what each of the two said, how many are left out
 
 
-def judge(candidate: Contender, dataset: Dataset, store: Store, cache: Path, report: Report) -> Decision:
+def judge(candidate: Contender, dataset: Dataset, store: Store, extractor: FeatureExtractor) -> Decision:
     """The decision on a candidate that was trained on `dataset`, by its test photos and those of the shipped version.
 
     Photos that one of the two was trained on don't count. What can't be measured is kept out; where there is no
@@ -78,7 +78,7 @@ def judge(candidate: Contender, dataset: Dataset, store: Store, cache: Path, rep
         if (theirs := version.manifest.classes) != dataset.classes:
             return promotion_rule.keep(number, _other_classes(dataset.classes, number, theirs))
         contenders = candidate, Contender.of(version)
-        compared = [*_on_own_photos(contenders, dataset, cache, report), *_on_reference(contenders, dataset, store)]
+        compared = [*_on_own_photos(contenders, dataset, extractor), *_on_reference(contenders, dataset, store)]
     except NoChampion:
         return promotion_rule.unopposed()
     except (StoreError, WeightsError) as error:
@@ -106,9 +106,9 @@ def _joined(answers: Sequence[Answers]) -> Answers:
     )
 
 
-def _on_own_photos(contenders: Contenders, dataset: Dataset, cache: Path, report: Report) -> Iterator[Compared]:
+def _on_own_photos(contenders: Contenders, dataset: Dataset, extractor: FeatureExtractor) -> Iterator[Compared]:
     if photos := dataset.splits.get("test"):
-        ours, theirs = (features.look(photos, each.network, cache, report) for each in contenders)
+        ours, theirs = (extractor.look(photos, each.network) for each in contenders)
         kept = _new_to_both(contenders, trained_on.contents(ours.photos), near_duplicates.hashes(ours.thumbnails))
         candidate, champion = (
             each.answers(Output(*(rows[kept] for rows in seen.output)))

@@ -6,41 +6,40 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from training.fitting.augmentation import Augmentation
+from training.fitting.config import Config, Stage
+
+THREADS = 2
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types
     """Batches for `fit`: shuffled and augmented anew in every epoch, the same ones for the same seed.
 
     `photos` are uint8 RGB (n, height, width, 3), `labels` integers (n,). A batch is uint8 RGB (b, pixels, pixels, 3)
-    with float32 labels (b, classes): one-hot, or blended where `mixup` isn't 0. The last batch is dropped where it is
-    short: batch normalisation needs a full one. `epoch` is the first to be given out. They are made by so many
-    `workers`: threads, which share a core for most of what they do, or `processes`.
+    with float32 labels (b, classes): one-hot, or blended by mixup. The last batch is dropped if it is short, because
+    batch normalisation needs a full one. `epoch` is the first to be given out. The batches are made by so many
+    `processes`, or by two threads, which share a core for most of what they do.
     """
 
     def __init__(
         self,
         photos: NDArray[np.uint8],
         labels: NDArray[np.int64],
+        stage: Stage,
+        config: Config,
         *,
         classes: int,
-        pixels: int,
-        batch_size: int,
-        augmentation: Augmentation,
-        seed: int,
-        mixup: float = 0.0,
         epoch: int = 0,
-        workers: int = 2,
-        processes: bool = False,
+        processes: int = 0,
     ) -> None:
-        super().__init__(workers=workers, use_multiprocessing=processes, max_queue_size=max(8, 2 * workers))
+        workers = processes or THREADS
+        super().__init__(workers=workers, use_multiprocessing=bool(processes), max_queue_size=max(8, 2 * workers))
         self._photos = photos
         self._labels = np.eye(classes, dtype=np.float32)[labels]
-        self._pixels = pixels
-        self._batch_size = min(batch_size, len(photos))
-        self._augmentation = augmentation
-        self._mixup = mixup
-        self._seed = seed
+        self._pixels = stage.pixels
+        self._batch_size = min(stage.batch_size, len(photos))
+        self._augmentation = stage.augmentation or config.augmentation
+        self._mixup = config.mixup
+        self._seed = config.seed
         self._epoch = epoch
         self._order = self._shuffled()
 

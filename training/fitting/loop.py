@@ -252,16 +252,12 @@ class Fit:
         batches = Batches(
             self._train.photos,
             self._train.labels,
+            stage,
+            self._config,
             classes=len(self._one_hot),
-            pixels=stage.pixels,
-            batch_size=stage.batch_size,
-            augmentation=stage.augmentation or self._config.augmentation,
-            mixup=self._config.mixup,
-            seed=self._config.seed,
             epoch=begin,
             # Beside an accelerator all cores are free to make batches, and threads would be too slow for it.
-            workers=resources.usable_cores() if has_accelerator() else 2,
-            processes=has_accelerator(),
+            processes=resources.usable_cores() if has_accelerator() else 0,
         )
         # The last stage is judged on photos at the size that is served: what it trains on may be smaller, because crops
         # show things larger (Touvron et al., "Fixing the train-test resolution discrepancy", 2019).

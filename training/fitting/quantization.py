@@ -27,8 +27,8 @@ from catdog.versions.calibration import Calibration
 from catdog.versions.manifest import Golden, Measured, Quantization
 from catdog.versions.version import INT8_GRAPH
 from training.data import features
-from training.data.dataset import Photo, Report, labels
-from training.data.features import libraries
+from training.data.dataset import Photo, labels
+from training.data.features import FeatureExtractor, libraries
 from training.data.pixels import decode
 from training.evaluation import paired_sample
 from training.evaluation.metrics import measure
@@ -131,13 +131,13 @@ def calibration_photos(graph: Int8Graph) -> int:
 
 
 def compare(
-    network: Network, calibration: Calibration, photos: Sequence[Photo], cache: Path, report: Report
+    network: Network, calibration: Calibration, photos: Sequence[Photo], extractor: FeatureExtractor
 ) -> Comparison:
     """The network, which has an int8 graph, in int8 on these photos and in float32 on as many as settle it."""
     assert network.int8 is not None  # noqa: S101  # the caller's part
 
     def answers(photos: Sequence[Photo], precision: Precision) -> NDArray[np.float64]:
-        said = features.outputs(photos, network, cache, report, precision=precision)
+        said = extractor.outputs(photos, network, precision)
         return calibration.probabilities(said.output.logits)
 
     truth, whole = labels(photos), answers(photos, "int8")

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from catdog.errors import RecipeError
 from catdog.network import weights
 from catdog.network.architecture import BLOCKS, INPUT_PIXELS, Architecture, Int8Graph, Network
-from training.data import features, near_duplicates
+from training.data import near_duplicates
 from training.data.dataset import Dataset, Photo, labels
+from training.data.features import FeatureExtractor
 from training.data.pixels import Labelled, decode
 from training.data.trained_on import of_pixels
 from training.fitting import linear_head, quantization
@@ -35,14 +36,14 @@ HEAD_ARRAYS = ("predictions/kernel", "predictions/bias")  # of the pooled head
 class Job:
     """A training to do.
 
-    Features are kept in `cache`, int8 graphs of backbones in `graphs`, what it takes to resume in `folder`. Without
+    Int8 graphs of backbones in `graphs`, what it takes to resume in `folder`. Without
     `quantize` no int8 graph is made.
     """
 
     config: Config
     dataset: Dataset
     backbone: Backbone
-    cache: Path
+    extractor: FeatureExtractor
     graphs: Path
     folder: Path
     resume: bool
@@ -90,7 +91,7 @@ def fit_head(job: Job) -> Trained:
     network = _headless(job)
     job.observer.phase("features")
     photos = job.dataset.splits["train"]
-    seen = features.look(photos, network, job.cache, job.observer.skipped)
+    seen = job.extractor.look(photos, network)
     usable = job.dataset.with_only({"train": seen.photos})
     job.observer.phase("fitting")
     truth = labels(seen.photos)

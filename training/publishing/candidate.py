@@ -6,7 +6,6 @@ head that was fitted without it.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -16,9 +15,9 @@ from catdog.errors import RecipeError
 from catdog.network.architecture import Int8Graph, Network
 from catdog.versions.manifest import Histogram, Measure, Metrics, Unknown
 from catdog.versions.ood import Detector
-from training.data import features, near_duplicates, trained_on
-from training.data.dataset import Dataset, Photo, Report, labels
-from training.data.features import Seen
+from training.data import near_duplicates, trained_on
+from training.data.dataset import Dataset, Photo, labels
+from training.data.features import FeatureExtractor, Seen
 from training.data.trained_on import TrainedOn
 from training.evaluation import ood, temperature_scaling
 from training.evaluation.champion_comparison import Contender
@@ -69,12 +68,12 @@ class Candidate:
     def unknown(self) -> Unknown | None:
         return self.contender.unknown
 
-    def compared(self, int8: Int8Graph, cache: Path, report: Report) -> Comparison:
+    def compared(self, int8: Int8Graph, extractor: FeatureExtractor) -> Comparison:
         """Its network in float32 and by this graph, on the validation photos or what stands in for them."""
         network, photos = replace(self.contender.network, int8=int8), self.measured[_basis(self.measured)].photos
-        return quantization.compare(network, self.contender.calibration, photos, cache, report)
+        return quantization.compare(network, self.contender.calibration, photos, extractor)
 
-    def beside(self, neither: Sequence[Photo], cache: Path, report: Report) -> "Candidate":
+    def beside(self, neither: Sequence[Photo], extractor: FeatureExtractor) -> "Candidate":
         """The same, with how well it tells these photos, of none of its classes, from those that it is tested on.
 
         DatasetError where not one of them can be read.
@@ -83,7 +82,7 @@ class Candidate:
             return self
         split = "test" if "test" in self.measured else _basis(self.measured)
         known, others = (
-            features.outputs(photos, self.contender.network, cache, report).output.features
+            extractor.outputs(photos, self.contender.network).output.features
             for photos in (self.measured[split].photos, neither)
         )
         compared = ood.compare(detector, known, others, f"the {split} photos")
@@ -97,21 +96,21 @@ def make(job: Job) -> Candidate:
     candidate = _measured(job, trained, trained.int8)
     if trained.int8 is None:
         return candidate
-    fitted = candidate.compared(trained.int8, job.cache, job.observer.skipped)
+    fitted = candidate.compared(trained.int8, job.extractor)
     if fitted.serves:
         return replace(candidate, int8=fitted)
     if job.config.strategy == "head":  # on features of the precision that serves instead
         without = replace(job, dataset=candidate.dataset, backbone=replace(job.backbone, int8=None))
         trained = _trained(fit_head(without))
     candidate = _measured(job, trained, None)
-    return replace(candidate, int8=candidate.compared(fitted.graph, job.cache, job.observer.skipped).kept_out(fitted))
+    return replace(candidate, int8=candidate.compared(fitted.graph, job.extractor).kept_out(fitted))
 
 
-def outputs(network: Network, dataset: Dataset, cache: Path, report: Report) -> Outputs:
+def outputs(network: Network, dataset: Dataset, extractor: FeatureExtractor) -> Outputs:
     """What the network says of the photos of every split but train, and of those without any to validate with."""
     asked = ("validation", "test") if dataset.splits["validation"] else ("train", "test")
     splits = {split: photos for split in asked if (photos := dataset.splits.get(split))}
-    return {split: features.outputs(photos, network, cache, report) for split, photos in splits.items()}
+    return {split: extractor.outputs(photos, network) for split, photos in splits.items()}
 
 
 def measured(
@@ -203,7 +202,7 @@ def _measured(job: Job, trained: Trained, int8: Int8Graph | None) -> Candidate:
     network, dataset = Network(job.architecture, trained.arrays, int8), trained.dataset
     is_head, photos = job.config.strategy == "head", dataset.splits["train"]
     record = job.backbone.trained_on.and_on(photos, trained.pictures, of_backbone=not is_head)
-    said = outputs(network, dataset, job.cache, job.observer.skipped)
+    said = outputs(network, dataset, job.extractor)
     unseen = _unseen(said, job.architecture.classes)
     if trained.unseen is not None:
         new = _new_to(record, photos, trained.pictures)
@@ -212,7 +211,7 @@ def _measured(job: Job, trained: Trained, int8: Int8Graph | None) -> Candidate:
 
     def look() -> Seen:
         some = quantization.draw(photos, job.config.seed, ood.MOST)
-        return features.look(some, network, job.cache, job.observer.skipped)
+        return job.extractor.look(some, network)
 
     detector = job.backbone.detector if is_head and job.backbone.classes == dataset.classes else None
     contender = Contender(network, temperature_scaling.fit(*unseen), detector, record)

@@ -12,33 +12,28 @@ from catdog.versions import manifest
 from catdog.versions.manifest import Lineage
 from training.data.dataset import Dataset
 from training.data.features import libraries
-from training.fitting.config import Config
+from training.fitting.strategies import Job
 
 LIBRARIES = ("openvino", "scikit-learn", "numpy", "pillow", "cykooz-resizer")
 BACKENDS = {"tensorflow": ("tensorflow-cpu", "tensorflow"), "jax": ("jax",), "torch": ("torch",)}  # by package
 
 
 def lineage(
-    config: Config,
-    fingerprint: str,
-    used: Dataset,
-    *,
-    parent: int | None,
-    command: str,
-    recipe: str | None,
-    notes: str,
-    seconds: float,
-    job: str | None,
+    training: Job, used: Dataset, seconds: float, *, command: str, recipe: str | None, notes: str, job: str | None
 ) -> Lineage:
-    """The record of a training that took `seconds`, of a data set of which it could read the photos in `used`."""
+    """The record of a training that took `seconds`; `used` are the photos that it could read.
+
+    `job` is the id of the service's job, if there was one.
+    """
+    config = training.config
     usable = resources.usable_cores()
     return Lineage(
         command=command,
         recipe=recipe,
         strategy=config.strategy,
         backbone=config.backbone,
-        parent=parent,
-        dataset=manifest.Dataset(fingerprint=fingerprint, photos=used.counts()),
+        parent=training.backbone.parent,
+        dataset=manifest.Dataset(fingerprint=training.dataset.fingerprint, photos=used.counts()),
         seed=config.seed,
         seconds=round(seconds, 1),
         hardware=f"{usable} core{'' if usable == 1 else 's'} of {processor()}{_accelerator()}",

@@ -12,6 +12,7 @@ from catdog.versions.manifest import Decision
 from catdog.versions.store import Store, Version, Within
 from training.data import dataset
 from training.data.dataset import Dataset
+from training.data.features import FeatureExtractor
 from training.evaluation import champion_comparison, ood
 from training.fitting import backbones
 from training.fitting.config import Config
@@ -73,21 +74,19 @@ def train(request: Request, store: Store, data_dir: Path, observer: Observer, wi
     job = _job(request, store, data_dir, observer)
     candidate = make(job)
     if neither:
-        candidate = candidate.beside(neither, job.cache, observer.skipped)
-    decision = champion_comparison.judge(candidate.contender, candidate.dataset, store, job.cache, observer.skipped)
+        candidate = candidate.beside(neither, job.extractor)
+    decision = champion_comparison.judge(candidate.contender, candidate.dataset, store, job.extractor)
     observer.phase("publishing")
     origin = lineage(
-        job.config,
-        job.dataset.fingerprint,
+        job,
         candidate.dataset,
-        parent=job.backbone.parent,
+        max(monotonic() - started, sum(row["seconds"] for row in candidate.history)),  # if resumed
         command=request.command,
         recipe=request.recipe,
         notes=request.notes,
-        seconds=max(monotonic() - started, sum(row["seconds"] for row in candidate.history)),  # if resumed
         job=request.job,
     )
-    version = publish(store, candidate, job.cache, origin, decision, within)
+    version = publish(store, candidate, job.extractor, origin, decision, within)
     shutil.rmtree(job.folder, ignore_errors=True)
     return promote(request.promote, store, version, decision, within)
 
@@ -111,7 +110,7 @@ def _job(request: Request, store: Store, data_dir: Path, observer: Observer) -> 
         config,
         photos,
         backbone,
-        cache=data_dir / "features",
+        extractor=FeatureExtractor(data_dir / "features", observer.skipped),
         graphs=data_dir / "graphs",
         folder=folder,
         resume=request.resume,

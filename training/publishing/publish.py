@@ -1,7 +1,6 @@
 """Writes a candidate to the store as a version."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 from catdog.engines.engine import Precision
 from catdog.images import FINGERPRINT
@@ -10,21 +9,22 @@ from catdog.network.architecture import Network
 from catdog.versions import golden, ood
 from catdog.versions.manifest import Decision, Golden, Lineage, Manifest, Quantization, WeightsFile
 from catdog.versions.store import Draft, Store, Version, Within
-from training.data import features, trained_on
+from training.data import trained_on
+from training.data.features import FeatureExtractor
 from training.evaluation import report
 from training.publishing.candidate import Candidate
 
 
 def publish(
-    store: Store, candidate: Candidate, cache: Path, origin: Lineage, decision: Decision, within: Within
+    store: Store, candidate: Candidate, extractor: FeatureExtractor, origin: Lineage, decision: Decision, within: Within
 ) -> Version:
     """Publish the candidate, with its int8 graph, whether that serves or not, where it has one."""
     network, (temperature, noise) = candidate.contender.network, candidate.contender.calibration
     architecture = network.architecture
-    answers = _answers(network, temperature, "f32", cache)
+    answers = _answers(network, temperature, "f32", extractor)
     with store.draft() as draft:
         file = _add_weights(draft, network, is_sharded=_has_a_shared_backbone(network, origin))
-        quantization = _add_int8(draft, candidate, file, cache)
+        quantization = _add_int8(draft, candidate, file, extractor)
         _write_report(draft, candidate)
         trained_on.write(draft.path / trained_on.FILE, candidate.contender.trained_on)
         if (detector := candidate.contender.detector) is not None and detector.bank is not None:
@@ -66,7 +66,9 @@ def _add_weights(draft: Draft, network: Network, is_sharded: bool) -> WeightsFil
     return WeightsFile.of(path, dtype)
 
 
-def _add_int8(draft: Draft, candidate: Candidate, file: WeightsFile, cache: Path) -> Quantization | None:
+def _add_int8(
+    draft: Draft, candidate: Candidate, file: WeightsFile, extractor: FeatureExtractor
+) -> Quantization | None:
     """Put the graph beside the weights, and describe it."""
     compared, contender = candidate.int8, candidate.contender
     if compared is None:
@@ -74,12 +76,12 @@ def _add_int8(draft: Draft, candidate: Candidate, file: WeightsFile, cache: Path
     for made in (compared.graph.path.with_suffix(suffix) for suffix in (".xml", ".bin")):
         draft.put(made.name, memoryview(made.read_bytes()), made)
     network = Network(contender.network.architecture, contender.network.arrays, compared.graph)
-    return compared.described(file.sha256, _answers(network, contender.calibration.temperature, "int8", cache))
+    return compared.described(file.sha256, _answers(network, contender.calibration.temperature, "int8", extractor))
 
 
-def _answers(network: Network, temperature: float, precision: Precision, cache: Path) -> Golden:
+def _answers(network: Network, temperature: float, precision: Precision, extractor: FeatureExtractor) -> Golden:
     pooled = network.architecture.head == "pooled"
-    known = features.of_golden_pictures(network, precision, cache) if pooled else None
+    known = extractor.of_golden_pictures(network, precision) if pooled else None
     return golden.record(network, temperature, precision, known)
 
 

@@ -9,8 +9,9 @@ from catdog.network.architecture import Int8Graph, Network
 from catdog.system import durable
 from catdog.versions.store import Store, Version
 from catdog.versions.version import INT8_GRAPH
-from training.data import dataset, features, trained_on
+from training.data import dataset, trained_on
 from training.data.dataset import Dataset, Report
+from training.data.features import FeatureExtractor
 from training.evaluation import champion_comparison, ood
 from training.evaluation.champion_comparison import Contender
 from training.fitting import quantization
@@ -27,18 +28,19 @@ def quantize(
 
     DatasetError where their classes are others, QuantizationFailed where NNCF can't make the graph.
     """
-    photos, cache = photos_of(version, data, observer.skipped), data_dir / "features"
+    photos = photos_of(version, data, observer.skipped)
+    extractor = FeatureExtractor(data_dir / "features", observer.skipped)
     with durable.scratch(data_dir / "graphs", ".making-") as folder:
         observer.phase("quantizing")
         network = version.network("f32")
         some = quantization.draw(photos.splits["train"], version.manifest.lineage.seed)
         quantization.write(network, some, folder / INT8_GRAPH)
         observer.phase("measuring")
-        candidate = _measured(version, network, Int8Graph.of(folder / INT8_GRAPH), photos, cache, observer)
-        decision = champion_comparison.judge(candidate.contender, candidate.dataset, store, cache, observer.skipped)
+        candidate = _measured(version, network, Int8Graph.of(folder / INT8_GRAPH), photos, extractor, observer)
+        decision = champion_comparison.judge(candidate.contender, candidate.dataset, store, extractor)
         observer.phase("publishing")
         origin = version.manifest.lineage.model_copy(update={"command": command, "parent": version.number, "job": None})
-        published = publish(store, candidate, cache, origin, decision, nullcontext)
+        published = publish(store, candidate, extractor, origin, decision, nullcontext)
     return promote(asked, store, published, decision, nullcontext)
 
 
@@ -53,25 +55,30 @@ def photos_of(version: Version, data: Path, report: Report) -> Dataset:
     return photos
 
 
-def training_of(version: Version, network: Network, photos: Dataset, cache: Path, report: Report) -> Training:
+def training_of(version: Version, network: Network, photos: Dataset, extractor: FeatureExtractor) -> Training:
     """What the network makes of some photos to train on, from which the convolutions of a head didn't learn."""
     lineage = version.manifest.lineage
     some = quantization.draw(photos.splits["train"], lineage.seed, ood.MOST)
-    return Training(lambda: features.look(some, network, cache, report), are_new=lineage.strategy == "head")
+    return Training(lambda: extractor.look(some, network), are_new=lineage.strategy == "head")
 
 
 def _measured(
-    version: Version, network: Network, int8: Int8Graph, photos: Dataset, cache: Path, observer: Observer
+    version: Version,
+    network: Network,
+    int8: Int8Graph,
+    photos: Dataset,
+    extractor: FeatureExtractor,
+    observer: Observer,
 ) -> Candidate:
     """With the version's own temperature, in the precision that serves."""
     record = trained_on.read(version.path)
 
     def candidate(network: Network, photos: Dataset) -> Candidate:
-        said = outputs(network, photos, cache, observer.skipped)
+        said = outputs(network, photos, extractor)
         contender = Contender(network, version.manifest.calibration, version.detector(), record)
-        training = training_of(version, network, photos, cache, observer.skipped)
+        training = training_of(version, network, photos, extractor)
         return measured(contender, photos, said, training)
 
     in_int8 = candidate(replace(network, int8=int8), photos)
-    compared = in_int8.compared(int8, cache, observer.skipped)
+    compared = in_int8.compared(int8, extractor)
     return replace(in_int8 if compared.serves else candidate(network, in_int8.dataset), int8=compared)

@@ -16,7 +16,8 @@ from tests.observers import Recorder
 from tests.photos import draw_set
 from tests.training.cli.test_command_line import RANDOM, Shop
 from training.cli.familiarize import familiarize
-from training.data import dataset, features
+from training.data import dataset
+from training.data.features import FeatureExtractor
 from training.evaluation import ood
 from training.fitting import quantization
 from training.fitting.config import Config
@@ -54,7 +55,7 @@ def test_what_is_unknown_is_set_in_the_precision_that_serves(folder: Path, split
     def fitted(precision: Precision) -> Unknown:
         network, cache = version.network(precision), folder / "data" / "features"
         trained, new = (
-            features.outputs(photos, network, cache, Recorder().skipped, precision=precision)
+            FeatureExtractor(cache, Recorder().skipped).outputs(photos, network, precision)
             for photos in (quantization.draw(splits["train"], 0), splits["validation"])
         )
         also = np.ones(len(trained.photos), bool)
@@ -90,7 +91,7 @@ def test_an_older_manifest_gets_what_the_training_would_have_said(folder: Path, 
     older = without(folder)
     assert (older.unknown, older.histograms) == (None, {})
 
-    familiarize(store, split_photos, None, folder / "data" / "features", Recorder().skipped)
+    familiarize(store, split_photos, None, FeatureExtractor(folder / "data" / "features", Recorder().skipped))
 
     assert store.open(1).manifest == trained
     assert trained.unknown is not None
@@ -104,7 +105,7 @@ def test_what_is_damaged_is_set_once_more(folder: Path, split_photos: Path) -> N
     for damage in (lambda: file.write_bytes(b"no HDF5"), file.unlink):
         damage()
 
-        familiarize(store, split_photos, None, folder / "data" / "features", Recorder().skipped)
+        familiarize(store, split_photos, None, FeatureExtractor(folder / "data" / "features", Recorder().skipped))
 
         store.open(1).verify()
         assert file.read_bytes() == kept
@@ -114,7 +115,7 @@ def test_photos_of_neither_class_are_measured(folder: Path, split_photos: Path, 
     store = Store(folder / "models")
     neither = draw_set(tmp_path / "neither", 5, ("fish",))
 
-    familiarize(store, split_photos, neither, folder / "data" / "features", Recorder().skipped)
+    familiarize(store, split_photos, neither, FeatureExtractor(folder / "data" / "features", Recorder().skipped))
 
     known = store.open(1).manifest.unknown
     assert known is not None
@@ -126,7 +127,9 @@ def test_photos_of_other_classes_are_refused(folder: Path, tmp_path: Path) -> No
     photos = draw_set(tmp_path / "photos", 20, ("cat", "fish"))
 
     with pytest.raises(DatasetError, match="has the classes cat, fish"):
-        familiarize(Store(folder / "models"), photos, None, folder / "data" / "features", Recorder().skipped)
+        familiarize(
+            Store(folder / "models"), photos, None, FeatureExtractor(folder / "data" / "features", Recorder().skipped)
+        )
 
 
 def test_photos_of_neither_class_are_measured_by_every_command_that_is_given_some(

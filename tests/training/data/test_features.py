@@ -10,7 +10,7 @@ from catdog.network.architecture import Architecture, Head, Network
 from tests.networks import random_arrays
 from training.data import dataset, features
 from training.data.dataset import Photo
-from training.data.features import Entry, FeatureCache
+from training.data.features import Entry, FeatureCache, FeatureExtractor
 from training.data.pixels import decode
 
 TINY = Architecture(2, width=1 / 32)
@@ -31,11 +31,11 @@ def test_a_known_photo_is_not_computed_again(
 ) -> None:
     network = Architecture(2, width=1 / 32, head=head)
     arrays = random_arrays(network)
-    _, first, _ = features.outputs(photos, Network(network, arrays), tmp_path, unexpected)
+    _, first, _ = FeatureExtractor(tmp_path, unexpected).outputs(photos, Network(network, arrays))
     features.forget_engines()
     monkeypatch.setattr(features, "OpenVINOEngine", None)  # whoever needs it now fails
 
-    _, again, _ = features.outputs(photos, Network(network, arrays), tmp_path, unexpected)
+    _, again, _ = FeatureExtractor(tmp_path, unexpected).outputs(photos, Network(network, arrays))
 
     assert np.array_equal(again.logits, first.logits)
     assert np.array_equal(again.features, first.features)
@@ -43,10 +43,10 @@ def test_a_known_photo_is_not_computed_again(
 
 def test_only_new_photos_are_computed(photos: tuple[Photo, ...], tmp_path: Path) -> None:
     arrays = random_arrays(TINY)
-    features.outputs(photos[:5], Network(TINY, arrays), tmp_path, unexpected)
+    FeatureExtractor(tmp_path, unexpected).outputs(photos[:5], Network(TINY, arrays))
 
-    kept, mixed, _ = features.outputs(photos, Network(TINY, arrays), tmp_path, unexpected)
-    _, alone, _ = features.outputs(photos, Network(TINY, arrays), tmp_path / "empty", unexpected)
+    kept, mixed, _ = FeatureExtractor(tmp_path, unexpected).outputs(photos, Network(TINY, arrays))
+    _, alone, _ = FeatureExtractor(tmp_path / "empty", unexpected).outputs(photos, Network(TINY, arrays))
 
     assert kept == photos
     assert np.array_equal(mixed.features, alone.features)
@@ -56,11 +56,11 @@ def test_another_backbone_has_other_features_and_another_head_the_same(
     photos: tuple[Photo, ...], tmp_path: Path
 ) -> None:
     arrays = random_arrays(TINY)
-    _, first, _ = features.outputs(photos, Network(TINY, arrays), tmp_path, unexpected)
+    _, first, _ = FeatureExtractor(tmp_path, unexpected).outputs(photos, Network(TINY, arrays))
 
     other_head = arrays | {"predictions/bias": np.array([5, 5], np.float32)}
-    _, shared, _ = features.outputs(photos, Network(TINY, other_head), tmp_path, unexpected)
-    _, other, _ = features.outputs(photos, Network(TINY, random_arrays(TINY, seed=1)), tmp_path, unexpected)
+    _, shared, _ = FeatureExtractor(tmp_path, unexpected).outputs(photos, Network(TINY, other_head))
+    _, other, _ = FeatureExtractor(tmp_path, unexpected).outputs(photos, Network(TINY, random_arrays(TINY, seed=1)))
 
     assert np.array_equal(shared.features, first.features)
     assert not np.array_equal(shared.logits, first.logits)
@@ -72,12 +72,12 @@ def test_thumbnails_are_kept_with_the_features(
     photos: tuple[Photo, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrays = random_arrays(TINY)
-    first = features.look(photos, Network(TINY, arrays), tmp_path, unexpected)
+    first = FeatureExtractor(tmp_path, unexpected).look(photos, Network(TINY, arrays))
     _, pixels = decode(photos, unexpected)
     grey = pixels.reshape(-1, 16, 14, 16, 14, 3).mean(axis=(2, 4)) @ (0.299, 0.587, 0.114)
     monkeypatch.setattr(features, "decode", None)  # whoever needs it now fails
 
-    again = features.look(photos, Network(TINY, arrays), tmp_path, unexpected)
+    again = FeatureExtractor(tmp_path, unexpected).look(photos, Network(TINY, arrays))
 
     assert again.thumbnails.dtype == np.uint8
     assert np.abs(again.thumbnails - grey).max() <= 1
@@ -88,10 +88,10 @@ def test_a_cache_in_another_format_is_not_read(
     photos: tuple[Photo, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrays = random_arrays(TINY)
-    features.outputs(photos[:1], Network(TINY, arrays), tmp_path, unexpected)
+    FeatureExtractor(tmp_path, unexpected).outputs(photos[:1], Network(TINY, arrays))
     monkeypatch.setattr(features, "FORMAT", "1")
 
-    features.outputs(photos[:1], Network(TINY, arrays), tmp_path, unexpected)
+    FeatureExtractor(tmp_path, unexpected).outputs(photos[:1], Network(TINY, arrays))
 
     assert len(list(tmp_path.glob("*.sqlite"))) == 2
 
@@ -102,7 +102,7 @@ def test_progress_is_told_the_share_that_is_done(
     monkeypatch.setattr(features, "BATCH", 5)
     shares: list[float] = []
 
-    features.outputs(photos, Network(TINY, random_arrays(TINY)), tmp_path, unexpected, progress=shares.append)
+    FeatureExtractor(tmp_path, unexpected, shares.append).outputs(photos, Network(TINY, random_arrays(TINY)))
 
     assert shares == pytest.approx([5 / 12, 10 / 12, 1])
     assert capsys.readouterr().err == ""
@@ -140,20 +140,17 @@ def test_nothing_readable_is_an_error(tmp_path: Path) -> None:
     reported = []
 
     with pytest.raises(DatasetError, match="not one of the 1 photos"):
-        features.outputs(
-            [Photo(tmp_path / "text.jpg", 0, "0" * 64, "text.jpg")],
-            Network(TINY, random_arrays(TINY)),
-            tmp_path,
-            lambda photo, error: reported.append(photo.path.name),
+        FeatureExtractor(tmp_path, lambda photo, error: reported.append(photo.path.name)).outputs(
+            [Photo(tmp_path / "text.jpg", 0, "0" * 64, "text.jpg")], Network(TINY, random_arrays(TINY))
         )
     assert reported == ["text.jpg"]
 
 
 def test_a_damaged_cache_is_an_error_that_names_the_file(photos: tuple[Photo, ...], tmp_path: Path) -> None:
     arrays = random_arrays(TINY)
-    features.outputs(photos[:1], Network(TINY, arrays), tmp_path, unexpected)
+    FeatureExtractor(tmp_path, unexpected).outputs(photos[:1], Network(TINY, arrays))
     (file,) = tmp_path.glob("*.sqlite")
     file.write_bytes(b"no database" * 100)
 
     with pytest.raises(OSError, match=file.name):
-        features.outputs(photos, Network(TINY, arrays), tmp_path, unexpected)
+        FeatureExtractor(tmp_path, unexpected).outputs(photos, Network(TINY, arrays))

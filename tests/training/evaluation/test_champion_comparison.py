@@ -19,6 +19,7 @@ from tests.photos import draw_set
 from training.cli import commands
 from training.data import dataset, trained_on
 from training.data.dataset import Dataset
+from training.data.features import FeatureExtractor
 from training.evaluation import champion_comparison, reference_features
 from training.evaluation.champion_comparison import Contender
 from training.fitting import backbones
@@ -47,7 +48,9 @@ def store(folder: Path) -> Store:
 @pytest.fixture
 def judge(folder: Path, store: Store) -> Judge:
     def judge(candidate: Contender, photos: Dataset) -> Decision:
-        return champion_comparison.judge(candidate, photos, store, folder / "data" / "features", Recorder().skipped)
+        return champion_comparison.judge(
+            candidate, photos, store, FeatureExtractor(folder / "data" / "features", Recorder().skipped)
+        )
 
     return judge
 
@@ -152,7 +155,9 @@ def test_other_classes_cannot_be_compared(judge: Judge, champion: Contender, tmp
 
 
 def test_without_a_champion_there_is_nothing_to_lose(champion: Contender, photos: Dataset, tmp_path: Path) -> None:
-    decision = champion_comparison.judge(champion, photos, Store(tmp_path / "models"), tmp_path, Recorder().skipped)
+    decision = champion_comparison.judge(
+        champion, photos, Store(tmp_path / "models"), FeatureExtractor(tmp_path, Recorder().skipped)
+    )
 
     assert decision.promote
     assert decision.champion is None

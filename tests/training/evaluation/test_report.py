@@ -118,7 +118,7 @@ def test_real_photos_make_a_report(tmp_path: Path, shared_data: Path) -> None:
 
 def test_measuring_and_reporting_bring_neither_a_training_framework_nor_shared_plots() -> None:
     code = (
-        "import sys, training.evaluation.report, training.evaluation.temperature, training.data.download;"
+        "import sys, training.evaluation.report, training.evaluation.temperature_scaling, training.data.download;"
         "print({'tensorflow', 'keras', 'torch', 'jax', 'matplotlib.pyplot'} & set(sys.modules))"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,10 +1,12 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from training.fitting.augmentation import Augmentation
 from training.fitting.batches import Batches
+from training.fitting.config import Config, Stage
 
 NOTHING = Augmentation(
     area=(1, 1),
@@ -67,8 +69,10 @@ def test_an_erased_rectangle_has_one_colour_and_its_area() -> None:
 
 def batches(**changes: object) -> Batches:
     photos = np.stack([np.full((32, 32, 3), shade, np.uint8) for shade in range(0, 250, 10)])
-    options: dict[str, object] = {"pixels": 16, "batch_size": 8, "augmentation": NOTHING, "seed": 1} | changes
-    return Batches(photos, np.arange(25) % 3, classes=3, **options)  # type: ignore[arg-type]
+    options: dict[str, Any] = {"pixels": 16, "batch_size": 8, "augmentation": NOTHING, "seed": 1, "epoch": 0} | changes
+    stage = Stage(options["pixels"], 1, options["batch_size"])
+    config = Config(augmentation=options["augmentation"], seed=options["seed"])
+    return Batches(photos, np.arange(25) % 3, stage, config, classes=3, epoch=options["epoch"])
 
 
 def shades(found: Batches) -> list[int]:
@@ -117,9 +121,7 @@ def test_mixup_blends_each_photo_and_its_label_with_another_in_the_same_shares()
     labels = np.repeat(np.arange(3), 10)
 
     def batch(mixup: float) -> tuple[np.ndarray, np.ndarray]:
-        return Batches(photos, labels, classes=3, pixels=8, batch_size=30, augmentation=untouched, seed=0, mixup=mixup)[
-            0
-        ]
+        return Batches(photos, labels, Stage(8, 1, 30), Config(augmentation=untouched, mixup=mixup), classes=3)[0]
 
     plain, one_hot = batch(mixup=0)
     mixed, shares = batch(mixup=0.4)

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import nncf
 import numpy as np
@@ -19,9 +18,9 @@ from catdog.versions.calibration import Calibration
 from catdog.versions.manifest import Measured
 from tests.networks import random_arrays
 from tests.places import ROOT
-from training.data import dataset, features
+from training.data import dataset
 from training.data.dataset import Photo
-from training.data.features import Seen
+from training.data.features import FeatureExtractor, Seen
 from training.data.pixels import decode
 from training.evaluation import paired_sample
 from training.fitting import quantization
@@ -162,7 +161,10 @@ def test_both_are_measured_on_the_same_photos(photos: tuple[Photo, ...], tmp_pat
     graph = quantization.graph(whole, photos, 0, tmp_path / "graphs")
 
     found = quantization.compare(
-        Network(whole.architecture, whole.arrays, graph), Calibration(5.0), photos[::2], tmp_path, unexpected
+        Network(whole.architecture, whole.arrays, graph),
+        Calibration(5.0),
+        photos[::2],
+        FeatureExtractor(tmp_path, unexpected),
     )
 
     assert (found.photos, found.graph) == (16, graph)
@@ -201,7 +203,7 @@ def test_float32_looks_at_as_many_photos_as_settle_it(
     whole = network()
     whole = replace(whole, int8=quantization.graph(whole, photos, 0, tmp_path / "graphs"))
     said, other = (
-        features.outputs(photos, whole, tmp_path, unexpected, precision=precision).output.logits.argmax(axis=1)
+        FeatureExtractor(tmp_path, unexpected).outputs(photos, whole, precision).output.logits.argmax(axis=1)
         for precision in PRECISIONS
     )
     right = [
@@ -209,7 +211,7 @@ def test_float32_looks_at_as_many_photos_as_settle_it(
     ]
     looked = Recording(monkeypatch)
 
-    clear = quantization.compare(whole, Calibration(1000.0), right, tmp_path, unexpected)
+    clear = quantization.compare(whole, Calibration(1000.0), right, FeatureExtractor(tmp_path, unexpected))
 
     assert (clear.photos, clear.photos_f32, looked.at("f32")) == (len(right), 8, [8])
     assert f"of {len(right)} photos, float32 by 8 of them" in clear.reason
@@ -221,13 +223,15 @@ class Recording:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._asked: list[tuple[str, int]] = []
-        outputs = features.outputs
+        outputs = FeatureExtractor.outputs
 
-        def record(photos: Sequence[Photo], *rest: Any, precision: Precision, **more: Any) -> Seen:
+        def record(
+            extractor: FeatureExtractor, photos: Sequence[Photo], network: Network, precision: Precision
+        ) -> Seen:
             self._asked.append((precision, len(photos)))
-            return outputs(photos, *rest, precision=precision, **more)
+            return outputs(extractor, photos, network, precision)
 
-        monkeypatch.setattr(features, "outputs", record)
+        monkeypatch.setattr(FeatureExtractor, "outputs", record)
 
     def at(self, precision: Precision) -> list[int]:
         return [photos for asked, photos in self._asked if asked == precision]

@@ -13,7 +13,8 @@ from catdog.versions import golden
 from catdog.versions.manifest import Manifest
 from catdog.versions.store import Store
 from tests.observers import Recorder
-from training.data import dataset, features
+from training.data import dataset
+from training.data.features import FeatureExtractor
 from training.fitting import quantization
 from training.fitting.config import Config, Stage
 from training.publishing.pipeline import Outcome, Request, train
@@ -58,7 +59,7 @@ def test_a_version_is_measured_and_answers_in_the_int8_that_serves(folder: Path,
     assert network.int8 is not None
     assert manifest.quantization.serves, manifest.quantization.reason
     photos = dataset.read_split(split_photos, manifest.classes, "validation")
-    _, output, _ = features.outputs(photos, network, folder / "empty", Recorder().skipped, precision="int8")
+    _, output, _ = FeatureExtractor(folder / "empty", Recorder().skipped).outputs(photos, network, "int8")
     said = manifest.calibration.probabilities(output.logits)
     loss = -np.log(said[np.arange(len(photos)), dataset.labels(photos)]).mean()
 
