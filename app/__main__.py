@@ -102,7 +102,7 @@ def _assembled(settings: "Settings") -> "Server":
     from app import startup
     from app.serving import engine_selection, os_tuning
 
-    os_tuning.share_arenas()
+    os_tuning.limit_arenas()
     from app.serving.hot_swap import HotSwap
 
     settings = engine_selection.settled(settings)

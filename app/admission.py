@@ -25,7 +25,7 @@ LEAST_BATCHES = 2  # and at least as much as so many of the largest
 RETRY_SECONDS = 1
 
 
-class Room:
+class AdmissionLimit:
     """Counts on the event loop alone, so that it needs no lock."""
 
     def __init__(self, limit: int) -> None:

@@ -11,9 +11,9 @@ from app.admission import Admission, Bodies
 from app.api import datasets, feedback, models, monitoring, predict, retrain
 from app.metrics import JobNumbers, Metrics
 from app.protocols import v1, v2
-from app.retraining.database import Records
-from app.retraining.datasets import Collecting
-from app.retraining.jobs import Retraining
+from app.retraining.database import ServiceDatabase
+from app.retraining.datasets import DatasetService
+from app.retraining.jobs import JobService
 from app.retraining.upkeep import Upkeep
 from app.retraining.worker_process import LocalProcess
 from app.serving import engine_selection
@@ -23,12 +23,12 @@ from app.shutdown import Shutdown
 from app.telemetry import tracing
 from app.telemetry.instruments import Requests
 from app.telemetry.logs import RequestLog
-from app.telemetry.request_record import Exchanges, RequestId
+from app.telemetry.request_record import RequestId, RequestRecorder
 from app.ui import routes
 from app.web import auth, problem_details
-from app.web.methods import Head
-from app.web.middleware.trusted_origin import SameSite, Sharing
-from app.web.middleware.unhandled_errors import LastResort
+from app.web.methods import HeadRequests
+from app.web.middleware.trusted_origin import CrossOriginSharing, TrustedOrigin
+from app.web.middleware.unhandled_errors import UnhandledErrors
 from catdog import __version__
 
 GROUPS = (routes, predict, models, datasets, retrain, feedback, monitoring, v2, v1)
@@ -56,23 +56,23 @@ def create_app(settings: Settings, hot_swap: HotSwap | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.admin_key = auth.admin_key(settings)
-    app.state.records = Records(settings)
+    app.state.records = ServiceDatabase(settings)
     app.state.hot_swap = hot_swap or HotSwap(settings)
     app.state.predictor = app.state.hot_swap.predictor
     app.state.shutdown = Shutdown()
     app.state.receiving = Bodies(settings)
     app.state.parsing = CapacityLimiter(2)  # bodies of tensors at a time: each may take much memory
-    app.state.collecting = Collecting(app.state.records, app.state.predictor.uploads)
+    app.state.collecting = DatasetService(app.state.records, app.state.predictor.uploads)
     app.state.upkeep = Upkeep(settings, app.state.records, app.state.predictor.uploads)
     runner = LocalProcess(settings) if settings.worker == "process" else None
-    app.state.retraining = Retraining(app.state.records, runner, app.state.shutdown)
+    app.state.retraining = JobService(app.state.records, runner, app.state.shutdown)
     problem_details.install(app)
-    app.add_middleware(Head)  # the first one is the innermost
-    app.add_middleware(SameSite, settings=settings)
-    for layer in (LastResort, Admission):
+    app.add_middleware(HeadRequests)  # the first one is the innermost
+    app.add_middleware(TrustedOrigin, settings=settings)
+    for layer in (UnhandledErrors, Admission):
         app.add_middleware(layer)
     if settings.cors_origins:
-        app.add_middleware(Sharing, settings=settings)
+        app.add_middleware(CrossOriginSharing, settings=settings)
     _watch(app, settings)
     app.add_middleware(RequestId)  # the last one is the outermost
     return app
@@ -86,7 +86,7 @@ def _watch(app: FastAPI, settings: Settings) -> None:
     listeners = [requests.tell, RequestLog(settings.log_slow_seconds).tell]
     if state.tracing is not None:
         listeners.append(state.tracing.tell)
-    app.add_middleware(Exchanges, listeners=listeners)
+    app.add_middleware(RequestRecorder, listeners=listeners)
 
 
 @asynccontextmanager

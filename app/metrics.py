@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from app.admission import Bodies
-from app.retraining.database import Records
+from app.retraining.database import ServiceDatabase
 from app.serving.predictor import Predictor
 from app.telemetry.instruments import Requests, counter, counters, gauge, gauges, histograms
 from catdog import __version__
@@ -35,7 +35,7 @@ class Seen(NamedTuple):
 class JobNumbers:
     """Where the database doesn't answer, its numbers are missing and all others are there."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: ServiceDatabase) -> None:
         self._records = records
         self._seen: Seen | None = None
         self._fresh_until = 0.0
@@ -123,7 +123,7 @@ class Metrics(Collector):
         yield from self._of_jobs
 
     def _of_queue(self) -> Iterator[Metric]:
-        measured, room, receiving = self._predictor.measurements, self._predictor.room, self._receiving
+        measured, admission, receiving = self._predictor.measurements, self._predictor.admission, self._receiving
         phases = {
             "read": self._requests.read,
             "decode": measured.decode_seconds,
@@ -132,7 +132,7 @@ class Metrics(Collector):
         }
         reasons = {
             **self._requests.problems.copy(),
-            "overloaded": room.refused + receiving.refused,
+            "overloaded": admission.refused + receiving.refused,
             "expired": measured.expired,
             "client-gone": measured.abandoned,
         }
@@ -152,8 +152,8 @@ class Metrics(Collector):
         yield counter("catdog_photos_answered", "Photos that were answered.", measured.answered)
         yield counter("catdog_photos_cached", "Of these, the ones that were known from before.", measured.cached)
         yield gauge("catdog_body_bytes", "Bytes of request bodies in memory.", receiving.held_bytes)
-        yield gauge("catdog_queue_photos", "Photos that were admitted and have no answer yet.", room.taken)
-        yield gauge("catdog_queue_limit_photos", "How many there may be; more are refused.", room.limit)
+        yield gauge("catdog_queue_photos", "Photos that were admitted and have no answer yet.", admission.taken)
+        yield gauge("catdog_queue_limit_photos", "How many there may be; more are refused.", admission.limit)
         yield gauge("catdog_uploads", "Requests whose bodies are being received.", receiving.taken)
         yield gauge("catdog_uploads_limit", "How many there may be; more are refused.", receiving.limit)
 

@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.serving.prediction import Prediction
-from app.serving.prediction_log import Kept
+from app.serving.prediction_log import LoggedPrediction
 from app.web.problem_details import Problem
 from catdog.datasets.archive import Unpacked
 from catdog.datasets.picture_files import Added, Picture
@@ -142,7 +142,7 @@ class ReviewItem(BaseModel, frozen=True):
     picture: str = Field(description="Where the photo is.")
 
     @classmethod
-    def of(cls, kept: Kept) -> Self:
+    def of(cls, kept: LoggedPrediction) -> Self:
         return cls(
             prediction=kept.prediction,
             predicted_at=datetime.fromtimestamp(kept.predicted_at, UTC),

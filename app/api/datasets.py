@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
 
 from app.api.dataset_schemas import AddedArchive, AddedPicture, AddedPictures, Dataset, Datasets, renamed
-from app.api.dependencies import BYTES, Name, TheCollecting, TheSettings, form, picture
+from app.api.dependencies import BYTES, DatasetsDep, Name, SettingsDep, form, picture
 from app.errors import (
     NoFile,
     NoLabel,
@@ -40,13 +40,13 @@ router = APIRouter(prefix="/datasets", tags=["datasets"])
 
 
 @router.get("", dependencies=[Depends(reader)], responses=documented(*ANY))
-async def datasets(collecting: TheCollecting) -> Datasets:
+async def datasets(collecting: DatasetsDep) -> Datasets:
     """Every data set, with its pictures per split and class."""
     return Datasets(datasets=[Dataset.of(name, counts) for name, counts in (await collecting.all_counts()).items()])
 
 
 @router.get("/{name}", dependencies=[Depends(reader)], responses=documented(*ANY, DatasetNotFound))
-async def dataset(name: Name, collecting: TheCollecting) -> Dataset:
+async def dataset(name: Name, collecting: DatasetsDep) -> Dataset:
     """One data set: its pictures per split and class."""
     return Dataset.of(name, await collecting.counts(name))
 
@@ -61,7 +61,7 @@ async def dataset(name: Name, collecting: TheCollecting) -> Dataset:
         "requestBody": {"required": True, "content": {FORM: form({"type": "array", "items": BYTES}, label=LABEL)}}
     },
 )
-async def add_images(name: Name, request: Request, collecting: TheCollecting, settings: TheSettings) -> AddedPictures:
+async def add_images(name: Name, request: Request, collecting: DatasetsDep, settings: SettingsDep) -> AddedPictures:
     """Pictures of one class: a form with `label`, and `file` once or more. A broken one doesn't touch the others."""
     label, files = await uploads.read_labelled(request, settings)
     results = await collecting.add_pictures(name, label, files)
@@ -82,7 +82,7 @@ async def add_images(name: Name, request: Request, collecting: TheCollecting, se
         "requestBody": {"required": True, "content": {FORM: form(BYTES), uploads.ZIPS[0]: {"schema": BYTES}}}
     },
 )
-async def add_archive(name: Name, request: Request, collecting: TheCollecting, settings: TheSettings) -> AddedArchive:
+async def add_archive(name: Name, request: Request, collecting: DatasetsDep, settings: SettingsDep) -> AddedArchive:
     """A ZIP of `<class>/...` or `train|validation|test/<class>/...`: a form with `file`. A bad one is refused whole.
 
     The answer lists the classes and how many pictures of each were taken, what was skipped, and empty class folders.
@@ -94,7 +94,7 @@ async def add_archive(name: Name, request: Request, collecting: TheCollecting, s
 
 
 @router.get("/{name}/images/{sha256}", dependencies=[Depends(admin)], responses=documented(*ANY, PictureNotFound))
-async def image(name: Name, sha256: Sha256, collecting: TheCollecting) -> Response:
+async def image(name: Name, sha256: Sha256, collecting: DatasetsDep) -> Response:
     """A picture of a data set, as it came."""
     return picture(await collecting.read(name, sha256))
 
@@ -105,7 +105,7 @@ async def image(name: Name, sha256: Sha256, collecting: TheCollecting) -> Respon
     dependencies=[Depends(admin)],
     responses=documented(*ANY, PictureNotFound),
 )
-async def remove_image(name: Name, sha256: Sha256, collecting: TheCollecting) -> Response:
+async def remove_image(name: Name, sha256: Sha256, collecting: DatasetsDep) -> Response:
     """Take a picture out of a data set; its file goes as well, unless another data set has it."""
     await collecting.ask(lambda datasets: datasets.remove(name, sha256))
     return Response(status_code=204)

@@ -7,8 +7,8 @@ from pydantic import BaseModel
 
 from app.api.job_schemas import NO_NUL
 from app.errors import NotReady
-from app.retraining.datasets import Collecting
-from app.retraining.jobs import Retraining
+from app.retraining.datasets import DatasetService
+from app.retraining.jobs import JobService
 from app.serving.hot_swap import HotSwap
 from app.serving.loaded_model import LoadedModel
 from app.serving.predictor import Predictor
@@ -58,11 +58,11 @@ async def ready_champion(
     return champion
 
 
-async def room(
+async def queue_place(
     champion: Annotated[LoadedModel, Depends(champion)], predictor: Annotated[Predictor, Depends(predictor)]
 ) -> None:
-    """Nothing, but 503 where there is no champion, or no room in its queue."""
-    predictor.check_room()
+    """Nothing, but 503 where there is no champion, or no place in its queue."""
+    predictor.check_admission()
 
 
 async def hot_swap(request: Request) -> HotSwap:
@@ -71,26 +71,26 @@ async def hot_swap(request: Request) -> HotSwap:
     return held
 
 
-async def collecting(request: Request) -> Collecting:
+async def collecting(request: Request) -> DatasetService:
     """The data sets."""
-    held: Collecting = request.app.state.collecting
+    held: DatasetService = request.app.state.collecting
     return held
 
 
-async def retraining(request: Request) -> Retraining:
+async def retraining(request: Request) -> JobService:
     """The queue of jobs."""
-    held: Retraining = request.app.state.retraining
+    held: JobService = request.app.state.retraining
     return held
 
 
-TheSettings = Annotated[Settings, Depends(settings)]
-ThePredictor = Annotated[Predictor, Depends(predictor)]
-TheChampion = Annotated[LoadedModel, Depends(champion)]
-ReadyChampion = Annotated[LoadedModel, Depends(ready_champion)]
-TheHotSwap = Annotated[HotSwap, Depends(hot_swap)]
-TheCollecting = Annotated[Collecting, Depends(collecting)]
-TheShutdown = Annotated[Shutdown, Depends(shutdown)]
-TheRetraining = Annotated[Retraining, Depends(retraining)]
+SettingsDep = Annotated[Settings, Depends(settings)]
+PredictorDep = Annotated[Predictor, Depends(predictor)]
+ChampionDep = Annotated[LoadedModel, Depends(champion)]
+ReadyChampionDep = Annotated[LoadedModel, Depends(ready_champion)]
+HotSwapDep = Annotated[HotSwap, Depends(hot_swap)]
+DatasetsDep = Annotated[DatasetService, Depends(collecting)]
+ShutdownDep = Annotated[Shutdown, Depends(shutdown)]
+JobsDep = Annotated[JobService, Depends(retraining)]
 
 
 def form(file: dict[str, Any], **fields: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 
 from app.api.dataset_schemas import Feedback, Review, ReviewItem, StoredPicture
-from app.api.dependencies import TheChampion, TheCollecting, ThePredictor, json_body, picture
+from app.api.dependencies import ChampionDep, DatasetsDep, PredictorDep, json_body, picture
 from app.errors import NotReady, Unauthorized, UnsupportedContentType
 from app.serving.prediction_log import least_sure
 from app.web import uploads
@@ -29,7 +29,7 @@ router = APIRouter(tags=["feedback"], dependencies=[Depends(admin)])
     ),
     openapi_extra=json_body(Feedback),
 )
-async def feedback(request: Request, collecting: TheCollecting, champion: TheChampion) -> StoredPicture:
+async def feedback(request: Request, collecting: DatasetsDep, champion: ChampionDep) -> StoredPicture:
     """Turn a predicted photo into a training picture; said once more, the last word counts."""
     said = await uploads.read_json(request, Feedback)
     label = same_class(said.label.strip(), champion.manifest.classes)
@@ -40,7 +40,7 @@ async def feedback(request: Request, collecting: TheCollecting, champion: TheCha
 
 @router.get("/review", responses=documented(*ANY))
 async def review(
-    collecting: TheCollecting, predictor: ThePredictor, limit: Annotated[int, Query(ge=1, le=1000)] = 20
+    collecting: DatasetsDep, predictor: PredictorDep, limit: Annotated[int, Query(ge=1, le=1000)] = 20
 ) -> Review:
     """The kept photos that the model was least sure of, and that nobody has labelled."""
     found = await collecting.ask(lambda datasets: least_sure(collecting.uploads, datasets, limit))
@@ -50,7 +50,7 @@ async def review(
 
 
 @router.get("/review/{prediction_id}/picture", responses=documented(*ANY, PredictionNotFound))
-async def photo(prediction_id: str, collecting: TheCollecting) -> Response:
+async def photo(prediction_id: str, collecting: DatasetsDep) -> Response:
     """The photo of a kept prediction, as it came."""
     _, kept = await to_thread.run_sync(collecting.uploads.get, prediction_id)
     return picture(kept)

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, Response
 
 from app.api import model_catalog
-from app.api.dependencies import TheChampion, TheHotSwap, TheSettings
+from app.api.dependencies import ChampionDep, HotSwapDep, SettingsDep
 from app.api.model_schemas import Model, ModelVersion, ModelVersions, Report
 from app.errors import NotReady, Unauthorized
 from app.serving.loaded_model import LoadedModel
@@ -33,35 +33,35 @@ LOOKING = (Unauthorized, RequestValidationError, VersionNotFound, BrokenVersion)
 router = APIRouter()
 
 
-async def store(settings: TheSettings) -> Store:
+async def store(settings: SettingsDep) -> Store:
     """Every version on the disk."""
     return Store(settings.models_dir)
 
 
-TheStore = Annotated[Store, Depends(store)]
+StoreDep = Annotated[Store, Depends(store)]
 Number = Annotated[int, Path(ge=1, lt=10**18)]
 
 
 @router.get("/model", tags=["model"], dependencies=[Depends(reader)], responses=documented(NotReady, Unauthorized))
-async def model(champion: TheChampion, settings: TheSettings) -> Model:
+async def model(champion: ChampionDep, settings: SettingsDep) -> Model:
     """The version in service: its classes, how good it is, where it comes from."""
     return Model.of(champion.manifest, settings.unknown_keep, precision=champion.engine.precision)
 
 
 @router.get("/models", tags=["models"], dependencies=[Depends(reader)], responses=documented(Unauthorized))
-async def models(store: TheStore) -> ModelVersions:
+async def models(store: StoreDep) -> ModelVersions:
     """Every version, newest first."""
     return ModelVersions(versions=await to_thread.run_sync(model_catalog.listed, store))
 
 
 @router.get("/models/{version}", tags=["models"], dependencies=[Depends(reader)], responses=documented(*LOOKING))
-async def model_version(version: Number, store: TheStore, settings: TheSettings) -> ModelVersion:
+async def model_version(version: Number, store: StoreDep, settings: SettingsDep) -> ModelVersion:
     """One version: how good it is, where it comes from, and how it compares with the champion."""
     return await to_thread.run_sync(model_catalog.described, store, version, settings.unknown_keep)
 
 
 @router.get("/models/{version}/report", tags=["models"], dependencies=[Depends(reader)], responses=documented(*LOOKING))
-async def report(version: Number, store: TheStore) -> Report:
+async def report(version: Number, store: StoreDep) -> Report:
     """Which files a version keeps of its training."""
     return await to_thread.run_sync(model_catalog.report, store, version)
 
@@ -73,7 +73,7 @@ async def report(version: Number, store: TheStore) -> Report:
     response_class=FileResponse,
     responses={200: {"content": {OCTETS: {}, **{kind: {} for kind in MEDIA_TYPES.values()}}}, **documented(*LOOKING)},
 )
-async def report_file(version: Number, name: str, store: TheStore, is_admin: IsAdmin) -> Response:
+async def report_file(version: Number, name: str, store: StoreDep, is_admin: IsAdmin) -> Response:
     """One of those files. The admin key is needed for a file that shows training photos: `needs_admin_key`."""
     file = await to_thread.run_sync(model_catalog.report_file, store, version, name)
     if file is None:
@@ -92,7 +92,7 @@ async def report_file(version: Number, name: str, store: TheStore, is_admin: IsA
     dependencies=[Depends(admin)],
     responses=documented(*LOOKING, StoreError),
 )
-async def promote(version: Number, hot_swap: TheHotSwap, settings: TheSettings) -> Model:
+async def promote(version: Number, hot_swap: HotSwapDep, settings: SettingsDep) -> Model:
     """Put a version into service, once it has been loaded and has answered; else nothing changes."""
     return _described(await hot_swap.promote(version), settings)
 
@@ -103,7 +103,7 @@ async def promote(version: Number, hot_swap: TheHotSwap, settings: TheSettings) 
     dependencies=[Depends(admin)],
     responses=documented(Unauthorized, NoEarlierChampion, BrokenVersion, StoreError, NoChampion),
 )
-async def roll_back(hot_swap: TheHotSwap, settings: TheSettings) -> Model:
+async def roll_back(hot_swap: HotSwapDep, settings: SettingsDep) -> Model:
     """Put the champion before this one back into service; where it can't be loaded, nothing changes."""
     return _described(await hot_swap.roll_back(), settings)
 
@@ -115,7 +115,7 @@ async def roll_back(hot_swap: TheHotSwap, settings: TheSettings) -> Model:
     dependencies=[Depends(admin)],
     responses=documented(Unauthorized, RequestValidationError, VersionNotFound, VersionInService, ShippedVersion),
 )
-async def delete(version: Number, store: TheStore) -> Response:
+async def delete(version: Number, store: StoreDep) -> Response:
     """Delete a version that is neither in service nor the shipped one."""
     await to_thread.run_sync(store.delete, version)
     return Response(status_code=204)

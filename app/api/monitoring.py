@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
-from app.api.dependencies import ReadyChampion, TheChampion, ThePredictor
+from app.api.dependencies import ChampionDep, PredictorDep, ReadyChampionDep
 from app.errors import NotReady, Unauthorized
 from app.metrics import Metrics
 from app.serving.drift import HOURS, Shift
@@ -45,7 +45,7 @@ class Drift(BaseModel, frozen=True):
 
 
 @router.get("/queue", tags=["model"], dependencies=[Depends(reader)], responses=documented(Unauthorized))
-async def queue(predictor: ThePredictor) -> QueueState:
+async def queue(predictor: PredictorDep) -> QueueState:
     """How many photos wait, how long the last ones took and in what batches, and what was turned away."""
     return predictor.queue
 
@@ -56,7 +56,7 @@ async def queue(predictor: ThePredictor) -> QueueState:
     dependencies=[Depends(reader)],
     responses=documented(NotReady, Unauthorized, RequestValidationError),
 )
-async def drift(champion: TheChampion, hours: Annotated[int, Query(ge=1, le=HOURS)] = 1) -> Drift:
+async def drift(champion: ChampionDep, hours: Annotated[int, Query(ge=1, le=HOURS)] = 1) -> Drift:
     """How far answers of the last hours have moved from those to the photos that validated the version in service."""
     return Drift(model_version=champion.manifest.version, hours=hours, shifts=champion.drift.shifts(hours))
 
@@ -68,7 +68,7 @@ async def live() -> Live:
 
 
 @router.get("/health/ready", tags=["health"], responses=documented(NotReady))
-async def ready(champion: ReadyChampion, predictor: ThePredictor) -> Ready:
+async def ready(champion: ReadyChampionDep, predictor: PredictorDep) -> Ready:
     """A model is loaded and has answered once, and the service isn't about to end; else 503, with the reason."""
     return Ready(model_version=champion.manifest.version, problem=predictor.problem)
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
-from app.api.dependencies import BYTES, ThePredictor, TheSettings, form, room
+from app.api.dependencies import BYTES, PredictorDep, SettingsDep, form, queue_place
 from app.errors import (
     Expired,
     NoFile,
@@ -53,7 +53,7 @@ UnknownKeep = Annotated[
 ]
 
 # Before a body is read: what can't be answered need not be sent.
-router = APIRouter(prefix="/predict", tags=["predict"], dependencies=[Depends(reader), Depends(room)])
+router = APIRouter(prefix="/predict", tags=["predict"], dependencies=[Depends(reader), Depends(queue_place)])
 
 
 class BatchItem(BaseModel, frozen=True):
@@ -76,8 +76,8 @@ class BatchPrediction(BaseModel, frozen=True):
 )
 async def predict(
     request: Request,
-    predictor: ThePredictor,
-    settings: TheSettings,
+    predictor: PredictorDep,
+    settings: SettingsDep,
     explain: Explain = "false",
     unknown_keep: UnknownKeep = None,
 ) -> ExplainedPrediction | Prediction:
@@ -100,7 +100,7 @@ async def predict(
     openapi_extra={"requestBody": {"required": True, "content": PHOTOS}},
 )
 async def predict_batch(
-    request: Request, predictor: ThePredictor, settings: TheSettings, unknown_keep: UnknownKeep = None
+    request: Request, predictor: PredictorDep, settings: SettingsDep, unknown_keep: UnknownKeep = None
 ) -> BatchPrediction:
     """What is in each photo: a form with several fields `file`. One that is wrong doesn't touch the others."""
     photos = await uploads.read_photos(request, settings)

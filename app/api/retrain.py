@@ -12,11 +12,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from app.admission import Room
-from app.api.dependencies import Name, TheCollecting, TheHotSwap, TheRetraining, TheSettings, json_body
+from app.admission import AdmissionLimit
+from app.api.dependencies import DatasetsDep, HotSwapDep, JobsDep, Name, SettingsDep, json_body
 from app.api.job_schemas import Findings, RetrainJob, RetrainJobs, RetrainRequest
 from app.errors import Overloaded, TrainerMissing, Unauthorized, UnsupportedContentType
-from app.retraining.jobs import Retraining
+from app.retraining.jobs import JobService
 from app.serving.hot_swap import HotSwap
 from app.web import uploads
 from app.web.auth import IsAdmin, admin, reader
@@ -61,8 +61,8 @@ router = APIRouter(prefix="/retrain", tags=["retrain"])
 async def retrain(
     request: Request,
     response: Response,
-    retraining: TheRetraining,
-    collecting: TheCollecting,
+    retraining: JobsDep,
+    collecting: DatasetsDep,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
 ) -> RetrainJob:
     """Queue a training on a data set. The same `Idempotency-Key` with the same request gives the same job again."""
@@ -74,13 +74,13 @@ async def retrain(
 
 
 @router.get("", dependencies=[Depends(reader)], responses=documented(*ANY))
-async def jobs(retraining: TheRetraining, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> RetrainJobs:
+async def jobs(retraining: JobsDep, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> RetrainJobs:
     """The newest jobs, the last one first, without what the doctor found."""
     newest = await retraining.ask(lambda jobs: jobs.newest(limit))
     return RetrainJobs(jobs=[RetrainJob.of(job).model_copy(update={"findings": None}) for job in newest])
 
 
-async def asked_for(job: Name, retraining: TheRetraining) -> Job:
+async def asked_for(job: Name, retraining: JobsDep) -> Job:
     """The job with this id; `latest` is the newest."""
     return await retraining.get(job)
 
@@ -106,7 +106,7 @@ async def findings(job: TheJob) -> Findings:
 @router.delete(
     "/{job}", status_code=202, dependencies=[Depends(admin)], responses=documented(*ANY, JobNotFound, JobEnded)
 )
-async def cancel(job: TheJob, retraining: TheRetraining) -> RetrainJob:
+async def cancel(job: TheJob, retraining: JobsDep) -> RetrainJob:
     """Cancel a job: one that runs is asked to end, and ended 10 seconds later."""
     return RetrainJob.of(await retraining.ask(lambda jobs: jobs.cancel(job.id)), is_admin=True)
 
@@ -119,8 +119,8 @@ async def cancel(job: TheJob, retraining: TheRetraining) -> RetrainJob:
 )
 async def events(
     job: TheJob,
-    retraining: TheRetraining,
-    hot_swap: TheHotSwap,
+    retraining: JobsDep,
+    hot_swap: HotSwapDep,
     last_event_id: Annotated[str, Header(pattern="^[0-9]*$")] = "",
 ) -> StreamingResponse:
     """What happens to a job, as server-sent events; `Last-Event-ID` goes on behind that one.
@@ -138,7 +138,7 @@ async def events(
     response_class=PlainTextResponse,
     responses=documented(*ANY, JobNotFound),
 )
-async def log(job: TheJob, settings: TheSettings) -> Response:
+async def log(job: TheJob, settings: SettingsDep) -> Response:
     """What the trainer printed so far; of a long log the end."""
     text = await to_thread.run_sync(_end_of, log_file(settings.data_dir, job.id))
     return Response(text, media_type="text/plain", headers={"X-Content-Type-Options": "nosniff"})
@@ -156,7 +156,7 @@ def _end_of(file: Path) -> bytes:
 class _Watched(StreamingResponse):
     """Takes one place among the watchers from before its first byte until it ends, however it does; Overloaded."""
 
-    def __init__(self, watchers: Room, content: AsyncIterator[str], **options: Any) -> None:
+    def __init__(self, watchers: AdmissionLimit, content: AsyncIterator[str], **options: Any) -> None:
         super().__init__(content, **options)
         self._watchers = watchers
 
@@ -171,7 +171,7 @@ def _event_id(digits: str) -> int:
     return min(int(significant or 0), LARGEST_EVENT_ID) if len(significant) < LONG_DIGITS else LARGEST_EVENT_ID
 
 
-async def _stream(retraining: Retraining, hot_swap: HotSwap, job: str, after: int) -> AsyncIterator[str]:
+async def _stream(retraining: JobService, hot_swap: HotSwap, job: str, after: int) -> AsyncIterator[str]:
     async for happened in retraining.watch(job, after):
         yield "".join(map(_as_text, happened)) or ": nothing new\n\n"  # a comment, which keeps proxies from closing
     await hot_swap.catch_up()

@@ -7,7 +7,7 @@ from anyio import to_thread
 from fastapi import Depends, Path, Request
 from fastapi.exceptions import RequestValidationError
 
-from app.api.dependencies import ThePredictor, TheSettings
+from app.api.dependencies import PredictorDep, SettingsDep
 from app.errors import (
     Expired,
     InvalidInference,
@@ -37,22 +37,22 @@ async def named(model: ModelName) -> None:
         raise ModelNotFound(model, MODEL)
 
 
-async def version(predictor: ThePredictor, model: ModelName, version: str = "") -> str:
+async def version(predictor: PredictorDep, model: ModelName, version: str = "") -> str:
     """The version that an address names, empty for the champion; ModelNotFound, VersionNotLoaded, NotReady."""
     await named(model)
     predictor.loaded(version)
     return version
 
 
-async def room(predictor: ThePredictor) -> None:
-    """Nothing, but Overloaded where one more picture has no room in the queue."""
-    predictor.check_room()
+async def queue_place(predictor: PredictorDep) -> None:
+    """Nothing, but Overloaded where one more picture has no place in the queue."""
+    predictor.check_admission()
 
 
-TheVersion = Annotated[str, Depends(version)]
+VersionDep = Annotated[str, Depends(version)]
 
 
-async def read(request: Request, settings: TheSettings, reading: Callable[[bytes], Asked]) -> Asked:
+async def read(request: Request, settings: SettingsDep, reading: Callable[[bytes], Asked]) -> Asked:
     """What a body asks for. It is read on a thread, and few at a time, for it may become much in memory."""
     body = await uploads.read_body(request, settings, settings.max_batch_bytes)
     return await to_thread.run_sync(reading, body, limiter=request.app.state.parsing)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 
-from app.api.dependencies import ThePredictor, TheSettings
+from app.api.dependencies import PredictorDep, SettingsDep
 from app.errors import InvalidInference
 from app.protocols import requests, tensorflow_serving
 from app.protocols.requests import ASKING, LOOKING, ModelName
@@ -23,17 +23,17 @@ ADDRESSES = ("/models/{model}", "/models/{model}/versions/{version}", "/models/{
 router = APIRouter(prefix="/v1", tags=["TensorFlow Serving"], dependencies=[Depends(reader)])
 
 
-async def version(predictor: ThePredictor, model: ModelName, version: str = "", label: str = CHAMPION) -> str:
+async def version(predictor: PredictorDep, model: ModelName, version: str = "", label: str = CHAMPION) -> str:
     """The version that an address names, by number or label; InvalidInference, and what `inference.version` raises."""
     if label != CHAMPION:
         raise InvalidInference(f"there is no label {short(label)}; there is {CHAMPION}")
     return await requests.version(predictor, model, version)
 
 
-TheVersion = Annotated[str, Depends(version)]
+VersionDep = Annotated[str, Depends(version)]
 
 
-async def model_status(request: Request, version: TheVersion, predictor: ThePredictor) -> ModelStatus:
+async def model_status(request: Request, version: VersionDep, predictor: PredictorDep) -> ModelStatus:
     """Which versions are loaded, so that they can be asked: all, or the one that the address names."""
     if "label" in request.path_params:
         version = str(predictor.champion.manifest.version)
@@ -41,7 +41,7 @@ async def model_status(request: Request, version: TheVersion, predictor: ThePred
     return ModelStatus(model_version_status=[VersionStatus(version=number) for number in numbers])
 
 
-async def model_metadata(version: TheVersion, predictor: ThePredictor) -> SignatureMetadata:
+async def model_metadata(version: VersionDep, predictor: PredictorDep) -> SignatureMetadata:
     """What each signature takes and gives."""
     manifest = predictor.loaded(version).manifest
     signatures = tensorflow_serving.signatures(len(manifest.classes))
@@ -50,7 +50,7 @@ async def model_metadata(version: TheVersion, predictor: ThePredictor) -> Signat
 
 
 async def predict(
-    request: Request, version: TheVersion, predictor: ThePredictor, settings: TheSettings
+    request: Request, version: VersionDep, predictor: PredictorDep, settings: SettingsDep
 ) -> dict[str, Any]:
     """What is in each picture: `instances` (the row form) or `inputs` (the column form), encoded, or raw `pixels`."""
     asked = await requests.read(request, settings, partial(tensorflow_serving.read_predict, settings=settings))
@@ -59,7 +59,7 @@ async def predict(
 
 
 async def classify(
-    request: Request, version: TheVersion, predictor: ThePredictor, settings: TheSettings
+    request: Request, version: VersionDep, predictor: PredictorDep, settings: SettingsDep
 ) -> dict[str, Any]:
     """The classes of each picture in `examples`, with their probabilities."""
     pictures = await requests.read(request, settings, partial(tensorflow_serving.read_classify, settings=settings))
@@ -80,7 +80,7 @@ for address in ADDRESSES:
             f"{address}:{verb}",
             answer,
             methods=["POST"],
-            dependencies=[Depends(requests.room)],
+            dependencies=[Depends(requests.queue_place)],
             responses=documented_plainly(*ASKING),
             openapi_extra=body,
         )

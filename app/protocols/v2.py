@@ -9,10 +9,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 
 import catdog
-from app.api.dependencies import ReadyChampion, TheHotSwap, ThePredictor, TheSettings, TheShutdown
+from app.api.dependencies import HotSwapDep, PredictorDep, ReadyChampionDep, SettingsDep, ShutdownDep
 from app.errors import InvalidInference, ModelNotFound, NotReady, Unauthorized, VersionNotLoaded
 from app.protocols import model_repository, open_inference, requests
-from app.protocols.requests import ASKING, LOOKING, TheVersion
+from app.protocols.requests import ASKING, LOOKING, VersionDep
 from app.protocols.schemas import (
     Health,
     IndexEntry,
@@ -57,18 +57,18 @@ async def server() -> ServerMetadata:
 
 
 @router.get("/health/live", responses=documented_plainly())
-async def server_live(predictor: ThePredictor, shutdown: TheShutdown) -> Health:
+async def server_live(predictor: PredictorDep, shutdown: ShutdownDep) -> Health:
     """The process answers."""
     return Health(ready=predictor.serving is not None and not shutdown.is_leaving)
 
 
 @router.get("/health/ready", responses=documented_plainly(NotReady))
-async def server_ready(champion: ReadyChampion) -> Health:
+async def server_ready(champion: ReadyChampionDep) -> Health:
     """A model is loaded and has answered once; until then 503, with the reason."""
     return Health(ready=True)
 
 
-async def model_metadata(version: TheVersion, predictor: ThePredictor, settings: TheSettings) -> ModelMetadata:
+async def model_metadata(version: VersionDep, predictor: PredictorDep, settings: SettingsDep) -> ModelMetadata:
     """The model's tensors: one of its inputs is to be sent. The versions are those that are loaded."""
     classes = len(predictor.loaded(version).manifest.classes)
     inputs = [
@@ -82,12 +82,12 @@ async def model_metadata(version: TheVersion, predictor: ThePredictor, settings:
     return ModelMetadata(versions=versions, platform=settings.engine, inputs=inputs, outputs=outputs)
 
 
-async def model_ready(version: TheVersion) -> ModelReady:
+async def model_ready(version: VersionDep) -> ModelReady:
     """The version is loaded."""
     return ModelReady()
 
 
-async def infer(request: Request, version: TheVersion, predictor: ThePredictor, settings: TheSettings) -> Response:
+async def infer(request: Request, version: VersionDep, predictor: PredictorDep, settings: SettingsDep) -> Response:
     """What is in each picture: encoded ones (`image`, BYTES [n], in JSON as base64) or raw ones (`pixels`, UINT8).
 
     Tensors may follow the JSON as binary data, whose beginning the header Inference-Header-Content-Length gives.
@@ -110,7 +110,7 @@ for address in ("/models/{model}", "/models/{model}/versions/{version}"):
         f"{address}/infer",
         infer,
         methods=["POST"],
-        dependencies=[*key, Depends(requests.room)],
+        dependencies=[*key, Depends(requests.queue_place)],
         response_class=Response,
         responses=ANSWER | documented_plainly(*ASKING),
         openapi_extra={"requestBody": BODY},
@@ -123,7 +123,7 @@ for address in ("/models/{model}", "/models/{model}/versions/{version}"):
     responses=documented_plainly(Unauthorized, *BODY_ERRORS),
     openapi_extra={"requestBody": OPTIONAL_BODY},
 )
-async def repository_index(request: Request, predictor: ThePredictor, settings: TheSettings) -> list[IndexEntry]:
+async def repository_index(request: Request, predictor: PredictorDep, settings: SettingsDep) -> list[IndexEntry]:
     """Every version: READY where it is loaded, so that it can be asked, else UNAVAILABLE."""
     body = await _read_change(request, settings)
     return await to_thread.run_sync(model_repository.index, body, Store(settings.models_dir), tuple(predictor.versions))
@@ -135,7 +135,7 @@ async def repository_index(request: Request, predictor: ThePredictor, settings: 
     responses=documented_plainly(*CHANGING, VersionNotFound, BrokenVersion),
     openapi_extra={"requestBody": OPTIONAL_BODY},
 )
-async def load(request: Request, hot_swap: TheHotSwap, settings: TheSettings, version: str = "") -> IndexEntry:
+async def load(request: Request, hot_swap: HotSwapDep, settings: SettingsDep, version: str = "") -> IndexEntry:
     """Load a version beside the champion: `?version=N`, or the body's parameter `version`; the champion is loaded."""
     number = model_repository.version_asked(await _read_change(request, settings), version)
     champion = await hot_swap.load(number)
@@ -148,7 +148,7 @@ async def load(request: Request, hot_swap: TheHotSwap, settings: TheSettings, ve
     responses=documented_plainly(*CHANGING, VersionNotLoaded, VersionInService),
     openapi_extra={"requestBody": OPTIONAL_BODY},
 )
-async def unload(request: Request, hot_swap: TheHotSwap, settings: TheSettings, version: str = "") -> IndexEntry:
+async def unload(request: Request, hot_swap: HotSwapDep, settings: SettingsDep, version: str = "") -> IndexEntry:
     """Unload a version that was loaded beside the champion, which stays itself."""
     number = model_repository.version_asked(await _read_change(request, settings), version)
     unloaded = await hot_swap.unload(number)

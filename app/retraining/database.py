@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from catdog.jobs.queue import Jobs
 
 
-class Records:
+class ServiceDatabase:
     """Safe to use from any thread. SettingsError where nothing can be done with the URL of the database."""
 
     def __init__(self, settings: Settings) -> None:

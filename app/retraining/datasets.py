@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 from anyio import CancelScope, CapacityLimiter, to_thread
 
 from app.errors import ServiceError
-from app.retraining.database import Records
-from app.serving.prediction_log import KeptUploads
+from app.retraining.database import ServiceDatabase
+from app.serving.prediction_log import PredictionLog
 from app.web.multipart import Upload
 from catdog import images
 from catdog.datasets import archive
@@ -27,10 +27,10 @@ Answer = TypeVar("Answer")
 Counts = dict[str, dict[str, int]]  # pictures by split, then by class
 
 
-class Collecting:
+class DatasetService:
     """The data sets, off the event loop."""
 
-    def __init__(self, records: Records, uploads: KeptUploads) -> None:
+    def __init__(self, records: ServiceDatabase, uploads: PredictionLog) -> None:
         self._records = records
         self.uploads = uploads
         self._threads = CapacityLimiter(4)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 from anyio import CapacityLimiter, to_thread
 
-from app.admission import Room
-from app.retraining.database import Records
+from app.admission import AdmissionLimit
+from app.retraining.database import ServiceDatabase
 from app.retraining.worker_process import STOP_SECONDS, Runner, check_installed
 from app.shutdown import Shutdown
 from catdog.errors import DatabaseUnavailable, JobNotFound
@@ -32,14 +32,14 @@ QUIET_SECONDS = 15.0  # after which a watcher hears that nothing happens, before
 Answer = TypeVar("Answer")
 
 
-class Retraining:
+class JobService:
     """The queue of jobs, off the event loop. Without a `runner` the jobs are left to workers elsewhere."""
 
-    def __init__(self, records: Records, runner: Runner | None, shutdown: Shutdown) -> None:
+    def __init__(self, records: ServiceDatabase, runner: Runner | None, shutdown: Shutdown) -> None:
         self._records = records
         self._runner = runner
         self._worker: str | None = None
-        self.watchers = Room(WATCHERS)
+        self.watchers = AdmissionLimit(WATCHERS)
         self._launching = Lock()
         self._stopped = False
         self._accepted = asyncio.Event()  # a job was, just now

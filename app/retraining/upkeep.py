@@ -9,8 +9,8 @@ from time import time
 import anyio
 from anyio import to_thread
 
-from app.retraining.database import Records
-from app.serving.prediction_log import KeptUploads
+from app.retraining.database import ServiceDatabase
+from app.serving.prediction_log import PredictionLog
 from app.settings import Settings
 from catdog.jobs.job import FOLDER
 from catdog.versions.store import Store
@@ -25,7 +25,7 @@ DAY_SECONDS = 86_400.0
 class Upkeep:
     """Of everything below the data folder, and of the model store."""
 
-    def __init__(self, settings: Settings, records: Records, uploads: KeptUploads) -> None:
+    def __init__(self, settings: Settings, records: ServiceDatabase, uploads: PredictionLog) -> None:
         self._settings = settings
         self._records = records
         self._uploads = uploads

@@ -21,13 +21,13 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from app.admission import Room
+from app.admission import AdmissionLimit
 from app.errors import Expired
 from app.serving.decoding import Decoders
 from app.serving.prediction import Picture
-from app.serving.queue_stats import Measurements
+from app.serving.queue_stats import QueueStats
 from app.settings import Settings
-from app.telemetry.request_record import Moments, note_photo
+from app.telemetry.request_record import PhotoTimes, record_photo
 from catdog import images
 from catdog.engines.engine import Engine, Output
 from catdog.system import resources
@@ -49,7 +49,7 @@ class Waiting(Generic[Answer]):
     engine: Engine
     then: Callable[[Output], Answer]
     answer: asyncio.Future[Answer]
-    moments: Moments = field(default_factory=Moments)
+    moments: PhotoTimes = field(default_factory=PhotoTimes)
     pixels: NDArray[np.uint8] | None = None
 
     @property
@@ -84,13 +84,13 @@ class Waiting(Generic[Answer]):
             settle(value)
 
 
-class Batching:
+class Batcher:
     """Runs photos through engines. `infer` and `room` are for the event loop, all else happens on threads."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.measurements = Measurements()
-        self.room = Room(settings.queue_items)
+        self.measurements = QueueStats()
+        self.admission = AdmissionLimit(settings.queue_items)
         self._decoders = Decoders(
             settings.decoders or min(resources.usable_cores(), MOST_DECODERS),
             settings.decoding_bytes or resources.usable_bytes() // MEMORY_SHARE,
@@ -105,7 +105,7 @@ class Batching:
     @property
     def seconds_to_drain(self) -> int:
         """About how long what is in the queue takes, in whole seconds, at least one."""
-        return max(1, ceil(self.room.taken * self.measurements.seconds_each))
+        return max(1, ceil(self.admission.taken * self.measurements.seconds_each))
 
     async def infer(self, engine: Engine, photo: Picture, then: Callable[[Output], Answer]) -> Answer:
         """What `then` makes, on a thread, of the engine's output for one photo; raises ImageError, Expired.
@@ -113,7 +113,7 @@ class Batching:
         Cancelled, or at its deadline, the photo is dropped wherever it is, unless its inference has begun.
         """
         waiting: Waiting[Answer] = Waiting(engine, then, asyncio.get_running_loop().create_future())
-        note_photo(waiting.moments)
+        record_photo(waiting.moments)
         if isinstance(photo, bytes):
             with self._changed:
                 self._decoding += 1
@@ -201,7 +201,7 @@ class Batching:
 
     def _is_calm(self, now: float) -> bool:
         """Whether a photo may have every core: another that came while it did would wait, or take them from it."""
-        if self.room.taken > 1:
+        if self.admission.taken > 1:
             self._met = now
         return now - self._met > CALM_SECONDS
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from math import inf
 from threading import Condition, Lock
 
-from app.serving.os_tuning import step_aside
+from app.serving.os_tuning import lower_priority
 from catdog.decoding_cost import Demand, demand
 
 COSTLY_SECONDS = 0.1  # a phone's photo of 12 megapixels takes less
@@ -26,8 +26,8 @@ class Decoders:
     """
 
     def __init__(self, threads: int, limit_bytes: int) -> None:
-        self._quick = ThreadPoolExecutor(threads, "decoder", step_aside, (NICE,))
-        self._costly = ThreadPoolExecutor(max(1, threads - 1), "decoder-costly", step_aside, (NICE_COSTLY,))
+        self._quick = ThreadPoolExecutor(threads, "decoder", lower_priority, (NICE,))
+        self._costly = ThreadPoolExecutor(max(1, threads - 1), "decoder-costly", lower_priority, (NICE_COSTLY,))
         self._memory = Memory(limit_bytes // 2)
         self._costly_bytes = limit_bytes // (2 * threads)
 

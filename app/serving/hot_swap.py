@@ -105,7 +105,7 @@ class HotSwap:
         if (serving := self.predictor.serving) is not None:  # before that nothing else is as urgent
             if serving.untried is not None:
                 self.predictor.serving = share(serving, self._settings)
-            self._memory.give_back()
+            self._memory.return_memory()
         try:
             self._catch_up()
         except Exception as error:  # whatever it is, the version in service goes on

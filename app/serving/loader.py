@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from app.serving.drift import Drift
 from app.serving.loaded_model import LoadedModel
-from app.serving.os_tuning import step_aside
+from app.serving.os_tuning import lower_priority
 from app.settings import Settings
 from catdog.engines.engine import Engine
 from catdog.engines.openvino import OpenVINOEngine, computes_in
@@ -44,7 +44,7 @@ class VersionLoader:
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
         self._settings = settings
-        self._reader = ThreadPoolExecutor(1, "reader", step_aside, (NICE,))
+        self._reader = ThreadPoolExecutor(1, "reader", lower_priority, (NICE,))
         self._begun: Future[LoadedModel] | None = None
 
     def begin(self) -> "Future[LoadedModel]":

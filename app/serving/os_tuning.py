@@ -22,7 +22,7 @@ MADV_DONTNEED = 4  # of sys/mman.h
 _libc = ctypes.CDLL(None)
 
 
-def share_arenas() -> None:
+def limit_arenas() -> None:
     """Have threads, which aren't there yet, allocate from ARENAS heaps.
 
     By default each has its own, which keeps what isn't in use: 25 MB at full width.
@@ -31,7 +31,7 @@ def share_arenas() -> None:
         mallopt(M_ARENA_MAX, ARENAS)
 
 
-def give_back(read_once: Path) -> None:
+def return_memory(read_once: Path) -> None:
     """Have the C library return what it only keeps, and the kernel what of files below `read_once` is mapped.
 
     glibc kept 59 MB after loading the full width. Weights that OpenVINO maps are copied when it compiles, 14 MB in
@@ -48,7 +48,7 @@ def give_back(read_once: Path) -> None:
             madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), MADV_DONTNEED)
 
 
-def step_aside(nice: int) -> None:
+def lower_priority(nice: int) -> None:
     """Lower this thread's priority to the Unix nice value, unless it is lower; those that it starts inherit that."""
     if sys.platform == "linux":  # elsewhere a thread has no priority of its own
         thread = threading.get_native_id()
@@ -72,9 +72,9 @@ class UnusedMemory:
         """This model is used by running requests alone, if by any; nothing is given back before the last one ends."""
         self._replaced, self.is_given_back = weakref.ref(model) if model else None, False
 
-    def give_back(self) -> None:
+    def return_memory(self) -> None:
         """Give back what can be, unless that has been done, or can't be done yet."""
         if self.is_given_back or (self._replaced is not None and self._replaced() is not None):
             return
         self.is_given_back = True
-        give_back(self._models_dir)
+        return_memory(self._models_dir)

@@ -67,7 +67,7 @@ SWEEP_SHARE = 20  # and as much as a twentieth of the bytes that may be kept
 
 
 @dataclass(frozen=True)
-class Kept:
+class LoggedPrediction:
     """What was answered for a photo that is kept, and the sha256 of its bytes."""
 
     prediction: Prediction
@@ -85,7 +85,7 @@ class Kept:
         return cls(prediction, said["sha256"], said.get("at", by_id))
 
 
-class KeptUploads:
+class PredictionLog:
     """The last predictions of all processes that share a data folder: at most `keep`, 0 for none, and so many bytes.
 
     Between two sweeps there may be SWEEP_EVERY more, or a SWEEP_SHARE-th of the bytes.
@@ -119,15 +119,15 @@ class KeptUploads:
         except OSError as error:
             logger.warning("a predicted photo can't be kept for feedback: %s", error)
 
-    def get(self, prediction_id: str) -> tuple[Kept, bytes]:
+    def get(self, prediction_id: str) -> tuple[LoggedPrediction, bytes]:
         """A prediction and its photo; PredictionNotFound where it isn't kept."""
         try:
             head, _, photo = (self._folder / _checked(prediction_id)).read_bytes().partition(b"\n")
-            return Kept.read(head, len(photo)), photo
+            return LoggedPrediction.read(head, len(photo)), photo
         except (FileNotFoundError, ValueError) as error:
             raise PredictionNotFound(prediction_id) from error
 
-    def newest(self) -> Iterator[Kept]:
+    def newest(self) -> Iterator[LoggedPrediction]:
         """The kept predictions, the last one first."""
         for name in self._names():
             try:
@@ -188,10 +188,10 @@ class KeptUploads:
             raise
 
 
-def _read(file: BinaryIO) -> Kept:
+def _read(file: BinaryIO) -> LoggedPrediction:
     """ValueError where it isn't whole."""
     line = file.readline()
-    return Kept.read(line, os.fstat(file.fileno()).st_size - len(line))
+    return LoggedPrediction.read(line, os.fstat(file.fileno()).st_size - len(line))
 
 
 def _is_whole(file: BinaryIO) -> bool:
@@ -219,10 +219,10 @@ def _checked(prediction_id: str) -> str:
     return prediction_id
 
 
-def least_sure(uploads: KeptUploads, datasets: "Datasets", limit: int) -> list[Kept]:
+def least_sure(uploads: PredictionLog, datasets: "Datasets", limit: int) -> list[LoggedPrediction]:
     """The kept photos with the smallest probabilities, the least sure first: each content once, none labelled yet."""
     labelled = datasets.labelled_by_feedback()
-    newest: dict[str, Kept] = {}
+    newest: dict[str, LoggedPrediction] = {}
     for kept in uploads.newest():
         if kept.sha256 not in labelled:
             newest.setdefault(kept.sha256, kept)

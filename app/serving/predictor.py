@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
-from app.admission import Room
+from app.admission import AdmissionLimit
 from app.errors import NotExplainable, NotReady, ServiceError, VersionNotLoaded
-from app.serving.batcher import Batching
+from app.serving.batcher import Batcher
 from app.serving.class_activation import ExplainingEngine
 from app.serving.loaded_model import LoadedModel
 from app.serving.prediction import ExplainedPrediction, Picture, Prediction
-from app.serving.prediction_log import KeptUploads
-from app.serving.queue_stats import Measurements, QueueState
+from app.serving.prediction_log import PredictionLog
+from app.serving.queue_stats import QueueState, QueueStats
 from app.settings import Settings
-from app.telemetry.request_record import note_version
+from app.telemetry.request_record import record_version
 from catdog.engines.engine import Output
 from catdog.versions.manifest import Manifest
 
@@ -55,8 +55,8 @@ class Predictor:
     """Answers with the champion of the moment, on threads, so that the event loop stays free."""
 
     def __init__(self, settings: Settings) -> None:
-        self.uploads = KeptUploads(settings.data_dir, settings.keep_uploads, settings.keep_uploads_bytes)
-        self._batching = Batching(settings)
+        self.uploads = PredictionLog(settings.data_dir, settings.keep_uploads, settings.keep_uploads_bytes)
+        self._batcher = Batcher(settings)
         self._cache = AnswerCache(settings.cache_items)
         self._keep = settings.unknown_keep
         self.serving: LoadedModel | None = None
@@ -72,13 +72,13 @@ class Predictor:
         return self.serving
 
     @property
-    def measurements(self) -> Measurements:
-        return self._batching.measurements
+    def measurements(self) -> QueueStats:
+        return self._batcher.measurements
 
     @property
-    def room(self) -> Room:
+    def admission(self) -> AdmissionLimit:
         """That of the queue."""
-        return self._batching.room
+        return self._batcher.admission
 
     @property
     def versions(self) -> dict[int, LoadedModel]:
@@ -99,11 +99,11 @@ class Predictor:
     @property
     def queue(self) -> QueueState:
         """How the queue does."""
-        return self.measurements.state(self.room)
+        return self.measurements.state(self.admission)
 
-    def check_room(self) -> None:
+    def check_admission(self) -> None:
         """Raise Overloaded where one more photo has no room in the queue."""
-        self._batching.room.check(retry_seconds=self._batching.seconds_to_drain)
+        self._batcher.admission.check(retry_seconds=self._batcher.seconds_to_drain)
 
     def swap(self, champion: LoadedModel) -> None:
         """Put a loaded, warm version into service; what already runs ends on the one before."""
@@ -112,14 +112,14 @@ class Predictor:
 
     def close(self) -> None:
         """End the threads."""
-        self._batching.close()
+        self._batcher.close()
 
     async def predict(self, photo: bytes, keep: float | None = None) -> Prediction:
         """The answer for an encoded photo; raises ImageError, NotReady, Overloaded, Expired.
 
         `keep` is the share of the photos of the classes that stay known, None for that of the settings.
         """
-        with self._batching.room.admitted(1, self._batching.seconds_to_drain):
+        with self._batcher.admission.admitted(1, self._batcher.seconds_to_drain):
             return await self._predict(self.champion, photo, keep)
 
     def check_explains(self) -> None:
@@ -141,10 +141,10 @@ class Predictor:
             place = champion.manifest.classes.index(prediction.label)
             return ExplainedPrediction(**dict(prediction), explanation=engine.explanation(place, drawn))
 
-        note_version(champion.manifest.version)
-        with self._batching.room.admitted(1, self._batching.seconds_to_drain):
-            explained = await self._batching.infer(engine, photo, answer)
-        self._batching.measurements.answered += 1
+        record_version(champion.manifest.version)
+        with self._batcher.admission.admitted(1, self._batcher.seconds_to_drain):
+            explained = await self._batcher.infer(engine, photo, answer)
+        self._batcher.measurements.answered += 1
         return explained
 
     async def predict_each(
@@ -158,14 +158,14 @@ class Predictor:
         champion = champion or self.champion
         engine = champion.engine
         most = max(engine.streams + 1, engine.largest_batch // 4)  # one is decoded while as many as can be are inferred
-        at_a_time = min(len(photos), most, self._batching.room.limit)
+        at_a_time = min(len(photos), most, self._batcher.admission.limit)
         turns = asyncio.Semaphore(at_a_time)
 
         async def answer(photo: Picture | ServiceError) -> Prediction | Exception:
             async with turns:
                 return await self._try(champion, photo, keep)
 
-        with self._batching.room.admitted(at_a_time, self._batching.seconds_to_drain):
+        with self._batcher.admission.admitted(at_a_time, self._batcher.seconds_to_drain):
             return await asyncio.gather(*map(answer, photos))
 
     async def _try(
@@ -179,7 +179,7 @@ class Predictor:
             return error
 
     async def _predict(self, champion: LoadedModel, photo: Picture, keep: float | None) -> Prediction:
-        note_version(champion.manifest.version)
+        record_version(champion.manifest.version)
 
         def answer(output: Output) -> Prediction:
             return self._answer(champion, photo, output, keep)
@@ -187,8 +187,8 @@ class Predictor:
         if self._cache.limit and isinstance(photo, bytes):
             prediction = await self._remembered(champion, photo, answer)
         else:
-            prediction = await self._batching.infer(champion.engine, photo, answer)
-        self._batching.measurements.answered += 1
+            prediction = await self._batcher.infer(champion.engine, photo, answer)
+        self._batcher.measurements.answered += 1
         return prediction
 
     def _answer(self, champion: LoadedModel, photo: Picture, output: Output, keep: float | None) -> Prediction:
@@ -205,12 +205,12 @@ class Predictor:
         """From the cache, where it knows the photo, else from the engine."""
         key = await asyncio.to_thread(self._cache.key, champion.manifest, photo)
         if (known := self._cache.get(key)) is not None:
-            self._batching.measurements.cached += 1
+            self._batcher.measurements.cached += 1
             return await asyncio.to_thread(answer, known)
 
         def remember(output: Output) -> tuple[Output, Prediction]:
             return output, answer(output)
 
-        output, prediction = await self._batching.infer(champion.engine, photo, remember)
+        output, prediction = await self._batcher.infer(champion.engine, photo, remember)
         self._cache.put(key, output)
         return prediction

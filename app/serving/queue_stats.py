@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from pydantic import BaseModel, Field
 
-from app.admission import Room
+from app.admission import AdmissionLimit
 from app.telemetry.instruments import SECONDS, Histogram
-from app.telemetry.request_record import Moments
+from app.telemetry.request_record import PhotoTimes
 
 REMEMBERED = 1000  # photos that the quantiles are of
 NEWEST_COUNTS = 0.1  # share of the newest photo in a running mean
@@ -45,7 +45,7 @@ class QueueState(BaseModel, frozen=True):
     recent: Recent
 
 
-class Measurements:
+class QueueStats:
     """Counted and timed since the start, and in more detail over the last REMEMBERED photos.
 
     The counts are the event loop's; the rest is for threads: to append needs no lock, and histograms have theirs.
@@ -62,13 +62,13 @@ class Measurements:
         self.infer_seconds = Histogram(SECONDS)
         self.batch_sizes = Histogram(BATCH_SIZES)
         self._decoded: deque[float] = deque(maxlen=REMEMBERED)
-        self._inferred: deque[Moments] = deque(maxlen=REMEMBERED)
+        self._inferred: deque[PhotoTimes] = deque(maxlen=REMEMBERED)
 
-    def decoded(self, photo: Moments) -> None:
+    def decoded(self, photo: PhotoTimes) -> None:
         self._decoded.append(photo.decode_seconds)
         self.decode_seconds.add(photo.decode_seconds)
 
-    def inferred(self, batch: Sequence[Moments]) -> None:
+    def inferred(self, batch: Sequence[PhotoTimes]) -> None:
         """These were inferred together."""
         self.batch_sizes.add(len(batch))
         for photo in batch:
@@ -77,16 +77,16 @@ class Measurements:
             self.infer_seconds.add(photo.infer_seconds)
             self.seconds_each += (photo.infer_seconds / len(batch) - self.seconds_each) * NEWEST_COUNTS
 
-    def state(self, room: Room) -> QueueState:
+    def state(self, admission: AdmissionLimit) -> QueueState:
         """All of it, with how full the queue is."""
         inferred = list(self._inferred)
         sizes = Counter(one.batch_size for one in inferred)
         return QueueState(
-            depth=room.taken,
-            limit=room.limit,
+            depth=admission.taken,
+            limit=admission.limit,
             answered=self.answered,
             cached=self.cached,
-            refused=room.refused,
+            refused=admission.refused,
             expired=self.expired,
             abandoned=self.abandoned,
             recent=Recent(

@@ -10,7 +10,7 @@ from typing import TypeVar
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.utils import floatToGoString
 
-from app.telemetry.request_record import Exchange
+from app.telemetry.request_record import RequestRecord
 
 # From a millisecond to ten seconds, five to a decade: a quantile read from them is off by a quarter at most.
 SECONDS = (*(round(step * 10**power, 4) for power in range(-3, 1) for step in (1, 1.6, 2.5, 4, 6.3)), 10.0)
@@ -84,7 +84,7 @@ class Requests:
         self._answered: Counter[tuple[str, str, str]] = Counter()
         self._seconds: defaultdict[tuple[str, str], Histogram] = defaultdict(lambda: Histogram(SECONDS))
 
-    def tell(self, exchange: Exchange) -> None:
+    def tell(self, exchange: RequestRecord) -> None:
         method, route = exchange.method, exchange.route
         self._answered[method, route, str(exchange.status)] += 1
         self._seconds[method, route].add(exchange.seconds)

@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from app.telemetry.request_record import Exchange, current
+from app.telemetry.request_record import RequestRecord, current
 
 Form = Literal["auto", "text", "json"]
 
@@ -57,7 +57,7 @@ class RequestLog:
     def __init__(self, slow_seconds: float) -> None:
         self._slow_seconds = slow_seconds
 
-    def tell(self, exchange: Exchange) -> None:
+    def tell(self, exchange: RequestRecord) -> None:
         if level := self._level(exchange):
             parts = _seconds(exchange)
             shown = ", ".join(f"{name} {1000 * seconds:.1f}" for name, seconds in parts.items())
@@ -72,7 +72,7 @@ class RequestLog:
                 extra={"facts": _facts(exchange, parts)},
             )
 
-    def _level(self, exchange: Exchange) -> int | None:
+    def _level(self, exchange: RequestRecord) -> int | None:
         """None where it isn't worth a line."""
         if exchange.status >= FAILED and exchange.status != FULL:
             return logging.ERROR
@@ -81,7 +81,7 @@ class RequestLog:
         return logging.WARNING if exchange.service_seconds > self._slow_seconds else None
 
 
-def _seconds(exchange: Exchange) -> dict[str, float]:
+def _seconds(exchange: RequestRecord) -> dict[str, float]:
     """What each phase took, for all photos of a batch together."""
     seconds: dict[str, float] = {}
     for name, began, ended in exchange.parts():
@@ -89,7 +89,7 @@ def _seconds(exchange: Exchange) -> dict[str, float]:
     return seconds
 
 
-def _facts(exchange: Exchange, parts: dict[str, float]) -> dict[str, Any]:
+def _facts(exchange: RequestRecord, parts: dict[str, float]) -> dict[str, Any]:
     """What a line says beside its message: nothing that its client made up."""
     return {
         "method": exchange.method,

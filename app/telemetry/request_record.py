@@ -26,7 +26,7 @@ class Part(NamedTuple):
 
 
 @dataclass(eq=False, slots=True)
-class Moments:
+class PhotoTimes:
     """When what happened to one photo; 0.0 is what hasn't. Written by the threads that do it."""
 
     arrived: float = field(default_factory=perf_counter)
@@ -65,8 +65,8 @@ class Moments:
 
 
 @dataclass(eq=False, slots=True)
-class Exchange:
-    """A request and its answer. Moments are seconds on the clock of `perf_counter`; 0.0 is one that hasn't come."""
+class RequestRecord:
+    """A request and its answer. PhotoTimes are seconds on the clock of `perf_counter`; 0.0 is one that hasn't come."""
 
     scope: Scope
     began: float = field(default_factory=perf_counter)
@@ -76,7 +76,7 @@ class Exchange:
     status: int = 500  # which the server answers where the app doesn't
     version: int | None = None  # of the model, that answered
     problems: list[str] = field(default_factory=list)  # names of their kinds
-    photos: list[Moments] = field(default_factory=list)
+    photos: list[PhotoTimes] = field(default_factory=list)
 
     @property
     def id(self) -> str:
@@ -110,43 +110,43 @@ class Exchange:
             yield from photo.parts()
 
 
-_current: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
+_current: ContextVar[RequestRecord | None] = ContextVar("exchange", default=None)
 
 
-def current() -> Exchange | None:
+def current() -> RequestRecord | None:
     """The one that this task, or the thread that it started, works for."""
     return _current.get()
 
 
-def note_photo(moments: Moments) -> None:
+def record_photo(moments: PhotoTimes) -> None:
     """A photo of this exchange is on its way."""
     if exchange := _current.get():
         exchange.photos.append(moments)
 
 
-def note_version(version: int) -> None:
+def record_version(version: int) -> None:
     """That version of the model answered it."""
     if exchange := _current.get():
         exchange.version = version
 
 
-def note_problem(name: str) -> None:
+def record_problem(name: str) -> None:
     """It, or a photo of it, has no answer because of a problem of that kind."""
     if exchange := _current.get():
         exchange.problems.append(name)
 
 
-class Exchanges:
+class RequestRecorder:
     """ASGI middleware that notes each exchange and tells the listeners, on the event loop; RequestId is around it."""
 
-    def __init__(self, app: ASGIApp, listeners: Sequence[Callable[[Exchange], None]]) -> None:
+    def __init__(self, app: ASGIApp, listeners: Sequence[Callable[[RequestRecord], None]]) -> None:
         self.app = app
         self._listeners = listeners
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        exchange = Exchange(scope)
+        exchange = RequestRecord(scope)
         _current.set(exchange)  # the server runs each request in a task of its own
 
         async def note_received() -> Message:

@@ -6,7 +6,7 @@ Spans are made once a request has ended, of what was noted meanwhile: so nothing
 from time import perf_counter, time_ns
 from typing import TYPE_CHECKING
 
-from app.telemetry.request_record import Exchange
+from app.telemetry.request_record import RequestRecord
 from catdog import __version__
 from catdog.system import tracing
 
@@ -35,7 +35,7 @@ class Traces:
         self._caller = TraceContextTextMapPropagator()
         self._trace = trace
 
-    def tell(self, exchange: Exchange) -> None:
+    def tell(self, exchange: RequestRecord) -> None:
         """Make the spans of an exchange, below that of its caller where its `traceparent` names one."""
         ahead = time_ns() - perf_counter() * 1e9  # of our clock is the one that spans are on
         headers = {
@@ -61,7 +61,7 @@ class Traces:
         tracing.close(self._provider)
 
 
-def _attributes(exchange: Exchange) -> dict[str, str | int | list[str]]:
+def _attributes(exchange: RequestRecord) -> dict[str, str | int | list[str]]:
     """By OpenTelemetry's conventions for HTTP, and our own; nothing of the address but its template."""
     attributes: dict[str, str | int | list[str]] = {
         "http.request.method": exchange.method,

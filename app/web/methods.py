@@ -6,7 +6,7 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class Head:
+class HeadRequests:
     """ASGI middleware that answers HEAD as GET, with the same status and headers and without the body.
 
     It ends the request once the headers are sent, so that a stream of events doesn't go on for nobody. It stands next

@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app import errors as service
-from app.telemetry.request_record import note_problem
+from app.telemetry.request_record import record_problem
 from app.web import methods
 from app.web.uploads import InvalidBody
 from catdog import errors as domain
@@ -123,7 +123,7 @@ UNEXPECTED = Kind("internal-error", 500, "Something went wrong in the service")
 
 
 def install(app: FastAPI) -> None:
-    """Make the app answer every error that is foreseen as a problem; `LastResort` does so for the others."""
+    """Make the app answer every error that is foreseen as a problem; `UnhandledErrors` does so for the others."""
     for error in (*KINDS, HTTPException):
         app.add_exception_handler(error, _respond)
     app.add_exception_handler(ClientDisconnect, _say_nothing)
@@ -132,7 +132,7 @@ def install(app: FastAPI) -> None:
 def describe(error: Exception, request: Request) -> Problem:
     """The problem that an error is. One that nobody foresaw is logged with its trace, and nothing of it is told."""
     kind = _kind(error)
-    note_problem(kind.name)
+    record_problem(kind.name)
     if kind is UNEXPECTED:
         logger.error("request %s: %r failed", request.state.id, request.scope["path"], exc_info=error)
     elif isinstance(error, OSError):

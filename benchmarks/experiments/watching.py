@@ -12,16 +12,16 @@ from time import perf_counter
 
 from starlette.types import Message, Receive, Scope, Send
 
-from app.serving.queue_stats import Measurements
+from app.serving.queue_stats import QueueStats
 from app.telemetry import tracing
 from app.telemetry.instruments import Requests
 from app.telemetry.logs import TEXT, JsonLines, RequestLog
-from app.telemetry.request_record import Exchange, Exchanges, Moments, note_photo, note_version
+from app.telemetry.request_record import PhotoTimes, RequestRecord, RequestRecorder, record_photo, record_version
 
 ROUNDS, REQUESTS = 50, 500
 NOWHERE = "http://127.0.0.1:9"  # the port where everything is discarded, on machines that have it
 
-Listener = Callable[[Exchange], None]
+Listener = Callable[[RequestRecord], None]
 
 
 class Route:
@@ -48,11 +48,11 @@ class Prediction:
     """Notes what a prediction notes, and answers."""
 
     def __init__(self) -> None:
-        self._measurements = Measurements()
+        self._measurements = QueueStats()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        note_version(1)
-        note_photo(photo := Moments())
+        record_version(1)
+        record_photo(photo := PhotoTimes())
         photo.decoding, photo.decoded = photo.arrived + 0.001, photo.arrived + 0.002
         self._measurements.decoded(photo)
         photo.end(photo.arrived + 0.003, photo.arrived + 0.004, 1)
@@ -60,8 +60,8 @@ class Prediction:
         await answer(scope, receive, send)
 
 
-def watched(*listeners: Listener) -> Exchanges:
-    return Exchanges(Prediction(), [Requests().tell, *listeners])
+def watched(*listeners: Listener) -> RequestRecorder:
+    return RequestRecorder(Prediction(), [Requests().tell, *listeners])
 
 
 async def measure(app: Callable[[Scope, Receive, Send], object]) -> float:

@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from app.serving.prediction_log import FOLDER as UPLOADS
-from app.serving.prediction_log import KeptUploads
+from app.serving.prediction_log import PredictionLog
 from catdog.database import Database
 from catdog.datasets.datasets import FOLDER as PICTURES
 from catdog.datasets.datasets import Datasets
@@ -102,7 +102,7 @@ def _is_whole(picture: Path) -> bool:
 def _left(folder: Path, rows: set[str], files: dict[str, Path]) -> list[str]:
     """Pictures without a row, drafts, and whatever is hidden or half-written."""
     uploads = folder / "data" / UPLOADS
-    whole = {kept.prediction.prediction_id for kept in KeptUploads(folder / "data", 1, 1).newest()}
+    whole = {kept.prediction.prediction_id for kept in PredictionLog(folder / "data", 1, 1).newest()}
     half = [path.name for path in uploads.glob("*") if path.name not in whole]
     return [*sorted(set(files) - rows), *half, *_hidden(folder)]
 

@@ -11,7 +11,7 @@ from keras.callbacks import Callback
 HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # those that a training is stopped or cancelled by
 
 
-class BetweenBatches(Callback):  # type: ignore[misc]  # Keras ships no types
+class DeferredSignals(Callback):  # type: ignore[misc]  # Keras ships no types
     """From enter to exit, what the handlers of these signals raise is raised when a batch has ended.
 
     The handlers themselves run at once; what a second one raises, a Ctrl-C again, doesn't wait.

@@ -18,7 +18,7 @@ from training.data import features
 from training.data.pixels import Labelled
 from training.fitting.batches import Batches
 from training.fitting.config import Config, Stage
-from training.fitting.deferred_signals import BetweenBatches
+from training.fitting.deferred_signals import DeferredSignals
 from training.fitting.observer import Observer
 
 TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(8.0), 36)).astype(np.float32)  # 10% apart
@@ -164,7 +164,7 @@ class Progress(Callback):  # type: ignore[misc]  # Keras ships no types
         self._observer.progress(done / sum(work), (sum(work) - done) * seconds / now)
 
 
-class Fit:
+class TrainingLoop:
     """Trains `model`, RGB in and logits out, on `train`; everything it writes is in `folder`."""
 
     def __init__(
@@ -198,7 +198,7 @@ class Fit:
             self._checkpoint.restore(self._model)
         progress = Progress(self._config.stages, len(self._train.labels), self._observer)
         first = 0  # epoch of the stage
-        with BetweenBatches() as signals:
+        with DeferredSignals() as signals:
             for stage in self._config.stages:
                 begin = max(first, len(self._checkpoint.history))
                 end = first + stage.epochs

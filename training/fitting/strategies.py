@@ -124,7 +124,7 @@ def finetune(job: Job) -> Trained:
     import keras
 
     from catdog.engines import keras as reference
-    from training.fitting.loop import Fit
+    from training.fitting.loop import TrainingLoop
 
     config, arrays = job.config, job.backbone.arrays
     side: int | None = INPUT_PIXELS
@@ -140,7 +140,7 @@ def finetune(job: Job) -> Trained:
         for layer in network.layers:
             layer.trainable = layer.name not in frozen
         model = keras.Model(network.inputs, network.outputs[0])
-        return Fit(model, train, validation, len(usable.classes), config, folder, job.observer).run(job.resume)
+        return TrainingLoop(model, train, validation, len(usable.classes), config, folder, job.observer).run(job.resume)
 
     if config.head == "classic":  # no convex problem, so its first fit takes epochs, too
         fit(len(BLOCKS), replace(config, learning_rate=HEAD_RATE), job.folder / "head")
@@ -152,7 +152,7 @@ def finetune(job: Job) -> Trained:
 def full(job: Job) -> Trained:
     """Every layer, with batch normalisation that is folded away at the end; what comes of it fits float16."""
     from training.fitting import trainable_network
-    from training.fitting.loop import Fit
+    from training.fitting.loop import TrainingLoop
 
     config = job.config
     train, validation, usable = _labelled(job, job.dataset)
@@ -160,7 +160,9 @@ def full(job: Job) -> Trained:
     if config.backbone != "random":
         some = train.photos[:: max(1, len(train.photos) // UNFOLDED_ON)][:UNFOLDED_ON]
         trainable_network.unfold(model, job.architecture, job.backbone.arrays, some)
-    history = Fit(model, train, validation, len(usable.classes), config, job.folder, job.observer).run(job.resume)
+    history = TrainingLoop(model, train, validation, len(usable.classes), config, job.folder, job.observer).run(
+        job.resume
+    )
     arrays = weights.halved(trainable_network.fold(model, job.architecture))
     return _with_int8(job, Trained(arrays, usable, of_pixels(train.photos), history))
 

@@ -20,7 +20,7 @@ from app.web import problem_details
 READABLE = ("X-Request-ID", "Retry-After", "Location", "WWW-Authenticate", "Accept-Encoding", "Allow")
 
 
-class Sharing:
+class CrossOriginSharing:
     """ASGI middleware that lets pages of the origins in CATDOG_CORS_ORIGINS read every answer, errors included.
 
     It answers their preflights without a key, as browsers send none with them.
@@ -48,7 +48,7 @@ def is_listed(origin: str, listed: frozenset[str]) -> bool:
     return origin in listed or (EVERY in listed and origin != setting_types.NULL and place(origin) is not None)
 
 
-class SameSite:
+class TrustedOrigin:
     """ASGI middleware that refuses requests to names which aren't this service's, and those of pages of other sites."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:

@@ -9,7 +9,7 @@ from app.errors import NotReady
 from app.web import problem_details
 
 
-class LastResort:
+class UnhandledErrors:
     """ASGI middleware that answers an unexpected error as a problem, and a request cut off by the shutdown too."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import update
 
 from app.retraining import worker_process
-from app.retraining.jobs import Retraining
+from app.retraining.jobs import JobService
 from app.shutdown import Shutdown
 from catdog.database import Database, pictures
 from catdog.jobs.job import Status
@@ -206,7 +206,7 @@ def test_a_worker_that_cannot_start_fails_the_job_with_what_is_known(
     idle: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    service = Retraining(idle.app.state.records, worker_process.LocalProcess(idle.app.state.settings), Shutdown())
+    service = JobService(idle.app.state.records, worker_process.LocalProcess(idle.app.state.settings), Shutdown())
     job = jobs(idle).submit(PETS)
 
     def supervised() -> bool:
@@ -228,7 +228,7 @@ def test_a_worker_that_lacks_a_library_fails_the_job_with_what_to_do(
     python.write_text(f'#!/bin/sh\nexec {sys.executable} {without_libraries.__file__} tqdm,threadpoolctl "$@"\n')
     python.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(python))
-    service = Retraining(idle.app.state.records, worker_process.LocalProcess(idle.app.state.settings), Shutdown())
+    service = JobService(idle.app.state.records, worker_process.LocalProcess(idle.app.state.settings), Shutdown())
     job = jobs(idle).submit(PETS)
 
     def supervised() -> bool:

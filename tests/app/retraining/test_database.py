@@ -8,7 +8,7 @@ import pytest
 
 from app import main
 from app.main import create_app
-from app.retraining.database import Records
+from app.retraining.database import ServiceDatabase
 from app.settings import Settings, SettingsError
 from catdog.database import Database
 from tests.app.service import ADMIN, serving
@@ -48,7 +48,7 @@ def test_predictions_go_on_while_somebody_waits_for_the_database(
 ) -> None:
     opened_on: list[str] = []
 
-    class Watched(Records):
+    class Watched(ServiceDatabase):
         def _open(self) -> "Database":
             opened_on.append(threading.current_thread().name)
             return super()._open()
@@ -62,7 +62,7 @@ def test_predictions_go_on_while_somebody_waits_for_the_database(
 
 
 def test_however_many_ask_first_there_is_one_database(tmp_path: Path) -> None:
-    records = Records(Settings(data_dir=tmp_path))
+    records = ServiceDatabase(Settings(data_dir=tmp_path))
 
     with ThreadPoolExecutor(8) as threads:
         opened = set(threads.map(lambda _: records._open(), range(8)))

@@ -7,9 +7,9 @@ from time import time
 import pytest
 from sqlalchemy import select, update
 
-from app.retraining.database import Records
+from app.retraining.database import ServiceDatabase
 from app.retraining.upkeep import DAY_SECONDS, Upkeep
-from app.serving.prediction_log import KeptUploads
+from app.serving.prediction_log import PredictionLog
 from app.settings import Settings
 from catdog.database import Database, job_events, jobs
 from catdog.datasets.datasets import Datasets
@@ -18,15 +18,15 @@ from tests.app.service import publish, serving
 from tests.waiting import until
 
 
-class Kept:
+class LoggedPrediction:
     """A data folder and a store, and what keeps them up."""
 
     def __init__(self, folder: Path, keep_jobs_days: float) -> None:
         self.settings = Settings.model_construct(
             data_dir=folder / "data", models_dir=folder / "models", keep_jobs_days=keep_jobs_days
         )
-        self.records = Records(self.settings)
-        self.upkeep = Upkeep(self.settings, self.records, KeptUploads(folder / "data", 1000, 10**9))
+        self.records = ServiceDatabase(self.settings)
+        self.upkeep = Upkeep(self.settings, self.records, PredictionLog(folder / "data", 1000, 10**9))
 
     def ended(self, days_ago: float, status: Status = Status.SUCCEEDED) -> str:
         """The id of a job that ended so long ago, and has a log."""
@@ -49,12 +49,12 @@ class Kept:
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Kept:
+def kept(tmp_path: Path) -> LoggedPrediction:
     publish(tmp_path / "models")
-    return Kept(tmp_path, keep_jobs_days=30)
+    return LoggedPrediction(tmp_path, keep_jobs_days=30)
 
 
-def test_old_jobs_are_forgotten_with_their_events_and_logs(kept: Kept) -> None:
+def test_old_jobs_are_forgotten_with_their_events_and_logs(kept: LoggedPrediction) -> None:
     old = [kept.ended(31, status) for status in (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)]
     young = kept.ended(29)
     waiting = kept.records.jobs.submit({}).id
@@ -70,7 +70,7 @@ def test_old_jobs_are_forgotten_with_their_events_and_logs(kept: Kept) -> None:
     assert not set(old) & kept.logs()
 
 
-def test_the_newest_job_is_kept_however_old_it_is(kept: Kept) -> None:
+def test_the_newest_job_is_kept_however_old_it_is(kept: LoggedPrediction) -> None:
     kept.ended(100)
     newest = kept.ended(99)
 
@@ -79,7 +79,7 @@ def test_the_newest_job_is_kept_however_old_it_is(kept: Kept) -> None:
     assert kept.records.jobs.ids() == {newest}
 
 
-def test_what_an_ended_job_would_have_gone_on_from_is_removed(kept: Kept) -> None:
+def test_what_an_ended_job_would_have_gone_on_from_is_removed(kept: LoggedPrediction) -> None:
     ended, waiting = kept.ended(0), kept.records.jobs.submit({}).id
     for job in (ended, waiting):
         (kept.settings.data_dir / "jobs" / job).mkdir()
@@ -90,7 +90,7 @@ def test_what_an_ended_job_would_have_gone_on_from_is_removed(kept: Kept) -> Non
 
 
 def test_one_step_that_fails_does_not_keep_the_others_from_their_work(
-    kept: Kept, caplog: pytest.LogCaptureFixture
+    kept: LoggedPrediction, caplog: pytest.LogCaptureFixture
 ) -> None:
     (kept.settings.data_dir).mkdir()
     (kept.settings.data_dir / "catdog.sqlite").write_text("no database at all" * 100)

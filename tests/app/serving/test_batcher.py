@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from app.serving import batcher
-from app.serving.batcher import Batching
-from app.serving.os_tuning import step_aside
+from app.serving.batcher import Batcher
+from app.serving.os_tuning import lower_priority
 from app.serving.prediction import Prediction
 from app.serving.predictor import Predictor
 from app.settings import Settings
@@ -240,11 +240,11 @@ def test_waiting_is_measured_from_the_beginning(service: Service, real: Engine, 
 
 
 def test_the_longer_the_queue_the_later_a_client_is_to_come_back() -> None:
-    batching = Batching(Settings.model_construct(None))
+    batching = Batcher(Settings.model_construct(None))
     assert batching.seconds_to_drain == 1
 
     batching.measurements.seconds_each = 2.2
-    with batching.room.admitted(3):
+    with batching.admission.admitted(3):
         assert batching.seconds_to_drain == 7
 
 
@@ -254,7 +254,7 @@ def test_a_thread_that_steps_aside_never_gains_by_it() -> None:
 
     def after(*steps: int) -> int:
         for nice in steps:
-            step_aside(nice)
+            lower_priority(nice)
         return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
     with ThreadPoolExecutor(1) as own_thread:

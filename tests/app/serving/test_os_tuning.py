@@ -58,7 +58,7 @@ def test_what_was_mapped_and_read_once_is_let_go_and_can_be_read_again(tmp_path:
         assert mapped[:] == kept[:]
         assert resident(ours) == resident(other) == SIZE
 
-        os_tuning.give_back(tmp_path / "models")
+        os_tuning.return_memory(tmp_path / "models")
 
         assert (resident(ours), resident(other)) == (0, SIZE)
         assert mapped[:] == kept[:]
@@ -72,4 +72,4 @@ def heaps(share: str) -> int:
 
 def test_threads_share_their_heaps() -> None:
     assert heaps("") > os_tuning.ARENAS
-    assert heaps("os_tuning.share_arenas()") == os_tuning.ARENAS
+    assert heaps("os_tuning.limit_arenas()") == os_tuning.ARENAS

@@ -7,19 +7,19 @@ import pytest
 
 from app.serving import prediction_log
 from app.serving.prediction import Prediction
-from app.serving.prediction_log import KeptUploads
+from app.serving.prediction_log import PredictionLog
 
 HOUR_NANOSECONDS = 3600 * 10**9
 YEAR_NANOSECONDS = 365 * 24 * HOUR_NANOSECONDS
 NOW = 1_800_000_000 * 10**9
 
 
-def keeping(folder: Path, keep: int = 9, keep_bytes: int = 10**6) -> KeptUploads:
+def keeping(folder: Path, keep: int = 9, keep_bytes: int = 10**6) -> PredictionLog:
     """As a service does that starts now."""
-    return KeptUploads(folder, keep, keep_bytes)
+    return PredictionLog(folder, keep, keep_bytes)
 
 
-def made_by(uploads: KeptUploads) -> Prediction:
+def made_by(uploads: PredictionLog) -> Prediction:
     return Prediction(
         label="cat",
         probability=1.0,
@@ -29,13 +29,13 @@ def made_by(uploads: KeptUploads) -> Prediction:
     )
 
 
-def add(uploads: KeptUploads, size_bytes: int = 10) -> str:
+def add(uploads: PredictionLog, size_bytes: int = 10) -> str:
     prediction = made_by(uploads)
     uploads.add(prediction, bytes(size_bytes))
     return prediction.prediction_id
 
 
-def ids(uploads: KeptUploads) -> list[str]:
+def ids(uploads: PredictionLog) -> list[str]:
     """The last one first."""
     return [kept.prediction.prediction_id for kept in uploads.newest()]
 

@@ -168,6 +168,6 @@ def test_only_requests_that_take_the_service_long_are_told_by_default(models_dir
 
 
 def _refused_for_want_of_room(service: Service) -> None:
-    room = service.predictor.room
+    room = service.predictor.admission
     with room.admitted(room.limit):
         assert ask(service, 1).status_code == 503

@@ -5,7 +5,7 @@ import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from app.web.methods import Head
+from app.web.methods import HeadRequests
 from tests.app.api.test_datasets import picture, zipped
 from tests.app.api.test_who_may_look import ADDRESSES, Filled, filled
 from tests.app.service import ADMIN, Service
@@ -99,7 +99,7 @@ def test_a_request_for_the_head_ends_what_would_go_on_for_ever() -> None:
 
     async def ask() -> None:
         with anyio.fail_after(PATIENCE_SECONDS):
-            await Head(endless)({"type": "http", "method": "HEAD"}, receive, send)
+            await HeadRequests(endless)({"type": "http", "method": "HEAD"}, receive, send)
 
     anyio.run(ask)
 

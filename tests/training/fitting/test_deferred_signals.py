@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from training.fitting.deferred_signals import HELD, BetweenBatches
+from training.fitting.deferred_signals import HELD, DeferredSignals
 from training.worker.interruptions import Interrupted, Interruptions, Reason
 
 
@@ -29,7 +29,7 @@ def test_a_ctrl_c_waits_for_the_end_of_the_batch() -> None:
     steps = []
 
     def train() -> None:
-        with BetweenBatches() as signals:
+        with DeferredSignals() as signals:
             send()
             steps.append("in the batch")
             signals.on_train_batch_end(0)
@@ -47,7 +47,7 @@ def test_a_job_is_interrupted_after_the_batch_and_its_worker_knows_at_once(reaso
     known = []
 
     def train() -> None:
-        with BetweenBatches() as signals:
+        with DeferredSignals() as signals:
             if reason is Reason.STOPPED:
                 send(signal.SIGTERM)
             else:
@@ -62,13 +62,13 @@ def test_a_job_is_interrupted_after_the_batch_and_its_worker_knows_at_once(reaso
 
 
 def test_one_that_came_after_the_last_batch_is_not_lost() -> None:
-    with pytest.raises(KeyboardInterrupt), BetweenBatches():
+    with pytest.raises(KeyboardInterrupt), DeferredSignals():
         send()
 
 
 def test_a_second_one_ends_the_batch_itself() -> None:
     def train() -> None:
-        with BetweenBatches():
+        with DeferredSignals():
             send()
             send()
             pytest.fail("it went on")
@@ -80,7 +80,7 @@ def test_a_second_one_ends_the_batch_itself() -> None:
 def test_afterwards_everything_is_as_before() -> None:
     before = [signal.getsignal(number) for number in HELD]
 
-    with BetweenBatches():
+    with DeferredSignals():
         assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
 
     assert [signal.getsignal(number) for number in HELD] == before
@@ -90,7 +90,7 @@ def test_a_handler_that_raises_nothing_is_called_in_the_batch() -> None:
     heard = []
     signal.signal(signal.SIGINT, lambda *_: heard.append(1))
 
-    with BetweenBatches():
+    with DeferredSignals():
         send()
         assert heard == [1]
 
@@ -98,13 +98,13 @@ def test_a_handler_that_raises_nothing_is_called_in_the_batch() -> None:
 def test_what_the_system_does_with_a_signal_is_left_to_it() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
-    with BetweenBatches():
+    with DeferredSignals():
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_a_training_on_another_thread_leaves_signals_alone() -> None:
     def train() -> None:
-        with BetweenBatches() as signals:
+        with DeferredSignals() as signals:
             signals.on_train_batch_end(0)
 
     with ThreadPoolExecutor(1) as elsewhere:

@@ -13,7 +13,7 @@ from training.data.pixels import Labelled
 from training.fitting import trainable_network
 from training.fitting.augmentation import Augmentation
 from training.fitting.config import Config, Stage
-from training.fitting.loop import MONITOR, Fit
+from training.fitting.loop import MONITOR, TrainingLoop
 from training.fitting.observer import Observer
 
 TWO_STAGES = Config(
@@ -45,9 +45,9 @@ def fit(
     config: Config = TWO_STAGES,
     trained: keras.Model | None = None,
     observer: Observer | None = None,
-) -> Fit:
+) -> TrainingLoop:
     train, validation = red_and_green(64, 0), red_and_green(16, 1)
-    return Fit(trained or model(), train, validation, 2, config, folder, observer or Recorder())
+    return TrainingLoop(trained or model(), train, validation, 2, config, folder, observer or Recorder())
 
 
 class Interrupted(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
