@@ -41,7 +41,8 @@ def test_every_file_that_another_names_is_there(service: Service) -> None:
         text = asset.content.decode()
         named |= set(re.findall(r'"page/([\w./]+)"', text))
         named |= {
-            normpath(join(dirname(name), other)) for other in re.findall(r'^import .* from "([\w./]+)"', text, re.M)
+            normpath(join(dirname(name), other))
+            for other in re.findall(r'^import .* from "([\w./]+)"', text, re.MULTILINE)
         }
 
     assert named == set(ASSETS) - {"index.html", "docs.html"}
