@@ -40,10 +40,8 @@ def test_every_file_that_another_names_is_there(service: Service) -> None:
     for name, asset in ASSETS.items():
         text = asset.content.decode()
         named |= set(re.findall(r'"page/([\w./]+)"', text))
-        named |= {
-            normpath(join(dirname(name), other))
-            for other in re.findall(r'^import .* from "([\w./]+)"', text, re.MULTILINE)
-        }
+        imported = re.findall(r'^import .* from "([\w./]+)"', text, re.MULTILINE)
+        named |= {normpath(join(dirname(name), other)) for other in imported}
 
     assert named == set(ASSETS) - {"index.html", "docs.html"}
     for name in named:
