@@ -1,5 +1,6 @@
 """A real service on a tiny network."""
 
+import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -194,6 +195,7 @@ def serving(models_dir: Path, loaded_before: bool = False, **settings_given: obj
     finally:
         running.should_exit = True
         thread.join()
+        gc.unfreeze()  # each service freezes what is in memory when it starts: the services of earlier tests as well
 
 
 def said(answer: dict[str, Any]) -> dict[str, Any]:
