@@ -56,16 +56,16 @@ def create_app(settings: Settings, hot_swap: HotSwap | None = None) -> FastAPI:
     )
     app.state.settings = settings
     app.state.admin_key = auth.admin_key(settings)
-    app.state.records = ServiceDatabase(settings)
+    app.state.database = ServiceDatabase(settings)
     app.state.hot_swap = hot_swap or HotSwap(settings)
     app.state.predictor = app.state.hot_swap.predictor
     app.state.shutdown = Shutdown()
-    app.state.receiving = Bodies(settings)
+    app.state.bodies = Bodies(settings)
     app.state.parsing = CapacityLimiter(2)  # bodies of tensors at a time: each may take much memory
-    app.state.collecting = DatasetService(app.state.records, app.state.predictor.uploads)
-    app.state.upkeep = Upkeep(settings, app.state.records, app.state.predictor.uploads)
+    app.state.datasets = DatasetService(app.state.database, app.state.predictor.uploads)
+    app.state.upkeep = Upkeep(settings, app.state.database, app.state.predictor.uploads)
     runner = LocalProcess(settings) if settings.worker == "process" else None
-    app.state.retraining = JobService(app.state.records, runner, app.state.shutdown)
+    app.state.jobs = JobService(app.state.database, runner, app.state.shutdown)
     problem_details.install(app)
     app.add_middleware(HeadRequests)  # the first one is the innermost
     app.add_middleware(TrustedOrigin, settings=settings)
@@ -81,7 +81,7 @@ def create_app(settings: Settings, hot_swap: HotSwap | None = None) -> FastAPI:
 def _watch(app: FastAPI, settings: Settings) -> None:
     """Whoever measures, logs and traces is told of every request."""
     state, requests = app.state, Requests()
-    state.metrics = Metrics(requests, state.predictor, state.receiving, JobNumbers(state.records))
+    state.metrics = Metrics(requests, state.predictor, state.bodies, JobNumbers(state.database))
     state.tracing = tracing.begin()
     listeners = [requests.tell, RequestLog(settings.log_slow_seconds).tell]
     if state.tracing is not None:
@@ -96,12 +96,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await app.state.hot_swap.catch_up()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(app.state.hot_swap.follow)
-        tasks.start_soon(app.state.retraining.supervise)
+        tasks.start_soon(app.state.jobs.supervise)
         tasks.start_soon(app.state.upkeep.run)
         yield
         tasks.cancel_scope.cancel()
-    app.state.records.close()  # first: threads may still wait for a server that doesn't answer
-    await to_thread.run_sync(app.state.retraining.stop)
+    app.state.database.close()  # first: threads may still wait for a server that doesn't answer
+    await to_thread.run_sync(app.state.jobs.stop)
     app.state.predictor.close()
     if app.state.tracing is not None:
         await to_thread.run_sync(app.state.tracing.close)

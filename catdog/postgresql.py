@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 import psycopg
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL
+from sqlalchemy.pool import ConnectionPoolEntry
 
 CONNECT_SECONDS: Final = 5  # that a connection may take to come about, of each address of the server
 ANSWER_SECONDS: Final = 8.0  # that the server may take for a statement, waiting for other writers included
@@ -30,7 +31,13 @@ def engine(url: URL, is_closing: Callable[[], bool]) -> Engine:
     made = create_engine(
         url, pool_pre_ping=True, pool_timeout=ANSWER_SECONDS, connect_args={"connect_timeout": CONNECT_SECONDS}
     )
+
+    def check_in(connection: object, record: ConnectionPoolEntry) -> None:
+        if is_closing():  # the pool has been closed already, and would keep it open
+            record.invalidate()
+
     event.listen(made, "do_connect", connect)
+    event.listen(made, "checkin", check_in)
     return made
 
 

@@ -54,7 +54,7 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         ask(service, 1)
         service.client.post("/models/2/promote", headers=ADMIN).raise_for_status()
         ask(service, 2)
-        jobs = service.app.state.records.jobs
+        jobs = service.app.state.database.jobs
         jobs.submit({"dataset": "pets"})
         said = {"phase": "fitting", "progress": 0.4, "seconds_left": 8.5, "epoch": 2, "epochs": 5}
         jobs.claim("a worker").report("progress", {}, progress=said | {"metrics": {"photos_per_second": 9.0}})

@@ -73,13 +73,13 @@ async def hot_swap(request: Request) -> HotSwap:
 
 async def collecting(request: Request) -> DatasetService:
     """The data sets."""
-    held: DatasetService = request.app.state.collecting
+    held: DatasetService = request.app.state.datasets
     return held
 
 
 async def retraining(request: Request) -> JobService:
     """The queue of jobs."""
-    held: JobService = request.app.state.retraining
+    held: JobService = request.app.state.jobs
     return held
 
 

@@ -188,7 +188,7 @@ async def _in_large_chunks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]
 
 
 def _receiving(request: Request, seconds: int) -> AbstractAsyncContextManager[Body]:
-    bodies: Bodies = request.app.state.receiving
+    bodies: Bodies = request.app.state.bodies
     return bodies.receiving(request, seconds, auth.carries_admin_key(request))
 
 

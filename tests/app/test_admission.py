@@ -31,7 +31,7 @@ class Uploads:
     def __init__(self, **given: object) -> None:
         self.bodies = Bodies(Settings.model_construct(**({"max_bodies_bytes": 100 * MIB} | given)))  # type: ignore[arg-type]
         self.app = FastAPI()
-        self.app.state.receiving, self.app.state.admin_key = self.bodies, ADMIN_KEY
+        self.app.state.bodies, self.app.state.admin_key = self.bodies, ADMIN_KEY
         self._let_go = asyncio.Event()
 
     async def begin(self, hold: int = 0, key: str = "") -> tuple[Body, asyncio.Task[None]]:
@@ -171,12 +171,12 @@ def test_clients_that_fill_every_place_and_stall_keep_nobody_out(models_dir: Pat
     with ready(models_dir, max_uploads=5) as service, ExitStack() as stack:
         for _ in range(8):
             begin(service, stack)
-        until(lambda: service.app.state.receiving.refused == 3)
+        until(lambda: service.app.state.bodies.refused == 3)
 
         for shade in range(10):
             assert service.client.post("/predict", content=photo(shade)).status_code == 200
 
-        assert service.app.state.receiving.refused == 4
+        assert service.app.state.bodies.refused == 4
 
 
 def begin(service: Service, stack: ExitStack) -> None:

@@ -205,7 +205,7 @@ def test_a_champion_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
 
 
 def test_jobs_and_the_progress_of_the_running_one_are_told(fresh: Service) -> None:
-    jobs = fresh.app.state.records.jobs
+    jobs = fresh.app.state.database.jobs
     jobs.submit({"dataset": "pets"})
     waiting = scrape(fresh)
     lease = jobs.claim("a worker")
@@ -229,7 +229,7 @@ def test_jobs_and_the_progress_of_the_running_one_are_told(fresh: Service) -> No
 def test_the_database_is_not_asked_for_every_page(models_dir: Path, tmp_path: Path) -> None:
     with ready(models_dir, data_dir=tmp_path) as service:
         scrape(service)
-        service.app.state.records.jobs.submit({"dataset": "pets"})
+        service.app.state.database.jobs.submit({"dataset": "pets"})
 
         assert scrape(service).find("catdog_jobs", status="queued") == 0
 

@@ -215,10 +215,10 @@ def test_an_upload_that_is_broken_off_gives_its_place_back(models_dir: Path) -> 
     with ready(models_dir, max_uploads=1) as service:
         with connect(service) as slow:
             begin_upload(slow, 1000)
-            assert service.app.state.receiving.taken == 1
+            assert service.app.state.bodies.taken == 1
 
-        until(lambda: service.app.state.receiving.taken == 0)
-        assert service.app.state.receiving.held_bytes == 0
+        until(lambda: service.app.state.bodies.taken == 0)
+        assert service.app.state.bodies.held_bytes == 0
 
 
 def test_what_is_in_the_queue_at_a_shutdown_is_answered_and_the_threads_end(models_dir: Path) -> None:

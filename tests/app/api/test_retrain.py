@@ -59,14 +59,14 @@ def idle(tmp_path: Path, models_dir: Path, photos: Path) -> Iterator[Service]:
 @contextmanager
 def waiting(folder: Path, photos: Path, models_dir: Path | None = None, **settings: Any) -> Iterator[Service]:
     with serving(models_dir or folder / "models", data_dir=folder / "data", **settings) as service:
-        service_datasets.import_folder(photos, service.app.state.records.datasets, "pets")
+        service_datasets.import_folder(photos, service.app.state.database.datasets, "pets")
         until(lambda: service.client.get("/health/ready").is_success)
         service.client.headers.update(ADMIN)
         yield service
 
 
 def jobs(service: Service) -> Jobs:
-    queue: Jobs = service.app.state.records.jobs
+    queue: Jobs = service.app.state.database.jobs
     return queue
 
 
@@ -123,7 +123,7 @@ def test_other_classes_need_imagenets_backbone_and_are_trained_on_another_only_i
     taught: Service, tmp_path: Path
 ) -> None:
     service_datasets.import_folder(
-        draw_set(tmp_path / "fish", 20, ("cat", "fish")), taught.app.state.records.datasets, "fish"
+        draw_set(tmp_path / "fish", 20, ("cat", "fish")), taught.app.state.database.datasets, "fish"
     )
     asked = {"dataset": "fish", "promote": "never"}
 
@@ -167,7 +167,7 @@ def test_a_worker_that_is_killed_is_followed_by_another(taught: Service) -> None
     job = taught.client.post("/retrain", json=PETS).json()["id"]
     until(lambda: bool(jobs(taught).running()))
 
-    (process,) = taught.app.state.retraining._runner._processes.values()
+    (process,) = taught.app.state.jobs._runner._processes.values()
     process.kill()
 
     done = ended(taught, job)
@@ -195,7 +195,7 @@ def test_a_service_that_ends_puts_its_job_back(taught: Service, tmp_path: Path) 
     job = taught.client.post("/retrain", json={**PETS, "strategy": "finetune", "epochs": 100}).json()["id"]
     until(lambda: taught.client.get(f"/retrain/{job}").json()["epoch"] is not None)
 
-    taught.app.state.retraining.stop()
+    taught.app.state.jobs.stop()
 
     assert (jobs(taught).get(job).status, jobs(taught).get(job).attempts) == (Status.QUEUED, 0)
     assert (tmp_path / "data" / "jobs" / job / "state.json").exists(), "for the next worker to go on from"
@@ -206,7 +206,7 @@ def test_a_worker_that_cannot_start_fails_the_job_with_what_is_known(
     idle: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    service = JobService(idle.app.state.records, worker_process.LocalProcess(idle.app.state.settings), Shutdown())
+    service = JobService(idle.app.state.database, worker_process.LocalProcess(idle.app.state.settings), Shutdown())
     job = jobs(idle).submit(PETS)
 
     def supervised() -> bool:
@@ -228,7 +228,7 @@ def test_a_worker_that_lacks_a_library_fails_the_job_with_what_to_do(
     python.write_text(f'#!/bin/sh\nexec {sys.executable} {without_libraries.__file__} tqdm,threadpoolctl "$@"\n')
     python.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(python))
-    service = JobService(idle.app.state.records, worker_process.LocalProcess(idle.app.state.settings), Shutdown())
+    service = JobService(idle.app.state.database, worker_process.LocalProcess(idle.app.state.settings), Shutdown())
     job = jobs(idle).submit(PETS)
 
     def supervised() -> bool:
@@ -304,7 +304,7 @@ def test_a_request_that_makes_no_sense_is_refused_at_once(
     idle: Service, photos: Path, tmp_path: Path, request_: dict[str, object], name: str, status: int
 ) -> None:
     draw_set(tmp_path / "cats", 3, ("cat",))
-    service_datasets.import_folder(tmp_path / "cats", idle.app.state.records.datasets, "cats")
+    service_datasets.import_folder(tmp_path / "cats", idle.app.state.database.datasets, "cats")
 
     check(idle.client.post("/retrain", json=request_), name, status)
     assert idle.client.get("/retrain").json() == {"jobs": []}
@@ -406,7 +406,7 @@ def test_events_behind_what_is_no_number_are_refused(idle: Service, text: str) -
 
 def test_only_so_many_watch_at_a_time(idle: Service) -> None:
     job = idle.client.post("/retrain", json=PETS).json()["id"]
-    watchers = idle.app.state.retraining.watchers
+    watchers = idle.app.state.jobs.watchers
     watchers.limit = 1
 
     with idle.client.stream("GET", f"/retrain/{job}/events") as watched:
@@ -422,7 +422,7 @@ def test_only_so_many_watch_at_a_time(idle: Service) -> None:
 
 def test_who_watches_goes_on_when_the_database_answers_again(idle: Service) -> None:
     job = idle.client.post("/retrain", json=PETS).json()["id"]
-    database = idle.app.state.records._open()
+    database = idle.app.state.database._open()
 
     with idle.client.stream("GET", f"/retrain/{job}/events") as watched:
         chunks = watched.iter_text()

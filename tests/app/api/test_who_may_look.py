@@ -103,7 +103,7 @@ def _fill(service: Service) -> dict[str, str]:
     client.post("/datasets/pets/archive", files={"file": zipped(members)}, headers=ADMIN).raise_for_status()
     predicted = client.post("/predict", files={"file": (FILE_NAME, picture(2))}, headers=ADMIN).raise_for_status()
     job = client.post("/retrain", json={"dataset": "pets"}, headers=ADMIN).raise_for_status().json()["id"]
-    lease = service.app.state.records.jobs.claim("the test")
+    lease = service.app.state.database.jobs.claim("the test")
     photo = {"name": FILE_NAME, "label": "cat", "split": "train", "sha256": "0" * 64, "picture": None, "note": ""}
     finding = {"kind": "unreadable", "sentence": SENTENCE, "photos": [photo], "count": 1}
     lease.report("findings", {"findings": 1}, findings=[finding])

@@ -22,7 +22,7 @@ def test_what_the_database_takes_is_imported_once_somebody_asks_for_it(tmp_path:
         "from app.settings import Settings\n"
         "app = create_app(Settings())\n"
         "print('sqlalchemy' in sys.modules)\n"
-        "print(app.state.records.jobs.newest(1), 'sqlalchemy' in sys.modules, gc.get_freeze_count() > 100_000)"
+        "print(app.state.database.jobs.newest(1), 'sqlalchemy' in sys.modules, gc.get_freeze_count() > 100_000)"
     )
 
     assert printed_by(script, CATDOG_DATA_DIR=str(tmp_path)) == ["False", "[] True True"]
@@ -53,7 +53,7 @@ def test_predictions_go_on_while_somebody_waits_for_the_database(
             opened_on.append(threading.current_thread().name)
             return super()._open()
 
-    monkeypatch.setattr(main, "Records", Watched)
+    monkeypatch.setattr(main, "ServiceDatabase", Watched)
     with serving(tmp_path, worker="none") as service:
         service.client.get(address, headers=ADMIN)
 

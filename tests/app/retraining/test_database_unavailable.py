@@ -72,7 +72,7 @@ def test_a_frozen_server_is_answered_503_and_does_not_hold_the_end_up(
         until_the_end.enter_context(frozen(url))
         monkeypatch.setattr(postgresql, "ANSWER_SECONDS", 10 * PATIENCE_SECONDS)
         waiting = elsewhere.submit(httpx.get, f"{service.client.base_url}/datasets", timeout=10 * PATIENCE_SECONDS)
-        until(lambda: service.app.state.collecting._threads.borrowed_tokens == 1)
+        until(lambda: service.app.state.datasets._threads.borrowed_tokens == 1)
         monkeypatch.setattr(postgresql, "ANSWER_SECONDS", 0.1)  # for those that come now
         for address in ("/datasets", "/retrain"):
             unavailable = service.client.get(address)

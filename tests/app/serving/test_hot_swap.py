@@ -500,7 +500,7 @@ def test_what_else_a_start_has_to_do_waits_for_the_first_answer(
 
     with serving(tmp_path, loaded_before=True) as service:
         service.client.post("/predict", content=jpeg).raise_for_status()
-        assert (len(looks), service.app.state.records._database) == (1, None)
+        assert (len(looks), service.app.state.database._database) == (1, None)
 
 
 def test_what_became_champion_after_an_early_begin_is_loaded_nevertheless(tmp_path: Path) -> None:
@@ -531,7 +531,7 @@ def test_what_a_load_took_that_failed_is_given_back(tmp_path: Path, monkeypatch:
     publish(tmp_path, seed=8)
     with ready(tmp_path) as service:
         until(lambda: service.app.state.hot_swap._memory.is_given_back)
-        monkeypatch.setattr(os_tuning, "give_back", lambda _: given_back.release())
+        monkeypatch.setattr(os_tuning, "return_memory", lambda _: given_back.release())
         weights_path = Store(tmp_path).open(2).weights_path
         weights_path.write_bytes(b"not what it was")
 

@@ -40,7 +40,7 @@ def page(browser: Browser, keeper: Service) -> Iterator[Page]:
 
 def claimed(service: Service) -> Lease:
     """The job that the page asked for, in the test's hands."""
-    jobs: Jobs = service.app.state.records.jobs
+    jobs: Jobs = service.app.state.database.jobs
     until(jobs.is_waiting)
     lease = jobs.claim("the test")
     assert lease is not None
@@ -215,7 +215,7 @@ def test_a_person_teaches_it_by_the_page_alone(browser: Browser, tmp_path: Path,
         waiting(tmp_path, photos, worker="process") as service,
         visiting(browser, service.app.state.settings.address) as page,
     ):
-        service_datasets.import_folder(tmp_path / "more", service.app.state.records.datasets, "pets")
+        service_datasets.import_folder(tmp_path / "more", service.app.state.database.datasets, "pets")
         page.get_by_role("link", name="Teach").click()
         for label in ("cat", "dog"):
             pictures = [file(path.name, path.read_bytes(), "image/png") for path in (photos / label).iterdir()]

@@ -106,7 +106,7 @@ def test_every_route_decodes_gzip_and_names_what_it_does_not_decode(
     assert broken.status_code == 422
     assert "not valid gzip" in broken.text
     assert "not valid gzip" not in sent("gzip", gzip.compress(b"{}")).text
-    assert keeper.app.state.receiving.held_bytes == 0
+    assert keeper.app.state.bodies.held_bytes == 0
 
 
 def test_a_compressed_photo_form_and_json_are_answered_like_the_plain_ones(service: Service, jpeg: bytes) -> None:

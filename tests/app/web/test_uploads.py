@@ -36,7 +36,7 @@ class Body:
             headers.append((b"content-length", str(declared).encode()))
         self.app = FastAPI()
         self.app.state.admin_key = ADMIN_KEY
-        self.app.state.receiving = Bodies(Settings.model_construct(max_uploads=1))
+        self.app.state.bodies = Bodies(Settings.model_construct(max_uploads=1))
         self.request = Request({"type": "http", "method": "POST", "headers": headers, "app": self.app}, self._receive)
 
     async def _receive(self) -> Message:
