@@ -7,6 +7,7 @@ import json
 import shlex
 import sys
 from argparse import Namespace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -87,13 +88,14 @@ def evaluate(arguments: Namespace) -> None:
 
 
 def remember(arguments: Namespace) -> None:
-    """Keep the features of test photos with the shipped version, for candidates on its backbone to be judged by.
+    """Publish the shipped version with the features of test photos, by which candidates on its backbone are judged.
 
-    Of the photos that it was trained on it keeps which those were as well.
+    If the photos are those that it was trained on, it also gets the record of which ones it was trained on.
     """
     from catdog.network.weights import backbone_fingerprint
     from training.data import dataset, near_duplicates, trained_on
     from training.evaluation import reference_features
+    from training.publishing.amend import amended
 
     version = Store(arguments.models).open(SHIPPED)
     network = version.network()
@@ -107,21 +109,27 @@ def remember(arguments: Namespace) -> None:
         dataset.labels(photos),
         near_duplicates.hashes(thumbnails),
     )
-    reference_features.write(version.path / reference_features.FILE, kept)
-    print(f"the features of {len(photos):,} photos are in {version.path / reference_features.FILE}")
+    files = {reference_features.FILE: partial(reference_features.write, reference=kept)}
     if (record := trained_on.of_folder(version, arguments.data, _report_broken)) is not None:
-        trained_on.write(version.path / trained_on.FILE, record)
-        print(f"which {len(record.contents):,} photos it was trained on is in {version.path / trained_on.FILE}")
+        files[trained_on.FILE] = partial(trained_on.write, trained_on=record)
+    made = amended(Store(arguments.models), version, _command(), files, {})
+    print(f"version {made.number} is version {SHIPPED} with the features of {len(photos):,} test photos")
+    if record is not None:
+        print(f"and with the record of the {len(record.contents):,} photos that it was trained on")
 
 
 def familiarize(arguments: Namespace) -> None:
-    """Set when the shipped version calls a photo unknown; nothing else of it changes."""
+    """Publish the shipped version with another out-of-distribution threshold."""
     from training.cli.familiarize import familiarize
     from training.evaluation.ood import described
 
     store = Store(arguments.models)
-    known = familiarize(store, arguments.data, arguments.neither, _extractor(arguments))
-    print(described(known))
+    made = familiarize(store, arguments.data, arguments.neither, _command(), _extractor(arguments))
+    assert made.manifest.unknown is not None  # noqa: S101  # it is what the command sets
+    print(
+        f"version {made.number} is version {SHIPPED} with another threshold: promote {made.number} puts it into service"
+    )
+    print(described(made.manifest.unknown))
 
 
 def summary(arguments: Namespace) -> None:

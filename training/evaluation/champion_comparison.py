@@ -14,7 +14,7 @@ from catdog.network.architecture import Network
 from catdog.versions.calibration import Calibration
 from catdog.versions.manifest import Decision, Unknown
 from catdog.versions.ood import Detector
-from catdog.versions.store import SHIPPED, Store, Version
+from catdog.versions.store import Store, Version
 from training.data import near_duplicates, trained_on
 from training.data.dataset import Dataset, labels
 from training.data.features import FeatureExtractor
@@ -118,7 +118,7 @@ def _on_own_photos(contenders: Contenders, dataset: Dataset, extractor: FeatureE
 
 
 def _on_reference(contenders: Contenders, dataset: Dataset, store: Store) -> Iterator[Compared]:
-    """By the features kept with the shipped version, where they are of the backbone of both."""
+    """By the features of test photos that a version holds, if they are of the backbone of both."""
     kept = _reference(store)
     if kept and kept.classes == dataset.classes and all(each.is_on(kept.backbone) for each in contenders):
         mine = [photo for photos in dataset.splits.values() for photo in photos]
@@ -142,5 +142,6 @@ def _new_to_both(
 
 
 def _reference(store: Store) -> Reference | None:
-    file = store.root / str(SHIPPED) / reference_features.FILE
-    return reference_features.read(file) if file.exists() else None
+    """Of the newest version that has some."""
+    files = (store.root / str(number) / reference_features.FILE for number in reversed(store.versions()))
+    return next((reference_features.read(file) for file in files if file.exists()), None)

@@ -11,7 +11,7 @@ from catdog.engines.engine import Precision
 from catdog.errors import DatasetError
 from catdog.versions.manifest import Manifest, Unknown
 from catdog.versions.ood import FILE
-from catdog.versions.store import Store
+from catdog.versions.store import Store, Version
 from tests.observers import Recorder
 from tests.photos import draw_set
 from tests.training.cli.test_command_line import RANDOM, Shop
@@ -46,6 +46,12 @@ def without(folder: Path) -> Manifest:
     del fields["unknown"], fields["histograms"]
     path.write_text(json.dumps(fields))
     return Manifest.from_json(path.read_text())
+
+
+def again(folder: Path, data: Path, neither: Path | None = None) -> Version:
+    """A version like the first, whose threshold is set again."""
+    extractor = FeatureExtractor(folder / "data" / "features", Recorder().skipped)
+    return familiarize(Store(folder / "models"), data, neither, "a command", extractor)
 
 
 def test_what_is_unknown_is_set_in_the_precision_that_serves(folder: Path, split_photos: Path) -> None:
@@ -91,33 +97,39 @@ def test_an_older_manifest_gets_what_the_training_would_have_said(folder: Path, 
     older = without(folder)
     assert (older.unknown, older.histograms) == (None, {})
 
-    familiarize(store, split_photos, None, FeatureExtractor(folder / "data" / "features", Recorder().skipped))
+    made = again(folder, split_photos)
 
-    assert store.open(1).manifest == trained
-    assert trained.unknown is not None
-    store.open(1).verify()
+    assert (made.manifest.unknown, made.manifest.histograms) == (trained.unknown, trained.histograms)
+    assert made.manifest.lineage.parent == 1
+    assert store.open(1).manifest == older, "a version never changes"
+    made.verify()
 
 
 def test_what_is_damaged_is_set_once_more(folder: Path, split_photos: Path) -> None:
-    store = Store(folder / "models")
-    file = store.open(1).path / FILE
+    file = Store(folder / "models").open(1).path / FILE
     kept = file.read_bytes()
     for damage in (lambda: file.write_bytes(b"no HDF5"), file.unlink):
         damage()
 
-        familiarize(store, split_photos, None, FeatureExtractor(folder / "data" / "features", Recorder().skipped))
+        made = again(folder, split_photos)
 
-        store.open(1).verify()
-        assert file.read_bytes() == kept
+        made.verify()
+        assert (made.path / FILE).read_bytes() == kept
+
+
+def test_files_that_stay_the_same_take_no_room(folder: Path, split_photos: Path) -> None:
+    made = again(folder, split_photos)
+
+    first = Store(folder / "models").open(1)
+    assert {path.name for path in made.path.rglob("*")} == {path.name for path in first.path.rglob("*")}
+    assert made.weights_path.samefile(first.weights_path)
+    assert not (made.path / FILE).samefile(first.path / FILE)
 
 
 def test_photos_of_neither_class_are_measured(folder: Path, split_photos: Path, tmp_path: Path) -> None:
-    store = Store(folder / "models")
     neither = draw_set(tmp_path / "neither", 5, ("fish",))
 
-    familiarize(store, split_photos, neither, FeatureExtractor(folder / "data" / "features", Recorder().skipped))
-
-    known = store.open(1).manifest.unknown
+    known = again(folder, split_photos, neither).manifest.unknown
     assert known is not None
     assert known.neither is not None
     assert (known.neither.photos, known.neither.data) == (5, "the test photos")
@@ -127,9 +139,7 @@ def test_photos_of_other_classes_are_refused(folder: Path, tmp_path: Path) -> No
     photos = draw_set(tmp_path / "photos", 20, ("cat", "fish"))
 
     with pytest.raises(DatasetError, match="has the classes cat, fish"):
-        familiarize(
-            Store(folder / "models"), photos, None, FeatureExtractor(folder / "data" / "features", Recorder().skipped)
-        )
+        again(folder, photos)
 
 
 def test_photos_of_neither_class_are_measured_by_every_command_that_is_given_some(
@@ -142,13 +152,13 @@ def test_photos_of_neither_class_are_measured_by_every_command_that_is_given_som
     assert known is not None
     assert known.neither is not None
 
-    again = shop.run("familiarize", *common).stdout
+    refreshed = shop.run("familiarize", *common).stdout
     readable = shop.run("evaluate", *common).stdout
     machine = json.loads(shop.run("evaluate", *common, "--json").stdout)
 
-    assert shop.store.open(1).manifest.unknown == known
+    assert shop.store.open(2).manifest.unknown == known
     told = f"of 5 photos of none of the classes {known.neither.told:.1%} are called unknown"
-    assert told in again
+    assert told in refreshed
     assert told in readable
     assert machine.pop("neither")["auroc"] == known.neither.auroc
     assert machine == json.loads(shop.run("evaluate", "--data", split_photos, "--json").stdout)

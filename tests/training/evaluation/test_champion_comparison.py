@@ -1,5 +1,6 @@
 """The gate on real versions: a store whose first version is the shipped one, with a file of test features."""
 
+import shutil
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
@@ -41,8 +42,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory, split_photos: Path) -> Path
 
 @pytest.fixture
 def store(folder: Path) -> Store:
-    (folder / "models" / "1" / reference_features.FILE).unlink(missing_ok=True)
-    return Store(folder / "models")
+    store = Store(folder / "models")
+    for later in store.versions()[1:]:
+        shutil.rmtree(store.open(later).path)
+    (store.open(SHIPPED).path / reference_features.FILE).unlink(missing_ok=True)
+    return store
 
 
 @pytest.fixture
