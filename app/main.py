@@ -80,7 +80,8 @@ def create_app(settings: Settings, hot_swap: HotSwap | None = None) -> FastAPI:
 
 def _watch(app: FastAPI, settings: Settings) -> None:
     """Whoever measures, logs and traces is told of every request."""
-    state, requests = app.state, Requests()
+    state = app.state
+    requests = Requests(state.predictor.measurements.phase_seconds)
     state.metrics = Metrics(requests, state.predictor, state.bodies, JobNumbers(state.database))
     state.tracing = tracing.begin()
     listeners = [requests.tell, RequestLog(settings.log_slow_seconds).tell]

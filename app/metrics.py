@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from app.admission import Bodies
 from app.retraining.database import ServiceDatabase
 from app.serving.predictor import Predictor
-from app.telemetry.instruments import Requests, counter, counters, gauge, gauges, histograms
+from app.telemetry.instruments import Requests, counter, counters, gauge, gauges
 from catdog import __version__
 from catdog.jobs.job import Job, Status
 
@@ -102,6 +102,9 @@ class Metrics(Collector):
         self._thread = CapacityLimiter(1)
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
+        measured = predictor.measurements
+        for instrument in (requests.answered, requests.seconds, measured.phase_seconds, measured.batch_photos):
+            self._registry.register(instrument)
         ProcessCollector(registry=self._registry)
 
     async def page(self, accept: str) -> tuple[bytes, str]:
@@ -116,7 +119,6 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield gauges("catdog_build_info", "1 for the version of the service.", {(__version__,): 1}, "version")
-        yield from self._requests.families()
         yield from self._of_queue()
         yield from self._of_model()
         yield from self._of_drift()
@@ -124,12 +126,6 @@ class Metrics(Collector):
 
     def _of_queue(self) -> Iterator[Metric]:
         measured, admission, receiving = self._predictor.measurements, self._predictor.admission, self._receiving
-        phases = {
-            "read": self._requests.read,
-            "decode": measured.decode_seconds,
-            "queue": measured.queue_seconds,
-            "infer": measured.infer_seconds,
-        }
         reasons = {
             **self._requests.problems.copy(),
             "overloaded": admission.refused + receiving.refused,
@@ -142,13 +138,6 @@ class Metrics(Collector):
             {(name,): count for name, count in reasons.items()},
             "reason",
         )
-        yield histograms(
-            "catdog_phase_duration_seconds",
-            "Of requests with photos: reading the body. Of each photo: decoding it, its waits, inference of its batch.",
-            {(name,): histogram for name, histogram in phases.items()},
-            "phase",
-        )
-        yield histograms("catdog_batch_photos", "Photos that were inferred together.", {(): measured.batch_sizes})
         yield counter("catdog_photos_answered", "Photos that were answered.", measured.answered)
         yield counter("catdog_photos_cached", "Of these, the ones that were known from before.", measured.cached)
         yield gauge("catdog_body_bytes", "Bytes of request bodies in memory.", receiving.held_bytes)

@@ -4,10 +4,11 @@ from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from prometheus_client import Histogram
 from pydantic import BaseModel, Field
 
 from app.admission import AdmissionLimit
-from app.telemetry.instruments import SECONDS, Histogram
+from app.telemetry.instruments import SECONDS
 from app.telemetry.request_record import PhotoTimes
 
 REMEMBERED = 1000  # photos that the quantiles are of
@@ -57,24 +58,33 @@ class QueueStats:
         self.cached = 0  # of the answers
         self.expired = 0  # at their deadline
         self.abandoned = 0  # by their clients
-        self.decode_seconds = Histogram(SECONDS)
-        self.queue_seconds = Histogram(SECONDS)
-        self.infer_seconds = Histogram(SECONDS)
-        self.batch_sizes = Histogram(BATCH_SIZES)
+        self.phase_seconds = Histogram(
+            "catdog_phase_duration_seconds",
+            "Of requests with photos: reading the body. Of each photo: decoding it, its waits, inference of its batch.",
+            ("phase",),
+            buckets=SECONDS,
+            registry=None,
+        )
+        self.batch_photos = Histogram(
+            "catdog_batch_photos", "Photos that were inferred together.", buckets=BATCH_SIZES, registry=None
+        )
+        self._decode_seconds, self._queue_seconds, self._infer_seconds = map(
+            self.phase_seconds.labels, ("decode", "queue", "infer")
+        )
         self._decoded: deque[float] = deque(maxlen=REMEMBERED)
         self._inferred: deque[PhotoTimes] = deque(maxlen=REMEMBERED)
 
     def decoded(self, photo: PhotoTimes) -> None:
         self._decoded.append(photo.decode_seconds)
-        self.decode_seconds.add(photo.decode_seconds)
+        self._decode_seconds.observe(photo.decode_seconds)
 
     def inferred(self, batch: Sequence[PhotoTimes]) -> None:
         """These were inferred together."""
-        self.batch_sizes.add(len(batch))
+        self.batch_photos.observe(len(batch))
         for photo in batch:
             self._inferred.append(photo)
-            self.queue_seconds.add(photo.queue_seconds)
-            self.infer_seconds.add(photo.infer_seconds)
+            self._queue_seconds.observe(photo.queue_seconds)
+            self._infer_seconds.observe(photo.infer_seconds)
             self.seconds_each += (photo.infer_seconds / len(batch) - self.seconds_each) * NEWEST_COUNTS
 
     def state(self, admission: AdmissionLimit) -> QueueState:

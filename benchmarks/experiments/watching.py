@@ -48,20 +48,21 @@ class Prediction:
     """Notes what a prediction notes, and answers."""
 
     def __init__(self) -> None:
-        self._measurements = QueueStats()
+        self.measurements = QueueStats()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         record_version(1)
         record_photo(photo := PhotoTimes())
         photo.decoding, photo.decoded = photo.arrived + 0.001, photo.arrived + 0.002
-        self._measurements.decoded(photo)
+        self.measurements.decoded(photo)
         photo.end(photo.arrived + 0.003, photo.arrived + 0.004, 1)
-        self._measurements.inferred([photo])
+        self.measurements.inferred([photo])
         await answer(scope, receive, send)
 
 
 def watched(*listeners: Listener) -> RequestRecorder:
-    return RequestRecorder(Prediction(), [Requests().tell, *listeners])
+    app = Prediction()
+    return RequestRecorder(app, [Requests(app.measurements.phase_seconds).tell, *listeners])
 
 
 async def measure(app: Callable[[Scope, Receive, Send], object]) -> float:
