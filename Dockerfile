@@ -1,7 +1,7 @@
-# One file, three images: `serve` answers (OpenVINO, no TensorFlow), `train` also trains on the processor, `gpu` does
-# both on an NVIDIA GPU, and on the processor where it finds none.
+# Three images: `serve` runs the service (OpenVINO, no TensorFlow), `train` also trains on the CPU, `gpu` does both on an
+# NVIDIA GPU, or on the CPU if it finds none.
 
-# `make pin-images` writes their digests here, where the registry can be reached.
+# `make pin-images` writes the digests here; it needs access to the registry.
 ARG PYTHON_IMAGE=python:3.12-slim-bookworm
 ARG DEBIAN_IMAGE=debian:bookworm-slim
 
@@ -13,8 +13,8 @@ RUN apt-get update -qq \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
     && python -m venv --without-pip /opt/catdog
 COPY requirements/postgres.txt requirements/
-# Of what wheels hold, what never runs here goes: OpenVINO's other devices and other frameworks' files, other databases, tests,
-# sources, and what a debugger would want to know (12 MB in uvloop alone).
+# Removes files of the wheels that are never used here: OpenVINO's other devices and frontends, other databases, tests,
+# sources, and debug symbols (12 MB in uvloop alone).
 RUN pip --python /opt/catdog install --require-hashes -r requirements/postgres.txt \
     && find /opt/catdog -path '*/openvino/libs/*' \( -name '*_gpu_plugin.so' -o -name '*_npu_plugin.so' -o -name cache.json \
         -o -name '*_frontend.so*' ! -name '*_ir_frontend.so*' \) -delete \
@@ -33,7 +33,7 @@ FROM build AS build-gpu
 COPY requirements/gpu.txt requirements/
 RUN pip --python /opt/catdog install --require-hashes -r requirements/gpu.txt
 
-# ImageNet's weights for a trainer that is offline: docker build --build-arg IMAGENET_WEIGHTS=yes; else an empty folder.
+# ImageNet's weights for an offline trainer: docker build --build-arg IMAGENET_WEIGHTS=yes; otherwise an empty folder.
 FROM ${PYTHON_IMAGE} AS imagenet
 WORKDIR /srv/catdog
 COPY catdog/__init__.py catdog/errors.py catdog/faults.py catdog/
@@ -44,7 +44,7 @@ ARG IMAGENET_WEIGHTS=
 RUN mkdir /imagenet && if [ -n "${IMAGENET_WEIGHTS}" ]; then \
         python -c "from pathlib import Path; from training.data import imagenet; imagenet.weights_file(Path('/imagenet'))"; fi
 
-# Compiled here, because nothing can be written where it runs.
+# Compiled to bytecode here, because the container's file system is read-only.
 FROM build AS code
 WORKDIR /srv/catdog
 COPY catdog catdog
@@ -52,7 +52,7 @@ COPY app app
 COPY training training
 RUN python -m compileall -q .
 
-# Python without what only building needs: pip, headers, the static library.
+# Python without the files that are needed only for building: pip, headers, the static library.
 FROM build AS python
 RUN rm -rf /usr/local/include /usr/local/bin/pip* /usr/local/lib/python3*/config-* /usr/local/lib/python3*/site-packages/* \
         /usr/local/lib/python3*/ensurepip /usr/local/lib/python3*/idlelib /usr/local/lib/python3*/lib2to3 \
@@ -81,7 +81,7 @@ LABEL org.opencontainers.image.title="catdog" \
       org.opencontainers.image.description="Tells cats from dogs in photos, and retrains itself on yours" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}"
-# A new volume takes over what lies at its place, and whose it is.
+# Docker copies this folder, with its owner, into a new volume.
 COPY --chown=catdog models/1 models/1
 
 FROM base AS serve

@@ -1,11 +1,11 @@
 # make serve    serve the champion at http://127.0.0.1:8000
-# make trainer  install what training needs, so that the service can retrain itself
+# make trainer  install the packages for training, so that the service can retrain itself
 # make train    train on your photos: make train DATA=folder [OPTIONS="--strategy finetune"]
-# make test     run the tests;  make check  all that CI checks
-# make bench    measure side by side with the usual way;  make lock  pin the dependencies anew
+# make test     run the tests;  make check  run everything that CI checks
+# make bench    measure next to other ways to serve and train;  make lock  pin the dependencies again
 # make image    build the images catdog:serve and catdog:train;  make image-gpu  build catdog:gpu
 # make pin-images  write the digests of the base images into Dockerfile and docker-compose.yml
-# make test-containers  build and run them all;  make check-supply  list what is in them, and what is known against it
+# make test-containers  build and test the images;  make check-supply  list their packages and known vulnerabilities
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -17,9 +17,9 @@ LOCK := $(abspath $(BIN))/uv pip compile --quiet --universal --python-version 3.
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock"
 PEERS := tutorial litserve bentoml rayserve
 
-PARTS := serve postgres train gpu  # what users install, in requirements
+PARTS := serve postgres train gpu  # the files in requirements/ that users install
 
-# Python for which every package has wheels: TensorFlow has none for a newer one. README and pyproject.toml say the same.
+# Python versions with wheels for every package (TensorFlow has none for newer versions). The same as in README and pyproject.toml.
 OLDEST := 3.11
 NEWEST := 3.14
 NEWEST_TRAINER := 3.13
@@ -49,8 +49,8 @@ trainer: $(VENV)/.train
 train: $(VENV)/.train
 	$(BIN)/python -m training train --data "$(DATA)" $(OPTIONS)
 
-# In three processes: what TensorFlow leaves behind is none of the service's, and what hundreds of services that have ended
-# leave in tests/app (threads, engines) would end OpenVINO in the others.
+# Three processes: TensorFlow must not affect the tests of the service, and the threads and engines that hundreds of ended
+# services leave behind in tests/app would crash OpenVINO in the other tests.
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/app
 	$(BIN)/python -m pytest --ignore tests/app --ignore tests/training
@@ -88,7 +88,7 @@ check-supply: $(VENV)/.dev
 		--output-reproducible -o sbom/$$part.json || exit; done
 	$(BIN)/pip-audit --strict --disable-pip --require-hashes $(PARTS:%=-r requirements/%.txt)
 
-# The largest first: the smaller ones are held to its versions, so that one environment can hold them all.
+# The largest first: it constrains the versions of the smaller ones, so that one environment can contain them all.
 lock: $(VENV)/.python
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet uv
 	cd requirements && $(LOCK) ../pyproject.toml --upgrade --extra train --group ../pyproject.toml:dev -o dev.txt
@@ -102,7 +102,7 @@ lock: $(VENV)/.python
 clean:
 	rm -rf $(VENV) .venv-bench .venv-clients
 
-# Each stamp means: the environment holds what this part needs, as pinned. A larger part holds the smaller ones.
+# Each stamp file means that the pinned packages of this part are installed. A larger part contains the smaller ones.
 $(VENV)/.python:
 	$(PYTHON) -c '$(RUNS_HERE)' $(OLDEST) $(NEWEST) catdog
 	$(PYTHON) -m venv $(VENV)
