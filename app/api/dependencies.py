@@ -26,71 +26,44 @@ Name = Annotated[str, Path(pattern=NO_NUL)]
 BYTES = {"type": "string", "format": "binary"}
 
 
-async def settings(request: Request) -> Settings:
-    """What the service was started with."""
-    held: Settings = request.app.state.settings
-    return held
+def held(name: str) -> Any:
+    """A dependency on what the application holds under this name."""
+
+    async def get(request: Request) -> Any:
+        return getattr(request.app.state, name)
+
+    return Depends(get)
 
 
-async def predictor(request: Request) -> Predictor:
-    """The one that answers."""
-    held: Predictor = request.app.state.predictor
-    return held
+SettingsDep = Annotated[Settings, held("settings")]
+PredictorDep = Annotated[Predictor, held("predictor")]
+HotSwapDep = Annotated[HotSwap, held("hot_swap")]
+DatasetsDep = Annotated[DatasetService, held("datasets")]
+JobsDep = Annotated[JobService, held("jobs")]
+ShutdownDep = Annotated[Shutdown, held("shutdown")]
 
 
-async def champion(predictor: Annotated[Predictor, Depends(predictor)]) -> LoadedModel:
-    """The version in service; 503 where there is none."""
+async def champion(predictor: PredictorDep) -> LoadedModel:
+    """The version in service; 503 if there is none."""
     return predictor.champion
 
 
-async def shutdown(request: Request) -> Shutdown:
-    """Whether the service is about to end."""
-    held: Shutdown = request.app.state.shutdown
-    return held
+ChampionDep = Annotated[LoadedModel, Depends(champion)]
 
 
-async def ready_champion(
-    champion: Annotated[LoadedModel, Depends(champion)], shutdown: Annotated[Shutdown, Depends(shutdown)]
-) -> LoadedModel:
+async def ready_champion(champion: ChampionDep, shutdown: ShutdownDep) -> LoadedModel:
     """The version in service; 503 without one, and during a shutdown."""
     if shutdown.is_leaving:
-        raise NotReady("the service is about to end")
+        raise NotReady("the service is shutting down")
     return champion
 
 
-async def queue_place(
-    champion: Annotated[LoadedModel, Depends(champion)], predictor: Annotated[Predictor, Depends(predictor)]
-) -> None:
-    """Nothing, but 503 where there is no champion, or no place in its queue."""
-    predictor.check_admission()
-
-
-async def hot_swap(request: Request) -> HotSwap:
-    """The one that says which version serves."""
-    held: HotSwap = request.app.state.hot_swap
-    return held
-
-
-async def collecting(request: Request) -> DatasetService:
-    """The data sets."""
-    held: DatasetService = request.app.state.datasets
-    return held
-
-
-async def retraining(request: Request) -> JobService:
-    """The queue of jobs."""
-    held: JobService = request.app.state.jobs
-    return held
-
-
-SettingsDep = Annotated[Settings, Depends(settings)]
-PredictorDep = Annotated[Predictor, Depends(predictor)]
-ChampionDep = Annotated[LoadedModel, Depends(champion)]
 ReadyChampionDep = Annotated[LoadedModel, Depends(ready_champion)]
-HotSwapDep = Annotated[HotSwap, Depends(hot_swap)]
-DatasetsDep = Annotated[DatasetService, Depends(collecting)]
-ShutdownDep = Annotated[Shutdown, Depends(shutdown)]
-JobsDep = Annotated[JobService, Depends(retraining)]
+
+
+async def queue_place(champion: ChampionDep, predictor: PredictorDep) -> None:
+    """Raises NotReady if there is no champion, and Overloaded if its queue is full."""
+    predictor.check_admission()
 
 
 def form(file: dict[str, Any], **fields: dict[str, Any]) -> dict[str, Any]:

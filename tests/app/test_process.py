@@ -251,7 +251,7 @@ def test_a_service_that_is_told_to_end_says_so_and_goes_on_for_a_moment(models_d
         process.popen.send_signal(signal.SIGINT)
         until(lambda: not process.is_ready())
 
-        assert "the service is about to end" in httpx.get(f"{process.url}/health/ready").json()["detail"]
+        assert "the service is shutting down" in httpx.get(f"{process.url}/health/ready").json()["detail"]
         answer = httpx.post(f"{process.url}/predict", content=jpeg, headers={"Content-Type": "image/jpeg"})
         assert answer.status_code == 200
 

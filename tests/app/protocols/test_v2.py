@@ -95,7 +95,7 @@ def test_a_service_that_is_about_to_end_is_not_ready(models_dir: Path) -> None:
         service.app.state.shutdown.begin()
 
         assert service.client.get("/v2/health/live").json() == {"live": True, "ready": False}
-        check_error(service.client.get("/v2/health/ready"), 503, "about to end")
+        check_error(service.client.get("/v2/health/ready"), 503, "shutting down")
 
 
 def test_encoded_and_raw_pictures_get_the_answers_of_predict(service: Service, jpeg: bytes) -> None:
