@@ -183,7 +183,9 @@ def _add_service_commands(of: Any, settings: Mapping[str, str | None]) -> None:
     brought.add_argument("--dataset", required=True, metavar="NAME")
     brought.set_defaults(run=service_commands.import_folder)
 
-    doctor = of.add_parser("check-data", aliases=["doctor"], help="say what is wrong with photos before they are trained on")
+    doctor = of.add_parser(
+        "check-data", aliases=["doctor"], help="say what is wrong with photos before they are trained on"
+    )
     of_what = doctor.add_mutually_exclusive_group(required=True)
     of_what.add_argument("--data", type=Path, metavar="DIR", help="photos, as for train")
     of_what.add_argument("--dataset", metavar="NAME", help="a data set of the service")

@@ -25,6 +25,33 @@ from catdog.versions.manifest import (
 from catdog.versions.store import Store, Version
 
 
+METRICS = Metrics(
+    photos=1000,
+    accuracy=0.981,
+    accuracy_low=0.9705,
+    accuracy_high=0.9878,
+    log_loss=0.061,
+    calibration_error=0.009,
+    precision={"cat": 0.978, "dog": 0.984},
+    recall={"cat": 0.984, "dog": 0.978},
+    data="the validation split of 3,000 photos",
+)
+LINEAGE = Lineage(
+    command="python -m training train --data photos",
+    recipe=None,
+    strategy="head",
+    backbone="champion",
+    parent=1,
+    dataset=Dataset(fingerprint="b" * 64, photos={"train": {"cat": 1000, "dog": 1000}}),
+    seed=0,
+    seconds=12.5,
+    hardware="2 cores",
+    libraries={"numpy": "2.4.0"},
+    notes="Größe egal",
+    job="7d1f",
+)
+
+
 @pytest.fixture(scope="session")
 def manifest() -> Manifest:
     """A manifest with every field filled in."""
@@ -37,33 +64,8 @@ def manifest() -> Manifest:
         preprocessing=FINGERPRINT,
         weights=WeightsFile(sha256="a" * 64, bytes=1234, dtype="float16"),
         temperature=1.3,
-        metrics={
-            "validation": Metrics(
-                photos=1000,
-                accuracy=0.981,
-                accuracy_low=0.9705,
-                accuracy_high=0.9878,
-                log_loss=0.061,
-                calibration_error=0.009,
-                precision={"cat": 0.978, "dog": 0.984},
-                recall={"cat": 0.984, "dog": 0.978},
-                data="the validation split of 3,000 photos",
-            )
-        },
-        lineage=Lineage(
-            command="python -m training train --data photos",
-            recipe=None,
-            strategy="head",
-            backbone="champion",
-            parent=1,
-            dataset=Dataset(fingerprint="b" * 64, photos={"train": {"cat": 1000, "dog": 1000}}),
-            seed=0,
-            seconds=12.5,
-            hardware="2 cores",
-            libraries={"numpy": "2.4.0"},
-            notes="Größe egal",
-            job="7d1f",
-        ),
+        metrics={"validation": METRICS},
+        lineage=LINEAGE,
         decision=Decision(
             promote=False,
             reason="kept out: log-loss 0.081 against 0.061",

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from tests.photos import draw_set
-from tests.test_readme import DOCKER
+from tests.project.test_readme import DOCKER
 from tests.waiting import until
 
 SERVE_BYTES = 450 * 10**6
