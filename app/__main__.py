@@ -1,4 +1,4 @@
-"""Command line of the service: `python -m app` serves, `python -m app doctor` explains the setup."""
+"""Command line of the service: `python -m app` serves, `python -m app doctor` checks the setup."""
 
 import sys
 
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
 
     from app.settings import Settings
 
-WRONG_SETTINGS = 2  # exit status, also where a library is missing
+WRONG_SETTINGS = 2  # exit status; also if a library is missing
 OURS = ("app", "catdog")
 
 
 def main() -> None:
-    """Serve, or say how one would."""
+    """Run the command: serve, or check the setup."""
     from argparse import ArgumentParser
 
-    parser = ArgumentParser("python -m app", description="Serves the champion, with the settings of the environment.")
+    parser = ArgumentParser("python -m app", description="Serve the champion, with the settings from the environment.")
     parser.add_argument(
         "command",
         nargs="?",
         choices=["serve", "doctor"],
         default="serve",
-        help="serve (default), or doctor: say what would be run here, and why",
+        help="serve (default), or doctor: check the setup; print what would be used here, and why",
     )
     command = parser.parse_args().command
     try:
@@ -57,17 +57,19 @@ def serve() -> None:
 
     with startup.shortened():
         server, listener = _prepared()
-    shutdown.handle_signals(
-        shutdown.raise_exit
-    )  # the server handles them itself now: it drains first, then raises the signal again
+    # uvicorn replaces this handler while it runs; when it has drained, it raises the signal again.
+    shutdown.handle_signals(shutdown.raise_exit)
     try:
         server.run(sockets=[listener])
-    except SystemExit as end:  # of `raise_exit`
+    except SystemExit as end:  # from `raise_exit`
         shutdown.exit_now(end.code)
 
 
 def _prepared() -> "tuple[Server, socket]":
-    """Imports take most of a start: so the port is open before the longer ones, and the model is loaded beside them."""
+    """The server and its open socket.
+
+    Imports take most of the start-up time. So the port opens before the slow ones, and the model loads while they run.
+    """
     from app.settings import SettingsError, read_settings
     from app.telemetry import logs
 
@@ -92,8 +94,8 @@ def _opened(given: "Settings") -> "tuple[socket, Settings]":
         listener, settings = connections.listen(given)
     except OSError as error:
         where = f"{variables}: " if (variables := environment.source_of_address()) else ""
-        in_use = "; stop the program that has it, perhaps another catdog, or set CATDOG_PORT"
-        sys.exit(f"catdog can't listen there: {where}{error}{in_use if error.errno == errno.EADDRINUSE else ''}")
+        in_use = "; stop the program that uses it, perhaps another catdog, or set CATDOG_PORT"
+        sys.exit(f"catdog can't listen: {where}{error}{in_use if error.errno == errno.EADDRINUSE else ''}")
     logs.warn(*environment.passed_over(), *connections.warnings(settings, listener))
     return listener, settings
 
@@ -108,7 +110,7 @@ def _assembled(settings: "Settings") -> "Server":
     settings = engine_selection.settled(settings)
     hot_swap = HotSwap(settings)
     hot_swap.begin()
-    startup.unbuilt("fastapi.openapi.models")  # for whoever asks for the OpenAPI document
+    startup.unbuilt("fastapi.openapi.models")  # they are built for the first request for the OpenAPI document
     from app.main import create_app
     from app.web.server import server
 
@@ -116,5 +118,5 @@ def _assembled(settings: "Settings") -> "Server":
 
 
 if __name__ == "__main__":
-    shutdown.handle_signals(shutdown.exit_at_once)  # before the first import that takes long
+    shutdown.handle_signals(shutdown.exit_at_once)  # before the first slow import
     main()

@@ -1,9 +1,9 @@
 """Admission limits: how many requests and body bytes the service accepts at a time.
 
-One client must not use up what the others need. A body has at most GRACE_SECONDS of patience ahead of it: waiting uses
-it up, and bytes that arrive renew it (Apache's mod_reqtimeout bounds a rate like this). Where its patience ends, so
-does the upload. Where places or bytes run out, the unfinished body with the least patience makes room: so one that
-stalls never keeps out one that arrives.
+They keep one client from using up what the others need. Each body has a deadline, `patient_until`, at most
+GRACE_SECONDS ahead. Bytes that arrive extend it (Apache's mod_reqtimeout enforces a minimum rate in the same way); at
+the deadline the upload is ended. If places or bytes run out, the unfinished bodies with the earliest deadlines are cut
+off. So a stalled upload never keeps out one that makes progress.
 """
 
 import asyncio
@@ -18,15 +18,15 @@ from app.settings import Settings
 from catdog.system import resources
 
 GRACE_SECONDS = 20.0
-OVERHEAD_BYTES = 256 * 1024  # what the server and the parsers hold of a body
+OVERHEAD_BYTES = 256 * 1024  # memory of the server and the parsers for one body
 ADMIN_SHARE = 8  # requests with the admin key may use an eighth more of everything
 MEMORY_SHARE = 4  # by default bodies may use a quarter of the memory
-LEAST_BATCHES = 2  # and at least as much as so many of the largest
+LEAST_BATCHES = 2  # and at least the bytes of this many of the largest batches
 RETRY_SECONDS = 1
 
 
 class AdmissionLimit:
-    """Counts on the event loop alone, so that it needs no lock."""
+    """Limits how many places are in use at a time. Only for the event loop, so it needs no lock."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -35,7 +35,7 @@ class AdmissionLimit:
 
     @contextmanager
     def admitted(self, places: int = 1, retry_seconds: int = 1) -> Iterator[None]:
-        """So many places from now until the end; Overloaded, with that hint, where there are too few."""
+        """Hold `places` during the block; raise Overloaded, with `retry_seconds`, if fewer are free."""
         self.check(places, retry_seconds)
         self.taken += places
         try:
@@ -44,14 +44,14 @@ class AdmissionLimit:
             self.taken -= places
 
     def check(self, places: int = 1, retry_seconds: int = 1) -> None:
-        """Raise Overloaded where so many have no room now."""
+        """Raise Overloaded if fewer than `places` are free."""
         if self.taken + places > self.limit:
             self.refused += 1
             raise Overloaded(retry_seconds)
 
 
 class Body:
-    """One request body: how much of it is in memory, and how long its client may still take."""
+    """One request body: how much of it is in memory, and its deadline."""
 
     def __init__(self, bodies: "Bodies", seconds: float, is_admin: bool) -> None:
         self._clock = asyncio.get_running_loop().time
@@ -64,7 +64,7 @@ class Body:
         self.timeout = asyncio.timeout_at(self.patient_until)
 
     def arrived(self, count: int) -> None:
-        """So many bytes came over the network; Overloaded where it had to give way."""
+        """Record that `count` bytes were received; raise Overloaded if the upload was cut off."""
         self._check()
         now = self._clock()
         patience = max(now, self.patient_until) + count / self._bodies.least_bytes_per_second
@@ -73,24 +73,24 @@ class Body:
             self.timeout.reschedule(self.patient_until)
 
     def hold(self, count: int) -> None:
-        """So many bytes more stay in memory until the request ends; Overloaded where there is no room for them."""
+        """Count `count` more bytes in memory until the request ends; raise Overloaded if there is no room for them."""
         self._check()
         self._bodies.make_room(self, count)
         self.held_bytes += count
         self._bodies.held_bytes += count
 
     def release(self) -> None:
-        """What it held is no longer in memory."""
+        """Stop counting its bytes: they are no longer in memory."""
         self._bodies.held_bytes -= self.held_bytes
         self.held_bytes = 0
 
     def _check(self) -> None:
-        """Bytes that came before the upload's end reached its task must not bring it back."""
+        """Raise Overloaded if the upload was cut off: bytes may arrive before its task is cancelled."""
         if self.gave_way:
             raise Overloaded(RETRY_SECONDS)
 
     def give_way(self) -> None:
-        """End the upload, so that another one has room."""
+        """Cut the upload off, so that another one has room."""
         self.gave_way = True
         self.release()
         if not self.timeout.expired():
@@ -98,26 +98,26 @@ class Body:
 
 
 class Bodies:
-    """All of them. Counts on the event loop alone, so that it needs no lock."""
+    """All request bodies, within limits. Only for the event loop, so it needs no lock."""
 
     def __init__(self, settings: Settings) -> None:
         self.limit = settings.max_uploads
         self.limit_bytes = limit_bytes(settings)
         self.least_bytes_per_second = settings.min_upload_bytes_per_second
-        self.refused = 0  # or cut off, to make room; since the start
+        self.refused = 0  # times that one was refused or others were cut off, since the start
         self.held_bytes = 0
         self._incomplete: set[Body] = set()
 
     @property
     def taken(self) -> int:
-        """Bodies that are being received now."""
+        """Number of bodies that are being received."""
         return len(self._incomplete)
 
     @asynccontextmanager
     async def receiving(self, request: Request, seconds: int, is_admin: bool) -> AsyncIterator[Body]:
-        """The body of a request, received within; TooSlow, or Overloaded where there is no room for it.
+        """Receive the body of a request inside the block; TooSlow, or Overloaded if there is no room for it.
 
-        `Admission` releases what it holds, when the request ends.
+        `Admission` releases its bytes when the request ends.
         """
         body = Body(self, seconds, is_admin)
         request.scope.setdefault("state", {})["body"] = body
@@ -135,9 +135,9 @@ class Bodies:
             self._incomplete.discard(body)
 
     def make_room(self, body: Body, count: int, places: int = 0) -> None:
-        """Have the bodies with the least patience give way to this one, if that can make enough room; else Overloaded.
+        """Cut off the bodies with the earliest deadlines if that makes enough room for this one; else raise Overloaded.
 
-        `count` is in bytes.
+        `count` is in bytes, `places` in bodies.
         """
         share = 1 + 1 / ADMIN_SHARE if body.is_admin else 1
         missing_bytes = self.held_bytes + count - self.limit_bytes * share
@@ -161,7 +161,7 @@ class Bodies:
 
 
 class Admission:
-    """ASGI middleware that releases what a request's body held, once the request has ended."""
+    """ASGI middleware that releases the bytes of a request's body once the request has ended."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -175,7 +175,7 @@ class Admission:
 
 
 def limit_bytes(settings: Settings) -> int:
-    """Most bytes of request bodies in memory, by the settings or by the memory that the process may use."""
+    """Limit of request bodies in memory, in bytes: the setting, or a share of the memory that the process may use."""
     return settings.max_bodies_bytes or max(
         resources.usable_bytes() // MEMORY_SHARE, LEAST_BATCHES * settings.max_batch_bytes
     )

@@ -1,4 +1,4 @@
-"""`python -m app doctor`: says which settings, engine and model would be used here, and why."""
+"""`python -m app doctor`: reports which settings, engine and model would be used here, and why."""
 
 import os
 import platform
@@ -25,7 +25,7 @@ from catdog.versions.manifest import Manifest
 from catdog.versions.store import Store
 
 SERVES_ON = ("3.11", "3.14")  # the oldest and the newest Python for which every package has wheels
-TRAINS_ON = ("3.11", "3.13")  # TensorFlow has none for a newer one
+TRAINS_ON = ("3.11", "3.13")  # TensorFlow has no wheels for newer ones
 PACKAGES = (
     "openvino",
     "keras",
@@ -42,7 +42,7 @@ PACKAGES = (
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at; `is_well` is False where the service couldn't do its work."""
+    """The result of one check; `is_well` is False if the service couldn't work."""
 
     what: str
     found: str
@@ -50,7 +50,7 @@ class Finding(NamedTuple):
 
 
 def main(settings: Settings) -> int:
-    """Print every finding; returns the exit status, 1 where something isn't well."""
+    """Print every finding; return the exit status, 1 if a check failed."""
     is_well = True
     for finding in examine(settings):
         is_well = is_well and finding.is_well
@@ -59,7 +59,7 @@ def main(settings: Settings) -> int:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """What there is to be said, in the order in which it depends on each other; the model is really loaded."""
+    """Run the checks, each before those that depend on it; the model is really loaded."""
     yield Finding("versions", ", ".join(_versions()))
     yield Finding("address", _address(settings))
     try:
@@ -92,7 +92,7 @@ def _address(settings: Settings) -> str:
 
 def _device(choice: Choice) -> str:
     if choice.engine == "keras":
-        from catdog.engines.keras import device  # it brings a whole framework
+        from catdog.engines.keras import device  # it imports a whole framework
 
         return device()
     import openvino
@@ -102,8 +102,8 @@ def _device(choice: Choice) -> str:
 
 def _threads(settings: Settings) -> str:
     if settings.threads:
-        return f"{settings.threads}: CATDOG_THREADS says so"
-    return f"{resources.usable_cores()}: as many cores as this process may use, of {os.cpu_count()}"
+        return f"{settings.threads}: set by CATDOG_THREADS"
+    return f"{resources.usable_cores()}: the cores that this process may use, of {os.cpu_count()}"
 
 
 def _limits(settings: Settings) -> str:
@@ -112,7 +112,7 @@ def _limits(settings: Settings) -> str:
 
 
 def _model(settings: Settings) -> Iterator[Finding]:
-    """The champion, loaded and asked as it would be at a start."""
+    """Load the champion and check its answers, as at start-up."""
     try:
         found = Store(settings.models_dir)
         opened = found.open(found.champion())
@@ -129,13 +129,13 @@ def _model(settings: Settings) -> Iterator[Finding]:
 def _why(champion: LoadedModel, settings: Settings) -> str:
     """Why the version runs in its precision."""
     if settings.precision != "auto":
-        return "CATDOG_PRECISION says so"
+        return "set by CATDOG_PRECISION"
     precision, quantization = champion.engine.precision, champion.manifest.quantization
     if precision == "int8" and quantization is not None:
-        measured = f"{quantization.int8.accuracy:.2%}, in float32 on {quantization.f32.accuracy:.2%}"
-        return f"of {quantization.photos:,} validation photos it is right on {measured}"
+        measured = f"{quantization.int8.accuracy:.2%}, in float32 {quantization.f32.accuracy:.2%}"
+        return f"accuracy on {quantization.photos:,} validation photos: {measured}"
     where = "the device" if settings.engine == "keras" else "the processor"
-    speed = f"{where} is {'' if precision == 'bf16' else 'not '}quick in bfloat16"
+    speed = f"{where} has {'' if precision == 'bf16' else 'no '}fast bfloat16 arithmetic"
     if settings.engine == "keras":
         return speed
     return f"{_why_not_int8(champion.manifest)}; {speed}"
@@ -145,16 +145,16 @@ def _why_not_int8(manifest: Manifest) -> str:
     if manifest.quantization is None:
         return manifest.unquantized or "it has no int8 graph"
     if manifest.quantization.serves:
-        return "its int8 graph is damaged or gone"
+        return "its int8 graph is damaged or missing"
     return manifest.quantization.reason
 
 
 def _why_streams(settings: Settings) -> str:
     if settings.engine == "keras":
-        return "a GPU takes whole batches"
+        return "a GPU infers whole batches"
     if settings.streams:
-        return "CATDOG_STREAMS says so"
-    return "so many photos at a time are what OpenVINO finds best here"
+        return "set by CATDOG_STREAMS"
+    return "the number of photos at a time that OpenVINO finds best here"
 
 
 def _folder(settings: Settings) -> Finding:
@@ -168,14 +168,14 @@ def _folder(settings: Settings) -> Finding:
 
 
 def _training(settings: Settings) -> str:
-    """Who runs trainings; a service without a trainer still serves, so that this is never unwell."""
+    """What runs trainings; never a failure, because a service without a trainer still serves."""
     if settings.worker == "none":
-        return "left to workers elsewhere: CATDOG_WORKER=none"
+        return "run by workers elsewhere: CATDOG_WORKER=none"
     try:
         check_installed()
     except TrainerMissing:
-        return "not installed; run `make trainer` where this service shall retrain itself"
-    return "installed; this service starts it when a training is asked for"
+        return "not installed; run `make trainer` if this service is to retrain itself"
+    return "installed; this service starts it when a training is requested"
 
 
 def _database(settings: Settings) -> Finding:

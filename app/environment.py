@@ -1,4 +1,4 @@
-"""Tells settings in the environment from other programs' variables with similar names."""
+"""Separates settings in the environment from other programs' variables with similar names."""
 
 import ipaddress
 import os
@@ -9,7 +9,7 @@ from dotenv import dotenv_values
 
 PREFIX = "CATDOG_"
 ENV_FILE = ".env"
-BARE = ("HOST", "PORT")  # which work without the prefix, too
+BARE = ("HOST", "PORT")  # settings that also work without the prefix
 
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 _SERVICE_LINK = re.compile(
@@ -20,7 +20,7 @@ _PORT_VALUE = re.compile(r"(tcp|udp|sctp)://")
 
 
 def is_service_link(name: str, value: str | None) -> bool:
-    """Whether Kubernetes made the variable for a Service whose name begins with `catdog`."""
+    """Whether Kubernetes set the variable for a Service whose name begins with `catdog`."""
     name = name.upper()
     if _SERVICE_LINK.fullmatch(name):
         return True
@@ -28,7 +28,7 @@ def is_service_link(name: str, value: str | None) -> bool:
 
 
 def is_host(value: str | None) -> bool:
-    """Whether a bare HOST holds an address to listen on: shells keep the machine's name in it, conda a platform's."""
+    """Whether a bare HOST holds an address to listen on: shells put the machine's name in it, conda a platform's."""
     try:
         ipaddress.ip_address(value or "")
     except ValueError:
@@ -37,7 +37,7 @@ def is_host(value: str | None) -> bool:
 
 
 def without_others(variables: Mapping[str, str | None]) -> dict[str, str | None]:
-    """The variables without those that have the name of a setting and are none."""
+    """The variables without those that are named like a setting but belong to other programs."""
     return {
         name: value
         for name, value in variables.items()
@@ -46,26 +46,26 @@ def without_others(variables: Mapping[str, str | None]) -> dict[str, str | None]
 
 
 def given() -> dict[str, str | None]:
-    """Every variable of `.env` and the environment, which wins, by its name in capitals."""
+    """Every variable of `.env` and of the environment, which takes precedence, by its name in upper case."""
     return {name.upper(): value for name, value in (*dotenv_values(ENV_FILE).items(), *os.environ.items())}
 
 
 def passed_over() -> list[str]:
-    """A sentence for each variable that a user may take for a setting, and that isn't used as one."""
+    """A sentence for each variable that looks like a setting but is ignored."""
     variables = given()
     if not variables.get("HOST") or variables.get("CATDOG_HOST") or is_host(variables["HOST"]):
         return []
-    return [f"HOST={variables['HOST']} holds no address and is ignored; CATDOG_HOST sets the address to listen on"]
+    return [f"HOST={variables['HOST']} is not an address and is ignored; CATDOG_HOST sets the address to listen on"]
 
 
 def bare_or(name: str) -> str:
-    """The variable that sets what `name` does: HOST or PORT where the longer name isn't given."""
+    """The variable that sets this setting: HOST or PORT if only the short name is set, else `name`."""
     variables, bare = without_others(given()), name.removeprefix(PREFIX)
     return bare if bare in BARE and variables.get(bare) and not variables.get(name) else name
 
 
 def source_of_address() -> str:
-    """The variables that set the address, as NAME=value; empty where none does."""
+    """The variables that set the address, as NAME=value; empty if none does."""
     variables = without_others(given())
     names = [bare_or(f"{PREFIX}{bare}") for bare in BARE]
     return ", ".join(f"{name}={variables[name]}" for name in names if variables.get(name))

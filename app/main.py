@@ -33,26 +33,26 @@ from catdog import __version__
 
 GROUPS = (routes, predict, models, datasets, retrain, feedback, monitoring, v2, v1)
 DESCRIPTION = (
-    "Tells cats from dogs in photos. Every error is `application/problem+json` (RFC 9457), and below `/v1` and `/v2`"
-    " what the inference protocols say."
+    "Tells cats from dogs in photos. Errors are `application/problem+json` (RFC 9457); below `/v1` and `/v2` they have"
+    " the form of the inference protocols."
 )
 
 
 def create_app(settings: Settings, hot_swap: HotSwap | None = None) -> FastAPI:
-    """The service with these settings; it loads its model once it runs, unless `hot_swap` has begun to.
+    """Build the service with these settings; it loads its model when it starts, unless `hot_swap` has begun to.
 
-    SettingsError where it can't have a key or its engine, or nothing can be done with its database's URL.
+    Raises SettingsError if the admin key or the engine isn't available, or the URL of the database can't be used.
     """
     settings = engine_selection.settled(settings)
     app = FastAPI(
         title="catdog",
         version=__version__,
         summary=DESCRIPTION,
-        docs_url=None,  # FastAPI's own pages of the addresses load scripts from elsewhere
+        docs_url=None,  # FastAPI's own API pages load scripts from other servers
         redoc_url=None,
         lifespan=_lifespan,
         redirect_slashes=False,
-        routes=[route for group in GROUPS for route in group.router.routes],  # `include_router` builds each once more
+        routes=[route for group in GROUPS for route in group.router.routes],  # `include_router` would build each again
     )
     app.state.settings = settings
     app.state.admin_key = auth.admin_key(settings)
@@ -61,7 +61,7 @@ def create_app(settings: Settings, hot_swap: HotSwap | None = None) -> FastAPI:
     app.state.predictor = app.state.hot_swap.predictor
     app.state.shutdown = Shutdown()
     app.state.bodies = Bodies(settings)
-    app.state.parsing = CapacityLimiter(2)  # bodies of tensors at a time: each may take much memory
+    app.state.parsing = CapacityLimiter(2)  # bodies of tensors parsed at a time: each may need much memory
     app.state.datasets = DatasetService(app.state.database, app.state.predictor.uploads)
     app.state.upkeep = Upkeep(settings, app.state.database, app.state.predictor.uploads)
     runner = LocalProcess(settings) if settings.worker == "process" else None
@@ -79,7 +79,7 @@ def create_app(settings: Settings, hot_swap: HotSwap | None = None) -> FastAPI:
 
 
 def _watch(app: FastAPI, settings: Settings) -> None:
-    """Whoever measures, logs and traces is told of every request."""
+    """Report every request to the metrics, the log and the traces."""
     state = app.state
     requests = Requests(state.predictor.measurements.phase_seconds)
     state.metrics = Metrics(requests, state.predictor, state.bodies, JobNumbers(state.database))
@@ -92,8 +92,8 @@ def _watch(app: FastAPI, settings: Settings) -> None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """The port opens at once, while the model is loaded on a thread."""
-    if app.state.hot_swap.has_loaded:  # else who came meanwhile would hear that nothing serves yet
+    """Run the background tasks; the port is open while the model loads on a thread."""
+    if app.state.hot_swap.has_loaded:  # else requests that are waiting already would be answered 503
         await app.state.hot_swap.catch_up()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(app.state.hot_swap.follow)
@@ -101,7 +101,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         tasks.start_soon(app.state.upkeep.run)
         yield
         tasks.cancel_scope.cancel()
-    app.state.database.close()  # first: threads may still wait for a server that doesn't answer
+    app.state.database.close()  # first: threads may still wait for a database that doesn't answer
     await to_thread.run_sync(app.state.jobs.stop)
     app.state.predictor.close()
     if app.state.tracing is not None:

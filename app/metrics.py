@@ -21,29 +21,29 @@ from catdog.jobs.job import Job, Status
 
 logger = logging.getLogger(__name__)
 
-FRESH_SECONDS = 5.0  # that an answer is good for, however many ask
-PATIENCE_SECONDS = 2.0  # with the database; Prometheus waits 10 for the whole page
+FRESH_SECONDS = 5.0  # that the job numbers are reused, for any number of scrapers
+PATIENCE_SECONDS = 2.0  # for the database to answer; Prometheus waits 10 for the whole page
 
 
 class Seen(NamedTuple):
-    """The jobs, at one moment."""
+    """The jobs at one moment."""
 
     counts: Mapping[Status, int]
     running: Job | None
 
 
 class JobNumbers:
-    """Where the database doesn't answer, its numbers are missing and all others are there."""
+    """Metrics of the jobs. If the database doesn't answer, only these are missing from the page."""
 
     def __init__(self, records: ServiceDatabase) -> None:
         self._records = records
         self._seen: Seen | None = None
         self._fresh_until = 0.0
         self._told = ""
-        self._turn = CapacityLimiter(1)  # one that is stuck in the database is enough
+        self._turn = CapacityLimiter(1)  # at most one thread may hang in the database
 
     async def families(self) -> Iterator[Metric]:
-        """What was seen at most FRESH_SECONDS ago."""
+        """The metrics of the jobs, at most FRESH_SECONDS old."""
         if monotonic() >= self._fresh_until:
             seen = None
             with anyio.move_on_after(PATIENCE_SECONDS):
@@ -55,7 +55,7 @@ class JobNumbers:
         try:
             jobs = self._records.jobs
             seen = Seen(jobs.counts(), next(iter(jobs.running()), None))
-        except Exception as error:  # whatever it is, the other numbers are there
+        except Exception as error:  # any: the other metrics must not fail with it
             if self._told != (told := str(getattr(error, "reason", error))):
                 logger.error("jobs can't be counted: %s", told)
             self._told = told
@@ -66,32 +66,32 @@ class JobNumbers:
 
 def _families(seen: Seen | None) -> Iterator[Metric]:
     counts = {} if seen is None else {(status.value,): count for status, count in seen.counts.items()}
-    yield gauge("catdog_database_up", "1 where the database of labels and jobs answers in time.", seen is not None)
-    yield gauges("catdog_jobs", "Trainings that were asked for, by what has become of them.", counts, "status")
+    yield gauge("catdog_database_up", "1 if the database of labels and jobs answers in time.", seen is not None)
+    yield gauges("catdog_jobs", "Trainings by status.", counts, "status")
     yield from _families_of(seen.running if seen else None)
 
 
 def _families_of(job: Job | None) -> Iterator[Metric]:
-    """Of the running job: no numbers where none runs, nor those that its training doesn't have."""
+    """Metrics of the running job: those that its training has; none if no job runs."""
     progress = job.progress if job else {}
     phase: str | None = progress.get("phase")
     began = job.started_at if job else None
     speed = (progress.get("metrics") or {}).get("photos_per_second")
-    yield gauge(
-        "catdog_job_progress_ratio", "How much of the running training is done, 0 to 1.", progress.get("progress")
-    )
+    yield gauge("catdog_job_progress_ratio", "Progress of the running training, 0 to 1.", progress.get("progress"))
     yield gauges(
-        "catdog_job_phase", "1 for what the running training is doing.", {(phase,): 1} if phase else {}, "phase"
+        "catdog_job_phase", "1 for the phase of the running training.", {(phase,): 1} if phase else {}, "phase"
     )
-    yield gauge("catdog_job_running_seconds", "Since the running training began.", time() - began if began else None)
-    yield gauge("catdog_job_left_seconds", "What the running phase may still take.", progress.get("seconds_left"))
-    yield gauge("catdog_job_epoch", "The last whole epoch of the running fine-tuning.", progress.get("epoch"))
-    yield gauge("catdog_job_epochs", "How many epochs there will be.", progress.get("epochs"))
-    yield gauge("catdog_job_photos_per_second", "Speed of the running fine-tuning in its last epoch.", speed)
+    yield gauge(
+        "catdog_job_running_seconds", "Seconds since the running training began.", time() - began if began else None
+    )
+    yield gauge("catdog_job_left_seconds", "Estimated seconds left in the running phase.", progress.get("seconds_left"))
+    yield gauge("catdog_job_epoch", "Last completed epoch of the running fine-tuning.", progress.get("epoch"))
+    yield gauge("catdog_job_epochs", "Number of epochs of the running fine-tuning.", progress.get("epochs"))
+    yield gauge("catdog_job_photos_per_second", "Photos per second of the running fine-tuning, last epoch.", speed)
 
 
 class Metrics(Collector):
-    """Costs nothing until the page is asked for."""
+    """Collects the metrics when the page is requested, and does nothing before."""
 
     def __init__(self, requests: Requests, predictor: Predictor, receiving: Bodies, jobs: JobNumbers) -> None:
         self._requests = requests
@@ -108,13 +108,13 @@ class Metrics(Collector):
         ProcessCollector(registry=self._registry)
 
     async def page(self, accept: str) -> tuple[bytes, str]:
-        """The page in the format of that `Accept` header, and its media type."""
+        """The page in the format that the `Accept` header asks for, and its media type."""
         encode, media_type = choose_encoder(accept)
         self._of_jobs = list(await self._jobs.families())
         return await to_thread.run_sync(encode, self._registry, limiter=self._thread), media_type
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: what there is, is only known when it is asked for."""
+        """Nothing: the metrics are only known when they are collected."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
@@ -134,31 +134,31 @@ class Metrics(Collector):
         }
         yield counters(
             "catdog_rejections",
-            "Requests and photos without the answer that they asked for, by the problem: the end of its type.",
+            "Requests and photos that were refused or failed, by problem: the last part of its type.",
             {(name,): count for name, count in reasons.items()},
             "reason",
         )
-        yield counter("catdog_photos_answered", "Photos that were answered.", measured.answered)
-        yield counter("catdog_photos_cached", "Of these, the ones that were known from before.", measured.cached)
+        yield counter("catdog_photos_answered", "Photos answered.", measured.answered)
+        yield counter("catdog_photos_cached", "Photos answered from the cache.", measured.cached)
         yield gauge("catdog_body_bytes", "Bytes of request bodies in memory.", receiving.held_bytes)
-        yield gauge("catdog_queue_photos", "Photos that were admitted and have no answer yet.", admission.taken)
-        yield gauge("catdog_queue_limit_photos", "How many there may be; more are refused.", admission.limit)
+        yield gauge("catdog_queue_photos", "Photos admitted and not answered yet.", admission.taken)
+        yield gauge("catdog_queue_limit_photos", "Limit of catdog_queue_photos; more are refused.", admission.limit)
         yield gauge("catdog_uploads", "Requests whose bodies are being received.", receiving.taken)
-        yield gauge("catdog_uploads_limit", "How many there may be; more are refused.", receiving.limit)
+        yield gauge("catdog_uploads_limit", "Limit of catdog_uploads; more are refused.", receiving.limit)
 
     def _of_model(self) -> Iterator[Metric]:
         champion = self._predictor.serving
         version = champion.manifest.version if champion else None
         about = {(str(version), champion.engine.precision): 1.0} if champion else {}
-        yield gauge("catdog_ready", "1 where a version is loaded and has answered once.", champion is not None)
-        yield gauge("catdog_champion_version", "The version in service.", version)
+        yield gauge("catdog_ready", "1 if a version is loaded and has answered once.", champion is not None)
+        yield gauge("catdog_champion_version", "Number of the version in service.", version)
         yield gauges("catdog_champion_info", "1 for the version in service.", about, "version", "precision")
         yield gauge(
             "catdog_champion_stale",
-            "1 where the version in service isn't the store's champion, because that can't be loaded.",
+            "1 if the version in service isn't the store's champion, because the champion can't be loaded.",
             champion is not None and self._predictor.problem is not None,
         )
-        yield counter("catdog_swaps", "Versions that took over from another since the start.", self._predictor.swaps)
+        yield counter("catdog_swaps", "Hot swaps from one version to another since the start.", self._predictor.swaps)
 
     def _of_drift(self) -> Iterator[Metric]:
         champion = self._predictor.serving
@@ -171,13 +171,13 @@ class Metrics(Collector):
         )
         yield gauges(
             "catdog_drift_photos",
-            "Photos that it is of.",
+            "Photos of the last hour that the index is computed from.",
             {(shift.measure,): shift.photos for shift in shifts},
             "measure",
         )
         yield gauges(
             "catdog_drifted",
-            "1 where it is above 0.25, and above what chance gives so many photos.",
+            "1 if the index is above 0.25, and above what chance explains for that number of photos.",
             {(shift.measure,): shift.drifted for shift in shifts},
             "measure",
         )

@@ -18,18 +18,18 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 
 
 class Place(NamedTuple):
-    """Where a URL leads: a name in lower case, and a port, the scheme's own where it says none."""
+    """Host name of a URL in lower case, and its port, by default the scheme's."""
 
     name: str
     port: int | None
 
 
 def place(url: str) -> Place | None:
-    """None where it can't be told, as for the origin `null`."""
+    """Parse a URL; None if it has no valid host, as the origin `null`."""
     try:
         parts = urlsplit(url)
         name, port = parts.hostname, parts.port
-    except ValueError:  # brackets that hold no address, or a port that is no number
+    except ValueError:  # brackets without an address in them, or a port that isn't a number
         return None
     if not name or parts.username is not None:
         return None
@@ -49,7 +49,7 @@ def is_loopback(address: str) -> bool:
 
 
 def host(value: str) -> str:
-    """One host of CATDOG_ALLOWED_HOSTS, as it is compared: in lower case; ValueError says what to write instead."""
+    """Normalize one host of CATDOG_ALLOWED_HOSTS to lower case; ValueError says what to write instead."""
     name = value.lower().removesuffix(".")
     if name == EVERY or _PATTERN.fullmatch(name) or is_address(name):
         return name
@@ -58,12 +58,12 @@ def host(value: str) -> str:
 
 
 def matches(name: str, hosts: frozenset[str]) -> bool:
-    """Whether a name in lower case is one of the hosts, or lies below one that begins with `*.`."""
+    """Whether a name in lower case is one of the hosts, or a subdomain of one that begins with `*.`."""
     return name in hosts or any(each[:2] == "*." and name.endswith(each[1:]) and name != each[1:] for each in hosts)
 
 
 def origin(value: str) -> str:
-    """One origin of CATDOG_CORS_ORIGINS, as browsers send it; ValueError says what to write instead."""
+    """Normalize one origin of CATDOG_CORS_ORIGINS to what browsers send; ValueError says what to write instead."""
     if value in (EVERY, NULL):
         return value
     scheme, separator, rest = value.lower().partition("://")
@@ -71,7 +71,7 @@ def origin(value: str) -> str:
     if found is None or not (_NAME.fullmatch(found.name) or is_address(found.name)):
         bare = _host_in(value)
         example = f"https://{bare}" if bare and "*" not in bare else "https://app.example.com"
-        raise ValueError(f"{value!r} is no origin; write scheme and name, and a port if need be, such as {example}")
+        raise ValueError(f"{value!r} is not an origin; write scheme, name and, if needed, port, such as {example}")
     written = _written(scheme, found)
     if re.search(r"[/?#]", rest):
         raise ValueError(f"{value!r} can never match, because an origin has no path; write {written}")
@@ -85,7 +85,7 @@ def _written(scheme: str, found: Place) -> str:
 
 
 def _host_in(value: str) -> str | None:
-    """The host that somebody meant who wrote a URL, a port, brackets, a leading dot, or letters beyond ASCII."""
+    """The host that was meant by a URL, a port, brackets, a leading dot, or letters beyond ASCII; None if unclear."""
     text = value.strip().lower()
     if text.startswith("."):
         text = f"*{text}"
@@ -125,6 +125,6 @@ ListeningAddress = Annotated[str, AfterValidator(_address)]
 Key = Annotated[SecretStr, AfterValidator(_long_enough)]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(host)], ...], NoDecode, _between_commas]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(origin)], ...], NoDecode, _between_commas]
-# A time without end would bound nothing, and hold up the exit.
+# An infinite time would limit nothing and block the exit.
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -28,7 +28,7 @@ from catdog import faults
 from catdog.engines.engine import Asked
 from catdog.versions.ood import KEEP, LEAST_KEEP
 
-OF_COMPOSE = (  # what the compose files read of the same `.env`
+OF_COMPOSE = (  # what the compose files read from the same `.env`
     "CATDOG_ADMIN_KEY_FILE",
     "CATDOG_API_CPUS",
     "CATDOG_API_MEMORY",
@@ -36,35 +36,35 @@ OF_COMPOSE = (  # what the compose files read of the same `.env`
     "CATDOG_TRAINER_CPUS",
     "CATDOG_TRAINER_MEMORY",
 )
-SECRETS = Path("/run/secrets")  # where containers find them, each in a file that is named like its variable
+SECRETS = Path("/run/secrets")  # where containers mount them, each in a file named like its variable
 SECRET = ("admin_key", "predict_key", "database_url")  # their values are never printed
 MIB = 2**20
 GIB = 2**30
 
 
 class SettingsError(Exception):
-    """Settings that the service can't start with; its text names each one and what is wrong with it."""
+    """Settings that the service can't start with; the message names each one and what is wrong with it."""
 
 
 class Settings(BaseSettings):
-    """How the service runs: the field `port` is the variable CATDOG_PORT, and so on."""
+    """How the service runs. The field `port` is set by the variable CATDOG_PORT, and so on."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_file=ENV_FILE,
         secrets_dir=SECRETS if SECRETS.is_dir() else None,
         env_ignore_empty=True,
-        extra="ignore",  # a `.env` may serve others too; `read_settings` refuses what begins with our prefix
+        extra="ignore",  # a `.env` may be shared; `read_settings` refuses unknown names with our prefix
         frozen=True,
         populate_by_name=True,
     )
 
     host: ListeningAddress = Field(default="127.0.0.1", validation_alias=AliasChoices("CATDOG_HOST", "HOST"))
-    """Address or name to listen on; 127.0.0.1 by default, so that only this machine gets in. `0.0.0.0` is every IPv4
-    address of the machine, `::` every one of either family. HOST works too where it holds an address."""
+    """Address or name to listen on; 127.0.0.1 by default, which only this machine can reach. `0.0.0.0` is every IPv4
+    address of the machine, `::` every IPv4 and IPv6 address. HOST works too if it holds an address."""
 
     port: int = Field(default=8000, ge=0, le=65535, validation_alias=AliasChoices("CATDOG_PORT", "PORT"))
-    """Port to listen on, PORT works too; 8000 by default, 0 takes any free one."""
+    """Port to listen on; 8000 by default, 0 uses any free one. PORT works too."""
 
     models_dir: Path = Path("models")
     """Folder of the model store; `models` by default."""
@@ -73,76 +73,76 @@ class Settings(BaseSettings):
     """Folder of pictures, jobs and features, and of the admin key; `data` by default."""
 
     database_url: str | None = Field(default=None, repr=False)
-    """Database of labels and jobs, as SQLAlchemy writes it; by default SQLite in the data folder."""
+    """URL of the database of labels and jobs, in SQLAlchemy's form; by default SQLite in the data folder."""
 
     admin_key: Key | None = None
-    """Key for whatever changes something; by default one is made and kept in `admin.key` in the data folder."""
+    """Key that every endpoint that writes requires; by default one is created in `admin.key` in the data folder."""
 
     predict_key: Key | None = None
-    """Key for predictions and for looking; by default none is needed."""
+    """Key that predictions and other reading endpoints require; by default none is required."""
 
     allowed_hosts: Hosts = ()
-    """Names that the service is reached by, with commas between; by default addresses, localhost and this machine's
-    name. `*.example.com` allows every name below example.com, `*` every name."""
+    """Host names of the service, separated by commas, in addition to the default: IP addresses, localhost and this
+    machine's name. `*.example.com` allows every name below example.com, `*` every name."""
 
     cors_origins: Origins = ()
-    """Origins whose pages may use the service from a browser, with commas between, such as https://app.example.com or
-    `null`; none by default but its own, `*` allows every one."""
+    """Origins whose pages may use the service from a browser, separated by commas, such as https://app.example.com or
+    `null`; by default only the service's own. `*` allows all but `null`."""
 
     engine: Literal["openvino", "keras", "auto"] = "openvino"
-    """What runs the network; `openvino` by default, for processors. `keras` is for a GPU, which takes many at once;
-    `auto` takes that where one is found."""
+    """What runs the network; `openvino` by default, for processors. `keras` is for a GPU, which infers many photos at
+    once; `auto` uses it if a GPU is found."""
 
     precision: Asked = "auto"
-    """What the network computes in; `auto` by default: int8 where the version was found to lose nothing by it, else
-    bf16 where the processor has it, else f32."""
+    """Numeric type that the network computes in; `auto` by default: int8 if the version was found to lose nothing by
+    it, else bf16 if the processor supports it, else f32."""
 
     threads: PositiveInt | None = None
-    """Threads that infer; by default every core that the process may use."""
+    """Threads for inference; by default one for each core that the process may use."""
 
     streams: PositiveInt | None = None
-    """Photos inferred at a time when many wait; by default as many as OpenVINO finds best. One that is alone always
-    has all the threads."""
+    """Photos inferred at a time when several wait; by default as many as OpenVINO finds best. A single photo always
+    uses all threads."""
 
     decoders: PositiveInt | None = None
     """Photos decoded at a time; by default one for each core that the process may use, at most 16. Costly ones have
-    threads of their own, one less."""
+    separate threads, one fewer."""
 
     decoding_bytes: PositiveInt | None = None
-    """Memory for decoding photos, in bytes; by default a quarter of what the process may use. A photo that takes more
-    is decoded when no other large one is."""
+    """Memory for decoding photos, in bytes; by default a quarter of what the process may use. A photo that needs more
+    is decoded while no other large one is."""
 
     queue_items: PositiveInt = 64
-    """Most photos that may wait for an answer; 64 by default, more are answered 503."""
+    """Limit of photos that wait for an answer; 64 by default, more are answered 503."""
 
     deadline_seconds: Positive = 10
-    """Seconds within which a photo must be answered, or is dropped; 10 by default."""
+    """Seconds after which a photo without an answer is dropped; 10 by default."""
 
     max_batch_size: PositiveInt = 64
-    """Most photos that a GPU infers together; 64 by default."""
+    """Limit of photos that a GPU infers together; 64 by default."""
 
     max_delay_milliseconds: float = Field(default=2, ge=0, le=1000)
-    """How long a batch with room in it waits for photos that are just being decoded; 2 by default, in milliseconds."""
+    """Milliseconds that a batch that isn't full waits for photos that are being decoded; 2 by default."""
 
     cache_items: NonNegativeInt = 0
-    """How many answers are kept, for photos that come again; 0 by default, so none."""
+    """Number of answers to cache, for photos that are sent again; 0 by default, no cache."""
 
     unknown_keep: float = Field(default=KEEP, ge=LEAST_KEEP, le=1, allow_inf_nan=False)
-    """Share of the photos of a version's classes that stay known, 0.5 to 1; 0.95 by default. The less are kept, the
-    more of the others are `unknown`; with 1 no photo is. A request may ask for another."""
+    """Share of the photos of a version's classes that stay known, 0.5 to 1; 0.95 by default. The lower it is, the
+    more of the other photos are `unknown`; with 1 none is. A request may ask for another share."""
 
     max_connections: PositiveInt | None = None
-    """Most connections; by default 1,000, or fewer where the system allows few open files. Beyond it the one that has
+    """Limit of connections; by default 1,000, or fewer if the system allows few open files. Beyond it, the one that has
     waited longest for its client is closed."""
 
     max_connections_per_address: PositiveInt | None = None
-    """Most connections from one address; by default no limit, for behind a proxy all clients have one."""
+    """Limit of connections from one address; by default none, because behind a proxy all clients share one."""
 
     head_seconds: Positive = 20
-    """Seconds within which the head of a request must come; 20 by default."""
+    """Seconds within which the head of a request must arrive; 20 by default."""
 
     max_uploads: PositiveInt = 256
-    """Most requests whose bodies are received at a time; 256 by default. Beyond it the one that stalls most
+    """Limit of requests whose bodies are received at a time; 256 by default. Beyond it, the one that stalls most
     gets 503."""
 
     min_upload_bytes_per_second: PositiveInt = 500
@@ -155,11 +155,11 @@ class Settings(BaseSettings):
     """Largest body of one batch in bytes; 64 MiB by default."""
 
     max_bodies_bytes: PositiveInt | None = None
-    """Most bytes of request bodies in memory; by default a quarter of the memory that the process may use. Where they
-    run out, uploads that stall make room for others."""
+    """Limit of request bodies in memory, in bytes; by default a quarter of the memory that the process may use. Beyond
+    it, stalled uploads are cut off to make room for others."""
 
     max_batch_files: PositiveInt = 64
-    """Most photos in one batch; 64 by default."""
+    """Limit of photos in one batch; 64 by default."""
 
     max_archive_bytes: PositiveInt = GIB
     """Largest ZIP of pictures in bytes; 1 GiB by default."""
@@ -171,42 +171,43 @@ class Settings(BaseSettings):
     """Seconds that the upload of a ZIP may take; 600 by default."""
 
     keep_uploads: NonNegativeInt = 1000
-    """How many of the last predicted photos are kept for feedback; 1000 by default, 0 keeps none."""
+    """Number of predicted photos to keep for feedback; 1000 by default, 0 keeps none."""
 
     keep_uploads_bytes: PositiveInt = GIB
-    """How many bytes the photos kept for feedback may take; 1 GiB by default."""
+    """Limit of the photos kept for feedback, in bytes; 1 GiB by default."""
 
     keep_versions: PositiveInt = 5
-    """How many of the newest versions are kept, beside the last three champions and the shipped one; 5 by default."""
+    """Number of newest versions to keep, besides the last three champions and the shipped one; 5 by default."""
 
     keep_jobs_days: Positive = 90
-    """Days after which an ended job is forgotten, with its events and log; 90 by default."""
+    """Days after which an ended job is deleted, with its events and log; 90 by default."""
 
     worker: Literal["process", "none"] = "process"
-    """Who runs jobs; by default a `process` that starts when one comes. `none` leaves them to workers elsewhere."""
+    """What runs jobs; by default a `process` that starts for a queued job. `none` leaves them to workers elsewhere."""
 
     train_threads: PositiveInt | None = None
-    """Cores that a training may take; by default half of them."""
+    """Cores that a training may use; by default half of them."""
 
     imagenet_weights: Path | None = None
-    """File of ImageNet's VGG16 that trainings start from; by default it is downloaded into the data folder once."""
+    """File of ImageNet's VGG16 weights, for trainings to start from; by default it is downloaded into the data folder
+    once."""
 
     keep_alive_seconds: PositiveInt = 75
-    """Seconds that an idle connection stays open for the next request; 75 by default, longer than the 60 for which load
-    balancers keep theirs, so that none sends a request on a connection that is just being closed."""
+    """Seconds that an idle connection stays open for the next request; 75 by default, longer than the 60 of load
+    balancers, so that none sends a request on a connection that is being closed."""
 
     leave_seconds: NonNegative = 1
-    """Seconds that the service goes on after it is told to end, and says that it isn't ready; 1 by default, so that
-    whoever watches it can send requests elsewhere."""
+    """Seconds that the service keeps answering after the signal to end, while it reports that it isn't ready; 1 by
+    default, so that a load balancer can send requests elsewhere."""
 
     drain_seconds: PositiveInt = 10
     """Seconds that accepted requests get to finish after that; 10 by default."""
 
     log_format: Literal["auto", "text", "json"] = "auto"
-    """How the log is written: `text`, `json`, or by default `auto`: text on a terminal, else JSON."""
+    """Format of the log: `text`, `json`, or by default `auto`: text on a terminal, else JSON."""
 
     log_slow_seconds: NonNegative = 1
-    """Requests that take the service longer are logged, like those that fail; 1 second by default, 0 logs every one."""
+    """Seconds of processing beyond which a request is logged, like one that fails; 1 by default, 0 logs every one."""
 
     @classmethod
     def settings_customise_sources(
@@ -217,7 +218,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Leaves out the variables that only look like settings."""
+        """Leave out the variables that only look like settings."""
         for source in (env_settings, dotenv_settings):
             if isinstance(source, EnvSettingsSource):
                 source.env_vars = environment.without_others(source.env_vars)
@@ -227,7 +228,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_precision(cls, value: Asked, info: ValidationInfo) -> Asked:
         if value == "int8" and info.data.get("engine") == "keras":
-            raise PydanticCustomError("engine", "CATDOG_ENGINE=keras has no int8; ask for auto, bf16 or f32")
+            raise PydanticCustomError("engine", "CATDOG_ENGINE=keras has no int8; choose auto, bf16 or f32")
         return value
 
     @field_validator("max_bodies_bytes")
@@ -239,13 +240,13 @@ class Settings(BaseSettings):
 
     @property
     def address(self) -> str:
-        """Where the service is found."""
+        """URL of the service."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
 
 def read_settings() -> Settings:
-    """Settings from the environment, `.env` and SECRETS, in this order; SettingsError, which names every wrong one."""
+    """Read the environment, `.env` and SECRETS, in this order of precedence; SettingsError names every fault."""
     try:
         variables_given = environment.without_others(environment.given())
         problems = [_unknown(name) for name in sorted(variables_given) if name.startswith(PREFIX) and not _known(name)]
@@ -284,4 +285,4 @@ def _wrong(error: ErrorDetails) -> str:
 
 def _unknown(name: str) -> str:
     close = get_close_matches(name, variables(), n=1)
-    return f"{name}: there is no such setting" + (f"; is {close[0]} meant?" if close else "")
+    return f"{name}: there is no such setting" + (f"; did you mean {close[0]}?" if close else "")

@@ -1,4 +1,4 @@
-"""Ends the process on a signal, and tells the rest of the service that a shutdown has begun."""
+"""Ends the process on a signal, and holds the flag that a shutdown has begun."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Shutdown:
-    """Set once, by a signal. From then on the service isn't ready, streams end, and answers close their connections."""
+    """A flag that a signal sets. Then the service isn't ready, streams end, and answers close their connections."""
 
     def __init__(self) -> None:
         self.is_leaving = False
@@ -22,7 +22,7 @@ class Shutdown:
 
 
 def exit_now(status: str | int | None) -> "NoReturn":
-    """End the process without waiting for its threads: one that decodes a costly photo would hold the exit up."""
+    """End the process without waiting for its threads: one that decodes a costly photo would delay the exit."""
     import logging
 
     logging.shutdown()
@@ -36,7 +36,7 @@ def raise_exit(signal_number: int, frame: "FrameType | None") -> None:
 
 
 def exit_at_once(signal_number: int, frame: "FrameType | None") -> None:
-    """While modules are imported: Python swallows an exception that a signal raises inside some of them."""
+    """For use during imports: inside some modules Python swallows an exception that a signal handler raises."""
     os._exit(0)
 
 

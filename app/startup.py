@@ -7,21 +7,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 
-# Libraries go on without them: OpenVINO doesn't offer its converter, and FastAPI doesn't ask whether a model is one of
-# pydantic 1's.
+# Modules that their importers can do without: OpenVINO then has no converter, and FastAPI doesn't check for models of
+# pydantic 1.
 UNUSED = ("openvino.tools.ovc", "pydantic.v1")
 
-SWITCH_SECONDS = 0.0005  # what a thread waits for Python's lock, instead of 0.005: the model is loaded beside imports
+SWITCH_SECONDS = 0.0005  # Python's thread switch interval, instead of 0.005: the model loads while modules are imported
 
 
 @contextmanager
 def shortened() -> Iterator[None]:
-    """Import without what is never used, and without the collector looking for garbage among what will stay.
+    """Make imports inside the block faster: skip unused modules, and pause garbage collection.
 
-    What is imported inside is left out of later collections, too. Threads take turns more often meanwhile.
+    What is imported inside is exempt from later collections too. Threads switch more often inside.
     """
-    sys.modules.update(dict.fromkeys(UNUSED))  # type: ignore[arg-type]  # None is for "can't be imported"
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")  # it looks through every installed package for some
+    sys.modules.update(dict.fromkeys(UNUSED))  # type: ignore[arg-type]  # None makes its import fail
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")  # else it searches every installed package for plugins
     interval = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.disable()
@@ -34,10 +34,10 @@ def shortened() -> Iterator[None]:
 
 
 def unbuilt(module: str) -> None:
-    """Import a module whose pydantic models are to be built when they are first used."""
+    """Import a module so that its pydantic models are built when they are first used."""
     from pydantic import BaseModel
 
-    BaseModel.model_config["defer_build"] = True  # each model takes it over when it is defined
+    BaseModel.model_config["defer_build"] = True  # each model inherits it when it is defined
     try:
         import_module(module)
     finally:

@@ -22,25 +22,25 @@ LEAST_LETTERS = 16  # as in the settings
 
 Bearer = Annotated[
     HTTPAuthorizationCredentials | None,
-    Depends(HTTPBearer(auto_error=False, scheme_name="key", description="The admin key, or the predict key.")),
+    Depends(HTTPBearer(auto_error=False, scheme_name="key", description="The admin key or the predict key.")),
 ]
 
 
 async def admin(request: Request, given: Bearer) -> None:
-    """A dependency of routes that change something: raises Unauthorized without the admin key."""
+    """Dependency of routes that write: raises Unauthorized without the admin key."""
     if not _is(given, request.app.state.admin_key):
         raise Unauthorized("admin")
 
 
 async def reader(request: Request, given: Bearer) -> None:
-    """A dependency of predictions and of routes that only look: free, unless a predict key is set."""
+    """Dependency of predictions and of routes that read: raises Unauthorized if a predict key is set and none came."""
     key = request.app.state.settings.predict_key
     if key and not _is(given, key.get_secret_value()) and not _is(given, request.app.state.admin_key):
         raise Unauthorized("predict")
 
 
 async def has_admin_key(request: Request, given: Bearer) -> bool:
-    """A dependency of routes that show more to the admin."""
+    """Dependency of routes that show more to the admin."""
     return _is(given, request.app.state.admin_key)
 
 
@@ -48,20 +48,20 @@ IsAdmin = Annotated[bool, Depends(has_admin_key)]
 
 
 def carries_admin_key(request: Request) -> bool:
-    """Whether a request carries the admin key, needed or not."""
+    """Whether a request carries the admin key, even if its route doesn't require it."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     return _is(HTTPAuthorizationCredentials(scheme=scheme, credentials=key), request.app.state.admin_key)
 
 
 def _is(given: HTTPAuthorizationCredentials | None, key: str) -> bool:
-    """Compared as the bytes that came: a header's text is latin-1, whatever its sender meant."""
+    """Compare bytes: headers are decoded as latin-1, but clients may send UTF-8."""
     return given is not None and compare_digest(given.credentials.strip(" ").encode("latin-1"), key.encode())
 
 
 def admin_key(settings: Settings) -> str:
-    """The key of the settings, else the one in the data folder, which is made at the first start.
+    """The key from the settings, else the one in the data folder, which is created at the first start.
 
-    SettingsError where that file can't be made or read.
+    Raises SettingsError if that file can't be created or read.
     """
     if settings.admin_key is not None:
         return settings.admin_key.get_secret_value()
@@ -72,15 +72,17 @@ def admin_key(settings: Settings) -> str:
         key = file.read_bytes().decode("ascii", "replace").strip()
     except OSError as error:
         raise SettingsError(
-            f"the admin key can't be kept in {file} ({error.strerror}); make that possible, or set CATDOG_ADMIN_KEY"
+            f"the admin key can't be stored in {file} ({error.strerror}); make it writable, or set CATDOG_ADMIN_KEY"
         ) from error
     if len(key) < LEAST_LETTERS or not key.isascii():
-        raise SettingsError(f"{file} holds no key of {LEAST_LETTERS} or more letters; remove it to have one made")
+        raise SettingsError(
+            f"{file} holds no key of {LEAST_LETTERS} or more ASCII characters; delete it to have one created"
+        )
     return key
 
 
 def _make_key(file: Path) -> None:
-    """Make the file whole or not at all. Where several services start at once, all take the first one's."""
+    """Create the file atomically. If several services start at once, all use the first one's."""
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     try:

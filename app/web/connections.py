@@ -1,9 +1,8 @@
-"""Limits open connections; closes the idlest one for a new one.
+"""Limits open connections: at the limit, a new one replaces the one that has waited longest.
 
-A connection waits where nothing can be done but to wait for its client: for the head of a request, for the rest of a
-body that was refused, for an answer to be read. Where all places are in use, the one that has waited longest is closed.
-Those that have never been answered go first. So silent clients never keep out one that works, even where all come from
-one address, as behind a proxy.
+A connection waits if the service can only wait for its client: to send the head of a request or the rest of a refused
+body, or to read an answer. At the limit, connections that have never been answered are closed first. So silent clients
+never keep out an active one, even if all come from one address, as behind a proxy.
 """
 
 import resource
@@ -17,16 +16,16 @@ from typing import Protocol
 from app.setting_types import is_loopback
 from app.settings import Settings
 
-WANTED_FILES = 65_536  # more would only slow down what a child process closes
+WANTED_FILES = 65_536  # a higher limit only makes child processes slow, which close them all
 
-RESERVED_FILES = 400  # for the model store, pictures, the database, and connections that are just being accepted
-BACKLOG = 128  # connections accepted at a time, so that few are over the limit for a moment
+RESERVED_FILES = 400  # for the model store, pictures, the database, and connections that are being accepted
+BACKLOG = 128  # connections accepted at a time: few, because they exceed the limit for a moment
 MOST = 1000
 LEAST = 32
 
 
 class Client(Protocol):
-    """One connection, as it is seen here."""
+    """One connection, as `Connections` uses it."""
 
     @property
     def host(self) -> str: ...
@@ -36,23 +35,23 @@ class Client(Protocol):
 
 
 class Connections:
-    """All that are open; None limits nothing."""
+    """All open connections; None is no limit."""
 
     def __init__(self, limit: int, limit_per_address: int | None = None) -> None:
         self.limit = limit
         self.limit_per_address = limit_per_address
         self.gave_way = 0  # since the start
         self._open: Counter[str] = Counter()  # by address
-        self._new: dict[Client, None] = {}  # that wait and were never answered, the longest first
-        self._known: dict[Client, None] = {}  # that wait and were
+        self._new: dict[Client, None] = {}  # waiting, never answered; the longest first
+        self._known: dict[Client, None] = {}  # waiting, answered before; the longest first
 
     @property
     def count(self) -> int:
-        """Open now."""
+        """Number of open connections."""
         return self._open.total()
 
     def opened(self, new: Client) -> None:
-        """Have another connection give way to a new one where there are too many, or else the new one itself."""
+        """Add a connection; beyond the limit, close one that waits, or else the new one."""
         self._open[new.host] += 1
         if self.limit_per_address is not None and self._open[new.host] > self.limit_per_address:
             self._make_room(new, of_host=new.host)
@@ -66,7 +65,7 @@ class Connections:
             del self._open[client.host]
 
     def waits(self, client: Client, is_known: bool = False) -> None:
-        """From now on, unless it waits already; `is_known` where it has been answered before."""
+        """Mark a connection as waiting, if it isn't yet; `is_known` if it has been answered before."""
         if client not in self._new and client not in self._known:
             (self._known if is_known else self._new)[client] = None
 
@@ -83,39 +82,38 @@ class Connections:
 
 
 def default_limit(open_files: int) -> int:
-    """Connections, of so many files that may be open."""
+    """Limit of connections for this limit of open files."""
     return max(LEAST, min(MOST, open_files - RESERVED_FILES))
 
 
 def raise_open_file_limit() -> int:
-    """Raise the limit to what the system allows, at most WANTED_FILES; what it is then."""
+    """Raise the limit of open files to what the system allows, at most WANTED_FILES; return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = WANTED_FILES if hard == resource.RLIM_INFINITY else min(WANTED_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(OSError, ValueError):  # macOS may allow less than it says
+        with suppress(OSError, ValueError):  # macOS may allow less than it reports
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def listen(settings: Settings) -> tuple[socket.socket, Settings]:
-    """An open socket, and the settings with the port that it really got; OSError where the address can't be had.
+    """Open the socket; return it, and the settings with its actual port. OSError if the address isn't available.
 
-    Of a name with several addresses it is the first, an IPv4 address before others. `::` takes IPv4 as well where the
-    system can.
+    Of a name with several addresses it uses the first, IPv4 before others. `::` accepts IPv4 as well if the system can.
     """
     found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, *_, address = min(found, key=lambda each: each[0] != socket.AF_INET)  # the first of the least
+    family, *_, address = min(found, key=lambda each: each[0] != socket.AF_INET)  # the first of the smallest
     both = address[0] == "::" and socket.has_dualstack_ipv6()
     listener = socket.create_server(address, family=family, dualstack_ipv6=both)
     return listener, settings.model_copy(update={"port": listener.getsockname()[1]})
 
 
 def warnings(settings: Settings, listener: socket.socket) -> list[str]:
-    """What to say about who can reach the service."""
+    """Warnings about who can reach the service."""
     if settings.predict_key is not None or is_loopback(listener.getsockname()[0]):
         return []
     return [
-        f"{settings.address} is reached from other machines and CATDOG_PREDICT_KEY isn't set: anyone there may ask for"
-        " predictions and see which models there are; set it, or listen on 127.0.0.1"
+        f"{settings.address} is reachable from other machines and CATDOG_PREDICT_KEY isn't set: anyone there can get"
+        " predictions and list the models; set it, or listen on 127.0.0.1"
     ]

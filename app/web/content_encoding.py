@@ -11,7 +11,7 @@ ACCEPTED = ("gzip", "deflate")
 GZIP = ("gzip", "x-gzip")
 PIECE_BYTES = 64 * 1024  # decoded at a time
 LIMIT_RATIO = 100
-FREE_BYTES = 2**20  # decoded before the ratio counts: a small body of zeros is no attack
+FREE_BYTES = 2**20  # decoded before the ratio applies: a small body of zeros is no attack
 
 # zlib's `wbits`: which header it expects.
 GZIP_HEADER = 16 + zlib.MAX_WBITS
@@ -21,7 +21,7 @@ DEFLATE_METHOD = 8  # the low four bits of a zlib header
 
 
 class Decoder:
-    """Decodes one body; UnsupportedContentEncoding where its `Content-Encoding` isn't one of ACCEPTED."""
+    """Decodes one body; UnsupportedContentEncoding if its `Content-Encoding` isn't one of ACCEPTED."""
 
     def __init__(self, headers: Headers) -> None:
         self._coding = ", ".join(headers.getlist("content-encoding")).strip().lower() or "identity"
@@ -32,12 +32,12 @@ class Decoder:
         self._received = self._decoded = 0
 
     def decode(self, chunk: bytes) -> Iterator[bytes]:
-        """What this part of the body decodes to, in pieces of at most PIECE_BYTES; MalformedUpload, ExpandsTooMuch."""
+        """Decode this part of the body, in pieces of at most PIECE_BYTES; MalformedUpload, ExpandsTooMuch."""
         if not self.expands:
             yield chunk
             return
         self._received += len(chunk)
-        is_full = False  # then zlib may hold more of what it has read
+        is_full = False  # then zlib may hold more decoded bytes
         while chunk or is_full:
             piece, chunk = self._step(chunk)
             is_full = len(piece) == PIECE_BYTES and self._zlib is not None and not self._zlib.eof
@@ -48,12 +48,12 @@ class Decoder:
                 yield piece
 
     def end(self) -> None:
-        """Raise MalformedUpload where the body ended before its compressed stream did."""
+        """Raise MalformedUpload if the body ended before its compressed stream did."""
         if self._zlib is not None and not self._zlib.eof:
             raise MalformedUpload(f"the {self._coding} body is cut short; send it again, or uncompressed")
 
     def _step(self, chunk: bytes) -> tuple[bytes, bytes]:
-        """One piece, and what is left of the chunk."""
+        """Decode one piece; return it, and the rest of the chunk."""
         if self._zlib is None:
             self._zlib = zlib.decompressobj(_deflate_header(chunk))
         if self._zlib.eof:
@@ -64,11 +64,11 @@ class Decoder:
             piece = self._zlib.decompress(chunk, PIECE_BYTES)
         except zlib.error as error:
             raise MalformedUpload(
-                f"the body is not valid {self._coding}, which its Content-Encoding says; send it uncompressed"
+                f"the body is not valid {self._coding}, its Content-Encoding; send it uncompressed"
             ) from error
         return piece, self._zlib.unconsumed_tail or self._zlib.unused_data
 
 
 def _deflate_header(chunk: bytes) -> int:
-    """RFC 9110's deflate has zlib's header; some clients send none."""
+    """RFC 9110's deflate has a zlib header; some clients leave it out."""
     return ZLIB_HEADER if chunk[0] & 15 == DEFLATE_METHOD else NO_HEADER

@@ -12,7 +12,7 @@ Answer = TypeVar("Answer")
 
 
 async def unless_gone(request: Request, answer: Awaitable[Answer]) -> Answer:
-    """The answer to a request whose body was read; ClientGone, and `answer` cancelled, if its client leaves first."""
+    """Await the answer to a request whose body was read; if its client disconnects first, cancel it: ClientGone."""
     answering = asyncio.current_task()
     gone = False
 
@@ -28,7 +28,7 @@ async def unless_gone(request: Request, answer: Awaitable[Answer]) -> Answer:
     try:
         return await answer
     except asyncio.CancelledError:
-        if not gone or answering is None or answering.uncancel():  # the server's own wish, then, to end this
+        if not gone or answering is None or answering.uncancel():  # cancelled by the server, not by `watch`
             raise
         raise ClientGone from None
     finally:

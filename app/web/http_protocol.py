@@ -1,7 +1,7 @@
-"""The HTTP/1.1 protocol of uvicorn, with limits on time and size.
+"""uvicorn's HTTP/1.1 protocol, with limits on time and size.
 
-A request's head must come in time, a body may not come in tiny pieces, an answer must be read, and what a refused
-client still sends is dropped unparsed. While the service is about to end, every answer closes its connection.
+The head of a request must arrive in time, a body may not arrive in tiny pieces, an answer must be read, and what a
+refused client still sends is discarded unparsed. During a shutdown, every answer closes its connection.
 """
 
 import asyncio
@@ -23,16 +23,16 @@ from app.web.problem_details import Problem
 
 HEAD_BYTES = 64 * 1024  # of one request: its line and headers
 MOST_HEADERS = 128
-FREE_PIECES = 256  # parts of a body that may be of any size
-LEAST_PIECE_BYTES = 128  # of the others, on average: parsing one takes as long as some hundred bytes in larger ones
-LINGER_BYTES = 64 * 2**20  # dropped after a refusal
+FREE_PIECES = 256  # pieces of a body that may be of any size
+LEAST_PIECE_BYTES = 128  # average of the others: parsing one takes as long as some hundred bytes in larger ones
+LINGER_BYTES = 64 * 2**20  # discarded after a refusal
 LINGER_SECONDS = 5.0  # as nginx's lingering_timeout
-READ_SECONDS = 30.0  # in which a client must read something of its answer
-LAST_REQUEST_SECONDS = 0.5  # for a request that is on its way when the service ends
+READ_SECONDS = 30.0  # within which a client must read some of its answer
+LAST_REQUEST_SECONDS = 0.5  # for a request that is in transit when the service ends
 
 
 class ServerConfig(uvicorn.Config):
-    """uvicorn's, with what each connection asks."""
+    """uvicorn's configuration, with what each connection needs."""
 
     def __init__(
         self, app: ASGIApp, connections: Connections, shutdown: Shutdown, head_seconds: float, **options: Any
@@ -44,11 +44,11 @@ class ServerConfig(uvicorn.Config):
 
 
 class BoundedParser(h11.Connection):
-    """Refuses what takes long to parse for the bytes that it has."""
+    """Refuses requests that take long to parse for their size."""
 
     def __init__(self) -> None:
         super().__init__(h11.SERVER, HEAD_BYTES)
-        self.refusal = 400, ""  # of a request: the status, and why
+        self.refusal = 400, ""  # status and reason, if a request is refused
         self.body_bytes = 0  # of the request
         self._pieces = 0
 
@@ -65,13 +65,13 @@ class BoundedParser(h11.Connection):
         if isinstance(event, h11.Request):
             self.body_bytes = self._pieces = 0
             if len(event.headers) > MOST_HEADERS:
-                raise h11.RemoteProtocolError(f"a request may have {MOST_HEADERS} headers; send fewer", 431)
+                raise h11.RemoteProtocolError(f"a request may have at most {MOST_HEADERS} headers; send fewer", 431)
         elif isinstance(event, h11.Data):
             self._pieces += 1
             self.body_bytes += len(event.data)
             if self.body_bytes < (self._pieces - FREE_PIECES) * LEAST_PIECE_BYTES:
                 raise h11.RemoteProtocolError(
-                    f"the body comes in pieces of less than {LEAST_PIECE_BYTES} bytes; send larger ones"
+                    f"the body arrives in pieces of less than {LEAST_PIECE_BYTES} bytes; send larger ones"
                 )
 
 
@@ -94,9 +94,9 @@ class HttpProtocol(H11Protocol):
         self.app = self._answer
         self._head_timer: asyncio.TimerHandle | None = None
         self._reading_timer: asyncio.TimerHandle | None = None
-        self._dropped: asyncio.Event | None = None  # what a refused client still sends was
-        self._left_bytes = 0  # of it
-        self._is_ending = False  # the server doesn't wait for long any more
+        self._dropped: asyncio.Event | None = None  # set when the rest of a refused body has been discarded
+        self._left_bytes = 0  # still to be discarded
+        self._is_ending = False  # the server no longer waits for refused bodies
 
     @property
     def host(self) -> str:
@@ -119,7 +119,7 @@ class HttpProtocol(H11Protocol):
                 timer.cancel()
         if self._dropped is not None:
             self._dropped.set()
-        self.app = self.config.loaded_app  # or it would refer to itself
+        self.app = self.config.loaded_app  # else a reference cycle: `app` is a method of this object
 
     def data_received(self, data: bytes) -> None:
         if self._dropped is None:
@@ -127,7 +127,7 @@ class HttpProtocol(H11Protocol):
             self._note_state()
             return
         self._left_bytes -= len(data)
-        if self._left_bytes <= 0 or data.endswith(b"0\r\n\r\n"):  # the end of a body in chunks
+        if self._left_bytes <= 0 or data.endswith(b"0\r\n\r\n"):  # the end of a chunked body
             self._dropped.set()
 
     def on_response_complete(self) -> None:
@@ -150,7 +150,7 @@ class HttpProtocol(H11Protocol):
         self.transport.abort()
 
     def shutdown(self) -> None:
-        """End now, or once a request that is on its way has been answered."""
+        """Close the connection, once a request that is in transit has been answered."""
         self._is_ending = True
         if self._dropped is not None:
             self._dropped.set()
@@ -168,7 +168,7 @@ class HttpProtocol(H11Protocol):
             super().shutdown()
 
     def _note_state(self) -> None:
-        """Whether it waits for the head of a request, which must then come in time."""
+        """Update whether the connection waits for the head of a request, which must then arrive in time."""
         if self._awaits_head and not self.transport.is_closing():
             self._all.waits(self, is_known=self.cycle is not None)
             if self._head_timer is None:
@@ -186,12 +186,12 @@ class HttpProtocol(H11Protocol):
         if self.transport.is_closing():
             return
         if self.conn.trailing_data[0]:
-            self._refuse(408, f"the head of a request must come within {self._of_server.head_seconds:g} seconds")
+            self._refuse(408, f"the head of a request must arrive within {self._of_server.head_seconds:g} seconds")
         else:
             self.transport.close()
 
     def _await_reader(self) -> None:
-        """Cut the client off, if it reads nothing for READ_SECONDS."""
+        """Abort the connection if the client reads nothing for READ_SECONDS."""
         before = self.transport.get_write_buffer_size()
 
         def look() -> None:
@@ -203,11 +203,11 @@ class HttpProtocol(H11Protocol):
         self._reading_timer = self.loop.call_later(READ_SECONDS, look)
 
     def _refuse(self, status: int, reason: str) -> None:
-        """Answer what no route can, and close."""
+        """Answer a request that can't reach a route, and close the connection."""
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.close()
             return
-        if self.cycle is not None and not self.cycle.response_complete:  # of this request, whose app must not answer
+        if self.cycle is not None and not self.cycle.response_complete:  # the app must not answer it too
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         kind = problem_details.of_status(status)
@@ -234,9 +234,9 @@ class HttpProtocol(H11Protocol):
         self.transport.close()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the app. Where it refuses a body that is still being sent, its answer ends once that is over.
+        """Run the app. If it refuses a body that is still being sent, end its answer only after the body.
 
-        To close a connection with unread bytes on it resets it, and many clients then never see the answer.
+        Closing a connection with unread bytes resets it, and many clients then never see the answer.
         """
         is_expecting = is_held = False
         length = dict(scope["headers"]).get(b"content-length", b"")
@@ -259,14 +259,14 @@ class HttpProtocol(H11Protocol):
             await send({"type": "http.response.body", "body": b""})
 
     def _begin_to_drop(self, count: int) -> None:
-        """Drop so many bytes that come from now on, unparsed."""
+        """Discard the next `count` bytes unparsed."""
         self._dropped = asyncio.Event()
         self._left_bytes = min(count, LINGER_BYTES)
         self._all.waits(self)
         self.flow.resume_reading()
 
     async def _drop(self) -> None:
-        """Wait until they have come, or LINGER_SECONDS are over."""
+        """Wait until these bytes have arrived, at most LINGER_SECONDS."""
         if self._dropped is not None and not self.transport.is_closing():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._dropped.wait(), LINGER_SECONDS)

@@ -1,4 +1,4 @@
-"""Answers HEAD wherever there is GET, and sets the `Allow` header."""
+"""Answers HEAD on every GET route, and finds the methods for the `Allow` header."""
 
 import anyio
 from fastapi import Request
@@ -9,8 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 class HeadRequests:
     """ASGI middleware that answers HEAD as GET, with the same status and headers and without the body.
 
-    It ends the request once the headers are sent, so that a stream of events doesn't go on for nobody. It stands next
-    to the router: the log and the metrics, outside of it, see the method that was sent.
+    It ends the request once the headers are sent, so that an event stream stops. It wraps the router directly, so that
+    the log and the metrics, outside it, see the method that was sent.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -31,7 +31,7 @@ class HeadRequests:
             try:
                 await self.app(asked, receive, send_head)
             finally:
-                if "route" in asked:  # the router found it, and metrics count by it
+                if "route" in asked:  # set by the router; the metrics count by route
                     scope["route"] = asked["route"]
 
 

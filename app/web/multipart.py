@@ -13,11 +13,11 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from app.errors import MalformedUpload, TooManyFields, TooManyFiles
 
 FORM = "multipart/form-data"
-FORM_BYTES = 64 * 1024  # what a form may add to its photo: boundaries, headers, other fields
+FORM_BYTES = 64 * 1024  # allowed in addition to the photo: boundaries, headers, other fields
 NAME_CHARACTERS = 255
 FIELDS = (b"file", b"files")
 LABEL = b"label"
-OTHER_FIELDS = 64  # most parts of a form that are no files
+OTHER_FIELDS = 64  # limit of parts that aren't files
 DECODERS: dict[bytes, type[Base64Decoder] | type[QuotedPrintableDecoder]] = {
     b"base64": Base64Decoder,
     b"quoted-printable": QuotedPrintableDecoder,
@@ -29,16 +29,16 @@ NO_BOUNDARY = (
 
 
 class Upload(NamedTuple):
-    """A file of a form, with the name that the client gave it, which is only to be shown."""
+    """A file of a form, with the name that the client gave it, which is only for display."""
 
     name: str
     content: bytes
 
 
 class Form:
-    """One form: its files, in memory unless there is a `target` for the only one, and its label.
+    """One form: its label, and its files, in memory unless there is a `target` for a single file.
 
-    `whole` closes it: parser and form refer to each other, which only the garbage collector would free.
+    `whole` closes it, because parser and form refer to each other: only the garbage collector would free them.
     """
 
     def __init__(self, boundary: bytes | None, limit_files: int, target: BinaryIO | None = None) -> None:
@@ -54,7 +54,7 @@ class Form:
         self._parser: MultipartParser | None = _parser(self, boundary)
 
     def write(self, chunk: bytes) -> None:
-        """Read one more part of the body; FormParserError, TooManyFiles, TooManyFields."""
+        """Parse the next chunk of the body; FormParserError, TooManyFiles, TooManyFields."""
         if self._parser is not None:
             self._parser.write(chunk)
 
@@ -103,10 +103,10 @@ class Form:
 
 
 class _Part:
-    """One part of a form: its headers, then its content, unless nobody keeps it."""
+    """One part of a form: its headers, then its content, which is discarded unless `keep` was called."""
 
     def __init__(self) -> None:
-        self.header, self.value = b"", b""  # of the header that is being read
+        self.header, self.value = b"", b""  # of the header that is being parsed
         self._headers: dict[bytes, bytes] = {}
         self._kept: BinaryIO | None = None
         self._writer: BinaryIO | Base64Decoder | QuotedPrintableDecoder | None = None
@@ -122,7 +122,7 @@ class _Part:
             self.field, self.file_name = options.get(b"name"), options.get(b"filename")
 
     def keep(self, target: BinaryIO) -> None:
-        """Have the content written there, decoded as the part's Content-Transfer-Encoding says."""
+        """Write the content to `target`, decoded according to the part's Content-Transfer-Encoding."""
         self._kept = self._writer = target
         if decoder := DECODERS.get(self._headers.get(b"content-transfer-encoding", b"").lower()):
             self._writer = decoder(target)
@@ -132,14 +132,14 @@ class _Part:
             self._writer.write(data)
 
     def end(self) -> bytes:
-        """The content, where it was kept in memory; no copy of it is made."""
+        """End the part; return its content if it was kept in memory, without a copy."""
         if isinstance(self._writer, Base64Decoder | QuotedPrintableDecoder):
             self._writer.finalize()
         return self._kept.getvalue() if isinstance(self._kept, BytesIO) else b""
 
 
 def _parser(form: Form, boundary: bytes) -> MultipartParser:
-    """Raises MalformedUpload where the boundary is one that no form may have."""
+    """Raises MalformedUpload if the boundary is invalid."""
     try:
         return MultipartParser(
             boundary,
@@ -160,7 +160,7 @@ def _parser(form: Form, boundary: bytes) -> MultipartParser:
 
 @contextmanager
 def whole(form: Form) -> Iterator[None]:
-    """The form is filled within; MalformedUpload where it can't be read, or isn't whole at the end."""
+    """Fill the form inside the block; MalformedUpload if it can't be parsed, or is incomplete at the end."""
     try:
         yield
     except FormParserError as error:
@@ -172,7 +172,7 @@ def whole(form: Form) -> Iterator[None]:
 
 
 def _display_name(name: bytes | None) -> str:
-    """A client's file name as text to show, and nothing else."""
+    """A client's file name as printable text, only for display."""
     text = (name or b"").decode("utf-8", "replace")
     return "".join(character for character in text if character.isprintable())[-NAME_CHARACTERS:]
 
@@ -182,5 +182,5 @@ def content_type(request: Request) -> str:
 
 
 def boundary(request: Request) -> bytes | None:
-    """What separates the parts of a form; None where its header doesn't say."""
+    """What separates the parts of a form; None if its header doesn't declare it."""
     return parse_options_header(request.headers["content-type"])[1].get(b"boundary") or None

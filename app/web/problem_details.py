@@ -1,8 +1,8 @@
 """Turns errors into RFC 9457 problem details: the only place that maps errors to HTTP.
 
-A type is a URN: a service that anyone runs anywhere has no address of its own to put there, and a
-relative URI would mean another thing behind every proxy. Clients compare it; there is nothing to open. Below `/v1` and
-`/v2` the same errors have the inference protocols' form.
+A problem's type is a URN, for clients to compare and not to open: a self-hosted service has no fixed address for a URL,
+and a relative URI would mean something else behind each proxy. Below `/v1` and `/v2` the same errors have the form of
+the inference protocols.
 """
 
 import errno
@@ -30,7 +30,7 @@ from catdog import faults
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-PROTOCOLS = re.compile("/v[12](/|$)")  # addresses of inference protocols, whose form of an error is another
+PROTOCOLS = re.compile("/v[12](/|$)")  # addresses of the inference protocols, which have another error form
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 RETRY_SECONDS: dict[type[Exception], int] = {
     service.NotReady: 1,  # about as long as loading the shipped model takes
@@ -42,23 +42,23 @@ RETRY_SECONDS: dict[type[Exception], int] = {
 
 
 class Problem(BaseModel, frozen=True):
-    """What went wrong, as RFC 9457 describes problem details."""
+    """What went wrong, as problem details of RFC 9457."""
 
-    type: str = Field(description="Which kind of problem: a URI that stays the same, to be compared and not opened.")
-    title: str = Field(description="The kind of problem in a few words.")
-    status: int = Field(description="The HTTP status.")
+    type: str = Field(description="Kind of problem: a fixed URI, to be compared and not opened.")
+    title: str = Field(description="Kind of problem in a few words.")
+    status: int = Field(description="HTTP status.")
     detail: str = Field(description="What is wrong with this request, and what to do.")
-    instance: str = Field(description="This request: the log names it, and so does the header X-Request-ID.")
+    instance: str = Field(description="Id of this request, also in the log and in the header X-Request-ID.")
 
 
 class InferenceError(BaseModel, frozen=True):
-    """What went wrong, as both protocols write it."""
+    """What went wrong, in the form of both inference protocols."""
 
     error: str
 
 
 class Kind(NamedTuple):
-    """One kind of problem; `name` ends its type."""
+    """One kind of problem; `name` is the last part of its type."""
 
     name: str
     status: int
@@ -69,7 +69,7 @@ class Kind(NamedTuple):
         return f"urn:catdog:problem:{self.name}"
 
 
-# An error that isn't here is of its parent's kind.
+# An error that isn't listed has the kind of its nearest listed base class.
 KINDS: dict[type[Exception], Kind] = {
     service.Unauthorized: Kind("unauthorized", 401, "A key is needed"),
     service.CrossOrigin: Kind("cross-origin", 403, "Pages of other sites may not do this"),
@@ -79,23 +79,23 @@ KINDS: dict[type[Exception], Kind] = {
     domain.PredictionNotFound: Kind("prediction-not-found", 404, "The photo of this prediction isn't kept"),
     domain.JobNotFound: Kind("job-not-found", 404, "There is no such job"),
     domain.VersionInService: Kind("version-in-service", 409, "The version is in service"),
-    domain.ShippedVersion: Kind("shipped-version", 409, "The shipped version stays"),
+    domain.ShippedVersion: Kind("shipped-version", 409, "The shipped version can't be deleted"),
     domain.BrokenVersion: Kind("broken-version", 409, "The version can't be used"),
     domain.NoEarlierChampion: Kind("no-earlier-champion", 409, "There is nothing to roll back to"),
-    domain.ChampionChanged: Kind("champion-changed", 409, "Another version came into service meanwhile"),
+    domain.ChampionChanged: Kind("champion-changed", 409, "Another version was promoted in the meantime"),
     domain.StoreError: Kind("model-store", 409, "The model store can't do this"),
     domain.JobEnded: Kind("job-ended", 409, "The job has ended"),
     service.NotExplainable: Kind("not-explainable", 409, "The version can't explain its answers"),
-    service.InvalidInference: Kind("invalid-inference", 400, "The request is not what the protocol says"),
+    service.InvalidInference: Kind("invalid-inference", 400, "The request violates the protocol"),
     service.ModelNotFound: Kind("model-not-found", 404, "There is no such model"),
     service.VersionNotLoaded: Kind("version-not-loaded", 404, "The version isn't loaded"),
     service.TooLarge: Kind("too-large", 413, "The upload is too large"),
     service.TooSlow: Kind("too-slow", 408, "The upload takes too long"),
     service.MisdirectedRequest: Kind("misdirected-request", 421, "The request is for another host"),
-    service.UnsupportedContentType: Kind("unsupported-content-type", 415, "The content type is not one that is taken"),
+    service.UnsupportedContentType: Kind("unsupported-content-type", 415, "The content type is not supported"),
     service.UnsupportedContentEncoding: Kind("unsupported-content-encoding", 415, "The compression is not supported"),
     service.ExpandsTooMuch: Kind("expands-too-much", 413, "The compressed body expands too far"),
-    domain.UnsupportedImage: Kind("unsupported-image", 415, "The file is not an image that is taken"),
+    domain.UnsupportedImage: Kind("unsupported-image", 415, "The image format is not supported"),
     domain.BrokenImage: Kind("broken-image", 422, "The image is broken"),
     domain.TooManyPixels: Kind("too-many-pixels", 422, "The image has too many pixels"),
     service.MalformedUpload: Kind("malformed-upload", 422, "The upload can't be read"),
@@ -106,31 +106,31 @@ KINDS: dict[type[Exception], Kind] = {
     domain.ArchiveError: Kind("archive-refused", 422, "The archive is refused"),
     domain.DatasetError: Kind("unusable-dataset", 422, "The data set can't be used for this"),
     domain.UnknownLabel: Kind("unknown-label", 422, "The model doesn't have this class"),
-    domain.KeyReused: Kind("key-reused", 422, "The idempotency key came with another request before"),
-    RequestValidationError: Kind("invalid-request", 422, "The request is not what the service expects"),
-    domain.QueueFull: Kind("queue-full", 429, "Too many jobs wait"),
-    service.ClientGone: Kind("client-gone", 499, "The client has gone"),  # nginx's number; nobody sees it
-    service.Overloaded: Kind("overloaded", 503, "The service has too much to do"),
+    domain.KeyReused: Kind("key-reused", 422, "The idempotency key was used for another request"),
+    RequestValidationError: Kind("invalid-request", 422, "The request is invalid"),
+    domain.QueueFull: Kind("queue-full", 429, "The job queue is full"),
+    service.ClientGone: Kind("client-gone", 499, "The client disconnected"),  # nginx's code; no client sees it
+    service.Overloaded: Kind("overloaded", 503, "The service is overloaded"),
     service.Expired: Kind("expired", 503, "There was no answer in time"),
     service.NotReady: Kind("not-ready", 503, "The service can't answer now"),
     domain.NoChampion: Kind("no-champion", 503, "No version is in service"),
     service.TrainerMissing: Kind("trainer-missing", 503, "Training isn't possible here"),
     domain.DatabaseUnavailable: Kind("database-unavailable", 503, "The database doesn't answer"),
-    OSError: Kind("insufficient-storage", 507, "The disk is full"),  # the others are nothing that anyone foresaw
+    OSError: Kind("insufficient-storage", 507, "The disk is full"),  # any other OSError is unexpected
 }
 EVERYWHERE = (service.CrossOrigin, service.MisdirectedRequest)
-UNEXPECTED = Kind("internal-error", 500, "Something went wrong in the service")
+UNEXPECTED = Kind("internal-error", 500, "Internal error in the service")
 
 
 def install(app: FastAPI) -> None:
-    """Make the app answer every error that is foreseen as a problem; `UnhandledErrors` does so for the others."""
+    """Make the app answer every listed error as a problem; `UnhandledErrors` answers the others."""
     for error in (*KINDS, HTTPException):
         app.add_exception_handler(error, _respond)
     app.add_exception_handler(ClientDisconnect, _say_nothing)
 
 
 def describe(error: Exception, request: Request) -> Problem:
-    """The problem that an error is. One that nobody foresaw is logged with its trace, and nothing of it is told."""
+    """The problem details of an error. An unexpected error is logged with its traceback, and its text isn't shown."""
     kind = _kind(error)
     record_problem(kind.name)
     if kind is UNEXPECTED:
@@ -161,18 +161,18 @@ async def _respond(request: Request, error: Exception) -> Response:
 
 
 async def _say_nothing(request: Request, error: Exception) -> Response:
-    """For a client that has gone: the server drops it."""
+    """For a client that has disconnected: the server discards it."""
     return Response(status_code=HTTPStatus.BAD_REQUEST)
 
 
 def of_status(status: int) -> Kind:
-    """The kind that is named by its HTTP status alone."""
+    """The kind named after an HTTP status."""
     phrase = HTTPStatus(status).phrase
     return Kind(phrase.lower().replace(" ", "-"), status, phrase)
 
 
 def _kind(error: Exception) -> Kind:
-    if isinstance(error, HTTPException):  # of the router: an unknown address or method
+    if isinstance(error, HTTPException):  # from the router: an unknown address or method
         return of_status(error.status_code)
     if isinstance(error, OSError) and error.errno not in DISK_FULL:
         return UNEXPECTED
@@ -189,9 +189,9 @@ def _detail(error: Exception, request: Request) -> str:
     if isinstance(error, RequestValidationError):
         return faults.in_one_line(error.errors(), whole="the body") + _example_of(error)
     if _kind(error) is UNEXPECTED:
-        return "the service's log tells more, under the id of this request"
+        return "the service's log has the details, under the id of this request"
     if isinstance(error, OSError):
-        return "what this needs to keep doesn't fit on the disk any more; make room there"
+        return "the disk is full; free space on it"
     return str(error)
 
 
@@ -200,13 +200,13 @@ def _example_of(error: RequestValidationError) -> str:
 
 
 def _of_router(error: HTTPException, request: Request) -> str:
-    """What a route says itself, else what is wrong with the address or the method."""
+    """The route's own text, else what is wrong with the address or the method."""
     if error.detail != HTTPStatus(error.status_code).phrase:
         return error.detail
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return f"this address takes {methods.allowed(request)}; send one of these methods"
-    slash = "leave out the slash at its end, or " if request.scope["path"].endswith("/") else ""
-    return f"there is no such address; {slash}look at /docs, which lists those that there are"
+        return f"this address accepts {methods.allowed(request)}; send one of these methods"
+    slash = "remove the slash at its end, or " if request.scope["path"].endswith("/") else ""
+    return f"there is no such address; {slash}see the list at /docs"
 
 
 def _headers(error: Exception, request: Request) -> dict[str, str]:
@@ -224,14 +224,14 @@ def _headers(error: Exception, request: Request) -> dict[str, str]:
 
 
 def documented(*errors: type[Exception]) -> dict[int | str, dict[str, Any]]:
-    """These errors, and those of every address, for the OpenAPI document: by status, with an example of each kind."""
+    """These errors, and those of every address, for the OpenAPI document, by status, with an example of each kind."""
     return _documented(errors, MEDIA_TYPE, _example)
 
 
 def documented_plainly(*errors: type[Exception]) -> dict[int | str, dict[str, Any]]:
     """The same for addresses of the inference protocols."""
     responses = _documented(errors, "application/json", lambda kind: InferenceError(error=kind.title))
-    responses[UNEXPECTED.status]["model"] = InferenceError  # one brings the schema; FastAPI builds each anew
+    responses[UNEXPECTED.status]["model"] = InferenceError  # one adds the schema; FastAPI builds a copy for each
     return responses
 
 

@@ -14,12 +14,12 @@ from app.web import connections
 from app.web.connections import BACKLOG, Connections
 from app.web.http_protocol import ServerConfig
 
-LOOK_SECONDS = 0.05  # between two looks whether it shall end at once
-WAITING_CONNECTIONS = 2048  # in the kernel, until they are accepted
+LOOK_SECONDS = 0.05  # between checks for a second signal
+WAITING_CONNECTIONS = 2048  # queued in the kernel until they are accepted
 
 
 class Server(uvicorn.Server):
-    """Goes on for `leave_seconds` after a signal: a request that is sent here meanwhile is answered."""
+    """Keeps serving for `leave_seconds` after a signal, so that requests that still arrive are answered."""
 
     def __init__(self, config: uvicorn.Config, shutdown: Shutdown, leave_seconds: float) -> None:
         super().__init__(config)
@@ -33,17 +33,17 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listener in sockets or []:
-            listener.listen(WAITING_CONNECTIONS)  # asyncio accepts as many at a time as it lets wait
+            listener.listen(WAITING_CONNECTIONS)  # asyncio uses its backlog for both, waiting and accepted at a time
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         until = monotonic() + self._leave_seconds
-        while self._shutdown.is_leaving and not self.force_exit and monotonic() < until:  # a second Ctrl-C is obeyed
+        while self._shutdown.is_leaving and not self.force_exit and monotonic() < until:  # a second signal forces exit
             await asyncio.sleep(LOOK_SECONDS)
         await super().shutdown(sockets)
 
 
 def server(app: FastAPI, settings: Settings) -> uvicorn.Server:
-    """One worker: another would hold the network a second time, and the first already uses every core."""
+    """One worker process: a second would load the network again, and the first already uses every core."""
     limit = settings.max_connections or connections.default_limit(connections.raise_open_file_limit())
     config = ServerConfig(
         app,
@@ -54,7 +54,7 @@ def server(app: FastAPI, settings: Settings) -> uvicorn.Server:
         backlog=BACKLOG,
         ws="none",
         log_config=None,
-        log_level="error",  # its warnings are of what single clients did
+        log_level="error",  # its warnings are about single clients
         access_log=False,
         server_header=False,
         timeout_keep_alive=settings.keep_alive_seconds,

@@ -1,6 +1,6 @@
 """Reads request bodies within limits: photos and JSON into memory, archives to disk.
 
-Routes read them here and declare none, because FastAPI reads what is declared before it asks for a key.
+Routes read bodies here and declare none, because FastAPI reads a declared body before it checks the key.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class InvalidBody(RequestValidationError):
-    """JSON that isn't what an address takes, with an example of what it takes."""
+    """JSON that doesn't fit an endpoint's schema, with an example that does."""
 
     def __init__(self, faults: Sequence[Any], example: dict[str, Any]) -> None:
         super().__init__(faults)
@@ -71,13 +71,13 @@ async def read_photo(request: Request, settings: Settings) -> bytes:
 
 
 async def read_photos(request: Request, settings: Settings) -> list[bytes | ServiceError]:
-    """Every photo of a form, in its order; one that can't be taken is the reason instead."""
+    """Every photo of a form, in order; for one that can't be used, its error."""
     form = await _read_files(request, settings)
     return [_fault(file.content, settings) or file.content for file in form.files]
 
 
 async def read_labelled(request: Request, settings: Settings) -> tuple[str, list[Upload | ServiceError]]:
-    """The label of a form, and its pictures in their order; one that can't be taken is the reason instead."""
+    """The label of a form, and its pictures in order; for one that can't be used, its error."""
     form = await _read_files(request, settings)
     if form.label is None:
         raise NoLabel
@@ -85,26 +85,26 @@ async def read_labelled(request: Request, settings: Settings) -> tuple[str, list
 
 
 async def read_archive(request: Request, settings: Settings, folder: Path) -> Path:
-    """The one file of a form or of a whole body, of any size up to the limit, written into `folder`."""
+    """Write the one file of a form, or the whole body, into `folder`, up to the size limit."""
     sent_as = content_type(request)
     if sent_as != FORM and sent_as not in ZIPS:
         raise UnsupportedContentType((FORM, ZIPS[0]))
     path = folder / "archive"
     with path.open("wb") as target:
         async with _receiving(request, settings.archive_seconds) as body:
-            body.hold(2 * MIB)  # what is gathered, and being written
+            body.hold(2 * MIB)  # one chunk being gathered, one being written
             await (_write_form if sent_as == FORM else _write_body)(request, body, settings, target)
     return path
 
 
 async def read_body(request: Request, settings: Settings, limit_bytes: int) -> bytes:
-    """The whole body, whatever it is."""
+    """The whole body, of any content type."""
     async with _receiving(request, settings.upload_seconds) as body:
         return await _read_whole(request, body, limit_bytes)
 
 
 async def read_json(request: Request, model: type[Model]) -> Model:
-    """The body as `model`; raises InvalidBody where it isn't one."""
+    """The body as `model`; raises InvalidBody if it doesn't fit."""
     if content_type(request) not in (JSON, ""):
         raise UnsupportedContentType((JSON,))
     body = await read_body(request, request.app.state.settings, JSON_BYTES)
@@ -139,7 +139,7 @@ async def _read_whole(request: Request, body: Body, limit_bytes: int) -> bytes:
     async for chunk in _stream(request, body, limit_bytes):
         body.hold(len(chunk))
         content.write(chunk)
-    return content.getvalue()  # which copies nothing
+    return content.getvalue()  # without a copy
 
 
 async def _write_form(request: Request, body: Body, settings: Settings, target: BinaryIO) -> None:
@@ -157,7 +157,7 @@ async def _write_body(request: Request, body: Body, settings: Settings, target: 
 
 
 async def _stream(request: Request, body: Body, limit_bytes: int, form_bytes: int = 0) -> AsyncIterator[bytes]:
-    """The body as it arrives, decoded, and refused as soon as it says that it will be too large, or is."""
+    """The decoded body as it arrives; TooLarge as soon as it is, or declares that it will be."""
     most = limit_bytes + form_bytes
     decoder = Decoder(request.headers)
     declared = request.headers.get("content-length", "")
@@ -172,12 +172,12 @@ async def _stream(request: Request, body: Body, limit_bytes: int, form_bytes: in
                 raise TooLarge(limit_bytes)
             yield piece
             if decoder.expands:
-                await asyncio.sleep(0)  # a small chunk may be a thousand pieces
+                await asyncio.sleep(0)  # a small chunk may expand to a thousand pieces
     decoder.end()
 
 
 async def _in_large_chunks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes in fewer pieces: each goes to the disk on a thread, which costs more than a small one."""
+    """The same bytes in fewer chunks: each is written on a thread, which costs more than a small chunk is worth."""
     gathered = BytesIO()
     async for chunk in chunks:
         gathered.write(chunk)

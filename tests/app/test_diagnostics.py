@@ -28,12 +28,12 @@ def test_it_says_what_would_be_run_and_why(models_dir: Path, tmp_path: Path) -> 
     assert found["versions"].startswith(f"catdog {__version__}, Python 3.")
     assert "openvino " in found["versions"]
     assert found["engine"] == "openvino: that is the default; CATDOG_ENGINE=auto looks for a GPU"
-    assert re.fullmatch(r"\d+: as many cores as this process may use, of \d+", found["threads"])
+    assert re.fullmatch(r"\d+: the cores that this process may use, of \d+", found["threads"])
     assert re.fullmatch(r"[\d,]+ MiB of request bodies in memory, [\d,]+ connections", found["limits"])
     assert found["model"].startswith("version 1 (cat, dog; ")
     assert found["model"].endswith("which holds: 1")
     assert re.fullmatch(
-        r"(bf16|f32): it has no int8 graph; the processor is (not )?quick in bfloat16", found["precision"]
+        r"(bf16|f32): it has no int8 graph; the processor has (no )?fast bfloat16 arithmetic", found["precision"]
     )
     assert found["database"] == "SQLite in the data folder answers"
 
@@ -49,9 +49,9 @@ def test_what_the_settings_say_is_given_as_the_reason(models_dir: Path, tmp_path
         max_connections=9,
     )
 
-    assert found["precision"] == "f32: CATDOG_PRECISION says so"
-    assert found["threads"] == "1: CATDOG_THREADS says so"
-    assert found["streams"] == "1: CATDOG_STREAMS says so"
+    assert found["precision"] == "f32: set by CATDOG_PRECISION"
+    assert found["threads"] == "1: set by CATDOG_THREADS"
+    assert found["streams"] == "1: set by CATDOG_STREAMS"
     assert found["limits"] == "1,024 MiB of request bodies in memory, 9 connections"
 
 
@@ -59,7 +59,7 @@ def test_the_shipped_version_says_what_int8_costs(tmp_path: Path) -> None:
     found = examined(models_dir=SHIPPED, data_dir=tmp_path)
 
     assert re.fullmatch(
-        r"int8: of [\d,]+ validation photos it is right on \d\d\.\d\d%, in float32 on \d\d\.\d\d%", found["precision"]
+        r"int8: accuracy on [\d,]+ validation photos: \d\d\.\d\d%, in float32 \d\d\.\d\d%", found["precision"]
     )
 
 
@@ -69,7 +69,7 @@ def test_a_damaged_int8_graph_is_told(tmp_path: Path) -> None:
 
     found = examined(models_dir=tmp_path / "models", data_dir=tmp_path)
 
-    assert re.fullmatch(r"(bf16|f32): its int8 graph is damaged or gone; the processor is .*", found["precision"])
+    assert re.fullmatch(r"(bf16|f32): its int8 graph is damaged or missing; the processor has .*", found["precision"])
 
 
 def test_what_would_keep_it_from_serving_is_named(tmp_path: Path) -> None:

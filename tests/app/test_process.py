@@ -302,7 +302,7 @@ def test_a_key_that_cannot_be_kept_ends_the_service_with_one_line(tmp_path: Path
     _, log = popen.communicate(timeout=PATIENCE_SECONDS)
 
     assert popen.returncode == 2
-    assert log.startswith("catdog can't start: the admin key can't be kept in data/admin.key (")
+    assert log.startswith("catdog can't start: the admin key can't be stored in data/admin.key (")
     assert log.count("\n") == 1
 
 
@@ -366,6 +366,6 @@ def test_an_address_that_is_taken_ends_the_service_with_one_line(tmp_path: Path)
         _, log = popen.communicate(timeout=PATIENCE_SECONDS)
 
     assert popen.returncode == 1
-    assert log.startswith(f"catdog can't listen there: HOST=127.0.0.1, PORT={port}: ")
+    assert log.startswith(f"catdog can't listen: HOST=127.0.0.1, PORT={port}: ")
     assert "set CATDOG_PORT" in log
     assert log.count("\n") == 1

@@ -114,7 +114,7 @@ def test_an_engine_that_has_not_the_precision_says_what_to_ask_for(monkeypatch: 
     assert read_settings().precision == "int8"
 
     monkeypatch.setenv("CATDOG_ENGINE", "keras")
-    with pytest.raises(SettingsError, match="CATDOG_PRECISION=int8: CATDOG_ENGINE=keras has no int8; ask for auto, "):
+    with pytest.raises(SettingsError, match="CATDOG_PRECISION=int8: CATDOG_ENGINE=keras has no int8; choose auto, "):
         read_settings()
 
 
@@ -135,7 +135,7 @@ def test_every_wrong_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(SettingsError) as caught:
         read_settings()
 
-    assert "CATDOG_PROT: there is no such setting; is CATDOG_PORT meant?" in str(caught.value)
+    assert "CATDOG_PROT: there is no such setting; did you mean CATDOG_PORT?" in str(caught.value)
     assert "CATDOG_THREADS=many: " in str(caught.value)
 
 
@@ -176,7 +176,7 @@ def test_a_bare_host_that_holds_no_address_is_ignored_with_a_warning(
     monkeypatch.setenv("HOST", value)
 
     assert read_settings().host == "127.0.0.1"
-    assert [f"HOST={value} holds no address" in warning for warning in environment.passed_over()] == [True]
+    assert [f"HOST={value} is not an address" in warning for warning in environment.passed_over()] == [True]
 
     monkeypatch.setenv("CATDOG_HOST", "0.0.0.0")  # noqa: S104
     assert environment.passed_over() == []

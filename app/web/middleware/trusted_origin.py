@@ -1,7 +1,7 @@
 """Refuses requests from other web sites and for other host names.
 
-A page elsewhere can make a browser send requests here: across sites, which `Origin` tells, or by a name of its own
-that it points to this machine (DNS rebinding), which `Host` tells. Addresses can't be rebound.
+A page elsewhere can make a browser send requests here: across sites, which `Origin` shows, or to a name of its own that
+it points to this machine (DNS rebinding), which `Host` shows. IP addresses can't be rebound.
 """
 
 import socket
@@ -23,7 +23,7 @@ READABLE = ("X-Request-ID", "Retry-After", "Location", "WWW-Authenticate", "Acce
 class CrossOriginSharing:
     """ASGI middleware that lets pages of the origins in CATDOG_CORS_ORIGINS read every answer, errors included.
 
-    It answers their preflights without a key, as browsers send none with them.
+    It answers their preflights without a key, because browsers send none with them.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -34,7 +34,7 @@ class CrossOriginSharing:
             allow_origins=settings.cors_origins,
             allow_methods=["*"],
             allow_headers=["*"],
-            allow_private_network=True,  # the origins are listed because they may reach this network
+            allow_private_network=True,  # listed origins may reach this network
             expose_headers=READABLE,
         )
 
@@ -44,12 +44,12 @@ class CrossOriginSharing:
 
 
 def is_listed(origin: str, listed: frozenset[str]) -> bool:
-    """Whether an `Origin` that a browser sent is one of the listed ones; `*` lists all but `null`."""
+    """Whether a browser's `Origin` header is one of the listed origins; `*` lists all but `null`."""
     return origin in listed or (EVERY in listed and origin != setting_types.NULL and place(origin) is not None)
 
 
 class TrustedOrigin:
-    """ASGI middleware that refuses requests to names which aren't this service's, and those of pages of other sites."""
+    """ASGI middleware that refuses requests to host names of other services, and from pages of other sites."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
@@ -65,7 +65,7 @@ class TrustedOrigin:
 
     def _fault(self, headers: Headers) -> MisdirectedRequest | CrossOrigin | None:
         host, origin = headers.get("host", ""), headers.get("origin", "")
-        if host and not self._is_ours(host):  # HTTP/1.0 knows none
+        if host and not self._is_ours(host):  # HTTP/1.0 requires none
             return MisdirectedRequest(host)
         if origin and not _is_same(origin, host) and not self._may_come_from(origin, is_preflight(headers)):
             return CrossOrigin(origin)
@@ -83,9 +83,9 @@ class TrustedOrigin:
         )
 
     def _may_come_from(self, origin: str, preflight: bool) -> bool:
-        """Only where the settings say so: another port of this machine is another site.
+        """Whether the settings allow the origin: even another port of this machine is another site.
 
-        A page of an allowed host may be behind a proxy that replaced the `Host`; a preflight tells that it isn't.
+        A page of an allowed host may be behind a proxy that replaced the `Host`; a preflight shows that it isn't.
         """
         if is_listed(origin, self._origins):
             return True
@@ -97,12 +97,12 @@ class TrustedOrigin:
 
 
 def is_preflight(headers: Headers) -> bool:
-    """Whether a browser asks before it sends a page's request to another origin."""
+    """Whether the request is a preflight, which browsers send before a page's request to another origin."""
     return "access-control-request-method" in headers
 
 
 def _is_same(origin: str, host: str) -> bool:
-    """Whether a page sends to the host that it came from. The scheme is the page's: a proxy may have ended its TLS."""
+    """Whether a page sends to its own host. The scheme is the page's, because a proxy may have terminated TLS."""
     scheme, _, _ = origin.partition("://")
     found = place(origin)
     return found is not None and found == place(f"{scheme}://{host}")

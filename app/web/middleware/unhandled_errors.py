@@ -10,7 +10,7 @@ from app.web import problem_details
 
 
 class UnhandledErrors:
-    """ASGI middleware that answers an unexpected error as a problem, and a request cut off by the shutdown too."""
+    """ASGI middleware that answers unexpected errors, and requests cut off by the shutdown, as problems."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -31,7 +31,7 @@ class UnhandledErrors:
             if answering:
                 raise
             await problem_details.respond(Request(scope), error)(scope, receive, send)
-        except CancelledError:  # by the server, once a shutdown has waited long enough; it ends the task itself
+        except CancelledError:  # by the server, when the shutdown has timed out; it ends the task itself
             if not answering:
                 await problem_details.respond(Request(scope), NotReady("the service is shutting down"))(
                     scope, receive, send

@@ -99,8 +99,8 @@ def test_what_curl_sends_by_default_is_taken(service: Service) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "says"),
     [
-        ("/v1/models/half", 404, "there is no model 'half'; there is catdog"),
-        (f"{MODEL}/versions/9", 404, "version '9' isn't loaded; loaded are: 1"),
+        ("/v1/models/half", 404, "there is no model 'half'; the only model is catdog"),
+        (f"{MODEL}/versions/9", 404, "version '9' isn't loaded; loaded versions: 1"),
         (f"{MODEL}/labels/stable", 400, "there is no label 'stable'; there is champion"),
         (f"{MODEL}:regress", 404, "there is no model 'catdog:regress'"),
         ("/v1/nothing", 404, "there is no such address"),

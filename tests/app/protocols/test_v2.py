@@ -168,9 +168,9 @@ def test_a_body_that_is_refused_is_answered_with_one_that_can_be_sent(service: S
         ("/v2/", 404, "there is no such address"),
         ("/v2/nothing", 404, "there is no such address"),
         ("/v2/repository/index", 405, "method"),
-        ("/v2/models/dogcat", 404, "there is no model 'dogcat'; there is catdog"),
+        ("/v2/models/dogcat", 404, "there is no model 'dogcat'; the only model is catdog"),
         ("/v2/models/dogcat/ready", 404, "there is no model 'dogcat'"),
-        (f"{MODEL}/versions/9", 404, "version '9' isn't loaded; loaded are: 1"),
+        (f"{MODEL}/versions/9", 404, "version '9' isn't loaded; loaded versions: 1"),
         (f"{MODEL}/versions/x/ready", 404, "version 'x' isn't loaded"),
     ],
 )

@@ -139,5 +139,5 @@ def test_a_file_that_holds_no_key_opens_nothing(tmp_path: Path, content: bytes) 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
 
-    with pytest.raises(SettingsError, match=r"the admin key can't be kept in .*data/admin.key \(.+\)"):
+    with pytest.raises(SettingsError, match=r"the admin key can't be stored in .*data/admin.key \(.+\)"):
         admin_key(Settings(data_dir=tmp_path / "data"))

@@ -49,7 +49,7 @@ def test_a_head_that_dribbles_in_is_ended_with_408(impatient: Service) -> None:
         answer = rest(connection)
 
     assert answer.startswith(b"HTTP/1.1 408 ")
-    assert b"must come within 0.2 seconds" in answer
+    assert b"must arrive within 0.2 seconds" in answer
 
 
 def test_a_connection_that_never_says_anything_is_closed(impatient: Service) -> None:
@@ -161,7 +161,7 @@ def test_a_body_in_tiny_pieces_is_refused_before_it_costs_much(
         answer = rest(connection)
 
     assert answer.startswith(b"HTTP/1.1 400 ")
-    assert b"the body comes in pieces of less than 128 bytes" in answer
+    assert b"the body arrives in pieces of less than 128 bytes" in answer
     assert events < 3 * FREE_PIECES
 
 
@@ -181,7 +181,7 @@ def test_a_head_of_too_many_lines_is_refused(service: Service) -> None:
         answer = rest(connection)
 
     assert answer.startswith(b"HTTP/1.1 431 ")
-    assert b"a request may have 128 headers" in answer
+    assert b"a request may have at most 128 headers" in answer
 
 
 @pytest.mark.parametrize(
