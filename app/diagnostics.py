@@ -54,7 +54,7 @@ def main(settings: Settings) -> int:
     is_well = True
     for finding in examine(settings):
         is_well = is_well and finding.is_well
-        print(f"{finding.what:<10} {'' if finding.is_well else 'NOT WELL: '}{finding.found}")  # noqa: T201
+        print(f"{finding.what:<10} {'' if finding.is_well else 'FAILED: '}{finding.found}")  # noqa: T201
     return 0 if is_well else 1
 
 

@@ -20,13 +20,13 @@ FEEDBACK = "feedback"
 class StoredPicture(BaseModel, frozen=True):
     """A picture of a data set."""
 
-    sha256: str = Field(description="Of its bytes: its name here.")
-    name: str = Field(description="What the file was called, to be shown.")
+    sha256: str = Field(description="SHA-256 of its bytes, by which it is addressed.")
+    name: str = Field(description="Name of the file, for display.")
     label: str
     split: str = Field(
-        description="`train`, `validation` or `test`: by the picture's content, unless somebody chose it."
+        description="`train`, `validation` or `test`: chosen by the uploader, else by the picture's content."
     )
-    source: str = Field(description="How it came: `upload`, `archive`, `import` or `feedback`.")
+    source: str = Field(description="How it was added: `upload`, `archive`, `import` or `feedback`.")
     added_at: datetime
 
     @classmethod
@@ -35,10 +35,10 @@ class StoredPicture(BaseModel, frozen=True):
 
 
 class AddedPicture(BaseModel, frozen=True):
-    """One file's place in the data set, or its own problem: exactly one of the two is there."""
+    """One file's picture in the data set, or its own problem: exactly one of the two is set."""
 
     picture: StoredPicture | None = None
-    is_new: bool | None = Field(default=None, description="False where the data set had it already.")
+    is_new: bool | None = Field(default=None, description="False if the data set had it already.")
     problem: Problem | None = None
 
     @classmethod
@@ -46,11 +46,11 @@ class AddedPicture(BaseModel, frozen=True):
         return cls(picture=StoredPicture.of(added.picture), is_new=added.is_new)
 
 
-RENAMED = "Classes that were sent in another spelling than the data set has, and that spelling: `Cat` and `cat`."
+RENAMED = "Classes that were sent in another spelling than the data set's, with that spelling: `Cat` and `cat`."
 
 
 class AddedPictures(BaseModel, frozen=True):
-    """One item a file, in the order of the request."""
+    """One item per file, in the order of the request."""
 
     dataset: str
     results: list[AddedPicture]
@@ -65,11 +65,11 @@ class SkippedMember(BaseModel, frozen=True):
 
 
 class AddedArchive(BaseModel, frozen=True):
-    """What an archive brought."""
+    """The result of adding an archive."""
 
     dataset: str
     added: int = Field(description="Pictures that are new in the data set.")
-    known: int = Field(description="Pictures that it had already.")
+    known: int = Field(description="Pictures that the data set had already.")
     counts: dict[str, dict[str, int]] = Field(description="Pictures of the archive by split, then by class.")
     renamed: dict[str, str] = Field(description=RENAMED)
     empty: list[str] = Field(description="Class folders without a picture.")
@@ -90,7 +90,7 @@ class AddedArchive(BaseModel, frozen=True):
 
 
 class Dataset(BaseModel, frozen=True):
-    """A data set in numbers."""
+    """The number of pictures in a data set."""
 
     name: str
     pictures: int
@@ -108,7 +108,7 @@ class Datasets(BaseModel, frozen=True):
 
 
 def renamed(asked: Iterable[str], added: Iterable[Added]) -> dict[str, str]:
-    """The stored label of each asked for, where they differ."""
+    """The stored label of each requested one, if they differ."""
     labels = zip(asked, (one.picture.label for one in added), strict=True)
     return {label: stored for label, stored in labels if label != stored}
 
@@ -129,17 +129,17 @@ class Feedback(BaseModel):
         json_schema_extra={"example": {"prediction_id": "187f3c5b8a1d2e4f0a1b2c3d4e5f6071", "label": "dog"}},
     )
 
-    prediction_id: str = Field(max_length=64, description="Of the answer that was given.")
+    prediction_id: str = Field(max_length=64, description="Id of the answer.")
     label: str = Field(min_length=1, max_length=4 * LIMIT_CHARACTERS, description="One of the model's classes.")
     dataset: str = Field(default=FEEDBACK, max_length=64, description="The data set that the photo goes to.")
 
 
 class ReviewItem(BaseModel, frozen=True):
-    """A predicted photo that nobody has labelled yet."""
+    """A predicted photo without a label."""
 
     prediction: Prediction
     predicted_at: datetime
-    picture: str = Field(description="Where the photo is.")
+    picture: str = Field(description="Path of the photo.")
 
     @classmethod
     def of(cls, kept: LoggedPrediction) -> Self:
@@ -151,10 +151,10 @@ class ReviewItem(BaseModel, frozen=True):
 
 
 class Review(BaseModel, frozen=True):
-    """What the model was least sure of, among the kept photos that nobody has labelled; the least sure first."""
+    """The kept photos without a label that the model was least sure of, the least sure first."""
 
     items: list[ReviewItem]
     drifted: tuple[Measure, ...] = Field(
-        description="What `GET /drift` finds moved within the last hour: where there is anything, labels are worth the"
-        " most now."
+        description="What has drifted within the last hour, as in `GET /drift`: if anything has, labels are most useful"
+        " now."
     )

@@ -62,7 +62,7 @@ async def dataset(name: Name, collecting: DatasetsDep) -> Dataset:
     },
 )
 async def add_images(name: Name, request: Request, collecting: DatasetsDep, settings: SettingsDep) -> AddedPictures:
-    """Pictures of one class: a form with `label`, and `file` once or more. A broken one doesn't touch the others."""
+    """Add pictures of one class: a form with `label`, and one or more `file`. The others are added if one is broken."""
     label, files = await uploads.read_labelled(request, settings)
     results = await collecting.add_pictures(name, label, files)
     added = [result for result in results if isinstance(result, Added)]
@@ -83,9 +83,10 @@ async def add_images(name: Name, request: Request, collecting: DatasetsDep, sett
     },
 )
 async def add_archive(name: Name, request: Request, collecting: DatasetsDep, settings: SettingsDep) -> AddedArchive:
-    """A ZIP of `<class>/...` or `train|validation|test/<class>/...`: a form with `file`. A bad one is refused whole.
+    """Add a ZIP of `<class>/...` or `train|validation|test/<class>/...`: a form with `file`, or the ZIP as the body.
 
-    The answer lists the classes and how many pictures of each were taken, what was skipped, and empty class folders.
+    A malformed ZIP is refused as a whole. The answer lists the number of pictures added by class, the files that were
+    skipped, and empty class folders.
     """
     async with collecting.incoming() as folder:
         zipped = await uploads.read_archive(request, settings, folder)
@@ -95,7 +96,7 @@ async def add_archive(name: Name, request: Request, collecting: DatasetsDep, set
 
 @router.get("/{name}/images/{sha256}", dependencies=[Depends(admin)], responses=documented(*ANY, PictureNotFound))
 async def image(name: Name, sha256: Sha256, collecting: DatasetsDep) -> Response:
-    """A picture of a data set, as it came."""
+    """A picture of a data set, as it was sent."""
     return picture(await collecting.read(name, sha256))
 
 
@@ -106,7 +107,7 @@ async def image(name: Name, sha256: Sha256, collecting: DatasetsDep) -> Response
     responses=documented(*ANY, PictureNotFound),
 )
 async def remove_image(name: Name, sha256: Sha256, collecting: DatasetsDep) -> Response:
-    """Take a picture out of a data set; its file goes as well, unless another data set has it."""
+    """Remove a picture from a data set; its file is deleted unless another data set has it."""
     await collecting.ask(lambda datasets: datasets.remove(name, sha256))
     return Response(status_code=204)
 

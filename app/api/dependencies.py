@@ -17,7 +17,7 @@ from app.shutdown import Shutdown
 from catdog import images
 
 PICTURE_HEADERS = {
-    "Cache-Control": "private, no-store",  # it may be taken out again, and who may see it is asked each time
+    "Cache-Control": "private, no-store",  # it may be removed, and the key is checked each time
     "Content-Security-Policy": "sandbox; default-src 'none'",
     "X-Content-Type-Options": "nosniff",
 }
@@ -67,16 +67,16 @@ async def queue_place(champion: ChampionDep, predictor: PredictorDep) -> None:
 
 
 def form(file: dict[str, Any], **fields: dict[str, Any]) -> dict[str, Any]:
-    """A form with the field `file` and others, all needed, for the OpenAPI document."""
+    """A form with the field `file` and others, all required, for the OpenAPI document."""
     properties = {**fields, "file": file}
     return {"schema": {"type": "object", "required": [*properties], "properties": properties}}
 
 
 def json_body(model: type[BaseModel]) -> dict[str, Any]:
-    """A body that is this model, for the OpenAPI document."""
+    """A JSON body of this model, for the OpenAPI document."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}}
 
 
 def picture(photo: bytes) -> Response:
-    """The bytes as an image; UnsupportedImage where they aren't one."""
+    """The bytes as an image; UnsupportedImage if they aren't one."""
     return Response(photo, media_type=f"image/{images.identify(photo).lower()}", headers=PICTURE_HEADERS)

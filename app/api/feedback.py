@@ -30,7 +30,7 @@ router = APIRouter(tags=["feedback"], dependencies=[Depends(admin)])
     openapi_extra=json_body(Feedback),
 )
 async def feedback(request: Request, collecting: DatasetsDep, champion: ChampionDep) -> StoredPicture:
-    """Turn a predicted photo into a training picture; said once more, the last word counts."""
+    """Turn a predicted photo into a training picture; a second label replaces the first."""
     said = await uploads.read_json(request, Feedback)
     label = same_class(said.label.strip(), champion.manifest.classes)
     if label is None:
@@ -42,7 +42,7 @@ async def feedback(request: Request, collecting: DatasetsDep, champion: Champion
 async def review(
     collecting: DatasetsDep, predictor: PredictorDep, limit: Annotated[int, Query(ge=1, le=1000)] = 20
 ) -> Review:
-    """The kept photos that the model was least sure of, and that nobody has labelled."""
+    """The kept photos without a label that the model was least sure of."""
     found = await collecting.ask(lambda datasets: least_sure(collecting.uploads, datasets, limit))
     serving = predictor.serving
     drifted = () if serving is None else serving.drift.drifted
@@ -51,6 +51,6 @@ async def review(
 
 @router.get("/review/{prediction_id}/picture", responses=documented(*ANY, PredictionNotFound))
 async def photo(prediction_id: str, collecting: DatasetsDep) -> Response:
-    """The photo of a kept prediction, as it came."""
+    """The photo of a kept prediction, as it was sent."""
     _, kept = await to_thread.run_sync(collecting.uploads.get, prediction_id)
     return picture(kept)

@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from catdog.jobs.job import Job, Status
 
 NOTE_CHARACTERS = 500
-NO_NUL = r"^[^\x00]*$"  # which PostgreSQL's texts can't hold
-SHOWN_OF_FINDINGS = ("kind", "sentence", "count")  # without the admin key
+NO_NUL = r"^[^\x00]*$"  # PostgreSQL's text type can't store NUL
+SHOWN_OF_FINDINGS = ("kind", "sentence", "count")  # what is shown without the admin key
 
 
 class RetrainRequest(BaseModel):
-    """A training to do on a data set."""
+    """A request to train on a data set."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -37,13 +37,13 @@ class RetrainRequest(BaseModel):
         default=None,
         ge=1,
         le=100,
-        description="Of `finetune`; by default as many as make about 500 steps, from 3 to 30.",
+        description="Epochs of `finetune`; by default enough for about 500 steps, from 3 to 30.",
     )
     unfreeze: int | None = Field(
         default=None, ge=1, le=5, description="Blocks that `finetune` trains, from the last; 2 by default."
     )
     batch_size: int | None = Field(
-        default=None, ge=1, le=256, description="Photos a step of `finetune`; 32 by default."
+        default=None, ge=1, le=256, description="Photos per step of `finetune`; 32 by default."
     )
     promote: Literal["auto", "never"] = Field(
         default="auto",
@@ -54,52 +54,50 @@ class RetrainRequest(BaseModel):
         default="",
         max_length=NOTE_CHARACTERS,
         pattern=NO_NUL,
-        description="Kept with the version, and shown with it.",
+        description="Stored and shown with the version.",
     )
 
     @model_validator(mode="after")
     def _fit_the_strategy(self) -> Self:
         given = [name for name in ("epochs", "unfreeze", "batch_size") if getattr(self, name) is not None]
         if self.strategy == "head" and given:
-            raise ValueError(f"{given[0]} concerns finetune alone; leave it out, or choose that strategy")
+            raise ValueError(f"{given[0]} is for the strategy finetune; leave it out, or choose that strategy")
         return self
 
 
 class RetrainJob(BaseModel, frozen=True):
-    """A training that was asked for."""
+    """A training job."""
 
     id: str
     status: Status = Field(description="`queued`, `running`, `succeeded`, `failed` or `cancelled`.")
-    request: dict[str, Any] = Field(description="What was asked for.")
-    reason: str | None = Field(description="Why it ended as it did, or why it waits again.")
+    request: dict[str, Any] = Field(description="The request of the job.")
+    reason: str | None = Field(description="Why it ended with this status, or why it was queued again.")
     phase: str | None = Field(
         description="What the worker is doing: `downloading` ImageNet's weights, `examining`, `features`, `fitting`,"
         " `quantizing`, `measuring` or `publishing`."
     )
     backbone: str | None = Field(
-        description="Which backbone `auto` chose, and why; null until it has, and where another was asked for."
+        description="Which backbone `auto` chose, and why; null before that, and if the request named one."
     )
-    progress: float = Field(ge=0, le=1, description="How much of it is done.")
-    seconds_left: float | None = Field(description="An estimate, where there is one.")
-    epoch: int | None = Field(description="The last whole epoch, of a training that has some.")
-    epochs: int | None = Field(description="How many there will be.")
-    metrics: dict[str, float] | None = Field(description="Of that epoch.")
+    progress: float = Field(ge=0, le=1, description="Progress of the job.")
+    seconds_left: float | None = Field(description="Estimate for the phase, if there is one.")
+    epoch: int | None = Field(description="Last completed epoch, if the training has epochs.")
+    epochs: int | None = Field(description="Number of epochs.")
+    metrics: dict[str, float] | None = Field(description="Metrics of that epoch.")
     findings: list[Any] | None = Field(
-        description="What the doctor found in the pictures. `photos` names them only to the admin; `count` is how many."
+        description="Problems found in the pictures. `photos` is empty without the admin key; `count` is their number."
     )
-    decision: dict[str, Any] | None = Field(
-        description="Whether the new version was let into service, with the numbers."
-    )
-    version: int | None = Field(description="The version that came of it.")
-    is_cancelling: bool = Field(description="It was asked to end and hasn't yet.")
-    attempt: int = Field(description="How often a worker began; a job whose worker died is run once more.")
+    decision: dict[str, Any] | None = Field(description="Whether the new version was promoted, with the numbers.")
+    version: int | None = Field(description="The version that it published.")
+    is_cancelling: bool = Field(description="Whether it was cancelled and hasn't ended yet.")
+    attempt: int = Field(description="Number of attempts; a job whose worker died is run once more.")
     submitted_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
 
     @classmethod
     def of(cls, job: Job, is_admin: bool = False) -> Self:
-        """The job, with the names of the users' files only for the admin."""
+        """The job, with the names of users' files only for the admin."""
         progress: Mapping[str, Any] = job.progress
         return cls(
             id=job.id,
@@ -125,19 +123,19 @@ class RetrainJob(BaseModel, frozen=True):
 
 
 class RetrainJobs(BaseModel, frozen=True):
-    """The newest jobs, the last one first, without what the doctor found."""
+    """The newest jobs, newest first, without findings."""
 
     jobs: list[RetrainJob]
 
 
 class Findings(BaseModel, frozen=True):
-    """What the doctor found in the pictures of a job."""
+    """Problems found in the pictures of a job."""
 
-    findings: list[Any] | None = Field(description="Null until it has looked.")
+    findings: list[Any] | None = Field(description="Null until the pictures have been checked.")
 
 
 def _without_photos(findings: list[Any] | None) -> list[Any] | None:
-    """The findings with what is shown to everyone: what kind each is, and of how many photos."""
+    """The findings with only what needs no admin key: kind, sentence and number of photos."""
     if findings is None:
         return None
     return [{"photos": []} | {name: found[name] for name in SHOWN_OF_FINDINGS if name in found} for found in findings]

@@ -1,4 +1,4 @@
-"""Lists the store's versions, their manifests and reports. Every function reads the disk."""
+"""Lists the store's versions, their manifests and reports. All functions read the disk."""
 
 from pathlib import Path
 
@@ -7,27 +7,27 @@ from catdog.errors import BrokenVersion, StoreError, VersionNotFound
 from catdog.versions.manifest import Manifest
 from catdog.versions.store import Store
 
-# The files of a report that show no training photo and name none. Any other file of a report needs the admin key.
+# The files of a report that neither show nor name a training photo. All others require the admin key.
 WITHOUT_PHOTOS = frozenset(
     {"accuracy.png", "confusion-matrix.png", "evaluation.json", "history.csv", "loss.png", "reliability.png"}
 )
 
 
 def listed(store: Store) -> list[ListedVersion]:
-    """Every version, newest first, those that can't be read as well."""
+    """Every version, newest first, including those that can't be read."""
     champion, versions = _champion(store), []
     for number in reversed(store.versions()):
         try:
             versions.append(ListedVersion.of(store.open(number).manifest, number == champion))
         except BrokenVersion as error:
             versions.append(ListedVersion(version=number, champion=number == champion, problem=str(error)))
-        except VersionNotFound:  # deleted meanwhile
+        except VersionNotFound:  # deleted in the meantime
             continue
     return versions
 
 
 def described(store: Store, number: int, unknown_keep: float) -> ModelVersion:
-    """One version, beside the champion; VersionNotFound, BrokenVersion."""
+    """One version, compared with the champion; VersionNotFound, BrokenVersion."""
     manifest, champion = store.open(number).manifest, _champion(store)
     return ModelVersion.of(
         manifest,
@@ -45,7 +45,7 @@ def report(store: Store, number: int) -> Report:
 
 
 def report_file(store: Store, number: int, name: str) -> Path | None:
-    """Where one of them lies, None where there is none of that name; VersionNotFound, BrokenVersion."""
+    """Path of one of these files, None if there is none of that name; VersionNotFound, BrokenVersion."""
     return next((file for file in _report_files(store, number) if file.name == name), None)
 
 
@@ -67,7 +67,7 @@ def _champion(store: Store) -> int | None:
 
 
 def _comparison(store: Store, manifest: Manifest, champion: int | None) -> Comparison | None:
-    """None for the champion itself, and where there is none that can be read."""
+    """None for the champion itself, and if there is no champion that can be read."""
     if champion is None or champion == manifest.version:
         return None
     try:

@@ -12,7 +12,7 @@ from catdog.versions.manifest import Decision, Manifest, Metrics, Neither, Quant
 
 
 class Network(BaseModel, frozen=True):
-    """The network, as the paper counts it."""
+    """Size of the network."""
 
     name: Literal["VGG16"] = "VGG16"
     width: float = Field(description="Multiplier of every layer's channels; 1.0 is the paper's network.")
@@ -21,13 +21,13 @@ class Network(BaseModel, frozen=True):
 
 
 class Training(BaseModel, frozen=True):
-    """How the version came about."""
+    """How the version was trained."""
 
-    recipe: str | None = Field(description="The named recipe, where there is one.")
+    recipe: str | None = Field(description="Name of its recipe, if it has one.")
     strategy: str = Field(description="`head`, `finetune` or `full`.")
     parent: int | None = Field(description="The version whose weights it started from.")
-    job: str | None = Field(description="The job that asked for it, where one did.")
-    photos: dict[str, dict[str, int]] = Field(description="How many photos it was made with, by split and class.")
+    job: str | None = Field(description="The job that trained it, if one did.")
+    photos: dict[str, dict[str, int]] = Field(description="Number of photos by split and class.")
     seconds: float
     hardware: str
     notes: str
@@ -37,18 +37,18 @@ class Int8(BaseModel, frozen=True):
     """The version's network in int8, measured when it was published."""
 
     serves: bool = Field(
-        description="Whether it loses so little that it serves, unless `CATDOG_PRECISION` says otherwise."
+        description="Whether it loses so little accuracy that it is used, unless `CATDOG_PRECISION` says otherwise."
     )
     reason: str
     photos: int = Field(
-        description="Validation photos that int8 was measured on; float32 on as many of them as settle it."
+        description="Validation photos that int8 was measured on; float32 may have been measured on fewer of them."
     )
     accuracy: float
     accuracy_f32: float
     log_loss: float
     log_loss_f32: float
     largest_difference: float = Field(
-        description="Between two probabilities of a class, on the photos that both were measured on."
+        description="Largest difference between two probabilities of a class, on photos that both were measured on."
     )
 
     @classmethod
@@ -69,24 +69,26 @@ class Unknown(BaseModel, frozen=True):
     """When the version calls a photo unknown."""
 
     measure: Literal["similarity", "length"] = Field(
-        description="What `familiarity` goes by: `similarity` of the features to those of training photos; `length` of"
-        " the features in versions of an earlier catdog."
+        description="What `familiarity` measures: `similarity` of the features to those of training photos, or `length`"
+        " of the features in versions of an earlier catdog."
     )
     compared_with: int | None = Field(description="Training photos that a photo is compared with; null for `length`.")
     nearest: int | None = Field(
-        description="The similarity to this one of them counts, the most similar being 1; null for `length`."
+        description="Rank of the training photo whose similarity counts; 1 is the most similar; null for `length`."
     )
-    keep: float = Field(description="Share of the photos of the classes that are to stay known, by the settings.")
-    threshold: float = Field(description="Of `familiarity`; what is below it is unknown. It suits `keep`.")
-    kept: float = Field(description="Share of the photos that set it that are not unknown at a share of 0.95, 0-1.")
-    photos: int = Field(description="How many of these there were: photos that the network didn't learn from.")
+    keep: float = Field(description="Share of the photos of the classes that are to stay known, from the settings.")
+    threshold: float = Field(description="Photos whose `familiarity` is below it are unknown. It is set for `keep`.")
+    kept: float = Field(
+        description="Share of the photos that set the threshold that stay known at a share of 0.95, 0-1."
+    )
+    photos: int = Field(description="Number of photos that set the threshold; the network didn't learn from them.")
     neither: Neither | None = Field(
-        description="How it did on photos of none of the classes, at a share of 0.95; null where none were given."
+        description="Results on photos of none of the classes, at a share of 0.95; null if none were given."
     )
 
     @classmethod
     def of(cls, manifest: Manifest, keep: float) -> Self | None:
-        """What a manifest says of it; None where it can't tell."""
+        """From a manifest; None if the version can't detect unknown photos."""
         known = manifest.unknown
         if known is None:
             return None
@@ -104,22 +106,24 @@ class Unknown(BaseModel, frozen=True):
 
 
 class Description(BaseModel, frozen=True):
-    """A version, as its manifest describes it."""
+    """A version, as described in its manifest."""
 
     version: int
     created: datetime
     classes: tuple[str, ...]
     architecture: Network
-    temperature: float = Field(description="What the logits are divided by before they become probabilities.")
-    noise: float = Field(description="Share of every answer, 0-1, that all classes get alike: no answer is surer.")
-    metrics: dict[str, Metrics] = Field(description="How good it is on each split, with the number of photos.")
-    int8: Int8 | None = Field(description="How its int8 graph did; null where it has none.")
-    unknown: Unknown | None = Field(description="Null where it can't tell: it was published by an earlier catdog.")
+    temperature: float = Field(description="The logits are divided by it before the softmax.")
+    noise: float = Field(
+        description="Share of each answer, 0-1, spread evenly over all classes: it limits the probability."
+    )
+    metrics: dict[str, Metrics] = Field(description="Metrics on each split, with the number of photos.")
+    int8: Int8 | None = Field(description="Results of its int8 graph; null if it has none.")
+    unknown: Unknown | None = Field(description="Null if it has no detector: an earlier catdog published it.")
     training: Training
 
     @classmethod
     def of(cls, manifest: Manifest, unknown_keep: float, **more: Any) -> Self:
-        """What a manifest says that concerns a user; its command and libraries stay inside.
+        """The parts of a manifest that concern a user, not its command and libraries.
 
         `unknown_keep` is the share of the photos of its classes that are to stay known.
         """
@@ -151,18 +155,18 @@ class Description(BaseModel, frozen=True):
 class Model(Description, frozen=True):
     """The version in service."""
 
-    precision: Precision = Field(description="What the network computes in, on this machine.")
+    precision: Precision = Field(description="Numeric type that the network computes in on this machine.")
 
 
 class Pair(BaseModel, frozen=True):
-    """How good two versions are on one split; null for the one that wasn't measured on it."""
+    """Metrics of two versions on one split; null for one that wasn't measured on it."""
 
     version: Metrics | None
     champion: Metrics | None
 
 
 class Comparison(BaseModel, frozen=True):
-    """A version beside the champion. Only splits of the same photos compare: `data` says which they were."""
+    """A version compared with the champion. Only compare splits of the same photos, which `data` identifies."""
 
     champion: int
     metrics: dict[str, Pair]
@@ -186,15 +190,15 @@ class Comparison(BaseModel, frozen=True):
 class ModelVersion(Description, frozen=True):
     """One version of the store."""
 
-    champion: bool = Field(description="Whether it is the one in service.")
+    champion: bool = Field(description="Whether it is in service.")
     decision: Decision | None = Field(
-        description="Whether it was to take the champion's place when it was made, and why."
+        description="Whether it was to replace the champion when it was published, and why."
     )
-    comparison: Comparison | None = Field(description="Beside the champion, unless it is that one.")
+    comparison: Comparison | None = Field(description="Comparison with the champion; null for the champion itself.")
 
 
 class ListedVersion(BaseModel, frozen=True):
-    """One version of the store in short."""
+    """Summary of one version of the store."""
 
     version: int
     champion: bool
@@ -203,7 +207,7 @@ class ListedVersion(BaseModel, frozen=True):
     strategy: str | None = None
     metrics: dict[str, Metrics] | None = None
     decision: Decision | None = None
-    problem: str | None = Field(default=None, description="Why it can't be used; all that is known of it then.")
+    problem: str | None = Field(default=None, description="Why it can't be used; then most other fields are unset.")
 
     @classmethod
     def of(cls, manifest: Manifest, champion: bool) -> Self:
@@ -229,10 +233,10 @@ class ReportFile(BaseModel, frozen=True):
 
     name: str
     bytes: int
-    needs_admin_key: bool = Field(description="Whether it shows photos or names of files, or may.")
+    needs_admin_key: bool = Field(description="Whether it shows, or may show, photos or names of files.")
 
 
 class Report(BaseModel, frozen=True):
-    """What a version keeps of its training, to look at."""
+    """The report files of a version's training."""
 
     files: list[ReportFile]

@@ -34,7 +34,7 @@ router = APIRouter()
 
 
 async def store(settings: SettingsDep) -> Store:
-    """Every version on the disk."""
+    """The store of versions on the disk."""
     return Store(settings.models_dir)
 
 
@@ -44,7 +44,7 @@ Number = Annotated[int, Path(ge=1, lt=10**18)]
 
 @router.get("/model", tags=["model"], dependencies=[Depends(reader)], responses=documented(NotReady, Unauthorized))
 async def model(champion: ChampionDep, settings: SettingsDep) -> Model:
-    """The version in service: its classes, how good it is, where it comes from."""
+    """The version in service: its classes, metrics and training."""
     return Model.of(champion.manifest, settings.unknown_keep, precision=champion.engine.precision)
 
 
@@ -56,13 +56,13 @@ async def models(store: StoreDep) -> ModelVersions:
 
 @router.get("/models/{version}", tags=["models"], dependencies=[Depends(reader)], responses=documented(*LOOKING))
 async def model_version(version: Number, store: StoreDep, settings: SettingsDep) -> ModelVersion:
-    """One version: how good it is, where it comes from, and how it compares with the champion."""
+    """One version: its metrics, its training, and a comparison with the champion."""
     return await to_thread.run_sync(model_catalog.described, store, version, settings.unknown_keep)
 
 
 @router.get("/models/{version}/report", tags=["models"], dependencies=[Depends(reader)], responses=documented(*LOOKING))
 async def report(version: Number, store: StoreDep) -> Report:
-    """Which files a version keeps of its training."""
+    """The report files of a version's training."""
     return await to_thread.run_sync(model_catalog.report, store, version)
 
 
@@ -74,7 +74,7 @@ async def report(version: Number, store: StoreDep) -> Report:
     responses={200: {"content": {OCTETS: {}, **{kind: {} for kind in MEDIA_TYPES.values()}}}, **documented(*LOOKING)},
 )
 async def report_file(version: Number, name: str, store: StoreDep, is_admin: IsAdmin) -> Response:
-    """One of those files. The admin key is needed for a file that shows training photos: `needs_admin_key`."""
+    """One of these files. Files that show training photos require the admin key: `needs_admin_key`."""
     file = await to_thread.run_sync(model_catalog.report_file, store, version, name)
     if file is None:
         raise HTTPException(
@@ -93,7 +93,7 @@ async def report_file(version: Number, name: str, store: StoreDep, is_admin: IsA
     responses=documented(*LOOKING, StoreError),
 )
 async def promote(version: Number, hot_swap: HotSwapDep, settings: SettingsDep) -> Model:
-    """Put a version into service, once it has been loaded and has answered; else nothing changes."""
+    """Put a version into service once it has been loaded and has answered; if that fails, nothing changes."""
     return _described(await hot_swap.promote(version), settings)
 
 
@@ -104,7 +104,7 @@ async def promote(version: Number, hot_swap: HotSwapDep, settings: SettingsDep) 
     responses=documented(Unauthorized, NoEarlierChampion, BrokenVersion, StoreError, NoChampion),
 )
 async def roll_back(hot_swap: HotSwapDep, settings: SettingsDep) -> Model:
-    """Put the champion before this one back into service; where it can't be loaded, nothing changes."""
+    """Put the previous champion back into service; if it can't be loaded, nothing changes."""
     return _described(await hot_swap.roll_back(), settings)
 
 

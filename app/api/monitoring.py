@@ -30,23 +30,23 @@ class Ready(BaseModel, frozen=True):
     ready: Literal[True] = True
     model_version: int
     problem: str | None = Field(
-        description="Why that isn't the store's champion, where it isn't: that one can't be loaded."
+        description="Why the store's champion can't be loaded, if another version serves instead."
     )
 
 
 class Drift(BaseModel, frozen=True):
-    """Whether the photos of late are like those that validated the version in service."""
+    """Whether recent photos are like the validation photos of the version in service."""
 
     model_version: int
-    hours: int = Field(description="How far back it looks; the oldest five minutes of it may be missing.")
+    hours: int = Field(description="Length of the period in hours; its oldest five minutes may be missing.")
     shifts: tuple[Shift, ...] = Field(
-        description="One a number; none where the version was published without what it takes."
+        description="One per measure; none if the version was published without the histograms."
     )
 
 
 @router.get("/queue", tags=["model"], dependencies=[Depends(reader)], responses=documented(Unauthorized))
 async def queue(predictor: PredictorDep) -> QueueState:
-    """How many photos wait, how long the last ones took and in what batches, and what was turned away."""
+    """Photos that wait, times and batch sizes of the last ones, and numbers of refused ones."""
     return predictor.queue
 
 
@@ -57,7 +57,7 @@ async def queue(predictor: PredictorDep) -> QueueState:
     responses=documented(NotReady, Unauthorized, RequestValidationError),
 )
 async def drift(champion: ChampionDep, hours: Annotated[int, Query(ge=1, le=HOURS)] = 1) -> Drift:
-    """How far answers of the last hours have moved from those to the photos that validated the version in service."""
+    """How far the answers of the last hours have drifted from those to the validation photos."""
     return Drift(model_version=champion.manifest.version, hours=hours, shifts=champion.drift.shifts(hours))
 
 
@@ -69,7 +69,7 @@ async def live() -> Live:
 
 @router.get("/health/ready", tags=["health"], responses=documented(NotReady))
 async def ready(champion: ReadyChampionDep, predictor: PredictorDep) -> Ready:
-    """A model is loaded and has answered once, and the service isn't about to end; else 503, with the reason."""
+    """A model is loaded and has answered once, and the service isn't shutting down; else 503, with the reason."""
     return Ready(model_version=champion.manifest.version, problem=predictor.problem)
 
 

@@ -47,24 +47,24 @@ UnknownKeep = Annotated[
     Query(
         ge=LEAST_KEEP,
         le=1,
-        description="Share of the photos of the classes that stay known: the less, the more of the others are"
-        " `unknown`. By default that of `CATDOG_UNKNOWN_KEEP`; with 1 no photo is unknown.",
+        description="Share of the photos of the classes that stay known: the lower, the more of the others are"
+        " `unknown`. The default is `CATDOG_UNKNOWN_KEEP`; with 1 no photo is unknown.",
     ),
 ]
 
-# Before a body is read: what can't be answered need not be sent.
+# The dependencies run before the body is read, so that a request that can't be answered needn't send it.
 router = APIRouter(prefix="/predict", tags=["predict"], dependencies=[Depends(reader), Depends(queue_place)])
 
 
 class BatchItem(BaseModel, frozen=True):
-    """One photo's answer, or its own problem: exactly one of the two is there."""
+    """One photo's answer, or its own problem: exactly one of the two is set."""
 
     prediction: Prediction | None = None
     problem: Problem | None = None
 
 
 class BatchPrediction(BaseModel, frozen=True):
-    """One item a photo, in the order of the request."""
+    """One item per photo, in the order of the request."""
 
     results: list[BatchItem]
 
@@ -81,9 +81,9 @@ async def predict(
     explain: Explain = "false",
     unknown_keep: UnknownKeep = None,
 ) -> ExplainedPrediction | Prediction:
-    """What is in one photo: a form with the field `file`, or the photo itself as the body.
+    """Classify one photo: a form with the field `file`, or the photo itself as the body.
 
-    With `explain=true` also where in the photo it is seen, with `explain=png` that as a picture, too.
+    `explain=true` adds a map of where in the photo the class is seen, `explain=png` also that map as a picture.
     """
     if explain != "false":
         predictor.check_explains()
@@ -102,7 +102,7 @@ async def predict(
 async def predict_batch(
     request: Request, predictor: PredictorDep, settings: SettingsDep, unknown_keep: UnknownKeep = None
 ) -> BatchPrediction:
-    """What is in each photo: a form with several fields `file`. One that is wrong doesn't touch the others."""
+    """Classify several photos: a form with several fields `file`. If one fails, the others are answered."""
     photos = await uploads.read_photos(request, settings)
     answers = await unless_gone(request, predictor.predict_each(photos, keep=unknown_keep))
     return BatchPrediction(results=[_item(answer, request) for answer in answers])

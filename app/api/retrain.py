@@ -37,7 +37,7 @@ EVENTS = "text/event-stream"
 LOG_BYTES = 2**20
 WATCH_RETRY_SECONDS = 10
 LARGEST_EVENT_ID = 2**31 - 1  # of PostgreSQL's INTEGER
-LONG_DIGITS = 20  # of a number that is larger, whatever it is; Python refuses to read thousands of digits
+LONG_DIGITS = 20  # every number that long is larger; Python refuses to parse thousands of digits
 
 router = APIRouter(prefix="/retrain", tags=["retrain"])
 
@@ -75,7 +75,7 @@ async def retrain(
 
 @router.get("", dependencies=[Depends(reader)], responses=documented(*ANY))
 async def jobs(retraining: JobsDep, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> RetrainJobs:
-    """The newest jobs, the last one first, without what the doctor found."""
+    """The newest jobs, newest first, without findings."""
     newest = await retraining.ask(lambda jobs: jobs.newest(limit))
     return RetrainJobs(jobs=[RetrainJob.of(job).model_copy(update={"findings": None}) for job in newest])
 
@@ -90,7 +90,7 @@ TheJob = Annotated[Job, Depends(asked_for)]
 
 @router.get("/{job}", dependencies=[Depends(reader)], responses=documented(*ANY, JobNotFound))
 async def job(job: TheJob, is_admin: IsAdmin) -> RetrainJob:
-    """How far a job is, and what came of it; `latest` stands for the newest.
+    """Progress and result of a job; `latest` is the newest.
 
     The findings name photos only for a request with the admin key.
     """
@@ -99,7 +99,7 @@ async def job(job: TheJob, is_admin: IsAdmin) -> RetrainJob:
 
 @router.get("/{job}/findings", dependencies=[Depends(admin)], responses=documented(*ANY, JobNotFound))
 async def findings(job: TheJob) -> Findings:
-    """What the doctor found in the pictures of a job, with their names."""
+    """Problems found in the pictures of a job, with the names of the files."""
     return Findings(findings=job.findings)
 
 
@@ -107,7 +107,7 @@ async def findings(job: TheJob) -> Findings:
     "/{job}", status_code=202, dependencies=[Depends(admin)], responses=documented(*ANY, JobNotFound, JobEnded)
 )
 async def cancel(job: TheJob, retraining: JobsDep) -> RetrainJob:
-    """Cancel a job: one that runs is asked to end, and ended 10 seconds later."""
+    """Cancel a job: a running one is asked to end, and killed after 10 seconds."""
     return RetrainJob.of(await retraining.ask(lambda jobs: jobs.cancel(job.id)), is_admin=True)
 
 
@@ -123,9 +123,9 @@ async def events(
     hot_swap: HotSwapDep,
     last_event_id: Annotated[str, Header(pattern="^[0-9]*$")] = "",
 ) -> StreamingResponse:
-    """What happens to a job, as server-sent events; `Last-Event-ID` goes on behind that one.
+    """Events of a job, as server-sent events; `Last-Event-ID` continues after that event.
 
-    They end once the job has, and this service serves what came of it.
+    The stream ends when the job has ended and this service serves a version that it promoted.
     """
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     happening = _stream(retraining, hot_swap, job.id, _event_id(last_event_id))
@@ -139,13 +139,13 @@ async def events(
     responses=documented(*ANY, JobNotFound),
 )
 async def log(job: TheJob, settings: SettingsDep) -> Response:
-    """What the trainer printed so far; of a long log the end."""
+    """What the trainer has printed so far; of a long log the last MiB."""
     text = await to_thread.run_sync(_end_of, log_file(settings.data_dir, job.id))
     return Response(text, media_type="text/plain", headers={"X-Content-Type-Options": "nosniff"})
 
 
 def _end_of(file: Path) -> bytes:
-    """At most LOG_BYTES: the end is where a failure says why."""
+    """At most the last LOG_BYTES, which include the reason of a failure."""
     if not file.exists():
         return b""
     with file.open("rb") as opened:
@@ -154,7 +154,7 @@ def _end_of(file: Path) -> bytes:
 
 
 class _Watched(StreamingResponse):
-    """Takes one place among the watchers from before its first byte until it ends, however it does; Overloaded."""
+    """Holds one place among the watchers from before its first byte until its end; Overloaded if none is free."""
 
     def __init__(self, watchers: AdmissionLimit, content: AsyncIterator[str], **options: Any) -> None:
         super().__init__(content, **options)
@@ -166,7 +166,7 @@ class _Watched(StreamingResponse):
 
 
 def _event_id(digits: str) -> int:
-    """The number, however long it is; the largest that an event can have for one that is larger."""
+    """The number, at most the largest id that an event can have."""
     significant = digits.lstrip("0")
     return min(int(significant or 0), LARGEST_EVENT_ID) if len(significant) < LONG_DIGITS else LARGEST_EVENT_ID
 

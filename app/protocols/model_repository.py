@@ -27,22 +27,22 @@ class _Change(BaseModel):
 
 
 def index(body: bytes, store: Store, loaded: Collection[int]) -> list[IndexEntry]:
-    """Every version, oldest first, or those that are ready where the body says so; InvalidInference. Reads the disk."""
+    """Every version, oldest first, or only ready ones if the body asks for them; InvalidInference. Reads the disk."""
     only_ready = tensors.parsed(_Index, body).ready if body else False
-    numbers = sorted({*store.versions(), *loaded})  # one that was deleted may still be loaded
+    numbers = sorted({*store.versions(), *loaded})  # a deleted version may still be loaded
     entries = [_entry(number, store, loaded) for number in numbers]
     return [each for each in entries if each is not None and (each.state == "READY" or not only_ready)]
 
 
 def version_asked(body: bytes, query: str) -> int | None:
-    """The version to be loaded or unloaded, which the address or the body names; None where none is, for the champion.
+    """The version to load or unload, from the query or the body; None, for the champion, if neither names one.
 
-    InvalidInference where that isn't a number, or something else than a version of the store is to be loaded.
+    InvalidInference if it isn't a number, or if the body contains a model or its configuration.
     """
     parameters = (tensors.parsed(_Change, body).parameters if body else None) or {}
     if foreign := [name for name in parameters if name == "config" or name.startswith("file:")]:
         raise InvalidInference(
-            f"the parameter {short(foreign[0])} is not taken: versions are loaded as they are stored"
+            f"the parameter {short(foreign[0])} is not supported: versions are loaded as they are stored"
         )
     named = query or parameters.get("version")
     if named is None:
@@ -53,7 +53,7 @@ def version_asked(body: bytes, query: str) -> int | None:
 
 
 def _entry(number: int, store: Store, loaded: Collection[int]) -> IndexEntry | None:
-    """None where the version was deleted meanwhile."""
+    """None if the version was deleted in the meantime."""
     if number in loaded:
         return IndexEntry(version=str(number), state="READY", reason="")
     try:

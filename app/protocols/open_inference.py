@@ -1,7 +1,7 @@
 """Reads and writes bodies of the Open Inference Protocol, version 2, without HTTP.
 
-With its extensions for binary data and for classification, as Triton defines them: tensors may follow the JSON as
-bytes, little-endian and row by row, an element of BYTES behind its length in 4 bytes.
+Supports the extensions for binary data and classification, as Triton defines them: tensors may follow the JSON as
+bytes, little-endian in row-major order, each element of BYTES preceded by its length in 4 bytes.
 """
 
 import json
@@ -25,8 +25,11 @@ LENGTH = struct.Struct("<I")  # before each element of BYTES
 PROBABILITIES = "probabilities"
 LABEL = "label"
 
-Shape = list[int]  # -1 where it varies
-INPUTS: dict[str, tuple[str, Shape]] = {IMAGE: ("BYTES", [-1]), RAW: ("UINT8", [-1, *tensors.PIXELS])}  # one of them
+Shape = list[int]  # -1 for a variable size
+INPUTS: dict[str, tuple[str, Shape]] = {
+    IMAGE: ("BYTES", [-1]),
+    RAW: ("UINT8", [-1, *tensors.PIXELS]),
+}  # one of them
 OUTPUTS = (PROBABILITIES, LABEL)
 EXAMPLE = {"inputs": [{"name": IMAGE, "datatype": "BYTES", "shape": [1], "data": [tensors.EXAMPLE_PICTURE]}]}
 
@@ -59,15 +62,15 @@ class _Request(_Part):
 
 
 class Wanted(NamedTuple):
-    """One output that was asked for."""
+    """One requested output."""
 
     name: str
     binary: bool
-    best: int  # how many classes, as text; 0 for the tensor itself
+    best: int  # number of most probable classes, as text; 0 for the tensor itself
 
 
 class Request(NamedTuple):
-    """What is asked for."""
+    """A parsed request."""
 
     id: str | None
     pictures: list[Picture]
@@ -75,7 +78,7 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """The JSON, and the binary data behind it."""
+    """The JSON, and the binary data that follows it."""
 
     text: bytes
     binary: bytes
@@ -84,11 +87,11 @@ class Response(NamedTuple):
 class _Tensor(NamedTuple):
     datatype: str
     shape: Shape
-    values: list[Any]  # row by row
+    values: list[Any]  # in row-major order
 
 
 def read(body: bytes, text_bytes: str | None, settings: Settings) -> Request:
-    """The request in a body whose JSON is so long, None for all of it; InvalidInference, TooLarge, TooManyFiles."""
+    """Parse a body whose JSON has `text_bytes`, None for all of it; InvalidInference, TooLarge, TooManyFiles."""
     with tensors.shown(EXAMPLE):
         text, binary = _parts(body, text_bytes)
         sent = tensors.parsed(_Request, text)
@@ -96,7 +99,7 @@ def read(body: bytes, text_bytes: str | None, settings: Settings) -> Request:
 
 
 def write(request: Request, predictions: Sequence[Prediction]) -> Response:
-    """The answers to the request's pictures, all of one version, as its client wants them."""
+    """Write the answers to the request's pictures, all from one version, in the requested form."""
     outputs, binary = [], b""
     for wanted in request.outputs:
         tensor = _tensor(wanted, predictions)
@@ -118,7 +121,7 @@ def write(request: Request, predictions: Sequence[Prediction]) -> Response:
 
 
 def elements(data: bytes, count: int) -> list[bytes]:
-    """So many elements of BYTES, each behind its length; InvalidInference where there are more, or fewer."""
+    """Split `count` elements of BYTES, each preceded by its length; InvalidInference if there are more or fewer."""
     found, place = [], 0
     for number in range(1, count + 1):
         begin = place + LENGTH.size
@@ -136,7 +139,7 @@ def _parts(body: bytes, text_bytes: str | None) -> tuple[bytes, bytes]:
     if text_bytes is None:
         return body, b""
     if not re.fullmatch("[0-9]{1,18}", text_bytes) or int(text_bytes) > len(body):
-        raise InvalidInference(f"{HEADER} is {short(text_bytes)}, which is no part of a body of {len(body):,} bytes")
+        raise InvalidInference(f"{HEADER} is {short(text_bytes)}, which doesn't fit a body of {len(body):,} bytes")
     return body[: int(text_bytes)], body[int(text_bytes) :]
 
 
@@ -166,14 +169,14 @@ def _expected(sent: _Input) -> tuple[str, Shape]:
 
 
 def _data(sent: _Input, binary: bytes) -> bytes | list[Any]:
-    """Its elements, in one of the two forms: all the binary data, for there is one input."""
+    """Elements of the input: its `data`, or all the binary data, because there is only one input."""
     size = (sent.parameters or {}).get("binary_data_size")
     if size is None and not binary:
         if not isinstance(sent.data, list):
             raise InvalidInference(f"the input {sent.name} has no list `data`, and no `binary_data_size`")
         return sent.data
     if sent.data is not None:
-        raise InvalidInference(f"the input {sent.name} has `data`, and binary data too")
+        raise InvalidInference(f"the input {sent.name} has `data`, and binary data too; send one of them")
     if type(size) is not int or size != len(binary):
         raise InvalidInference(
             f"the input {sent.name} has the binary_data_size {short(size)}, but {len(binary):,} bytes follow the JSON,"
@@ -186,7 +189,7 @@ def _wanted(sent: _Request) -> list[Wanted]:
     in_binary = _flag(sent.parameters, "binary_data_output", False)
     outputs = sent.outputs or [_Output(name=name) for name in OUTPUTS]
     if len({output.name for output in outputs}) < len(outputs):
-        raise InvalidInference(f"the output {outputs[0].name} is asked for twice")
+        raise InvalidInference(f"the output {outputs[0].name} is requested twice")
     return [
         Wanted(_known(output.name), _flag(output.parameters, "binary_data", in_binary), _best(output))
         for output in outputs
@@ -227,7 +230,7 @@ def _tensor(wanted: Wanted, predictions: Sequence[Prediction]) -> _Tensor:
 
 
 def _best_classes(prediction: Prediction, count: int) -> list[str]:
-    """The most probable first, as Triton writes them: value, index, label."""
+    """The most probable classes, in Triton's form: value, index, label."""
     classes = [(value, place, label) for place, (label, value) in enumerate(prediction.probabilities.items())]
     classes.sort(key=lambda each: -each[0])
     return [f"{value:f}:{place}:{label}" for value, place, label in classes[:count]]

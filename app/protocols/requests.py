@@ -32,7 +32,7 @@ Asked = TypeVar("Asked")
 
 
 async def named(model: ModelName) -> None:
-    """Nothing, but ModelNotFound where an address names a model that isn't this service's."""
+    """Raise ModelNotFound if the address names an unknown model."""
     if model != MODEL:
         raise ModelNotFound(model, MODEL)
 
@@ -45,7 +45,7 @@ async def version(predictor: PredictorDep, model: ModelName, version: str = "") 
 
 
 async def queue_place(predictor: PredictorDep) -> None:
-    """Nothing, but Overloaded where one more picture has no place in the queue."""
+    """Raise Overloaded if the queue is full."""
     predictor.check_admission()
 
 
@@ -53,7 +53,7 @@ VersionDep = Annotated[str, Depends(version)]
 
 
 async def read(request: Request, settings: SettingsDep, reading: Callable[[bytes], Asked]) -> Asked:
-    """What a body asks for. It is read on a thread, and few at a time, for it may become much in memory."""
+    """Read and parse a body, on a thread, and few bodies at a time, because a parsed one may need much memory."""
     body = await uploads.read_body(request, settings, settings.max_batch_bytes)
     return await to_thread.run_sync(reading, body, limiter=request.app.state.parsing)
 
@@ -61,7 +61,7 @@ async def read(request: Request, settings: SettingsDep, reading: Callable[[bytes
 async def predictions(
     request: Request, predictor: Predictor, version: str, pictures: Sequence[Picture]
 ) -> list[Prediction]:
-    """The answers of a version to all pictures of a request; where one can't be answered, none is."""
+    """The answers of a version to all pictures of a request; if one can't be answered, its error is raised."""
     answers = await unless_gone(request, predictor.predict_each(pictures, predictor.loaded(version)))
     found = []
     for place, answer in enumerate(answers, 1):

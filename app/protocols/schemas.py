@@ -8,14 +8,14 @@ from app.protocols.tensors import MODEL
 
 
 class Health(BaseModel, frozen=True):
-    """Both at once, because clients look for either."""
+    """Both states, because clients look for either."""
 
     live: Literal[True] = True
     ready: bool
 
 
 class ServerMetadata(BaseModel, frozen=True):
-    """This server, and the extensions of the protocol that it has."""
+    """This server, and the protocol extensions that it supports."""
 
     name: str
     version: str
@@ -23,7 +23,7 @@ class ServerMetadata(BaseModel, frozen=True):
 
 
 class TensorMetadata(BaseModel, frozen=True):
-    """A tensor; -1 in its shape varies."""
+    """A tensor; -1 in its shape is a variable size."""
 
     name: str
     datatype: str
@@ -31,10 +31,10 @@ class TensorMetadata(BaseModel, frozen=True):
 
 
 class ModelMetadata(BaseModel, frozen=True):
-    """The model: one of its inputs is to be sent."""
+    """The model; a request has one of its inputs."""
 
     name: str = MODEL
-    versions: list[str] = Field(description="Those that are loaded, so that they can be asked.")
+    versions: list[str] = Field(description="Loaded versions.")
     platform: str
     inputs: list[TensorMetadata]
     outputs: list[TensorMetadata]
@@ -48,13 +48,13 @@ class ModelReady(BaseModel, frozen=True):
 
 
 class OutputTensor(BaseModel, frozen=True):
-    """An output, row by row."""
+    """An output in row-major order."""
 
     name: str
     datatype: str
     shape: list[int]
     parameters: dict[str, Any] | None = Field(
-        default=None, description="`binary_data_size`, where its data follow the JSON."
+        default=None, description="`binary_data_size`, if its data follows the JSON."
     )
     data: list[float] | list[str] | None = None
 
@@ -64,7 +64,7 @@ class InferenceResponse(BaseModel, frozen=True):
 
     model_name: str = MODEL
     model_version: str
-    id: str | None = Field(default=None, description="That of the request, where it had one.")
+    id: str | None = Field(default=None, description="Id of the request, if it had one.")
     outputs: list[OutputTensor]
 
 
@@ -93,7 +93,7 @@ class VersionStatus(BaseModel, frozen=True):
 
 
 class ModelStatus(BaseModel, frozen=True):
-    """The versions that are loaded; `name` and `ready` are what KServe's first protocol says."""
+    """The loaded versions; `name` and `ready` are from KServe's first protocol."""
 
     name: str = MODEL
     ready: Literal[True] = True
@@ -101,7 +101,7 @@ class ModelStatus(BaseModel, frozen=True):
 
 
 class ModelSpec(BaseModel, frozen=True):
-    """Which version this is of."""
+    """The version that the metadata describes."""
 
     name: str = MODEL
     signature_name: str = ""

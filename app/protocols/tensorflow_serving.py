@@ -17,7 +17,7 @@ from app.settings import Settings
 
 DEFAULT = "serving_default"
 CLASSIFY = "classify"
-INPUTS = {DEFAULT: IMAGE, RAW: RAW}  # the input of each signature that predicts
+INPUTS = {DEFAULT: IMAGE, RAW: RAW}  # the input of each predict signature
 B64 = "b64"
 EXAMPLE_PREDICT = {"instances": [{B64: tensors.EXAMPLE_PICTURE}]}
 EXAMPLE_CLASSIFY = {"examples": [{IMAGE: {B64: tensors.EXAMPLE_PICTURE}}]}
@@ -39,14 +39,14 @@ class _Classify(_Sent):
 
 
 class Request(NamedTuple):
-    """What is asked for, in the row form or in the column form."""
+    """A parsed request, in the row form or in the column form."""
 
     pictures: list[Picture]
     in_rows: bool
 
 
 def read_predict(body: bytes, settings: Settings) -> Request:
-    """What `:predict` is sent; InvalidInference, TooLarge, TooManyFiles."""
+    """Parse a body of `:predict`; InvalidInference, TooLarge, TooManyFiles."""
     with tensors.shown(EXAMPLE_PREDICT):
         return _predict(tensors.parsed(_Predict, body), settings)
 
@@ -63,7 +63,7 @@ def _predict(sent: _Predict, settings: Settings) -> Request:
 
 
 def read_classify(body: bytes, settings: Settings) -> list[Picture]:
-    """What `:classify` is sent; InvalidInference, TooLarge, TooManyFiles."""
+    """Parse a body of `:classify`; InvalidInference, TooLarge, TooManyFiles."""
     with tensors.shown(EXAMPLE_CLASSIFY):
         sent = tensors.parsed(_Classify, body)
         _signature(sent, (DEFAULT, CLASSIFY))
@@ -85,7 +85,7 @@ def write_classify(predictions: Sequence[Prediction]) -> dict[str, Any]:
 
 
 def signatures(classes: int) -> dict[str, Any]:
-    """What the metadata say of each way to ask a model of so many classes."""
+    """Metadata of the signatures of a model with `classes` classes."""
     image, raw = _tensor("DT_STRING", -1), _tensor("DT_UINT8", -1, *tensors.PIXELS)
     outputs = {"probabilities": _tensor("DT_FLOAT", -1, classes), "label": _tensor("DT_STRING", -1)}
     ranked = {"scores": _tensor("DT_FLOAT", -1, classes), "classes": _tensor("DT_STRING", -1, classes)}
@@ -101,7 +101,7 @@ def _signature_of(inputs: dict[str, Any], outputs: dict[str, Any], method: str) 
 
 
 def _tensor(dtype: str, *shape: int) -> dict[str, Any]:
-    """Sizes are text, as JSON has no 64-bit whole numbers."""
+    """Sizes are strings, because JSON has no 64-bit integers."""
     dims = [{"size": str(size), "name": ""} for size in shape]
     return {"dtype": dtype, "tensor_shape": {"dim": dims, "unknown_rank": False}, "name": ""}
 
@@ -114,12 +114,12 @@ def _signature(sent: _Sent, known: tuple[str, ...]) -> str:
 
 
 def _row(value: object, name: str) -> object:
-    """The value of one picture, which may stand alone or under the input's name."""
+    """The value of one picture, which may be given alone or under the input's name."""
     return _member(value, name) if isinstance(value, dict) and value.keys() != {B64} else value
 
 
 def _column(value: object, name: str) -> list[Any]:
-    """The values of all pictures, which may stand alone or under the input's name."""
+    """The values of all pictures, which may be given alone or under the input's name."""
     values = _row(value, name)
     if not isinstance(values, list):
         raise InvalidInference(f"inputs is a list, or an object with a list {name}, not {short(values)}")
@@ -130,7 +130,7 @@ def _member(value: object, name: str) -> object:
     if isinstance(value, dict) and value.keys() == {name}:
         return value[name]
     pixels = f'; for numbers from 0 to 255 add "signature_name": "{RAW}"' if isinstance(value, list) else ""
-    raise InvalidInference(f"{short(value)} is no object with {name} alone{pixels}")
+    raise InvalidInference(f"{short(value)} is not an object with {name} alone{pixels}")
 
 
 def _pictures(values: list[Any], name: str, settings: Settings) -> list[Picture]:

@@ -23,12 +23,12 @@ from catdog.network.architecture import INPUT_PIXELS
 
 MODEL = "catdog"  # its name in both protocols
 PIXELS = (INPUT_PIXELS, INPUT_PIXELS, 3)  # height, width, RGB
-IMAGE = "image"  # an input: encoded pictures
-RAW = "pixels"  # the other input: pictures as the network sees them
-JSON_VALUES = 2**20  # in one body: five raw pictures, whose reading nothing else can interrupt for 0.15 s, in 30 MB
-FAULTS = 3  # told of one body
+IMAGE = "image"  # input: encoded pictures
+RAW = "pixels"  # the other input: pixels as the network's input
+JSON_VALUES = 2**20  # in one body: five raw pictures; parsing them blocks for 0.15 s and needs 30 MB
+FAULTS = 3  # reported of one body
 
-# A grey picture of one pixel, in base64: a body in an error or in the OpenAPI document can be sent as it stands.
+# A grey picture of one pixel in base64, so that an example in an error or in the OpenAPI document can be sent as is.
 EXAMPLE_PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
 DATA_URL = re.compile("data:(?P<head>[^,]{0,200}),")
 WEB_SAFE = str.maketrans("-_", "+/")
@@ -37,7 +37,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def parsed(model: type[Model], text: bytes) -> Model:
-    """JSON as `model`; InvalidInference where it isn't one, or is more than it is worth to read."""
+    """Parse JSON as `model`; InvalidInference if it doesn't fit, or has more than JSON_VALUES values."""
     if sum(map(text.count, (b",", b"[", b"{"))) > JSON_VALUES:
         raise InvalidInference(f"the JSON holds more than {JSON_VALUES:,} values; send encoded pictures or binary data")
     try:
@@ -49,7 +49,7 @@ def parsed(model: type[Model], text: bytes) -> Model:
 
 @contextmanager
 def shown(example: dict[str, Any]) -> Iterator[None]:
-    """Add an example of a body to each InvalidInference that is raised inside."""
+    """Add an example of a body to each InvalidInference raised inside."""
     try:
         yield
     except InvalidInference as error:
@@ -57,7 +57,7 @@ def shown(example: dict[str, Any]) -> Iterator[None]:
 
 
 def check_count(count: int, settings: Settings) -> None:
-    """Raise InvalidInference, TooManyFiles where a request is of no picture, or of too many."""
+    """Raise InvalidInference if a request has no picture, TooManyFiles if it has too many."""
     if count < 1:
         raise InvalidInference("there is no picture in the request")
     if count > settings.max_batch_files:
@@ -65,7 +65,7 @@ def check_count(count: int, settings: Settings) -> None:
 
 
 def encoded(pictures: Sequence[bytes], settings: Settings) -> list[Picture]:
-    """Encoded pictures that are of a size to be looked at; InvalidInference, TooLarge."""
+    """Check the sizes of encoded pictures; InvalidInference if one is empty, TooLarge."""
     for place, picture in enumerate(pictures, 1):
         if not picture:
             raise InvalidInference(f"picture {place} of {len(pictures)} is empty")
@@ -75,10 +75,10 @@ def encoded(pictures: Sequence[bytes], settings: Settings) -> list[Picture]:
 
 
 def from_base64(text: object) -> bytes:
-    """The bytes that `text` stands for; InvalidInference.
+    """Decode base64; InvalidInference.
 
-    Line breaks are passed over, because many encoders insert them. A data URL, the web-safe alphabet (`-_` for `+/`)
-    and missing padding are accepted.
+    Line breaks are ignored, because many encoders insert them. A data URL, the web-safe alphabet (`-_` for `+/`) and
+    missing padding are accepted.
     """
     if not isinstance(text, str):
         raise InvalidInference(f"a picture is base64 in a string, not {short(text)}")
@@ -94,7 +94,7 @@ def from_base64(text: object) -> bytes:
 
 
 def _of_data_url(text: str) -> str:
-    """What a data URL holds; other text as it is."""
+    """The content of a data URL; other text is returned as it is."""
     if (found := DATA_URL.match(text)) is None:
         return text
     if not found["head"].endswith(";base64"):
@@ -103,7 +103,7 @@ def _of_data_url(text: str) -> str:
 
 
 def from_bytes(data: bytes, count: int) -> list[Picture]:
-    """So many raw pictures in row-major order, nothing copied; InvalidInference where there are more or fewer bytes."""
+    """`count` raw pictures in row-major order, without a copy; InvalidInference if there are more or fewer bytes."""
     if len(data) != count * prod(PIXELS):
         raise InvalidInference(
             f"{count} x {INPUT_PIXELS} x {INPUT_PIXELS} x 3 bytes are {count * prod(PIXELS):,}, not {len(data):,}"
@@ -112,20 +112,18 @@ def from_bytes(data: bytes, count: int) -> list[Picture]:
 
 
 def from_numbers(data: list[Any], count: int) -> list[Picture]:
-    """So many raw pictures as whole numbers, nested as their shape is or flat; InvalidInference."""
+    """`count` raw pictures as integers, nested like their shape or flat; InvalidInference."""
     shape = (count, *PIXELS)
     numbers: list[Any] = [data]
     for size in shape if data and isinstance(data[0], list) else (prod(shape),):
         if wrong := [part for part in numbers if not isinstance(part, list) or len(part) != size]:
             found = f"a list of {len(wrong[0]):,}" if isinstance(wrong[0], list) else short(wrong[0])
-            raise InvalidInference(
-                f"raw pictures of shape {list(shape)}: {found} stands where a list of {size:,} should"
-            )
+            raise InvalidInference(f"raw pictures of shape {list(shape)} have {found} instead of a list of {size:,}")
         numbers = list(chain.from_iterable(numbers))
     try:
         return from_bytes(bytes(numbers), count)
     except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidInference(f"raw pixels are whole numbers from 0 to 255 ({error})") from error
+        raise InvalidInference(f"raw pixels must be integers from 0 to 255 ({error})") from error
 
 
 def probabilities(predictions: Sequence[Prediction]) -> NDArray[np.float32]:
@@ -134,9 +132,9 @@ def probabilities(predictions: Sequence[Prediction]) -> NDArray[np.float32]:
 
 
 def short(value: object) -> str:
-    """What a client sent, shown in an error."""
+    """A value that a client sent, shortened for an error."""
     return _SHORT.repr(value)
 
 
 _SHORT = Repr()
-_SHORT.maxlevel, _SHORT.maxlist = 2, 4  # each level has so many items: its own 6 and 6 may come to pages
+_SHORT.maxlevel, _SHORT.maxlist = 2, 4  # the defaults of 6 levels of 6 items may fill pages

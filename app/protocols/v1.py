@@ -24,9 +24,9 @@ router = APIRouter(prefix="/v1", tags=["TensorFlow Serving"], dependencies=[Depe
 
 
 async def version(predictor: PredictorDep, model: ModelName, version: str = "", label: str = CHAMPION) -> str:
-    """The version that an address names, by number or label; InvalidInference, and what `inference.version` raises."""
+    """The version that an address names, by number or label; InvalidInference, and the errors of `requests.version`."""
     if label != CHAMPION:
-        raise InvalidInference(f"there is no label {short(label)}; there is {CHAMPION}")
+        raise InvalidInference(f"there is no label {short(label)}; the only label is {CHAMPION}")
     return await requests.version(predictor, model, version)
 
 
@@ -34,7 +34,7 @@ VersionDep = Annotated[str, Depends(version)]
 
 
 async def model_status(request: Request, version: VersionDep, predictor: PredictorDep) -> ModelStatus:
-    """Which versions are loaded, so that they can be asked: all, or the one that the address names."""
+    """The loaded versions: all, or the one that the address names."""
     if "label" in request.path_params:
         version = str(predictor.champion.manifest.version)
     numbers = [version] if version else [str(number) for number in predictor.versions]
@@ -42,7 +42,7 @@ async def model_status(request: Request, version: VersionDep, predictor: Predict
 
 
 async def model_metadata(version: VersionDep, predictor: PredictorDep) -> SignatureMetadata:
-    """What each signature takes and gives."""
+    """Inputs and outputs of each signature."""
     manifest = predictor.loaded(version).manifest
     signatures = tensorflow_serving.signatures(len(manifest.classes))
     spec = ModelSpec(version=str(manifest.version))
@@ -52,7 +52,7 @@ async def model_metadata(version: VersionDep, predictor: PredictorDep) -> Signat
 async def predict(
     request: Request, version: VersionDep, predictor: PredictorDep, settings: SettingsDep
 ) -> dict[str, Any]:
-    """What is in each picture: `instances` (the row form) or `inputs` (the column form), encoded, or raw `pixels`."""
+    """Classify pictures: `instances` (row form) or `inputs` (column form), encoded or raw `pixels`."""
     asked = await requests.read(request, settings, partial(tensorflow_serving.read_predict, settings=settings))
     answers = await requests.predictions(request, predictor, version, asked.pictures)
     return tensorflow_serving.write_predict(asked, answers)
@@ -71,7 +71,7 @@ def _body(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
 
 
 for address in ADDRESSES:
-    # First those with a verb, for `{model}` would take it for a part of the name.
+    # Routes with a verb come first, because `{model}` would match it as a part of the name.
     for verb, answer, body in (
         ("predict", predict, _body(PREDICT, tensorflow_serving.EXAMPLE_PREDICT)),
         ("classify", classify, _body(CLASSIFY, tensorflow_serving.EXAMPLE_CLASSIFY)),

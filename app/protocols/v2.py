@@ -52,7 +52,7 @@ router = APIRouter(prefix="/v2", tags=["Open Inference Protocol v2"])
 
 @router.get("", dependencies=[Depends(reader)], responses=documented_plainly(Unauthorized))
 async def server() -> ServerMetadata:
-    """This server, and which extensions of the protocol it has."""
+    """This server, and the protocol extensions that it supports."""
     return ServerMetadata(name=MODEL, version=catdog.__version__, extensions=[*open_inference.EXTENSIONS])
 
 
@@ -69,7 +69,7 @@ async def server_ready(champion: ReadyChampionDep) -> Health:
 
 
 async def model_metadata(version: VersionDep, predictor: PredictorDep, settings: SettingsDep) -> ModelMetadata:
-    """The model's tensors: one of its inputs is to be sent. The versions are those that are loaded."""
+    """The model's tensors and its loaded versions. A request has one of the inputs."""
     classes = len(predictor.loaded(version).manifest.classes)
     inputs = [
         TensorMetadata(name=name, datatype=of, shape=shape) for name, (of, shape) in open_inference.INPUTS.items()
@@ -88,9 +88,9 @@ async def model_ready(version: VersionDep) -> ModelReady:
 
 
 async def infer(request: Request, version: VersionDep, predictor: PredictorDep, settings: SettingsDep) -> Response:
-    """What is in each picture: encoded ones (`image`, BYTES [n], in JSON as base64) or raw ones (`pixels`, UINT8).
+    """Classify pictures: encoded ones (`image`, BYTES [n], in JSON as base64) or raw ones (`pixels`, UINT8).
 
-    Tensors may follow the JSON as binary data, whose beginning the header Inference-Header-Content-Length gives.
+    Tensors may follow the JSON as binary data, which starts at the byte in the header Inference-Header-Content-Length.
     """
     text_bytes = request.headers.get(open_inference.HEADER)
     reading = partial(open_inference.read, text_bytes=text_bytes, settings=settings)
@@ -124,7 +124,7 @@ for address in ("/models/{model}", "/models/{model}/versions/{version}"):
     openapi_extra={"requestBody": OPTIONAL_BODY},
 )
 async def repository_index(request: Request, predictor: PredictorDep, settings: SettingsDep) -> list[IndexEntry]:
-    """Every version: READY where it is loaded, so that it can be asked, else UNAVAILABLE."""
+    """Every version: READY if it is loaded, else UNAVAILABLE."""
     body = await _read_change(request, settings)
     return await to_thread.run_sync(model_repository.index, body, Store(settings.models_dir), tuple(predictor.versions))
 
@@ -136,7 +136,7 @@ async def repository_index(request: Request, predictor: PredictorDep, settings: 
     openapi_extra={"requestBody": OPTIONAL_BODY},
 )
 async def load(request: Request, hot_swap: HotSwapDep, settings: SettingsDep, version: str = "") -> IndexEntry:
-    """Load a version beside the champion: `?version=N`, or the body's parameter `version`; the champion is loaded."""
+    """Load a version in addition to the champion: `?version=N`, or the body's parameter `version`."""
     number = model_repository.version_asked(await _read_change(request, settings), version)
     champion = await hot_swap.load(number)
     return IndexEntry(version=str(champion.manifest.version), state="READY", reason="")
@@ -149,7 +149,7 @@ async def load(request: Request, hot_swap: HotSwapDep, settings: SettingsDep, ve
     openapi_extra={"requestBody": OPTIONAL_BODY},
 )
 async def unload(request: Request, hot_swap: HotSwapDep, settings: SettingsDep, version: str = "") -> IndexEntry:
-    """Unload a version that was loaded beside the champion, which stays itself."""
+    """Unload a version that was loaded in addition to the champion, which can't be unloaded."""
     number = model_repository.version_asked(await _read_change(request, settings), version)
     unloaded = await hot_swap.unload(number)
     return IndexEntry(version=str(unloaded), state="UNAVAILABLE", reason="not loaded")

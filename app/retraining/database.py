@@ -1,6 +1,6 @@
 """Opens the database of labels and jobs on first use, because its libraries import slowly.
 
-SQLAlchemy is the longest of the imports that no prediction needs.
+SQLAlchemy is the slowest import, and predictions don't need it.
 """
 
 import gc
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class ServiceDatabase:
-    """Safe to use from any thread. SettingsError where nothing can be done with the URL of the database."""
+    """The database of the service. Thread-safe. SettingsError if its URL can't be used."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._database: Database | None = None
         self._opening = Lock()
-        if settings.database_url:  # else nothing can be wrong with it
+        if settings.database_url:  # check it now; the default can't be wrong
             self._open()
 
     @property
@@ -51,5 +51,5 @@ class ServiceDatabase:
                     self._database = Database.of(self._settings.data_dir, self._settings.database_url)
                 except DatabaseUnavailable as error:
                     raise SettingsError(error.reason) from error
-                gc.freeze()  # what was imported stays as well, and collections need not look at it
+                gc.freeze()  # exempt the imported modules from garbage collections
             return self._database

@@ -21,7 +21,7 @@ from catdog.names import checked_dataset_name, checked_label, refuse_reserved
 if TYPE_CHECKING:
     from catdog.datasets.datasets import Datasets
 
-CHECKERS = 1  # pictures looked at at a time: predictions come first
+CHECKERS = 1  # pictures decoded at a time: predictions have priority
 
 Answer = TypeVar("Answer")
 Counts = dict[str, dict[str, int]]  # pictures by split, then by class
@@ -37,13 +37,13 @@ class DatasetService:
         self._checking = CapacityLimiter(CHECKERS)
 
     async def ask(self, question: "Callable[[Datasets], Answer]") -> Answer:
-        """What the data sets answer, asked on a thread."""
+        """Call `question` with the data sets on a thread, and return its result."""
         return await to_thread.run_sync(lambda: question(self._records.datasets), limiter=self._threads)
 
     async def add_pictures(
         self, dataset: str, label: str, files: Sequence[Upload | ServiceError]
     ) -> list[Added | Exception]:
-        """Store the files that can be read under a label: each one's place, or what is wrong with it, in order."""
+        """Store the readable files under a label; return the added picture or the error of each, in order."""
         checked_dataset_name(dataset)
         label = checked_label(label)
         checked = [
@@ -56,7 +56,7 @@ class DatasetService:
 
     @asynccontextmanager
     async def incoming(self) -> AsyncIterator[Path]:
-        """As `Datasets.incoming`."""
+        """`Datasets.incoming`, off the event loop."""
         folder = await self.ask(lambda datasets: datasets.incoming())
         path = await to_thread.run_sync(folder.__enter__, limiter=self._threads)
         try:
@@ -66,26 +66,26 @@ class DatasetService:
                 await to_thread.run_sync(folder.__exit__, None, None, None, limiter=self._threads)
 
     async def add_archive(self, dataset: str, zipped: Path, folder: Path) -> tuple[list[Added], Unpacked]:
-        """Store what a ZIP holds, which lies in `folder` of `incoming`; ArchiveError where it is refused."""
+        """Store the pictures of a ZIP, which is in `folder` of `incoming`; ArchiveError if it is refused."""
         checked_dataset_name(dataset)
         return await to_thread.run_sync(self._store_archive, dataset, zipped, folder, limiter=self._threads)
 
     async def add_feedback(self, dataset: str, prediction_id: str, label: str) -> Picture:
-        """Store a predicted photo under what it really shows; PredictionNotFound where it isn't kept."""
+        """Store a predicted photo under its true label; PredictionNotFound if it isn't kept."""
         checked_dataset_name(dataset)
         label = checked_label(label)
         return await to_thread.run_sync(self._store_feedback, dataset, prediction_id, label, limiter=self._threads)
 
     async def counts(self, dataset: str) -> Counts:
-        """How many pictures a data set has; raises DatasetNotFound."""
+        """Number of pictures in a data set; raises DatasetNotFound."""
         return (await self.ask(lambda datasets: datasets.counts(dataset)))[dataset]
 
     async def all_counts(self) -> dict[str, Counts]:
-        """How many pictures every data set has, by its name in alphabetical order."""
+        """Number of pictures in every data set, by name in alphabetical order."""
         return dict(sorted((await self.ask(lambda datasets: datasets.counts())).items()))
 
     async def check_trainable(self, dataset: str) -> None:
-        """Raise DatasetError if no training could use the data set; DatasetNotFound."""
+        """Raise DatasetError if no training can use the data set; DatasetNotFound."""
         counts = await self.counts(dataset)
         for label in {label for split in counts.values() for label in split}:
             refuse_reserved(label)
@@ -97,7 +97,7 @@ class DatasetService:
             )
 
     async def read(self, dataset: str, sha256: str) -> bytes:
-        """The bytes of a picture, as it came; PictureNotFound where the data set doesn't have it."""
+        """The bytes of a picture, as it was sent; PictureNotFound if the data set doesn't have it."""
         return await self.ask(lambda datasets: datasets.read(dataset, sha256))
 
     def _store(self, dataset: str, label: str, files: Sequence[Upload]) -> list[Added]:

@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LATEST = "latest"
-SUPERVISE_SECONDS = 1.0  # between two looks at the queue
-MARGIN_SECONDS = 5.0  # that a worker gets to end itself before it is ended
-WATCH_SECONDS = 0.5  # between two looks at a job's events
-WATCHERS = 64  # of events at a time: each asks the database twice within WATCH_SECONDS
-QUIET_SECONDS = 15.0  # after which a watcher hears that nothing happens, before a proxy takes it for dead
+SUPERVISE_SECONDS = 1.0  # between checks of the queue
+MARGIN_SECONDS = 5.0  # in addition to STOP_SECONDS, for a worker to end itself before it is stopped
+WATCH_SECONDS = 0.5  # between checks of a job's events
+WATCHERS = 64  # streams of events at a time: each queries the database twice in WATCH_SECONDS
+QUIET_SECONDS = 15.0  # after which a stream without events sends a comment, before a proxy closes it
 
 Answer = TypeVar("Answer")
 
 
 class JobService:
-    """The queue of jobs, off the event loop. Without a `runner` the jobs are left to workers elsewhere."""
+    """The queue of jobs, off the event loop. Without a `runner`, workers elsewhere run the jobs."""
 
     def __init__(self, records: ServiceDatabase, runner: Runner | None, shutdown: Shutdown) -> None:
         self._records = records
@@ -42,12 +42,12 @@ class JobService:
         self.watchers = AdmissionLimit(WATCHERS)
         self._launching = Lock()
         self._stopped = False
-        self._accepted = asyncio.Event()  # a job was, just now
-        self._shutdown = shutdown  # watchers shouldn't hold it up
-        self._threads = CapacityLimiter(4)  # watchers share them, so that they never take those of predictions
+        self._accepted = asyncio.Event()  # set when a job is accepted
+        self._shutdown = shutdown  # event streams must not delay it
+        self._threads = CapacityLimiter(4)  # of its own, so that event streams don't use up those of predictions
 
     async def ask(self, question: "Callable[[Jobs], Answer]") -> Answer:
-        """What the queue answers, asked on a thread."""
+        """Call `question` with the queue on a thread, and return its result."""
         return await to_thread.run_sync(lambda: question(self._records.jobs), limiter=self._threads)
 
     async def accept(self, request: dict[str, object], key: str | None) -> Job:
@@ -68,9 +68,9 @@ class JobService:
         return newest[0]
 
     async def watch(self, job: str, after: int) -> AsyncIterator[list[Event]]:
-        """A job's events after the one with that id as they happen, until it has ended or the service does.
+        """Yield a job's events after the one with that id, until the job has ended or the service shuts down.
 
-        An empty list says now and then that nothing has happened.
+        An empty list is yielded after QUIET_SECONDS without events.
         """
         told = time()
         while True:
@@ -84,9 +84,9 @@ class JobService:
             await asyncio.sleep(WATCH_SECONDS)
 
     async def _news(self, job: str, after: int) -> tuple[bool, list[Event]]:
-        """Whether a job has ended, and its events; nothing of both while the database doesn't answer."""
+        """Whether a job has ended, and its new events; False and none while the database doesn't answer."""
         try:
-            ended = (await self.get(job)).status.is_final  # asked first: no event comes after the end
+            ended = (await self.get(job)).status.is_final  # queried first: no event follows the end
             return ended, await self._events(job, after)
         except DatabaseUnavailable:
             return False, []
@@ -95,22 +95,22 @@ class JobService:
         return await self.ask(lambda jobs: jobs.events(job, after))
 
     async def supervise(self) -> None:
-        """Start a worker whenever a job waits; end one that doesn't stop when its job is cancelled."""
+        """Start a worker whenever a job waits; stop one that doesn't end after its job was cancelled."""
         told = ""
         while True:
-            with anyio.move_on_after(SUPERVISE_SECONDS):  # at a start, too, where predictions come first
+            with anyio.move_on_after(SUPERVISE_SECONDS):  # at start-up too: predictions have priority
                 await self._accepted.wait()
             self._accepted.clear()
             try:
-                # abandoned at the end of the service, which shouldn't wait for a database that doesn't answer
+                # abandoned at shutdown, which must not wait for a database that doesn't answer
                 await to_thread.run_sync(self._supervise_once, limiter=self._threads, abandon_on_cancel=True)
                 told = ""
-            except Exception as error:  # whatever it is, predictions go on
+            except Exception as error:  # any error: predictions must go on
                 if told != (told := str(error)):
                     logger.error("jobs can't be supervised: %s", getattr(error, "reason", error))
 
     def _supervise_once(self) -> None:
-        jobs = self._records.jobs  # whoever runs them: now all that they take is imported, for which nobody need wait
+        jobs = self._records.jobs  # also without a runner: imports the database's libraries before a request needs them
         if self._runner is None:
             return
         if self._worker is not None:
@@ -122,7 +122,7 @@ class JobService:
         with self._launching:
             if not self._stopped:
                 self._worker = runner.launch()
-                logger.info("a job waits: worker %s starts", self._worker)
+                logger.info("a job is queued: worker %s starts", self._worker)
 
     def _look_after(self, runner: Runner, worker: str) -> None:
         status = runner.status(worker)
@@ -137,13 +137,13 @@ class JobService:
         self._worker = None
 
     def _overstays(self, worker: str) -> bool:
-        """Whether the worker is still at a job that was cancelled long ago: it should have ended by itself."""
+        """Whether the worker still runs a job that was cancelled too long ago; it should have ended by itself."""
         asked = [job.cancel_at for job in self._records.jobs.running() if job.worker == worker]
         return any(at is not None and time() > at + STOP_SECONDS + MARGIN_SECONDS for at in asked)
 
     def stop(self) -> None:
-        """End the worker, whose job goes back into the queue. For the end of the service; blocks."""
-        with self._launching:  # one that is just being launched is ended as well
+        """Stop the worker, whose job is queued again. For the shutdown; blocks."""
+        with self._launching:  # waits for a launch in progress, so that this worker is stopped too
             self._stopped = True
         if self._runner is not None and self._worker is not None:
             self._runner.stop(self._worker)

@@ -17,13 +17,13 @@ from catdog.versions.store import Store
 
 logger = logging.getLogger(__name__)
 
-FIRST_SECONDS = 1.0  # after the start, whose first answer is more urgent
+FIRST_SECONDS = 1.0  # after the start: the first answer is more urgent
 EVERY_SECONDS = 3600.0
 DAY_SECONDS = 86_400.0
 
 
 class Upkeep:
-    """Of everything below the data folder, and of the model store."""
+    """Cleans up the data folder and the model store."""
 
     def __init__(self, settings: Settings, records: ServiceDatabase, uploads: PredictionLog) -> None:
         self._settings = settings
@@ -31,14 +31,14 @@ class Upkeep:
         self._uploads = uploads
 
     async def run(self) -> None:
-        """Every now and then, until cancelled; the end of the service doesn't wait for it."""
+        """Clean up every EVERY_SECONDS, until cancelled; the shutdown doesn't wait for it."""
         await anyio.sleep(FIRST_SECONDS)
         while True:
             await to_thread.run_sync(self.once, abandon_on_cancel=True)
             await anyio.sleep(EVERY_SECONDS)
 
     def once(self) -> None:
-        """Each step is by itself: one that fails is logged, and tried again the next time."""
+        """Clean up once. The steps are independent: one that fails is logged, and tried again next time."""
         steps: dict[str, Callable[[], object]] = {
             "predicted photos": self._uploads.clean,
             "pictures without a label": lambda: self._records.datasets.sweep(),
@@ -48,14 +48,14 @@ class Upkeep:
         for what, step in steps.items():
             try:
                 step()
-            except Exception as error:  # whatever it is, predictions go on
-                logger.warning("%s can't be cleared up: %s", what, getattr(error, "reason", error))
+            except Exception as error:  # any error: predictions must go on
+                logger.warning("%s can't be cleaned up: %s", what, getattr(error, "reason", error))
 
     def _prune_jobs(self) -> None:
-        """Forget old jobs; remove old logs that no job has, and what ended jobs would have gone on from."""
+        """Delete old jobs, old logs that belong to no job, and the checkpoints of ended jobs."""
         days, jobs = self._settings.keep_jobs_days, self._records.jobs
         folder = self._settings.data_dir / FOLDER
-        folders, logs = list(folder.glob("*/")), list(folder.glob("*.log"))  # before the jobs: theirs are there by then
+        folders, logs = list(folder.glob("*/")), list(folder.glob("*.log"))  # before `ids`, so that none is newer
         jobs.prune(days)
         open_, known = jobs.open_ids(), jobs.ids()
         for left in folders:

@@ -12,42 +12,43 @@ from uuid import uuid4
 from app.errors import TrainerMissing
 from app.settings import Settings
 
-STOP_SECONDS = 10.0  # that a worker gets to end by itself
-LOG = "worker.log"  # in the data folder: what a worker says beside the logs of its jobs
-# What training needs beyond serving: the extra `fit`, by the names that are imported.
+STOP_SECONDS = 10.0  # for a worker to end after SIGTERM
+LOG = "worker.log"  # in the data folder: a worker's output, except the logs of its jobs
+# Import names of what training needs in addition to serving: the extra `fit`.
 NEEDED = ("keras", "matplotlib", "nncf", "scipy", "sklearn", "threadpoolctl", "tqdm")
 CANNOT_RUN = 2  # exit status of a worker that lacks a library, or whose library can't be imported
 UNIMPORTABLE = (
-    f"a library that training needs can't be imported here; run `make trainer` ({LOG} in the data folder says which)"
+    f"a library that training needs can't be imported here; run `make trainer` ({LOG} in the data folder names it)"
 )
-KILLED = "its worker was killed (signal 9), perhaps for lack of memory"
+KILLED = "its worker was killed (signal 9), perhaps because memory ran out"
 
 
 class RunStatus(NamedTuple):
-    """What has become of a worker; `death` is why it ended, where that wasn't its own doing."""
+    """State of a worker; `death` is the reason if it ended abnormally."""
 
     is_running: bool
     death: str | None = None
 
 
 class Runner(Protocol):
-    """Runs workers by name. A worker runs what is queued, and then ends."""
+    """Runs workers, identified by name. A worker runs the queued jobs, and then ends."""
 
     def launch(self) -> str:
-        """Start a worker and return its name; raises TrainerMissing where there can't be one."""
+        """Start a worker and return its name; raises TrainerMissing if the trainer isn't installed."""
         ...
 
     def status(self, worker: str) -> RunStatus: ...
 
     def stop(self, worker: str) -> None:
-        """Have the worker end, by force where it takes longer than STOP_SECONDS; returns once it is gone."""
+        """End the worker, by force if it takes longer than STOP_SECONDS; return once it has ended."""
         ...
 
 
 class LocalProcess:
-    """Workers as processes of this machine, each in a session of its own, so that a Ctrl-C is not theirs.
+    """Runs workers as local processes, each in its own session, so that Ctrl-C doesn't reach them.
 
-    Each ends when its standard input does: this process holds the other end, so that none outlives it, however it ends.
+    A worker ends when its standard input does. This process holds the other end, so that no worker outlives it, however
+    it ends.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -61,7 +62,7 @@ class LocalProcess:
         log = self._settings.data_dir / LOG
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
-            self._processes[worker] = subprocess.Popen(  # noqa: S603  # our own trainer, nothing of a request
+            self._processes[worker] = subprocess.Popen(  # noqa: S603  # our own trainer; nothing in it comes from a request
                 command,
                 env=os.environ | _variables(self._settings),
                 stdin=subprocess.PIPE,
@@ -89,7 +90,7 @@ class LocalProcess:
 
 
 def check_installed() -> None:
-    """Raise TrainerMissing unless this environment can train; it may have been installed a moment ago."""
+    """Raise TrainerMissing unless this environment can train; finds a trainer installed since the start."""
     invalidate_caches()
     if any(find_spec(package) is None for package in NEEDED):
         raise TrainerMissing
@@ -109,11 +110,11 @@ def _death(code: int | None) -> str | None:
         return f"its worker ended by {signal.Signals(-code).name}"
     if code == CANNOT_RUN:
         return UNIMPORTABLE
-    return f"its worker ended with exit status {code}; {LOG} in the data folder says more"
+    return f"its worker ended with exit status {code}; see {LOG} in the data folder"
 
 
 def _variables(settings: Settings) -> dict[str, str]:
-    """The settings that a worker shares with the service, for its environment."""
+    """Environment variables of the settings that a worker shares with the service."""
     shared = {
         "CATDOG_MODELS_DIR": settings.models_dir.absolute(),
         "CATDOG_DATA_DIR": settings.data_dir.absolute(),

@@ -1,9 +1,9 @@
 """Batches photos of many requests for one engine, behind a bounded queue.
 
-    request -> decoded, by a small pool -> waits -> inferred, as many together as the engine takes -> made an answer
+    request -> decoding, in a small pool -> queue -> inference, of up to the engine's batch size -> answer
 
-A processor's engine takes one photo at a time, a GPU's many. Those that wait while it works go next, all at once:
-it never idles for a batch to fill up, unless photos are just being decoded that could join.
+A processor's engine infers one photo at a time, a GPU's many. Photos that wait while it works form the next batch. The
+engine doesn't idle to fill a batch, unless photos that could join it are being decoded.
 """
 
 import asyncio
@@ -34,9 +34,9 @@ from catdog.system import resources
 
 logger = logging.getLogger(__name__)
 
-MOST_DECODERS = 16  # unless the settings say so
+MOST_DECODERS = 16  # unless set otherwise
 MEMORY_SHARE = 4  # by default decoding may use a quarter of the memory
-CALM_SECONDS = 0.5  # without two photos in the queue at a time, after which one may have every core
+CALM_SECONDS = 0.5  # without two photos in the queue at once; after it a single photo may use every core
 
 
 Answer = TypeVar("Answer")
@@ -44,7 +44,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(eq=False)
 class Waiting(Generic[Answer]):
-    """One photo on its way. What comes of it is set on the event loop; threads ask only whether it is still wanted."""
+    """One photo in the queue. Its result is set on the event loop; threads only check whether it is still wanted."""
 
     engine: Engine
     then: Callable[[Output], Answer]
@@ -54,11 +54,11 @@ class Waiting(Generic[Answer]):
 
     @property
     def is_wanted(self) -> bool:
-        """False once its deadline has passed or its client has gone."""
+        """False once its deadline has passed or its client has disconnected."""
         return not self.answer.done()
 
     def finish(self, output: Output) -> None:
-        """Make the answer of what the engine said."""
+        """Make the answer from the engine's output."""
         if not self.is_wanted:
             return
         try:
@@ -72,7 +72,7 @@ class Waiting(Generic[Answer]):
         self._soon(self.answer.set_exception, error)
 
     def forget(self) -> None:
-        """Drop what came of it: an error refers to frames that refer to it, which only the collector would free."""
+        """Drop the result: an error refers to frames that refer to it, which only the garbage collector would free."""
         self.answer = self.answer.get_loop().create_future()
         self.answer.cancel()
 
@@ -85,7 +85,7 @@ class Waiting(Generic[Answer]):
 
 
 class Batcher:
-    """Runs photos through engines. `infer` and `room` are for the event loop, all else happens on threads."""
+    """Runs photos through engines. `infer` and `admission` are for the event loop, all else runs on threads."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -96,21 +96,21 @@ class Batcher:
             settings.decoding_bytes or resources.usable_bytes() // MEMORY_SHARE,
         )
         self._runners = _started(max(settings.streams or 1, resources.usable_cores()))
-        self._running = 0  # of these, at work
+        self._running = 0  # inferences that are running
         self._decoded: deque[Waiting[Any]] = deque()
-        self._decoding = 0  # photos that will be among them soon
+        self._decoding = 0  # number of photos that are being decoded
         self._changed = Condition()
-        self._met = -inf  # when there were last two photos in the queue
+        self._met = -inf  # last time that two photos were in the queue
 
     @property
     def seconds_to_drain(self) -> int:
-        """About how long what is in the queue takes, in whole seconds, at least one."""
+        """Estimated time to answer the photos in the queue, in whole seconds, at least one."""
         return max(1, ceil(self.admission.taken * self.measurements.seconds_each))
 
     async def infer(self, engine: Engine, photo: Picture, then: Callable[[Output], Answer]) -> Answer:
-        """What `then` makes, on a thread, of the engine's output for one photo; raises ImageError, Expired.
+        """Infer one photo and return `then(output)`, which runs on a thread; raises ImageError, Expired.
 
-        Cancelled, or at its deadline, the photo is dropped wherever it is, unless its inference has begun.
+        If it is cancelled or reaches its deadline, the photo is dropped, unless its inference has begun.
         """
         waiting: Waiting[Answer] = Waiting(engine, then, asyncio.get_running_loop().create_future())
         record_photo(waiting.moments)
@@ -134,7 +134,7 @@ class Batcher:
             waiting.forget()
 
     def close(self) -> None:
-        """End the threads once they have nothing to do; what still waits is dropped."""
+        """End the threads after their current work; photos that still wait are dropped."""
         self._decoders.close()
         self._runners.shutdown(wait=False, cancel_futures=True)
 
@@ -145,12 +145,12 @@ class Batcher:
                 waiting.pixels = images.decode(photo)
                 waiting.moments.decoded = perf_counter()
                 self.measurements.decoded(waiting.moments)
-        except Exception as error:  # whatever it is, it belongs to whoever sent the photo
+        except Exception as error:  # any error: it concerns this photo only
             waiting.fail(error)
         self._line_up(waiting, decoded=1)
 
     def _line_up(self, waiting: Waiting[Any], decoded: int = 0) -> None:
-        """It waits for an engine, if there are pixels to be inferred."""
+        """Queue the photo for its engine, if there are pixels to infer."""
         with self._changed:
             self._decoding -= decoded
             if waiting.pixels is not None:
@@ -160,20 +160,20 @@ class Batcher:
             self._runners.submit(self._run)
 
     def _run(self) -> None:
-        """Infer what waits, until nothing does or the engine has no room for one more call."""
+        """Infer batches until no photo waits or the engine has no free stream."""
         while batch := self._take():
             try:
                 outputs = self._infer(batch)
             finally:
                 with self._changed:
                     self._running -= 1
-            if len(outputs) > 1:  # so many answers take a while, in which the engine needn't idle
+            if len(outputs) > 1:  # making several answers takes a while, during which the engine needn't idle
                 self._runners.submit(self._run)
             for waiting, output in outputs:
                 waiting.finish(output)
 
     def _take(self) -> list[Waiting[Any]]:
-        """The next photos for one engine, up to what it takes at once; none where it is busy enough."""
+        """The next batch for one engine, up to its limit; empty if it has no free stream."""
         batch: list[Waiting[Any]] = []
         with self._changed:
             self._fill(batch)
@@ -200,7 +200,7 @@ class Batcher:
             self._decoded.popleft()
 
     def _is_calm(self, now: float) -> bool:
-        """Whether a photo may have every core: another that came while it did would wait, or take them from it."""
+        """Whether a photo may use every core: another that arrived during it would wait, or slow it down."""
         if self.admission.taken > 1:
             self._met = now
         return now - self._met > CALM_SECONDS
@@ -209,7 +209,7 @@ class Batcher:
         return min(waiting.engine.largest_batch, self._settings.max_batch_size)
 
     def _infer(self, batch: list[Waiting[Any]]) -> list[tuple[Waiting[Any], Output]]:
-        """The output for each photo that is still wanted; where all together fail, each has its own try."""
+        """The output for each photo that is still wanted; if the batch fails, each photo is inferred by itself."""
         batch = [each for each in batch if each.is_wanted]
         if not batch:
             return []
@@ -221,7 +221,7 @@ class Batcher:
             if len(batch) == 1:
                 batch[0].fail(error)
                 return []
-            logger.warning("%d photos can't be inferred together, so one by one: %r", len(batch), error)
+            logger.warning("%d photos can't be inferred together and are inferred one by one: %r", len(batch), error)
             return [outcome for each in batch for outcome in self._infer([each])]
         ended = perf_counter()
         for each in batch:
@@ -231,7 +231,7 @@ class Batcher:
 
 
 def _started(threads: int) -> ThreadPoolExecutor:
-    """A pool whose threads are all there: started by one that decodes, they would inherit its priority."""
+    """A pool whose threads are all running: started later, by a decoding thread, they would inherit its priority."""
     pool, all_there = ThreadPoolExecutor(threads, "inference"), Barrier(threads)
     for _ in range(threads):
         pool.submit(all_there.wait)

@@ -14,12 +14,12 @@ from app.serving.prediction import Explanation
 from catdog.engines.engine import Engine, Explained, Output, Precision
 from catdog.network.architecture import INPUT_PIXELS, Arrays
 
-FOR, AGAINST = (255, 80, 0), (0, 90, 255)  # RGB of places that speak for the class, and against it
-OPACITY = 0.75  # of the place that says the most
+FOR, AGAINST = (255, 80, 0), (0, 90, 255)  # RGB of evidence for the class, and against it
+OPACITY = 0.75  # of the strongest evidence
 
 
 class ExplainingEngine:
-    """An engine for one photo, that keeps where the other one saw what it says of it."""
+    """An engine for one photo that keeps the class activation maps of its output."""
 
     largest_batch = 1
 
@@ -46,8 +46,8 @@ class ExplainingEngine:
         return self._engine.with_head(arrays)
 
     def explanation(self, place: int, drawn: bool) -> Explanation:
-        """Of the photo that was inferred, for the class at this place; `drawn` also as a picture."""
-        assert self._explained is not None  # noqa: S101  # whoever asks has the answer already
+        """The explanation of the inferred photo, for the class at this index; with a picture if `drawn`."""
+        assert self._explained is not None  # noqa: S101  # only called after `infer`
         activations = self._explained.maps[0, :, :, place]
         return Explanation(
             activation_map=activations.tolist(),
@@ -58,9 +58,9 @@ class ExplainingEngine:
 
 
 def heat_map(activations: NDArray[np.float32]) -> bytes:
-    """A PNG, RGBA (224, 224), to be laid over the photo: orange what speaks for the class, blue what speaks against it.
+    """A PNG, RGBA (224, 224), to lay over the photo: orange is evidence for the class, blue against it.
 
-    The more it says, the less transparent, up to OPACITY where a place of the map (7, 7) says the most.
+    The stronger the evidence, the less transparent, up to OPACITY at the strongest place of the map (7, 7).
     """
     size = (INPUT_PIXELS, INPUT_PIXELS)
     smooth = np.asarray(Image.fromarray(activations).resize(size, Image.Resampling.BICUBIC))

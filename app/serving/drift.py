@@ -1,9 +1,9 @@
 """Detects drift from the validation set by the population stability index.
 
-It is the sum over the bins of two histograms of (p - q) ln(p / q), where p and q are shares of photos; above 0.25 much
-has moved (Siddiqi, "Credit Risk Scorecards", 2006). Of few photos it is large by chance: where nothing has moved it is
-about 1/n + 1/m times a chi-squared variable with a degree of freedom less than there are bins (Yurdakul, "Statistical
-Properties of Population Stability Index", 2018).
+The index is the sum over the bins of two histograms of (p - q) ln(p / q), where p and q are shares of photos; above
+0.25 the drift is large (Siddiqi, "Credit Risk Scorecards", 2006). For few photos it is large by chance: without drift
+it is about 1/n + 1/m times a chi-squared variable with one degree of freedom less than there are bins (Yurdakul,
+"Statistical Properties of Population Stability Index", 2018).
 """
 
 from collections import deque
@@ -21,49 +21,49 @@ from catdog.versions.manifest import Histogram, Measure
 
 SLOT_SECONDS: Final = 300  # counted together
 SLOTS_AN_HOUR: Final = 3600 // SLOT_SECONDS
-HOURS: Final = 24  # that are remembered
-MUCH: Final = 0.25
-UNSEEN: Final = 0.5  # photos added to every bin: the index of an empty one would be infinite
-NORMAL_99: Final = 2.326  # of 100 normal variables 99 are below it
+HOURS: Final = 24  # of counts that are kept
+MUCH: Final = 0.25  # index of a large drift
+UNSEEN: Final = 0.5  # photos added to every bin: with an empty bin the index would be infinite
+NORMAL_99: Final = 2.326  # 99% quantile of the standard normal distribution
 
 Counts = NDArray[np.int64]
 
 
 class Slot(NamedTuple):
-    """Photos counted by bin, while the clock showed so many times SLOT_SECONDS."""
+    """Photos by bin, counted during the SLOT_SECONDS that began at `number` * SLOT_SECONDS of the clock."""
 
     number: int
     counts: dict[Measure, Counts]
 
 
 class Shift(BaseModel, frozen=True):
-    """How far one number has moved from what it was on the photos that validated the version."""
+    """How far the distribution of one number has drifted from that on the version's validation photos."""
 
     measure: Measure = Field(
-        description="`probability`: of the class that was said; `familiarity`: how much a photo is like those of the"
+        description="`probability`: of the predicted class; `familiarity`: how much a photo is like those of the"
         " classes."
     )
-    photos: int = Field(description="Answered within these hours.")
+    photos: int = Field(description="Photos answered within these hours.")
     psi: float | None = Field(
         ge=0,
-        description="Population stability index: 0 where nothing has moved, up to 0.1 little, from 0.25 on much,"
-        " without a limit. Null without a photo.",
+        description="Population stability index, without upper limit: 0 is no drift, up to 0.1 little, from 0.25 much."
+        " Null without a photo.",
     )
     by_chance: float | None = Field(
         ge=0,
-        description="What the index stays below in 99 of 100 cases where nothing has moved: large where there are few"
-        " photos. Null without a photo.",
+        description="The index stays below it in 99 of 100 cases without drift; the fewer photos, the larger it is."
+        " Null without a photo.",
     )
-    drifted: bool = Field(description="Whether the index is above 0.25, and above what chance gives.")
+    drifted: bool = Field(description="Whether the index is above 0.25 and above `by_chance`.")
     edges: tuple[float, ...] = Field(
-        description="Where bins begin, ascending; the first bin is what lies below the first edge."
+        description="Lower edges of the bins, ascending; the first bin is below the first edge."
     )
     usual: tuple[float, ...] = Field(description="Share of the validation photos in each bin, 0-1.")
     recent: tuple[float, ...] = Field(description="Share of these photos in each bin, 0-1; all 0 without a photo.")
 
 
 class Drift:
-    """What one version has said of late, in at most 24 hours of counts. Safe to use from any thread."""
+    """Counts of one version's answers in the last 24 hours. Thread-safe."""
 
     def __init__(self, usual: Mapping[Measure, Histogram], clock: Callable[[], float] = monotonic) -> None:
         self._usual = usual
@@ -84,7 +84,7 @@ class Drift:
                     counts[measure][histogram.bin_of(value)] += 1
 
     def shifts(self, hours: int = 1) -> tuple[Shift, ...]:
-        """How far each number has moved in these hours, 1 to HOURS."""
+        """How far each number has drifted in the last `hours`, 1 to HOURS."""
         oldest = self._now() - hours * SLOTS_AN_HOUR + 1
         with self._lock:
             recent = [slot.counts for slot in self._slots if slot.number >= oldest]
@@ -93,7 +93,7 @@ class Drift:
 
     @property
     def drifted(self) -> tuple[Measure, ...]:
-        """What has moved within the last hour."""
+        """The measures that have drifted within the last hour."""
         return tuple(shift.measure for shift in self.shifts() if shift.drifted)
 
     def _now(self) -> int:
@@ -134,7 +134,7 @@ def stability_index(usual: Counts, recent: Counts) -> float:
 
 
 def index_by_chance(usual: int, recent: int, bins: int) -> float:
-    """What the index of so many photos stays below in 99 of 100 cases where nothing has moved, about.
+    """Approximate 99% quantile of the index without drift, for these numbers of photos.
 
     By the approximation of Wilson & Hilferty, "The Distribution of Chi-square" (1931).
     """

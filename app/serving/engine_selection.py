@@ -1,4 +1,4 @@
-"""Chooses the engine and says why."""
+"""Chooses the engine, with the reason."""
 
 import logging
 from importlib.util import find_spec
@@ -9,7 +9,7 @@ from app.settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
 
-# Where the driver of an NVIDIA GPU is found, on Linux and in WSL: so that without one no framework is imported.
+# Devices of the NVIDIA driver, on Linux and in WSL; without them no framework is imported to look for a GPU.
 DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
 
 
@@ -19,7 +19,7 @@ class Choice(NamedTuple):
 
 
 def settled(settings: Settings) -> Settings:
-    """The same, with the engine chosen, which the log says where it was left open; SettingsError."""
+    """The settings with the engine chosen; logged if it was `auto`. Raises SettingsError."""
     choice = choose(settings)
     if settings.engine == "auto":
         where = "a GPU, with Keras" if choice.engine == "keras" else "the processor, with OpenVINO"
@@ -28,27 +28,27 @@ def settled(settings: Settings) -> Settings:
 
 
 def choose(settings: Settings) -> Choice:
-    """What `settings.engine` comes to on this machine; SettingsError where it can't be had."""
+    """The engine for this machine; SettingsError if the one in the settings isn't available."""
     if "engine" not in settings.model_fields_set:
-        return Choice("openvino", "that is the default; CATDOG_ENGINE=auto looks for a GPU")
+        return Choice("openvino", "the default; CATDOG_ENGINE=auto looks for a GPU")
     if settings.engine == "openvino":
-        return Choice("openvino", "CATDOG_ENGINE says so")
+        return Choice("openvino", "set by CATDOG_ENGINE")
     if find_spec("keras") is None:
         if settings.engine == "keras":
             raise SettingsError("CATDOG_ENGINE=keras needs Keras, which isn't installed; run `make trainer`")
         return Choice("openvino", "Keras isn't installed")
     if settings.engine == "keras":
-        return Choice("keras", "CATDOG_ENGINE says so")
+        return Choice("keras", "set by CATDOG_ENGINE")
     return _automatic(settings)
 
 
 def _automatic(settings: Settings) -> Choice:
     if settings.precision == "int8":
-        return Choice("openvino", "CATDOG_PRECISION=int8 can't be had from Keras")
+        return Choice("openvino", "Keras doesn't support CATDOG_PRECISION=int8")
     if not any(driver.exists() for driver in DRIVERS):
-        return Choice("openvino", "no GPU is found here")
-    from catdog.engines.keras import has_accelerator  # it brings a whole framework
+        return Choice("openvino", "no GPU was found")
+    from catdog.engines.keras import has_accelerator  # it imports a whole framework
 
     if not has_accelerator():
-        return Choice("openvino", "there is a GPU's driver, but Keras finds no GPU that it can use")
+        return Choice("openvino", "there is a GPU driver, but Keras finds no GPU that it can use")
     return Choice("keras", "Keras finds a GPU")

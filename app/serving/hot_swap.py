@@ -31,9 +31,9 @@ Result = TypeVar("Result")
 class HotSwap:
     """Decides which model serves: follows the store's champion, and promotes, rolls back, loads and unloads versions.
 
-    One step at a time, on a thread. The next version is loaded while the one in service goes on answering; requests
-    that are running at the swap end on the old one. Heads on the same graph stay loaded, because each is a few
-    kilobytes: a rollback among them loads nothing.
+    One step runs at a time, on a thread. The next version is loaded while the one in service keeps answering; requests
+    that are running at the swap finish on the old one. Heads on the same graph stay loaded, because each is only a few
+    kilobytes, so that a rollback among them loads nothing.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -43,45 +43,45 @@ class HotSwap:
         self._loader = VersionLoader(self._store, settings)
         self._memory = UnusedMemory(settings.models_dir.resolve())
         self._turn = CapacityLimiter(1)
-        self._step = Lock()  # held by its thread: a step that nobody awaits any more is still running
-        self._failed: int | None = None  # the version that couldn't be loaded last
+        self._step = Lock()  # held by the thread: an abandoned step may still be running
+        self._failed: int | None = None  # the last version that couldn't be loaded
         self._retry_at = 0.0  # when it may be tried again, on the monotonic clock
-        self._logged: str | None = None  # why it couldn't
-        self._heads: dict[int, LoadedModel] = {}  # those that have served on the graph in service, by version
+        self._logged: str | None = None  # the reason that was logged for it
+        self._heads: dict[int, LoadedModel] = {}  # that have served on the graph in service, by version
 
     def begin(self) -> "Future[LoadedModel]":
-        """Load the store's champion on a thread, now; `follow` serves it, or tells why it can't."""
+        """Start loading the store's champion on a thread; `follow` serves it, or reports why it can't."""
         return self._loader.begin()
 
     @property
     def has_loaded(self) -> bool:
-        """Whether the load that was begun has ended, and nothing serves yet."""
+        """Whether the load that `begin` started has ended, and no version serves yet."""
         return self._loader.has_begun_and_ended
 
     async def follow(self) -> None:
-        """Serve the store's champion, until cancelled; what can't be loaded is tried again, for it may be mended."""
-        if self.predictor.serving is not None:  # so what else there is to do is less urgent than the first answer
+        """Serve the store's champion, until cancelled; a version that can't be loaded is tried again later."""
+        if self.predictor.serving is not None:  # the first answer is more urgent
             await anyio.sleep(POLL_SECONDS)
         while True:
             await self.catch_up()
             await anyio.sleep(POLL_SECONDS)
 
     async def catch_up(self) -> None:
-        """Serve the store's champion now, where that can be; `follow` would soon."""
+        """Serve the store's champion now, if it can be loaded, instead of at the next poll of `follow`."""
         await self._alone(self._follow, is_awaited=False)
 
     async def promote(self, version: int) -> LoadedModel:
-        """Put a version into service that has shown that it can serve; else StoreError, and nothing has changed."""
+        """Load a version and put it into service; if it can't serve, StoreError, and nothing has changed."""
         return await self._alone(lambda: self._promote(version))
 
     async def roll_back(self) -> LoadedModel:
-        """Put the champion before this one into service; StoreError, and nothing has changed, where it can't serve."""
+        """Put the previous champion into service; if it can't serve, StoreError, and nothing has changed."""
         return await self._alone(self._roll_back)
 
     async def load(self, version: int | None) -> LoadedModel:
-        """Load a version beside the champion, and keep it until it is unloaded; StoreError where it can't be loaded.
+        """Load a version in addition to the champion, until it is unloaded; StoreError if it can't be loaded.
 
-        None is the champion, which is loaded anyway; NotReady where it isn't.
+        None is the champion, which is always loaded; NotReady if it isn't.
         """
         if version is None:
             await self.catch_up()
@@ -89,11 +89,11 @@ class HotSwap:
         return await self._alone(lambda: self._load_beside(version))
 
     async def unload(self, version: int | None) -> int:
-        """Unload a version and return its number; VersionNotLoaded, VersionInService for the champion, as None is."""
+        """Unload a version and return its number; VersionNotLoaded, or VersionInService for the champion and None."""
         return await self._alone(lambda: self._unload(version))
 
     async def _alone(self, step: Callable[[], Result], is_awaited: bool = True) -> Result:
-        """Take a step on a thread, once no other is being taken; who doesn't await it may leave before its end."""
+        """Run a step on a thread, after any other; unless `is_awaited`, cancelling abandons it."""
 
         def take() -> Result:
             with self._step:
@@ -102,13 +102,13 @@ class HotSwap:
         return await to_thread.run_sync(take, limiter=self._turn, abandon_on_cancel=not is_awaited)
 
     def _follow(self) -> None:
-        if (serving := self.predictor.serving) is not None:  # before that nothing else is as urgent
+        if (serving := self.predictor.serving) is not None:  # until then the load is most urgent
             if serving.untried is not None:
                 self.predictor.serving = share(serving, self._settings)
             self._memory.return_memory()
         try:
             self._catch_up()
-        except Exception as error:  # whatever it is, the version in service goes on
+        except Exception as error:  # any error: the version in service keeps serving
             self._tell(error)
 
     def _catch_up(self) -> None:
@@ -130,7 +130,7 @@ class HotSwap:
         try:
             champion = self._loaded(version)
         except Exception:
-            with suppress(StoreError):  # another was promoted meanwhile, which then stands
+            with suppress(StoreError):  # another was promoted in the meantime, and stays
                 self._store.promote(before, instead_of=version)
             raise
         self._take_over(champion)
@@ -152,12 +152,12 @@ class HotSwap:
         return number
 
     def _loaded(self, version: int) -> LoadedModel:
-        """The version in service, or another that is ready to take over."""
+        """The version, loaded: the one in service, or another that is ready to replace it."""
         serving = self.predictor.serving
         if serving is not None and serving.manifest.version == version:
             return serving
         if (known := self._heads.get(version) or self.predictor.beside.get(version)) is not None:
-            self._store.open(version).verify()  # it may have been damaged, or deleted, since
+            self._store.open(version).verify()  # it may have been damaged or deleted since
             return known
         try:
             return self._loader.load(version, serving)
@@ -165,14 +165,14 @@ class HotSwap:
             self._memory.loaded()
 
     def _take_over(self, champion: LoadedModel) -> None:
-        """Swap one reference."""
+        """Put a loaded version into service: swap one reference."""
         old = self.predictor.serving
         self.predictor.problem = self._failed = self._logged = None
         if champion is old:
             return
         self.predictor.swap(champion)
         if old is None:
-            gc.freeze()  # else each full collection looks at all that lives as long as the service: a pause for all
+            gc.freeze()  # else full garbage collections traverse all long-lived objects, and pause every request
         if old is not None and champion.is_on_the_graph_of(old):
             self._heads |= {each.manifest.version: each for each in (old, champion)}
             self._memory.replaced(None)
@@ -182,13 +182,13 @@ class HotSwap:
         logger.info("%s serves %s", self._settings.address, champion)
 
     def _tell(self, error: Exception) -> None:
-        """Tell the predictor and the log, in one line, why the store's champion can't serve, unless they know."""
+        """Report once, to the predictor and the log, why the store's champion can't serve."""
         reason = " ".join(str(error).split()) or type(error).__name__
-        # A StoreError speaks of versions; what else went wrong may speak of this machine.
-        told = reason if isinstance(error, StoreError) else "the model can't be loaded; the log says why"
+        # A StoreError is about versions; the text of any other error may reveal details of this machine.
+        told = reason if isinstance(error, StoreError) else "the model can't be loaded; the log has the reason"
         self.predictor.problem = told
         if reason != self._logged:
             serving = self.predictor.serving
-            goes_on = f"goes on with version {serving.manifest.version}" if serving else "is up but not ready"
+            goes_on = f"keeps serving version {serving.manifest.version}" if serving else "is up but not ready"
             logger.error("%s %s: %s", self._settings.address, goes_on, reason)
         self._logged = reason

@@ -11,26 +11,26 @@ from catdog.versions.ood import KEEP, Detector
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """One version, loaded. It never changes, so an answer made with it is of one version throughout."""
+    """One loaded version. It is immutable, so that each answer comes from one version throughout."""
 
     manifest: Manifest
     engine: Engine
-    graph: str  # fingerprint of what is compiled: all but a pooled head
-    drift: Drift  # how its answers of late compare with those to the photos that validated it
-    detector: Detector | None  # of photos that are like none of its classes, where it can tell
-    untried: Engine | None = None  # this engine with its streams, where none of them has answered yet
+    graph: str  # fingerprint of the compiled part: all but a pooled head
+    drift: Drift  # of its recent answers from those to its validation photos
+    detector: Detector | None  # of photos that are like none of its classes; None if it has none
+    untried: Engine | None = None  # this engine with its streams, if they haven't answered yet
 
     def __str__(self) -> str:
         return f"version {self.manifest.version} ({', '.join(self.manifest.classes)}; {self.engine.precision})"
 
     def is_on_the_graph_of(self, other: "LoadedModel") -> bool:
-        """Whether both are heads on one backbone; those that are loaded beside each other then share its graph."""
+        """Whether both are heads on the same backbone, so that they can share its compiled graph."""
         return self.graph == other.graph and self.manifest.head == other.manifest.head == "pooled"
 
     def answer(self, output: Output, prediction_id: str = "", keep: float = KEEP) -> Prediction:
-        """The answer that the output for one photo means, where this share of the photos of its classes stays known.
+        """Convert the output for one photo to an answer; `keep` is the share of photos of the classes that stay known.
 
-        Without an id nobody can refer to it.
+        Without an id, the answer can't be referred to in feedback.
         """
         (row,) = self.manifest.calibration.probabilities(output.logits).tolist()
         probabilities = dict(zip(self.manifest.classes, row, strict=True))

@@ -28,18 +28,17 @@ from catdog.versions.version import Version
 
 logger = logging.getLogger(__name__)
 
-CACHE = "compiled"  # in the data folder: what OpenVINO made of graphs, a folder for each
-KEPT = 4  # of these, the last that were used; two are 120 MB at full width in float32
-FINEST = (
-    len(golden.GRIDS) - 1
-)  # place of the first that is asked: from it backwards the shipped model says both classes
+CACHE = "compiled"  # in the data folder: graphs compiled by OpenVINO, one folder each
+KEPT = 4  # compiled graphs, the last used; two are 120 MB at full width in float32
+# Index of the golden picture that is tried first. In descending order the shipped model predicts both classes.
+FINEST = len(golden.GRIDS) - 1
 
 
-NICE = 19  # Unix nice value of the thread that reads a version: predictions go before it
+NICE = 19  # Unix nice value of the thread that reads a version: predictions have priority
 
 
 class VersionLoader:
-    """Loads versions of the store while loaded ones go on answering. Called by one thread at a time."""
+    """Loads versions from the store while loaded ones keep answering. For one thread at a time."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
@@ -48,7 +47,7 @@ class VersionLoader:
         self._begun: Future[LoadedModel] | None = None
 
     def begin(self) -> "Future[LoadedModel]":
-        """Load the store's champion on a thread, now; `load` of that version returns it later."""
+        """Start loading the store's champion on a thread; `load` of that version returns it later."""
         loader = ThreadPoolExecutor(1, "loader")
         self._begun = loader.submit(lambda: self._load(self._store.champion(), soon=True))
         loader.shutdown(wait=False)
@@ -56,11 +55,11 @@ class VersionLoader:
 
     @property
     def has_begun_and_ended(self) -> bool:
-        """Whether the load that was begun has ended and hasn't been asked for yet."""
+        """Whether the load that `begin` started has ended and its result hasn't been used yet."""
         return self._begun is not None and self._begun.done()
 
     def load(self, version: int, serving: LoadedModel | None) -> LoadedModel:
-        """The version, on the graph of the one that is `serving` if that can be; StoreError."""
+        """Load the version, on the graph of `serving` if it is the same; StoreError."""
         if self._begun is not None:
             begun, self._begun = self._begun, None
             if (first := begun.result()).manifest.version == version:
@@ -69,23 +68,23 @@ class VersionLoader:
 
     def _load(self, version: int, serving: LoadedModel | None = None, soon: bool = False) -> LoadedModel:
         opened = self._store.open(version)
-        # Compiled on this thread, whose priority is normal: threads that OpenVINO starts inherit it for good.
+        # Compiled on this thread, whose priority is normal: threads that OpenVINO starts inherit it permanently.
         found = self._reader.submit(read, opened, self._settings).result()
         return load(opened, found, self._settings, serving, soon)
 
 
 class Read(NamedTuple):
-    """A version's network, read from the disk, and what tells its graph apart from others."""
+    """A version's network, read from the disk, and the fingerprint of its graph."""
 
     network: Network
     graph: str
 
 
 def read(version: Version, settings: Settings) -> Read:
-    """The longer part of the work, which needs no engine; StoreError."""
+    """Read a version from the disk: the longer part of loading, without an engine; StoreError."""
     if settings.engine == "keras":
         network = version.network("f32")
-    else:  # what is in an int8 graph isn't read a second time
+    else:  # weights that are in the int8 graph aren't read twice
         network = version.network(settings.precision, whole=not computes_in("INT8"))
     if network.int8:
         return Read(network, network.int8.sha256)
@@ -95,10 +94,10 @@ def read(version: Version, settings: Settings) -> Read:
 def load(
     version: Version, found: Read, settings: Settings, beside: LoadedModel | None = None, soon: bool = False
 ) -> LoadedModel:
-    """A version that has answered golden pictures as it did when it was published; else StoreError.
+    """Load a version and check its answers to golden pictures against those at its publication; StoreError.
 
-    Where its graph is that of `beside`, which was loaded with the same settings, both run on one. With `soon` it infers
-    one photo at a time, until `share` has tried its streams.
+    If its graph is that of `beside`, which was loaded with the same settings, both share it. With `soon` it infers one
+    photo at a time until `share` has checked its streams.
     """
     engine = _on_the_graph_of(beside, found)
     if engine is not None or settings.engine == "keras":
@@ -110,18 +109,18 @@ def load(
     except BrokenVersion:
         if not compiled.was_cached:
             raise
-        logger.warning("version %d is compiled anew: what was kept of it doesn't answer as it should", version.number)
+        logger.warning("version %d is compiled again, because its cached graph gives wrong answers", version.number)
         shutil.rmtree(cache, ignore_errors=True)
         return _warm(version, found.graph, _on_the_processor(found.network, settings, cache), soon)
 
 
 def share(champion: LoadedModel, settings: Settings) -> LoadedModel:
-    """The same, with the streams of its engine; without them where they don't answer rightly, which the log says."""
+    """The same model with its engine's streams; if their answers are wrong, without them, and that is logged."""
     whole = replace(champion, engine=champion.untried or champion.engine, untried=None)
     try:
         _try_streams(whole)
-    except Exception as error:  # whatever it is, what answers goes on
-        told = "%s goes on with one photo at a time, and is compiled anew at the next start: %s"
+    except Exception as error:  # any error: the model keeps answering without streams
+        told = "%s keeps answering one photo at a time, and is compiled again at the next start: %s"
         logger.error(told, champion, getattr(error, "problem", error))
         shutil.rmtree(settings.data_dir / CACHE / champion.graph, ignore_errors=True)
         return replace(champion, untried=None)
@@ -129,14 +128,14 @@ def share(champion: LoadedModel, settings: Settings) -> LoadedModel:
 
 
 def _warm(version: Version, graph: str, engine: Engine, soon: bool = False) -> LoadedModel:
-    """The champion, once each way to infer has answered rightly; no stream is in use before it has."""
+    """A loaded model, after each way to infer has answered correctly; no stream is used before."""
     drift, detector = Drift(version.manifest.histograms), version.detector()
     if soon and isinstance(engine, OpenVINOEngine):
         champion = LoadedModel(version.manifest, engine.alone(), graph, drift, detector, untried=engine)
     else:
         champion = LoadedModel(version.manifest, engine, graph, drift, detector)
-    # This first: where two threads are the first to hand arrays to OpenVINO 2026.4, one may wait for the other's lock
-    # with the interpreter's in its hands, and nothing ever goes on.
+    # First, because of a deadlock: if two threads are the first to pass arrays to OpenVINO 2026.4, one may wait for the
+    # other's lock while it holds the GIL.
     _try_alone(champion)
     if champion.untried is None:
         _try_streams(champion)
@@ -144,7 +143,7 @@ def _warm(version: Version, graph: str, engine: Engine, soon: bool = False) -> L
 
 
 def _on_a_gpu(network: Network, settings: Settings) -> Engine:
-    from catdog.engines.keras import KerasEngine  # it brings a whole framework
+    from catdog.engines.keras import KerasEngine  # it imports a whole framework
 
     engine = KerasEngine(network, settings.precision)
     engine.warm()
@@ -152,9 +151,9 @@ def _on_a_gpu(network: Network, settings: Settings) -> Engine:
 
 
 def _on_the_processor(network: Network, settings: Settings, cache: Path) -> OpenVINOEngine:
-    """The engine, compiled or taken from `cache`, which is then the newest of its kind; the oldest are removed."""
+    """The engine, compiled or loaded from `cache`, which becomes the newest cache folder; the oldest are removed."""
     engine = OpenVINOEngine(network, settings.precision, settings.threads, settings.streams, cache)
-    with suppress(OSError):  # the engine has told of a folder that can't be used
+    with suppress(OSError):  # the engine has logged that the folder can't be used
         cache.touch()
         for old in sorted(cache.parent.iterdir(), key=lambda folder: folder.stat().st_mtime)[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
@@ -162,27 +161,27 @@ def _on_the_processor(network: Network, settings: Settings, cache: Path) -> Open
 
 
 def _on_the_graph_of(beside: LoadedModel | None, found: Read) -> Engine | None:
-    """An engine with this head on that one's graph, where that can be."""
+    """An engine with this head on the graph of `beside`; None if they can't share it."""
     if beside is None or beside.graph != found.graph or found.network.architecture.head != "pooled":
         return None
     return (beside.untried or beside.engine).with_head(found.network.arrays)
 
 
 def _try_alone(champion: LoadedModel) -> None:
-    """Have a golden picture answered, all the way to what a client gets; BrokenVersion."""
+    """Answer a golden picture, including the client's answer, and check it; BrokenVersion."""
     output = champion.engine.infer(golden.pictures()[FINEST:])
     champion.answer(output)
     _check_golden(champion, [FINEST], output.logits)
 
 
 def _try_streams(champion: LoadedModel) -> None:
-    """Have each stream answer a golden picture; BrokenVersion.
+    """Let each stream answer a golden picture, and check the answers; BrokenVersion.
 
-    So the second way to infer is known to answer rightly, too, and no stream answers for the first time, which takes
-    several times as long, while somebody waits. A request waits no longer for one of them than for another's photo.
+    This checks the second way to infer, and warms up the streams: the first answer of each takes several times as long.
+    A request that arrives during it waits no longer than for another client's photo.
     """
     streams = champion.engine.streams
-    if streams == 1:  # which has answered
+    if streams == 1:  # it has answered
         return
     places = list(islice(cycle(range(FINEST, -1, -1)), streams))
     with ThreadPoolExecutor(streams) as threads:
@@ -192,7 +191,7 @@ def _try_streams(champion: LoadedModel) -> None:
 
 
 def _check_golden(champion: LoadedModel, places: Sequence[int], logits: NDArray[np.float32]) -> None:
-    """Raise BrokenVersion unless these are the golden answers at these places, where the version has them."""
+    """Raise BrokenVersion unless these are the golden answers for these pictures, if the version has any."""
     manifest, precision = champion.manifest, champion.engine.precision
     expected = manifest.golden
     if precision == "int8" and manifest.quantization is not None:

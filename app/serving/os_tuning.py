@@ -1,6 +1,6 @@
-"""Asks the C library and the kernel to keep less memory for this process.
+"""Makes the C library and the kernel keep less memory for this process.
 
-Elsewhere than on Linux with glibc nothing happens, and nothing is missing.
+This works on Linux with glibc; elsewhere the functions do nothing.
 """
 
 import ctypes
@@ -12,30 +12,30 @@ import weakref
 from pathlib import Path
 
 MAPS = Path("/proc/self/maps")
-# Begin and end of a mapping that can only be read, and the file that is mapped there.
+# Start and end of a read-only mapping, and the mapped file.
 MAPPING = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r--[ps] \S+ \S+ \d+ +(/.+)")
 
 ARENAS = 2
-M_ARENA_MAX = -8  # of malloc.h
-MADV_DONTNEED = 4  # of sys/mman.h
+M_ARENA_MAX = -8  # from malloc.h
+MADV_DONTNEED = 4  # from sys/mman.h
 
 _libc = ctypes.CDLL(None)
 
 
 def limit_arenas() -> None:
-    """Have threads, which aren't there yet, allocate from ARENAS heaps.
+    """Limit glibc to ARENAS heaps for all threads that are started later.
 
-    By default each has its own, which keeps what isn't in use: 25 MB at full width.
+    By default each thread has its own, which keeps unused memory: 25 MB at full width.
     """
     if mallopt := getattr(_libc, "mallopt", None):
         mallopt(M_ARENA_MAX, ARENAS)
 
 
 def return_memory(read_once: Path) -> None:
-    """Have the C library return what it only keeps, and the kernel what of files below `read_once` is mapped.
+    """Return the C library's unused memory to the system, and drop mapped pages of files below `read_once`.
 
-    glibc kept 59 MB after loading the full width. Weights that OpenVINO maps are copied when it compiles, 14 MB in
-    int8; whoever reads them again gets them from the disk.
+    glibc kept 59 MB after loading the full width. OpenVINO copies the weights that it maps when it compiles, 14 MB in
+    int8; if the pages are read again, they come from the disk.
     """
     if trim := getattr(_libc, "malloc_trim", None):
         trim(0)
@@ -49,15 +49,15 @@ def return_memory(read_once: Path) -> None:
 
 
 def lower_priority(nice: int) -> None:
-    """Lower this thread's priority to the Unix nice value, unless it is lower; those that it starts inherit that."""
+    """Lower this thread's priority to the Unix nice value, unless it is lower; threads that it starts inherit it."""
     if sys.platform == "linux":  # elsewhere a thread has no priority of its own
         thread = threading.get_native_id()
-        # To raise it takes root: the whole service may have been started with a lower one.
+        # `max`, because the service may have a lower priority already, and raising it requires root.
         os.setpriority(os.PRIO_PROCESS, thread, max(nice, os.getpriority(os.PRIO_PROCESS, thread)))
 
 
 class UnusedMemory:
-    """Returns the memory that loading took to the system, once a replaced model is no longer in use."""
+    """Returns the memory of loading a model to the system, once the replaced model is no longer in use."""
 
     def __init__(self, models_dir: Path) -> None:
         self._models_dir = models_dir
@@ -65,15 +65,15 @@ class UnusedMemory:
         self.is_given_back = True
 
     def loaded(self) -> None:
-        """A model was loaded, which takes more memory than it needs afterwards."""
+        """Record that a model was loaded, which needs more memory than running it."""
         self.is_given_back = False
 
     def replaced(self, model: object | None) -> None:
-        """This model is used by running requests alone, if by any; nothing is given back before the last one ends."""
+        """Record that only running requests may still use this model; memory is returned after the last of them."""
         self._replaced, self.is_given_back = weakref.ref(model) if model else None, False
 
     def return_memory(self) -> None:
-        """Give back what can be, unless that has been done, or can't be done yet."""
+        """Return the memory, unless that was done already or the replaced model is still in use."""
         if self.is_given_back or (self._replaced is not None and self._replaced() is not None):
             return
         self.is_given_back = True

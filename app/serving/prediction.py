@@ -8,7 +8,7 @@ Picture = bytes | NDArray[np.uint8]  # encoded, or uint8 RGB (224, 224, 3), 0-25
 
 
 class Prediction(BaseModel, frozen=True):
-    """What is in one photo."""
+    """The answer for one photo."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -31,38 +31,37 @@ class Prediction(BaseModel, frozen=True):
     )
     unknown: bool = Field(
         default=False,
-        description="Whether the photo is like none of the classes, so that its probabilities mean little; never where"
-        " the version can't tell.",
+        description="Whether the photo is like none of the classes, so that its probabilities mean little; always"
+        " false if the version has no detector.",
     )
     familiarity: float | None = Field(
         default=None,
         ge=0,
-        description="How much the photo is like those of the classes: 0 and up, 1 is usual. Below the threshold of `GET"
-        " /model` it is unknown. Null where the version can't tell.",
+        description="How much the photo is like those of the classes: 0 and up, 1 is typical. Below the threshold in"
+        " `GET /model` it is unknown. Null if the version has no detector.",
     )
     model_version: int = Field(description="The version that answered.")
-    prediction_id: str = Field(description="Of this answer: feedback names it.")
+    prediction_id: str = Field(description="Id of this answer, for feedback.")
 
 
 class Explanation(BaseModel, frozen=True):
-    """Where in the photo the network sees the class that it says: the class activation map."""
+    """Class activation map: where in the photo the network sees the predicted class."""
 
     activation_map: list[list[float]] = Field(
         min_length=7,
         max_length=7,
         description="7 rows of 7 places, the first row at the top and the first place at the left of the upright photo:"
-        " what each says for the class (above 0) or against it (below), without limit. Their mean and `bias` are"
-        " together `logit`.",
+        " evidence for the class (above 0) or against it (below), without limit. Their mean plus `bias` is `logit`.",
     )
-    bias: float = Field(description="What the class has without any photo, without limit.")
-    logit: float = Field(description="Of the class, before calibration, without limit.")
+    bias: float = Field(description="Bias of the class, independent of the photo, without limit.")
+    logit: float = Field(description="Logit of the class, before calibration, without limit.")
     png: str | None = Field(
-        description="A PNG in base64, 224 x 224 pixels, to be stretched over the photo: orange is for the class, blue"
-        " against it, and the rest transparent. Null but for `explain=png`."
+        description="A PNG in base64, 224 x 224 pixels, to stretch over the photo: orange is for the class, blue"
+        " against it, the rest transparent. Null unless `explain=png`."
     )
 
 
 class ExplainedPrediction(Prediction, frozen=True):
-    """What is in one photo, and where."""
+    """The answer for one photo, with its class activation map."""
 
     explanation: Explanation

@@ -1,12 +1,11 @@
 """Keeps the last predicted photos, so that users can give feedback on them.
 
     data/uploads/
-      019a3c...           one prediction: a line of JSON, then the photo as it came
+      019a3c...           one prediction: a line of JSON, then the photo as it was sent
 
-A file is named by the prediction's id, and the ids are in the order of the predictions, so nothing else needs to be
-kept, and any number of processes may share the folder. The line says how long the photo is, so that one which is still
-being written, or never was to the end, is no photo. Nothing here is brought to the disk at once: a crash may cost the
-last few.
+A file is named by the prediction's id, and ids sort in the order of the predictions. So there is no index, and any
+number of processes may share the folder. The line contains the length of the photo, so that an incomplete file is
+recognized. Files aren't synced to the disk: a crash may cost the last few.
 """
 
 import fcntl
@@ -26,13 +25,13 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 from app.serving.prediction import Prediction
 from catdog.errors import PredictionNotFound
 
-TIME_DIGITS = 16  # of an id: nanoseconds since 1970, in hexadecimal
+TIME_DIGITS = 16  # first part of an id: nanoseconds since 1970, in hexadecimal
 RANDOM_BYTES = 8
-FARTHEST = 2**62  # nanoseconds, in 2116: an id from later than that is none that a clock gave
+FARTHEST = 2**62  # nanoseconds, in 2116: an id beyond that doesn't come from a clock
 
 
 class PredictionIds:
-    """Each sorts behind the ones before it: a clock that is set back counts from the last id. Safe on any thread."""
+    """Ids that sort in the order they were made: if the clock is set back, they count on from the last. Thread-safe."""
 
     def __init__(self) -> None:
         self._last = 0
@@ -45,14 +44,14 @@ class PredictionIds:
             return f"{self._last:0{TIME_DIGITS}x}{secrets.token_hex(RANDOM_BYTES)}"
 
     def follow(self, prediction_id: str) -> None:
-        """Give ids that sort behind this one, which another process may have given."""
+        """Make ids that sort after this one, which another process may have made."""
         if is_id(prediction_id) and (given := int(prediction_id[:TIME_DIGITS], 16)) < FARTHEST:
             with self._giving:
                 self._last = max(given, self._last)
 
 
 def is_id(text: str) -> bool:
-    """Whether it may be the id of a prediction, and so the name of a file."""
+    """Whether the text has the form of a prediction's id, and so of a file's name."""
     return len(text) == TIME_DIGITS + 2 * RANDOM_BYTES and set(text) <= set("0123456789abcdef")
 
 
@@ -62,33 +61,33 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FOLDER = "uploads"  # in the data folder
-SWEEP_EVERY = 50  # photos kept between two looks at what is too many: listing the folder costs more than writing one
-SWEEP_SHARE = 20  # and as much as a twentieth of the bytes that may be kept
+SWEEP_EVERY = 50  # photos added between two sweeps: listing the folder costs more than writing a photo
+SWEEP_SHARE = 20  # or bytes added: a twentieth of the limit
 
 
 @dataclass(frozen=True)
 class LoggedPrediction:
-    """What was answered for a photo that is kept, and the sha256 of its bytes."""
+    """The prediction for a kept photo, and the sha256 of its bytes."""
 
     prediction: Prediction
     sha256: str
-    predicted_at: float  # seconds since 1970, by the clock of then
+    predicted_at: float  # seconds since 1970
 
     @classmethod
     def read(cls, line: bytes, photo_bytes: int) -> Self:
-        """The head of a file, before a photo of so many bytes; ValueError where it isn't whole."""
+        """Parse the first line of a file whose photo has `photo_bytes`; ValueError if the file is incomplete."""
         said = json.loads(line)
         if said.get("bytes") != photo_bytes:
             raise ValueError("the photo is cut short")
         prediction = Prediction.model_validate(said["prediction"])
-        by_id = int(prediction.prediction_id[:TIME_DIGITS], 16) / 1e9  # all that older files say of the time
+        by_id = int(prediction.prediction_id[:TIME_DIGITS], 16) / 1e9  # older files have no other time
         return cls(prediction, said["sha256"], said.get("at", by_id))
 
 
 class PredictionLog:
-    """The last predictions of all processes that share a data folder: at most `keep`, 0 for none, and so many bytes.
+    """The last predictions of all processes that share a data folder: at most `keep`, 0 for none, and `keep_bytes`.
 
-    Between two sweeps there may be SWEEP_EVERY more, or a SWEEP_SHARE-th of the bytes.
+    Between two sweeps there may be SWEEP_EVERY more photos, or 1/SWEEP_SHARE more bytes.
     """
 
     def __init__(self, data_dir: Path, keep: int, keep_bytes: int) -> None:
@@ -102,11 +101,11 @@ class PredictionLog:
             self._ids.follow(last)
 
     def new_id(self) -> str:
-        """An id for a prediction, behind those of all that are kept."""
+        """An id for a prediction that sorts after those of all kept ones."""
         return self._ids.new()
 
     def add(self, prediction: Prediction, photo: bytes) -> None:
-        """Keep a photo; a disk that can't take it costs the feedback on it and not its answer, and is logged."""
+        """Keep a photo; if it can't be written, that is logged, and only feedback on it is impossible."""
         if not self._keep:
             return
         about = {"sha256": sha256(photo).hexdigest(), "bytes": len(photo), "at": time()}
@@ -120,7 +119,7 @@ class PredictionLog:
             logger.warning("a predicted photo can't be kept for feedback: %s", error)
 
     def get(self, prediction_id: str) -> tuple[LoggedPrediction, bytes]:
-        """A prediction and its photo; PredictionNotFound where it isn't kept."""
+        """A prediction and its photo; PredictionNotFound if it isn't kept."""
         try:
             head, _, photo = (self._folder / _checked(prediction_id)).read_bytes().partition(b"\n")
             return LoggedPrediction.read(head, len(photo)), photo
@@ -128,16 +127,16 @@ class PredictionLog:
             raise PredictionNotFound(prediction_id) from error
 
     def newest(self) -> Iterator[LoggedPrediction]:
-        """The kept predictions, the last one first."""
+        """The kept predictions, the newest first."""
         for name in self._names():
             try:
                 with (self._folder / name).open("rb") as file:
                     yield _read(file)
-            except (FileNotFoundError, ValueError):  # it became one too many meanwhile, or a power cut emptied it
+            except (FileNotFoundError, ValueError):  # swept in the meantime, or emptied by a power cut
                 continue
 
     def sweep(self) -> None:
-        """Remove what is too many or too much; what can't be removed is logged."""
+        """Remove the oldest photos beyond the limits; a failure is logged."""
         if not self._sweeping.acquire(blocking=False):
             return
         try:
@@ -156,7 +155,7 @@ class PredictionLog:
             self._sweeping.release()
 
     def clean(self) -> None:
-        """At a start: sweep, and remove what was being written when a process was killed."""
+        """At start-up: sweep, and remove incomplete files of killed processes."""
         self.sweep()
         for name in self._names():
             try:
@@ -166,10 +165,10 @@ class PredictionLog:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                logger.warning("what is left of a predicted photo can't be removed: %s", error)
+                logger.warning("an incomplete predicted photo can't be removed: %s", error)
 
     def _names(self) -> list[str]:
-        """The last one first."""
+        """Names of the files, the newest first."""
         try:
             with os.scandir(self._folder) as files:
                 return sorted((file.name for file in files if is_id(file.name)), reverse=True)
@@ -181,7 +180,7 @@ class PredictionLog:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with path.open("xb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)  # so that it isn't taken for one that is left
+                fcntl.flock(file, fcntl.LOCK_EX)  # marks it as being written, for `_is_left`
                 file.write(content)
         except OSError:
             path.unlink(missing_ok=True)
@@ -189,7 +188,7 @@ class PredictionLog:
 
 
 def _read(file: BinaryIO) -> LoggedPrediction:
-    """ValueError where it isn't whole."""
+    """Parse a file; ValueError if it is incomplete."""
     line = file.readline()
     return LoggedPrediction.read(line, os.fstat(file.fileno()).st_size - len(line))
 
@@ -204,23 +203,23 @@ def _is_whole(file: BinaryIO) -> bool:
 
 
 def _is_left(file: BinaryIO) -> bool:
-    """Whether nobody writes it any more, though it isn't whole."""
+    """Whether the file is incomplete and no process is writing it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    return not _is_whole(file)  # it may have become so just before
+    return not _is_whole(file)  # it may have been completed just before
 
 
 def _checked(prediction_id: str) -> str:
-    """The id, if it is one: it names a file."""
+    """The id, or PredictionNotFound if it isn't one: it is used as the name of a file."""
     if not is_id(prediction_id):
         raise PredictionNotFound(prediction_id)
     return prediction_id
 
 
 def least_sure(uploads: PredictionLog, datasets: "Datasets", limit: int) -> list[LoggedPrediction]:
-    """The kept photos with the smallest probabilities, the least sure first: each content once, none labelled yet."""
+    """The kept photos without a label and with the lowest probabilities, lowest first; each content once."""
     labelled = datasets.labelled_by_feedback()
     newest: dict[str, LoggedPrediction] = {}
     for kept in uploads.newest():

@@ -21,14 +21,14 @@ from catdog.versions.manifest import Manifest
 
 
 class Key(NamedTuple):
-    """The same bytes, before the same version."""
+    """A photo's content and the version that answered it."""
 
     photo: str  # sha256
     version: int
 
 
 class AnswerCache:
-    """The outputs of the `limit` photos that were asked for last. For the event loop, but for `key`."""
+    """The outputs of the last `limit` photos. For the event loop, except `key`."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -36,7 +36,7 @@ class AnswerCache:
 
     @staticmethod
     def key(manifest: Manifest, photo: bytes) -> Key:
-        """Safe on any thread; 10 MB take some milliseconds."""
+        """Thread-safe; 10 MB take some milliseconds."""
         return Key(sha256(photo).hexdigest(), manifest.version)
 
     def get(self, key: Key) -> Output | None:
@@ -52,7 +52,7 @@ class AnswerCache:
 
 
 class Predictor:
-    """Answers with the champion of the moment, on threads, so that the event loop stays free."""
+    """Answers with the current champion, on threads, so that the event loop isn't blocked."""
 
     def __init__(self, settings: Settings) -> None:
         self.uploads = PredictionLog(settings.data_dir, settings.keep_uploads, settings.keep_uploads_bytes)
@@ -60,13 +60,13 @@ class Predictor:
         self._cache = AnswerCache(settings.cache_items)
         self._keep = settings.unknown_keep
         self.serving: LoadedModel | None = None
-        self.problem: str | None = None  # why that isn't the store's champion
+        self.problem: str | None = None  # why the store's champion doesn't serve
         self.beside: dict[int, LoadedModel] = {}  # loaded on request, by number; replaced, never changed
         self.swaps = 0  # from one version to another
 
     @property
     def champion(self) -> LoadedModel:
-        """The version in service; raises NotReady where there is none."""
+        """The version in service; raises NotReady if there is none."""
         if self.serving is None:
             raise NotReady(self.problem or "the model is being loaded")
         return self.serving
@@ -77,17 +77,17 @@ class Predictor:
 
     @property
     def admission(self) -> AdmissionLimit:
-        """That of the queue."""
+        """The limit of the queue."""
         return self._batcher.admission
 
     @property
     def versions(self) -> dict[int, LoadedModel]:
-        """All that can be asked, by number: the champion, and those that were loaded beside it."""
+        """The loaded versions by number: the champion, and those that were loaded on request."""
         serving = {} if self.serving is None else {self.serving.manifest.version: self.serving}
         return dict(sorted((self.beside | serving).items()))
 
     def loaded(self, version: str) -> LoadedModel:
-        """The version of this number, empty for the champion; VersionNotLoaded, NotReady."""
+        """The loaded version of this number, empty for the champion; VersionNotLoaded, NotReady."""
         if not version:
             return self.champion
         versions = self.versions
@@ -98,15 +98,15 @@ class Predictor:
 
     @property
     def queue(self) -> QueueState:
-        """How the queue does."""
+        """State and statistics of the queue."""
         return self.measurements.state(self.admission)
 
     def check_admission(self) -> None:
-        """Raise Overloaded where one more photo has no room in the queue."""
+        """Raise Overloaded if the queue is full."""
         self._batcher.admission.check(retry_seconds=self._batcher.seconds_to_drain)
 
     def swap(self, champion: LoadedModel) -> None:
-        """Put a loaded, warm version into service; what already runs ends on the one before."""
+        """Put a loaded, warm version into service; running requests finish on the previous one."""
         self.swaps += self.serving is not None
         self.serving = champion
 
@@ -123,14 +123,14 @@ class Predictor:
             return await self._predict(self.champion, photo, keep)
 
     def check_explains(self) -> None:
-        """Raise NotExplainable where the champion can't say where it sees what it says."""
+        """Raise NotExplainable if the champion has no class activation maps."""
         if self.champion.manifest.head != "pooled":
             raise NotExplainable(self.champion.manifest.version)
 
     async def explain(self, photo: bytes, drawn: bool, keep: float | None = None) -> ExplainedPrediction:
-        """What `predict` says and where that is seen, as a picture as well if it is to be `drawn`.
+        """The answer of `predict` with its class activation map, also as a picture if `drawn`.
 
-        Raises what `predict` and `check_explains` do.
+        Raises the errors of `predict` and `check_explains`.
         """
         self.check_explains()
         champion = self.champion
@@ -150,14 +150,14 @@ class Predictor:
     async def predict_each(
         self, photos: Sequence[Picture | ServiceError], champion: LoadedModel | None = None, keep: float | None = None
     ) -> list[Prediction | Exception]:
-        """Every photo's answer or what is wrong with it, in order, all of one version: the champion, unless given.
+        """The answer or the error of each photo, in order, all from one version, by default the champion.
 
-        Few of a batch are in the queue at any time, so that others get their turn; Overloaded where not even these
-        have room.
+        Only a few photos of a batch are in the queue at a time, so that other requests get their turn; Overloaded if
+        there is no room for these few.
         """
         champion = champion or self.champion
         engine = champion.engine
-        most = max(engine.streams + 1, engine.largest_batch // 4)  # one is decoded while as many as can be are inferred
+        most = max(engine.streams + 1, engine.largest_batch // 4)  # one more is decoded while all streams infer
         at_a_time = min(len(photos), most, self._batcher.admission.limit)
         turns = asyncio.Semaphore(at_a_time)
 
@@ -192,7 +192,7 @@ class Predictor:
         return prediction
 
     def _answer(self, champion: LoadedModel, photo: Picture, output: Output, keep: float | None) -> Prediction:
-        """The answer that the output means, counted, and kept for whoever asks about it later."""
+        """Convert the output to an answer, count it for drift, and keep the photo for feedback."""
         prediction = champion.answer(output, self.uploads.new_id(), self._keep if keep is None else keep)
         champion.drift.add(prediction)
         if isinstance(photo, bytes):
@@ -202,7 +202,7 @@ class Predictor:
     async def _remembered(
         self, champion: LoadedModel, photo: bytes, answer: Callable[[Output], Prediction]
     ) -> Prediction:
-        """From the cache, where it knows the photo, else from the engine."""
+        """The answer from the cache if the photo is in it, else from the engine."""
         key = await asyncio.to_thread(self._cache.key, champion.manifest, photo)
         if (known := self._cache.get(key)) is not None:
             self._batcher.measurements.cached += 1

@@ -11,49 +11,49 @@ from app.admission import AdmissionLimit
 from app.telemetry.instruments import SECONDS
 from app.telemetry.request_record import PhotoTimes
 
-REMEMBERED = 1000  # photos that the quantiles are of
-NEWEST_COUNTS = 0.1  # share of the newest photo in a running mean
+REMEMBERED = 1000  # photos that the quantiles are computed from
+NEWEST_COUNTS = 0.1  # weight of the newest photo in a running mean
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Quantiles(BaseModel, frozen=True):
-    """Seconds that half of the photos took at most, and 99 of 100."""
+    """Median and 99th percentile, in seconds."""
 
     p50: float
     p99: float
 
 
 class Recent(BaseModel, frozen=True):
-    """The last photos; null for what none of them needed."""
+    """Statistics of the last photos; null for a step that none of them needed."""
 
-    photos: int = Field(description="How many these are: at most 1,000.")
+    photos: int = Field(description="Number of these photos, at most 1,000.")
     decode_seconds: Quantiles | None = Field(description="From the file to pixels.")
-    wait_seconds: Quantiles | None = Field(description="For a decoder, and then for the engine.")
-    infer_seconds: Quantiles | None = Field(description="In the engine, with the rest of the batch.")
-    batch_sizes: dict[str, int] = Field(description="How many batches there were of each size.")
+    wait_seconds: Quantiles | None = Field(description="Wait for a decoder and then for the engine.")
+    infer_seconds: Quantiles | None = Field(description="Inference of the whole batch.")
+    batch_sizes: dict[str, int] = Field(description="Number of batches of each size.")
 
 
 class QueueState(BaseModel, frozen=True):
     """The queue between requests and the engine."""
 
-    depth: int = Field(description="Photos that were admitted and have no answer yet.")
-    limit: int = Field(description="How many there may be; more are refused.")
-    answered: int = Field(description="Photos since the start.")
-    cached: int = Field(description="Of these, those that were known from before.")
-    refused: int = Field(description="Requests turned away since the start, because the queue was full.")
-    expired: int = Field(description="Photos that had no answer in time.")
-    abandoned: int = Field(description="Photos whose client left before the answer.")
+    depth: int = Field(description="Photos admitted and not answered yet.")
+    limit: int = Field(description="Limit of `depth`; more are refused.")
+    answered: int = Field(description="Photos answered since the start.")
+    cached: int = Field(description="Photos answered from the cache.")
+    refused: int = Field(description="Requests refused since the start because the queue was full.")
+    expired: int = Field(description="Photos that weren't answered in time.")
+    abandoned: int = Field(description="Photos whose client disconnected before the answer.")
     recent: Recent
 
 
 class QueueStats:
-    """Counted and timed since the start, and in more detail over the last REMEMBERED photos.
+    """Counts and times since the start, with more detail for the last REMEMBERED photos.
 
-    The counts are the event loop's; the rest is for threads: to append needs no lock, and histograms have theirs.
+    The counts are for the event loop, the rest for threads: appending needs no lock, and histograms have their own.
     """
 
     def __init__(self) -> None:
-        self.seconds_each = 0.0  # of inference for a photo, about
+        self.seconds_each = 0.0  # estimated time of inference for one photo
         self.answered = 0
         self.cached = 0  # of the answers
         self.expired = 0  # at their deadline
@@ -79,7 +79,7 @@ class QueueStats:
         self._decode_seconds.observe(photo.decode_seconds)
 
     def inferred(self, batch: Sequence[PhotoTimes]) -> None:
-        """These were inferred together."""
+        """Record photos that were inferred together."""
         self.batch_photos.observe(len(batch))
         for photo in batch:
             self._inferred.append(photo)
@@ -88,7 +88,7 @@ class QueueStats:
             self.seconds_each += (photo.infer_seconds / len(batch) - self.seconds_each) * NEWEST_COUNTS
 
     def state(self, admission: AdmissionLimit) -> QueueState:
-        """All of it, with how full the queue is."""
+        """All statistics, with the state of the queue."""
         inferred = list(self._inferred)
         sizes = Counter(one.batch_size for one in inferred)
         return QueueState(

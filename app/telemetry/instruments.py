@@ -11,7 +11,7 @@ from app.telemetry.request_record import RequestRecord
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each
 
-# From a millisecond to ten seconds, five to a decade: a quantile read from them is off by a quarter at most.
+# From a millisecond to ten seconds, five per decade: a quantile read from them is off by a quarter at most.
 SECONDS = (*(round(step * 10**power, 4) for power in range(-3, 1) for step in (1, 1.6, 2.5, 4, 6.3)), 10.0)
 
 
@@ -19,12 +19,12 @@ Labels = TypeVar("Labels", bound=tuple[str, ...])
 
 
 def gauge(name: str, help: str, value: float | None) -> Metric:
-    """A family of one number, or of none where that isn't known."""
+    """A family of one number, or an empty one if the number isn't known."""
     return gauges(name, help, {} if value is None else {(): value})
 
 
 def gauges(name: str, help: str, values: Mapping[Labels, float], *labels: str) -> Metric:
-    """Numbers that go up and down, by the values of these labels."""
+    """A family of gauges, by the values of these labels."""
     family = GaugeMetricFamily(name, help, labels=labels)
     for those, value in values.items():
         family.add_metric(those, value)
@@ -36,7 +36,7 @@ def counter(name: str, help: str, value: float) -> Metric:
 
 
 def counters(name: str, help: str, values: Mapping[Labels, float], *labels: str) -> Metric:
-    """Numbers that only grow, by the values of these labels; the page adds `_total` to the name."""
+    """A family of counters, by the values of these labels; the page adds `_total` to the name."""
     family = CounterMetricFamily(name, help, labels=labels)
     for those, value in values.items():
         family.add_metric(those, value)
@@ -49,7 +49,7 @@ class Requests:
     def __init__(self, phase_seconds: Histogram) -> None:
         self.problems: collections.Counter[str] = (
             collections.Counter()
-        )  # by the name of their kind, photos of batches as well
+        )  # by the name of their kind, including those of photos in batches
         self.answered = Counter(
             "catdog_requests",
             "Requests, by method, address (its template) and HTTP status.",
@@ -58,7 +58,7 @@ class Requests:
         )
         self.seconds = Histogram(
             "catdog_request_duration_seconds",
-            "From the head of a request to the end of its answer; a stream's is as long as it was watched.",
+            "From the head of a request to the end of its answer; for a stream, to its end or a disconnect.",
             ("method", "route"),
             buckets=SECONDS,
             registry=None,

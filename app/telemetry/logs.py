@@ -13,13 +13,13 @@ Form = Literal["auto", "text", "json"]
 logger = logging.getLogger(__name__)
 
 TEXT = "%(asctime)s %(levelname)s %(message)s"
-NOISY = ("python_multipart", "PIL")  # what a client did wrong is in its answer
-FULL = 503  # answered when there is too much to do, which isn't the time to write about each
+NOISY = ("python_multipart", "PIL")  # they log clients' mistakes, which are in the answers
+FULL = 503  # answered under overload, when logging each request would add load
 FAILED = 500
 
 
 class JsonLines(logging.Formatter):
-    """One object a line: time, level, logger, message; a trace; the id of the request that it was written for."""
+    """One JSON object a line: time, level, logger, message, and if there is one, the traceback and the request's id."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -36,7 +36,7 @@ class JsonLines(logging.Formatter):
 
 
 def begin(form: Form) -> None:
-    """Write the log in that form; `auto` is text on a terminal, else JSON."""
+    """Set up logging in this form; `auto` is text on a terminal, else JSON."""
     handler = logging.StreamHandler()
     as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
     handler.setFormatter(logging.Formatter(TEXT) if as_text else JsonLines())
@@ -46,13 +46,13 @@ def begin(form: Form) -> None:
 
 
 def warn(*sentences: str) -> None:
-    """A line for each."""
+    """Log a warning for each sentence."""
     for sentence in sentences:
         logger.warning("%s", sentence)
 
 
 class RequestLog:
-    """A line for each request that failed by the service's fault, or that took it longer than so many seconds."""
+    """Logs each request that failed through the service's fault, or for which it took more than `slow_seconds`."""
 
     def __init__(self, slow_seconds: float) -> None:
         self._slow_seconds = slow_seconds
@@ -73,7 +73,7 @@ class RequestLog:
             )
 
     def _level(self, exchange: RequestRecord) -> int | None:
-        """None where it isn't worth a line."""
+        """Level of the request's line; None if it isn't logged."""
         if exchange.status >= FAILED and exchange.status != FULL:
             return logging.ERROR
         if not self._slow_seconds:
@@ -82,7 +82,7 @@ class RequestLog:
 
 
 def _seconds(exchange: RequestRecord) -> dict[str, float]:
-    """What each phase took, for all photos of a batch together."""
+    """Seconds of each phase, summed over the photos of a batch."""
     seconds: dict[str, float] = {}
     for name, began, ended in exchange.parts():
         seconds[name] = seconds.get(name, 0.0) + ended - began
@@ -90,7 +90,7 @@ def _seconds(exchange: RequestRecord) -> dict[str, float]:
 
 
 def _facts(exchange: RequestRecord, parts: dict[str, float]) -> dict[str, Any]:
-    """What a line says beside its message: nothing that its client made up."""
+    """Fields of a line in addition to its message: none that a client can choose freely."""
     return {
         "method": exchange.method,
         "route": exchange.route,

@@ -14,11 +14,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 HEADER = "X-Request-ID"
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-OTHER = "other"  # a method that HTTP doesn't have, an address that the service doesn't have: clients make up any number
+OTHER = "other"  # any unknown method or address, of which clients can send any number
 
 
 class Part(NamedTuple):
-    """A part of the way, and when it began and ended."""
+    """A phase of a request, and when it began and ended."""
 
     name: str  # read, decode, queue or infer
     began: float
@@ -27,7 +27,7 @@ class Part(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class PhotoTimes:
-    """When what happened to one photo; 0.0 is what hasn't. Written by the threads that do it."""
+    """Times of the steps of one photo; 0.0 for one that hasn't happened. Written by the threads that do them."""
 
     arrived: float = field(default_factory=perf_counter)
     decoding: float = 0.0
@@ -42,20 +42,20 @@ class PhotoTimes:
 
     @property
     def queue_seconds(self) -> float:
-        """For a decoder, and then for the engine."""
+        """Wait for a decoder and then for the engine."""
         return self.inferring - self.arrived - self.decode_seconds
 
     @property
     def infer_seconds(self) -> float:
-        """With the rest of the batch."""
+        """Inference of the whole batch."""
         return self.inferred - self.inferring
 
     def end(self, inferring: float, inferred: float, batch_size: int) -> None:
-        """It was inferred from then to then, together with so many in all."""
+        """Record the start and the end of its inference, and the size of its batch."""
         self.inferring, self.batch_size, self.inferred = inferring, batch_size, inferred
 
     def parts(self) -> Iterator[Part]:
-        """Those that have ended."""
+        """The phases that have ended."""
         if self.decoded:
             yield Part("queue", self.arrived, self.decoding)
             yield Part("decode", self.decoding, self.decoded)
@@ -66,15 +66,15 @@ class PhotoTimes:
 
 @dataclass(eq=False, slots=True)
 class RequestRecord:
-    """A request and its answer. PhotoTimes are seconds on the clock of `perf_counter`; 0.0 is one that hasn't come."""
+    """A request and its answer. Times are seconds of `perf_counter`; 0.0 for one that hasn't come."""
 
     scope: Scope
     began: float = field(default_factory=perf_counter)
-    received: float = 0.0  # the newest part of its body
-    answered: float = 0.0  # the head of its answer
+    received: float = 0.0  # the last received part of its body
+    answered: float = 0.0  # when the head of its answer was sent
     ended: float = 0.0
-    status: int = 500  # which the server answers where the app doesn't
-    version: int | None = None  # of the model, that answered
+    status: int = 500  # the server's answer if the app sends none
+    version: int | None = None  # of the model that answered
     problems: list[str] = field(default_factory=list)  # names of their kinds
     photos: list[PhotoTimes] = field(default_factory=list)
 
@@ -85,12 +85,12 @@ class RequestRecord:
 
     @property
     def method(self) -> str:
-        """One of few, whatever was sent."""
+        """Its HTTP method, or OTHER for an unknown one, so that there are few values."""
         return self.scope["method"] if self.scope["method"] in METHODS else OTHER
 
     @property
     def route(self) -> str:
-        """The template of its address, as `/models/{version}`: one of few, and nothing that a client made up."""
+        """The template of its address, such as `/models/{version}`, or OTHER, so that there are few values."""
         return getattr(self.scope.get("route"), "path_format", OTHER)
 
     @property
@@ -99,11 +99,11 @@ class RequestRecord:
 
     @property
     def service_seconds(self) -> float:
-        """From what the client sent last to the head of the answer: what the service itself took."""
+        """Time of the service itself: from the last part that the client sent to the head of the answer."""
         return (self.answered or self.ended) - (self.received or self.began)
 
     def parts(self) -> Iterator[Part]:
-        """Those of a request with photos, in their order; each photo of a batch has its own."""
+        """The phases of a request with photos, in order; each photo of a batch has its own."""
         if self.photos and self.received:
             yield Part("read", self.began, self.received)
         for photo in self.photos:
@@ -114,30 +114,30 @@ _current: ContextVar[RequestRecord | None] = ContextVar("exchange", default=None
 
 
 def current() -> RequestRecord | None:
-    """The one that this task, or the thread that it started, works for."""
+    """The record of the request that this task, or the thread that it started, works for."""
     return _current.get()
 
 
 def record_photo(moments: PhotoTimes) -> None:
-    """A photo of this exchange is on its way."""
+    """Add a photo to the current request."""
     if exchange := _current.get():
         exchange.photos.append(moments)
 
 
 def record_version(version: int) -> None:
-    """That version of the model answered it."""
+    """Record the version that answers the current request."""
     if exchange := _current.get():
         exchange.version = version
 
 
 def record_problem(name: str) -> None:
-    """It, or a photo of it, has no answer because of a problem of that kind."""
+    """Record that the current request, or a photo of it, failed with a problem of this kind."""
     if exchange := _current.get():
         exchange.problems.append(name)
 
 
 class RequestRecorder:
-    """ASGI middleware that notes each exchange and tells the listeners, on the event loop; RequestId is around it."""
+    """ASGI middleware that records each request and calls the listeners on the event loop. RequestId wraps it."""
 
     def __init__(self, app: ASGIApp, listeners: Sequence[Callable[[RequestRecord], None]]) -> None:
         self.app = app
@@ -169,7 +169,7 @@ class RequestRecorder:
 
 
 class RequestId:
-    """ASGI middleware that gives each request an id, as `request.state.id`, and sends it back."""
+    """ASGI middleware that gives each request an id, as `request.state.id`, and sends it in the answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -177,7 +177,7 @@ class RequestId:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        request_id = str(UUID(int=random.getrandbits(128), version=4))  # no secret; 50 us quicker than one
+        request_id = str(UUID(int=random.getrandbits(128), version=4))  # not a secret; 50 us faster than uuid4
         scope.setdefault("state", {})["id"] = request_id
 
         async def send_with_id(message: Message) -> None:

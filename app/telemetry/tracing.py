@@ -1,6 +1,6 @@
 """Exports requests as OpenTelemetry traces.
 
-Spans are made once a request has ended, of what was noted meanwhile: so nothing waits for them on the way.
+Spans are made after a request has ended, from its record, so that they don't delay it.
 """
 
 from time import perf_counter, time_ns
@@ -18,13 +18,13 @@ CALLER = (b"traceparent", b"tracestate")
 
 
 def begin() -> "Traces | None":
-    """What sends traces, where the environment asks for them; else None."""
+    """The exporter, if the environment enables traces; else None."""
     provider = tracing.provider("catdog")
     return None if provider is None else Traces(provider)
 
 
 class Traces:
-    """One span a request, with children for what happened to its photos."""
+    """Exports one span per request, with child spans for the phases of its photos."""
 
     def __init__(self, provider: "TracerProvider") -> None:
         from opentelemetry import trace
@@ -36,8 +36,8 @@ class Traces:
         self._trace = trace
 
     def tell(self, exchange: RequestRecord) -> None:
-        """Make the spans of an exchange, below that of its caller where its `traceparent` names one."""
-        ahead = time_ns() - perf_counter() * 1e9  # of our clock is the one that spans are on
+        """Make the spans of a request, as children of its caller's if it sent a `traceparent`."""
+        ahead = time_ns() - perf_counter() * 1e9  # offset of the spans' clock from ours, in nanoseconds
         headers = {
             name.decode(): value.decode("latin-1") for name, value in exchange.scope["headers"] if name in CALLER
         }
@@ -57,12 +57,12 @@ class Traces:
         span.end(int(ahead + exchange.ended * 1e9))
 
     def close(self) -> None:
-        """Send what is left; blocks for a moment where nobody takes it."""
+        """Send the remaining spans; blocks for a moment if the collector doesn't answer."""
         tracing.close(self._provider)
 
 
 def _attributes(exchange: RequestRecord) -> dict[str, str | int | list[str]]:
-    """By OpenTelemetry's conventions for HTTP, and our own; nothing of the address but its template."""
+    """Attributes by OpenTelemetry's HTTP conventions, and our own; of the address only its template."""
     attributes: dict[str, str | int | list[str]] = {
         "http.request.method": exchange.method,
         "http.route": exchange.route,

@@ -19,7 +19,7 @@ POLICY = {
     "frame-ancestors": "'none'",
 }
 HEADERS = {
-    "Cache-Control": "no-cache",  # kept, but asked about each time: another version of the service has other files
+    "Cache-Control": "no-cache",  # cached, but revalidated each time: another version of the service has other files
     "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in POLICY.items()),
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
@@ -27,7 +27,7 @@ HEADERS = {
 
 
 class Asset(NamedTuple):
-    """A file of the page; its tag changes with its content."""
+    """A file of the page; its ETag changes with its content."""
 
     content: bytes
     media_type: str
@@ -50,19 +50,19 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/")
 async def index(request: Request) -> Response:
-    """The page."""
+    """The web page."""
     return _answer(request, "index.html")
 
 
 @router.get("/docs")
 async def docs(request: Request) -> Response:
-    """The addresses of the service, to look at and to try out."""
+    """The API page, which describes the addresses and sends requests to them."""
     return _answer(request, "docs.html")
 
 
 @router.get("/page/{name:path}")
 async def asset(name: str, request: Request) -> Response:
-    """What the two are made of."""
+    """A file of these two pages."""
     if name not in ASSETS:
         raise HTTPException(404, "the page has no such file; it is at /")
     return _answer(request, name)

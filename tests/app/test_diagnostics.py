@@ -27,7 +27,7 @@ def test_it_says_what_would_be_run_and_why(models_dir: Path, tmp_path: Path) -> 
 
     assert found["versions"].startswith(f"catdog {__version__}, Python 3.")
     assert "openvino " in found["versions"]
-    assert found["engine"] == "openvino: that is the default; CATDOG_ENGINE=auto looks for a GPU"
+    assert found["engine"] == "openvino: the default; CATDOG_ENGINE=auto looks for a GPU"
     assert re.fullmatch(r"\d+: the cores that this process may use, of \d+", found["threads"])
     assert re.fullmatch(r"[\d,]+ MiB of request bodies in memory, [\d,]+ connections", found["limits"])
     assert found["model"].startswith("version 1 (cat, dog; ")
@@ -98,4 +98,4 @@ def test_the_command_ends_with_a_status_that_tells(
     )
 
     assert done.returncode == status
-    assert ("NOT WELL: " in done.stdout) == bool(status)
+    assert ("FAILED: " in done.stdout) == bool(status)

@@ -130,4 +130,4 @@ def test_the_doctor_says_what_is_wrong_with_the_store(
     status, said = ended(capsys, monkeypatch, "doctor")
 
     assert status == 1
-    assert "NOT WELL" in said
+    assert "FAILED: " in said

@@ -105,7 +105,7 @@ def test_what_the_machine_says_of_a_failure_stays_in_the_log(
         until(lambda: "being loaded" not in service.client.get("/health/ready").text)
         detail = service.client.get("/health/ready").json()["detail"]
 
-    assert detail == "the model can't be loaded; the log says why"
+    assert detail == "the model can't be loaded; the log has the reason"
     assert f"cannot map {tmp_path / '1'}" in caplog.text
 
 

@@ -216,8 +216,7 @@ def test_a_worker_that_cannot_start_fails_the_job_with_what_is_known(
     until(supervised)
 
     assert jobs(idle).get(job.id).reason == (
-        "it was tried 2 times; the last time its worker ended with exit status 1;"
-        " worker.log in the data folder says more"
+        "it was tried 2 times; the last time its worker ended with exit status 1; see worker.log in the data folder"
     )
 
 
@@ -329,7 +328,7 @@ def test_a_body_that_is_no_request_is_refused(
     ("asked", "says"),
     [
         ({}, "dataset: Field required"),
-        ({**PETS, "epochs": 3}, "epochs concerns finetune alone; leave it out, or choose that strategy"),
+        ({**PETS, "epochs": 3}, "epochs is for the strategy finetune; leave it out, or choose that strategy"),
         ([], "the body: Input should be an object"),
     ],
 )

@@ -195,7 +195,7 @@ def test_a_request_of_another_site_is_refused_in_the_protocol_s_form(service: Se
         (b"{}", {HEADER: "9" * 5000}, 400, HEADER),
         (b"{}", {HEADER: "3"}, 400, "a body of 2 bytes"),
         (b"{}", {"Content-Encoding": "br"}, 415, "Content-Encoding 'br'"),
-        (bytes(65 * MIB), {}, 413, "at most 67,108,864 bytes"),
+        (bytes(65 * MIB), {}, 413, "limit of 67,108,864 bytes"),
     ],
 )
 def test_a_body_that_can_not_be_read_is_told_in_the_protocol_s_form(
@@ -212,7 +212,7 @@ def test_a_picture_that_is_wrong_is_named(service: Service, jpeg: bytes) -> None
 
 def test_too_many_and_too_large_pictures_are_refused_as_in_a_batch(service: Service) -> None:
     check_error(service.client.post(f"{MODEL}/infer", json=image(*[b"a"] * 65)), 422, "at most 64 at once")
-    check_error(service.client.post(f"{MODEL}/infer", json=image(bytes(11 * MIB))), 413, "at most 10,485,760 bytes")
+    check_error(service.client.post(f"{MODEL}/infer", json=image(bytes(11 * MIB))), 413, "limit of 10,485,760 bytes")
 
 
 def test_keys_are_asked_for_before_a_body(models_dir: Path, jpeg: bytes) -> None:

@@ -98,7 +98,7 @@ def test_one_step_that_fails_does_not_keep_the_others_from_their_work(
 
     kept.upkeep.once()
 
-    assert "jobs can't be cleared up: file is not a database" in caplog.text
+    assert "jobs can't be cleaned up: file is not a database" in caplog.text
     assert not (kept.settings.models_dir / ".deleted-7").exists()
 
 

@@ -25,13 +25,13 @@ def test_without_a_gpu_the_processor_serves_and_no_framework_is_imported(
     driver.unlink()
     monkeypatch.setitem(sys.modules, "catdog.engines.keras", None)  # importing it would fail
 
-    assert choose(Settings(engine="auto")) == ("openvino", "no GPU is found here")
+    assert choose(Settings(engine="auto")) == ("openvino", "no GPU was found")
 
 
 def test_a_driver_alone_is_no_gpu(driver: Path) -> None:
     assert choose(Settings(engine="auto")) == (
         "openvino",
-        "there is a GPU's driver, but Keras finds no GPU that it can use",
+        "there is a GPU driver, but Keras finds no GPU that it can use",
     )
 
 
@@ -50,4 +50,4 @@ def test_without_keras_the_processor_serves(driver: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("engine", ["openvino", "keras"])
 def test_what_the_settings_say_is_done(engine: str) -> None:
-    assert choose(Settings.model_validate({"engine": engine})) == (engine, "CATDOG_ENGINE says so")
+    assert choose(Settings.model_validate({"engine": engine})) == (engine, "set by CATDOG_ENGINE")

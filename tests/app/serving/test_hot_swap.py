@@ -197,7 +197,7 @@ def test_a_pointer_to_what_cannot_serve_is_told_and_the_old_goes_on(
         until(lambda: serves(service) == 3)
         assert problem(service) is None
     (why,) = [record for record in caplog.records if record.name.startswith("app.")]
-    assert "goes on with version 1: version 2 can't be used: " in why.getMessage()
+    assert "keeps serving version 1: version 2 can't be used: " in why.getMessage()
 
 
 def test_what_could_not_be_loaded_is_tried_again_silently_until_it_is_mended(
@@ -227,7 +227,7 @@ def test_what_could_not_be_loaded_is_tried_again_silently_until_it_is_mended(
         weights_path.write_bytes(weights)
 
         until(lambda: serves(service) == 2)
-    assert sum("goes on with version 1" in record.getMessage() for record in caplog.records) == 1
+    assert sum("keeps serving version 1" in record.getMessage() for record in caplog.records) == 1
 
 
 def test_a_pointer_that_somebody_moved_is_followed_within_two_seconds(tmp_path: Path) -> None:
