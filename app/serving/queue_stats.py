@@ -60,13 +60,13 @@ class QueueStats:
         self.abandoned = 0  # by their clients
         self.phase_seconds = Histogram(
             "catdog_phase_duration_seconds",
-            "Of requests with photos: reading the body. Of each photo: decoding it, its waits, inference of its batch.",
+            "Per request with photos: reading the body. Per photo: decoding, waiting, inference of its batch.",
             ("phase",),
             buckets=SECONDS,
             registry=None,
         )
         self.batch_photos = Histogram(
-            "catdog_batch_photos", "Photos that were inferred together.", buckets=BATCH_SIZES, registry=None
+            "catdog_batch_photos", "Photos inferred together.", buckets=BATCH_SIZES, registry=None
         )
         self._decode_seconds, self._queue_seconds, self._infer_seconds = map(
             self.phase_seconds.labels, ("decode", "queue", "infer")

@@ -47,9 +47,7 @@ class Requests:
     """Counts and times requests, and the reading of bodies with photos as a phase of them."""
 
     def __init__(self, phase_seconds: Histogram) -> None:
-        self.problems: collections.Counter[str] = (
-            collections.Counter()
-        )  # by the name of their kind, including those of photos in batches
+        self.problems: collections.Counter[str] = collections.Counter()  # by kind, photos of batches included
         self.answered = Counter(
             "catdog_requests",
             "Requests, by method, address (its template) and HTTP status.",
@@ -66,7 +64,7 @@ class Requests:
         self._read_seconds = phase_seconds.labels("read")
 
     def tell(self, record: RequestRecord) -> None:
-        """A request has ended."""
+        """Count a request that has ended."""
         method, route = record.method, record.route
         self.answered.labels(method, route, str(record.status)).inc()
         self.seconds.labels(method, route).observe(record.seconds)
