@@ -211,7 +211,7 @@ def test_a_picture_that_is_wrong_is_named(service: Service, jpeg: bytes) -> None
 
 
 def test_too_many_and_too_large_pictures_are_refused_as_in_a_batch(service: Service) -> None:
-    check_error(service.client.post(f"{MODEL}/infer", json=image(*[b"a"] * 65)), 422, "at most 64 at once")
+    check_error(service.client.post(f"{MODEL}/infer", json=image(*[b"a"] * 65)), 422, "more than 64 photos")
     check_error(service.client.post(f"{MODEL}/infer", json=image(bytes(11 * MIB))), 413, "limit of 10,485,760 bytes")
 
 
