@@ -27,7 +27,7 @@ BYTES = {"type": "string", "format": "binary"}
 
 
 def held(name: str) -> Any:
-    """A dependency on what the application holds under this name."""
+    """A dependency on an attribute of the application's state."""
 
     async def get(request: Request) -> Any:
         return getattr(request.app.state, name)
