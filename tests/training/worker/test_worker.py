@@ -314,7 +314,7 @@ import signal
 from pathlib import Path
 from catdog.database import Database
 from catdog.jobs.queue import Jobs
-from training import worker
+from training.worker import worker
 from training.worker.interruptions import Interrupted, Reason
 
 worker.RENEW_SECONDS = 0.01
