@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 protocol, with limits on time and size.
+"""The HTTP/1.1 protocol of uvicorn, with limits on time and size.
 
 The head of a request must arrive in time, a body may not arrive in tiny pieces, an answer must be read, and what a
 refused client still sends is discarded unparsed. During a shutdown, every answer closes its connection.
