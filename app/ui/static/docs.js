@@ -1,4 +1,4 @@
-// The addresses of the service, from its OpenAPI document.
+// The API page: the addresses of the service, from its OpenAPI document.
 
 import { get } from "./parts/api.js";
 import { byId, el, fault, prose, table } from "./parts/dom.js";
@@ -34,7 +34,7 @@ function shown(document_, method, path, operation) {
   const [first, ...rest] = (operation.description ?? "").split("\n\n");
   const summary = el("summary", {}, el("code", {}, name), el("span", { class: "about" }, prose(first)));
   const details = el("details", { class: "address" }, summary);
-  details.addEventListener("toggle", () => details.open && fill(), { once: true }); // many, and few are looked at
+  details.addEventListener("toggle", () => details.open && fill(), { once: true }); // there are many, and few are opened
   const fill = () => details.append(...content(document_, method, path, operation, name, rest));
   return details;
 }
@@ -54,8 +54,8 @@ function content(document_, method, path, operation, name, rest) {
 }
 
 function parameters(found, name) {
-  const rows = found.map((one) => [one.name, one.in, typeName(one.schema), one.required ? "needed" : ""]);
-  return table(`Parameters of ${name}`, ["Name", "In", "Is", ""], rows);
+  const rows = found.map((one) => [one.name, one.in, typeName(one.schema), one.required ? "required" : ""]);
+  return table(`Parameters of ${name}`, ["Name", "In", "Type", ""], rows);
 }
 
 function responses(document_, found, name) {
@@ -63,7 +63,7 @@ function responses(document_, found, name) {
   const [success] = Object.entries(found).filter(([status]) => status.startsWith("2"));
   const schema = success?.[1].content?.["application/json"]?.schema;
   const answer = schema ? fields(document_, schema, `Answer ${success[0]} of ${name}`) : null;
-  return el("div", {}, answer, table(`Statuses of ${name}`, ["Status", "Means"], rows));
+  return el("div", {}, answer, table(`Statuses of ${name}`, ["Status", "Meaning"], rows));
 }
 
 function fields(document_, schema, caption) {
@@ -71,7 +71,7 @@ function fields(document_, schema, caption) {
   if (!whole.properties) return el("p", { class: "small" }, `${caption}: ${typeName(whole)}`);
   const about = (of) => el("span", {}, prose(of.description ?? ""));
   const rows = Object.entries(whole.properties).map(([field, of]) => [field, typeName(of), about(of)]);
-  return table(caption, ["Field", "Is", ""], rows);
+  return table(caption, ["Field", "Type", ""], rows);
 }
 
 function resolved(document_, schema) {

@@ -1,4 +1,4 @@
-// The page: which section is shown, and what all of them need.
+// The page: shows one section at a time, and sets up all of them.
 
 import * as ask from "./views/ask.js";
 import { onChampion, refresh } from "./parts/champion.js";
@@ -28,7 +28,7 @@ function show(name, focus) {
 
 function follow(focus) {
   const name = location.hash.slice(1);
-  if (name === "main" && focus) return; // the link that skips
+  if (name === "main" && focus) return; // the skip link
   show(Object.hasOwn(SECTIONS, name) ? name : "ask", focus);
 }
 

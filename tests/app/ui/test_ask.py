@@ -106,7 +106,7 @@ def test_what_a_picture_really_was_is_taught_with_the_key_asked_for_once(
 
     newer.get_by_role("button", name="dog").click()
     give_key(page, "this is not the key of the tests")
-    expect(page.get_by_role("dialog")).to_contain_text("That key isn’t the one")
+    expect(page.get_by_role("dialog")).to_contain_text("That key is wrong")
     give_key(page)
     expect(seen(page, "Kept as dog")).to_be_visible()
     older.get_by_role("button", name="cat").click()
@@ -131,7 +131,7 @@ def test_neither_teaches_nothing_and_takes_out_what_was_said_before(page: Page, 
     give_key(page)
     expect(seen(page, "Kept as cat")).to_be_visible()
     group.get_by_role("button", name="neither").click()
-    expect(seen(page, "was taken out again")).to_be_visible()
+    expect(seen(page, "was removed again")).to_be_visible()
     assert keeper.client.get("/datasets").json() == {"datasets": []}
 
 
@@ -197,7 +197,7 @@ def test_a_picture_like_none_of_the_classes_is_said_to_be_so(browser: Browser, t
 
 def test_the_classes_are_those_of_the_model(page: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Cat or dog?")
-    expect(page.locator("#champion")).to_have_text("Version 1 serves: cat or dog, right on 50.0% of 100 photos")
+    expect(page.locator("#champion")).to_have_text("Version 1 serves: cat or dog, 50.0% accuracy on 100 photos")
 
 
 def test_a_service_with_a_key_for_predictions_asks_for_it_at_once(

@@ -51,7 +51,7 @@ def test_the_versions_stand_side_by_side_with_their_metrics(page: Page) -> None:
 
     expect(rows).to_have_count(3)
     assert rows.nth(0).inner_text().split("\t") == [
-        *("Version", "Made", "Trained", "Right", "Log-loss", "Calibration error", "Do")
+        *("Version", "Created", "Trained", "Accuracy", "Log-loss", "Calibration error", "Actions")
     ]
     expect(rows.nth(1)).to_contain_text("Version 2")
     expect(rows.nth(2)).to_contain_text("Version 1 serves")
@@ -95,7 +95,7 @@ def test_a_version_is_looked_at_with_its_decision_and_the_figures_of_its_report(
         figure = page.get_by_role("img", name=f"{name} of version 2")
         figure.scroll_into_view_if_needed()
         until(lambda figure=figure: figure.evaluate("image => image.naturalWidth") == 40)  # type: ignore[misc]
-    compared = page.get_by_role("table", name="How good it is")
+    compared = page.get_by_role("table", name="Metrics")
     expect(compared.get_by_role("columnheader")).to_have_text(["Measured", "Version 2", "Champion (1)"])
     expect(page.get_by_role("table", name="By class, on validation photos").get_by_role("row")).to_have_count(3)
 

@@ -103,10 +103,10 @@ def test_whoever_labels_is_told_that_other_photos_come_than_before(browser: Brow
             page.get_by_role("link", name="Review").click()
             give_key(page)
             expect(seen(page, "Nothing to look at")).to_be_visible()
-            expect(seen(page, "In the last hour other photos came")).to_be_hidden()
+            expect(seen(page, "In the last hour the photos differed")).to_be_hidden()
             for shade in range(PHOTOS):
                 service.client.post("/predict", content=encoded(Image.new("L", (16, 16), 80 * shade), "PNG"))
 
             page.get_by_role("button", name="Look for more").click()
 
-            expect(seen(page, "In the last hour other photos came")).to_be_visible()
+            expect(seen(page, "In the last hour the photos differed")).to_be_visible()

@@ -97,7 +97,7 @@ def test_a_training_is_watched_as_it_goes(page: Page, keeper: Service) -> None:
 
     report(lease, progress=0.25, seconds_left=30, backbone="the backbone is ImageNet's VGG16, because of the fish")
     expect(seen(page, "For this training the backbone is ImageNet's VGG16, because of the fish.")).to_be_visible()
-    expect(seen(page, "25.0% done, fitting, 30 seconds left for this")).to_be_visible()
+    expect(seen(page, "25.0% done, fitting, 30 seconds left in this phase")).to_be_visible()
     report(lease, phase="downloading", progress=0.25)
     expect(seen(page, "25.0% done, downloading ImageNet’s weights")).to_be_visible()
     expect(page.get_by_role("progressbar")).to_have_js_property("value", 0.25)
@@ -136,7 +136,7 @@ def test_what_the_doctor_found_is_shown_with_its_pictures(page: Page, keeper: Se
     expect(thumbnail).to_contain_text("dog 97.0%")
     thumbnail.scroll_into_view_if_needed()
     expect(thumbnail.locator("img")).to_have_js_property("naturalWidth", 8)
-    expect(page.get_by_role("listitem").filter(has_text="gone.png")).to_contain_text("not there any more")
+    expect(page.get_by_role("listitem").filter(has_text="gone.png")).to_contain_text("deleted in the meantime")
     assert page.locator("img[src=x]").count() == 0
     shot(page, "findings")
 
@@ -225,7 +225,7 @@ def test_a_person_teaches_it_by_the_page_alone(browser: Browser, tmp_path: Path,
             expect(seen(page, f"0 new pictures of {label}, 60 known before.")).to_be_visible()
         page.get_by_role("button", name="Train").click()
 
-        expect(seen(page, "The training is done: version 2 came of it, and went into service.")).to_be_visible()
+        expect(seen(page, "The training is done: version 2 was published, and is now in service.")).to_be_visible()
         expect(seen(page, "promoted: accuracy")).to_be_visible()
         expect(page.get_by_role("table", name="The rules of promotion")).to_be_visible()
         shot(page, "decision")

@@ -1,12 +1,12 @@
-// The service's addresses. Keys go into a header and never into an address.
+// Requests to the service. Keys are sent in a header, never in an address.
 
 import { authorization, key, obtain } from "./key.js";
 
 const UNREACHABLE = "The service doesn’t answer. Is it running?";
-const KEYS = { admin: "This needs the admin key.", predict: "This service asks for a key." };
-const AGAIN_MILLISECONDS = 1000; // until a stream that broke is asked for again
+const KEYS = { admin: "This needs the admin key.", predict: "This service requires a key." };
+const AGAIN_MILLISECONDS = 1000; // before a broken stream is requested again
 
-// Something that the service refused: its message says why, `status` and `type` are the problem's.
+// A request that the service refused: the message says why; `status` and `type` are those of the problem.
 export class Refused extends Error {
   constructor(message, status = 0, type = "") {
     super(message);
@@ -23,7 +23,7 @@ export function postJSON(path, value) {
   return json(path, { method: "POST", body: JSON.stringify(value), headers: { "Content-Type": "application/json" } });
 }
 
-// A picture that may need the key, as an address for an image: `revoke` it once it is shown.
+// The URL of a picture that may need the key, for an image: revoke it once it is shown.
 export async function picture(path) {
   const response = await send(path);
   return URL.createObjectURL(await response.blob());
@@ -54,20 +54,20 @@ async function reach(path, options, known) {
   }
 }
 
-// Whether there is another key than the one that was refused.
+// Whether there is a key other than the refused one; asks the user for it.
 async function another(refused, problem) {
-  if (key() !== null && key() !== refused) return true; // given meanwhile
+  if (key() !== null && key() !== refused) return true; // entered in the meantime
   const kind = /\badmin\b/.test(problem.detail) ? "admin" : "predict";
-  if ((await obtain(refused === null ? KEYS[kind] : `That key isn’t the one. ${KEYS[kind]}`)) !== null) return true;
-  throw new Refused("Nothing was done: it needs a key, and none was given.", 401);
+  if ((await obtain(refused === null ? KEYS[kind] : `That key is wrong. ${KEYS[kind]}`)) !== null) return true;
+  throw new Refused("Nothing was done: this needs a key, and none was given.", 401);
 }
 
 function sentence(text) {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 }
 
-// Server-sent events from their beginning: {id, kind, data} each. By fetch, because EventSource sends no key.
-// A stream that breaks is asked for again behind its last event, until one ends that brought what `isLast`.
+// Server-sent events from the beginning: {id, kind, data} each. Uses fetch, because EventSource can't send a key.
+// A broken stream is requested again after its last event, until a stream has ended with an event that `isLast`.
 export async function* events(path, isLast, signal) {
   let last = 0;
   let isOver = false;
@@ -81,7 +81,7 @@ export async function* events(path, isLast, signal) {
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof Refused && error.status) throw error; // else the connection broke
+      if (error instanceof Refused && error.status) throw error; // otherwise the connection broke
     }
     if (!isOver) await new Promise((resolve) => setTimeout(resolve, AGAIN_MILLISECONDS));
   }

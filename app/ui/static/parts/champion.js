@@ -1,4 +1,4 @@
-// The version in service, and whoever wants to know that it is another one.
+// The version in service, and the callbacks for when it changes.
 
 import { Refused, get } from "./api.js";
 import { byId } from "./dom.js";
@@ -17,7 +17,7 @@ export function onChampion(tell) {
   if (serving) tell(serving);
 }
 
-// Asks the service until it has one.
+// Requests the version in service, and retries until there is one.
 export async function refresh() {
   try {
     show(await get("model"));
@@ -28,7 +28,7 @@ export async function refresh() {
   }
 }
 
-// An answer came of this version.
+// An answer came from this version.
 export function heardOf(version) {
   if (version !== serving?.version) refresh();
 }
@@ -41,5 +41,5 @@ export function show(model) {
 
 function howGood(model) {
   const metrics = model.metrics.test ?? model.metrics.validation;
-  return metrics ? `, right on ${percent(metrics.accuracy)} of ${count(metrics.photos)} photos` : "";
+  return metrics ? `, ${percent(metrics.accuracy)} accuracy on ${count(metrics.photos)} photos` : "";
 }

@@ -1,4 +1,4 @@
-// Loss and accuracy, epoch by epoch, drawn as they come.
+// Loss and accuracy by epoch, drawn as they arrive.
 
 import { el, svg, table } from "./dom.js";
 import { loss, percent } from "./numbers.js";
@@ -15,7 +15,7 @@ export class Curves {
   element = el("div", { class: "curves", hidden: true });
   #rows = [];
 
-  // One more epoch: its row, and of how many it is one. An epoch that is run again replaces what it said before.
+  // Adds the row of an epoch, with the number of epochs. An epoch that is run again replaces its row and later ones.
   add(row) {
     this.#rows = [...this.#rows.filter((one) => one.epoch < row.epoch), row];
     this.element.hidden = false;
@@ -51,7 +51,7 @@ export class Curves {
   }
 }
 
-// A little more than from the least to the most, and never nothing.
+// The range of the values with a margin, never empty.
 function widened(least, most, limit) {
   const margin = Math.max((most - least) / 10, 0.005);
   return [Math.max(0, least - margin), Math.min(limit, most + margin)];

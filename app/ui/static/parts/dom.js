@@ -1,8 +1,8 @@
-// Elements, made from text alone: nothing that a user or the service says is ever read as markup.
+// Elements, made from text only: text from a user or the service is never parsed as markup.
 
 export const byId = (id) => document.getElementById(id);
 
-// An element with attributes, listeners (`onclick`) and children: elements, or what is shown as text.
+// An element with attributes, listeners (`onclick`) and children: elements or text.
 export function el(tag, attributes = {}, ...children) {
   return filled(document.createElement(tag), attributes, children);
 }
@@ -25,22 +25,22 @@ export function button(text, onclick, attributes = {}) {
   return el("button", { type: "button", onclick, ...attributes }, text);
 }
 
-// What went wrong, in a box of its own.
+// An error message in a box.
 export function fault(error) {
   return el("p", { class: "notice fault" }, prose(error.message));
 }
 
-// A text whose `names` are set as such.
+// Text in which `names` are shown as code.
 export function prose(text) {
   return text.split("`").map((part, place) => (place % 2 ? el("code", {}, part) : part));
 }
 
-// Tells those who listen to the page.
+// Announces a text to screen readers.
 export function say(text) {
   byId("said").textContent = text;
 }
 
-// While it lasts the button can't be pressed again. Focus stays on it, as it wouldn't on one that is disabled.
+// Blocks the button while `work` runs. It keeps the focus, which a disabled button would lose.
 export async function busy(pressed, work) {
   if (pressed.getAttribute("aria-disabled") === "true") return undefined;
   pressed.setAttribute("aria-disabled", "true");
@@ -51,7 +51,7 @@ export async function busy(pressed, work) {
   }
 }
 
-// A table in a region that scrolls sideways where it is too wide; the first cell of a row is its header.
+// A table in a region that scrolls sideways if it is too wide; the first cell of a row is its header.
 export function table(caption, columns, rows) {
   const heads = columns.map((name) => el("th", { scope: "col" }, name));
   const body = rows.map(([first, ...rest]) =>

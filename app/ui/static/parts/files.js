@@ -1,4 +1,4 @@
-// Files, however they come: dropped on a zone, chosen, photographed, or pasted.
+// Files from the user: dropped on a zone, chosen, photographed, or pasted.
 
 export function takeFrom(zone, inputs, take) {
   for (const input of inputs) {
@@ -8,7 +8,7 @@ export function takeFrom(zone, inputs, take) {
       take(files);
     });
     input.addEventListener("keypress", (event) => {
-      if (event.key !== "Enter") return; // of itself only the space bar opens it, and it looks like a button
+      if (event.key !== "Enter") return; // by default only the space bar opens it, but it looks like a button
       event.preventDefault();
       input.click();
     });
@@ -26,7 +26,7 @@ export function takeFrom(zone, inputs, take) {
   });
 }
 
-// Pasted anywhere on the page while `isWanted`.
+// Files pasted anywhere on the page, if `isWanted`.
 export function takePasted(isWanted, take) {
   document.addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
@@ -36,7 +36,7 @@ export function takePasted(isWanted, take) {
   });
 }
 
-// A file that misses every zone must not replace the page.
+// A file dropped outside every zone must not replace the page.
 export function ignoreElsewhere() {
   for (const kind of ["dragover", "drop"]) window.addEventListener(kind, (event) => event.preventDefault());
 }

@@ -1,4 +1,4 @@
-// The key: asked for once, when something needs it, and kept by this tab alone.
+// The key: requested once, when it is first needed, and kept only by this tab.
 
 import { byId, el } from "./dom.js";
 
@@ -8,7 +8,7 @@ let asking = null;
 
 export const key = () => sessionStorage.getItem(PLACE);
 
-// Asks for the key, once for all that need it meanwhile; null where none is given.
+// Asks for the key, once for all requests that wait for it; null if none is entered.
 export function obtain(reason) {
   asking ??= open(reason).finally(() => {
     asking = null;
@@ -16,7 +16,7 @@ export function obtain(reason) {
   return asking;
 }
 
-// A header holds bytes, and the service reads these as UTF-8.
+// A header contains bytes, which the service reads as UTF-8.
 export function authorization(given) {
   return `Bearer ${String.fromCharCode(...new TextEncoder().encode(given))}`;
 }
@@ -37,8 +37,8 @@ function open(reason) {
 
 function form(reason, input, close) {
   const [file, setting] = ["data/admin.key", "CATDOG_ADMIN_KEY"].map((text) => el("code", {}, text));
-  const where = el("p", { class: "small" }, "It was made when the service first started, and is in ", file, " there");
-  where.append(", unless ", setting, " says another. This tab keeps it until it is closed.");
+  const where = el("p", { class: "small" }, "The admin key was created at the first start of the service, in ", file);
+  where.append(", unless ", setting, " sets another. This tab keeps the key until it is closed.");
   const buttons = [
     el("button", { type: "submit", class: "first" }, "Go on"),
     el("button", { type: "button", onclick: () => close("") }, "Cancel"),

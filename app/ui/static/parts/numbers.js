@@ -1,4 +1,4 @@
-// Numbers as people read them.
+// Numbers, formatted for people.
 
 const whole = new Intl.NumberFormat("en");
 const decimals = new Intl.NumberFormat("en", { minimumFractionDigits: 3, maximumFractionDigits: 3 });
@@ -8,7 +8,7 @@ export const count = (number) => whole.format(number);
 export const loss = (nats) => decimals.format(nats);
 export const moment = (text) => moments.format(new Date(text));
 
-// "99.9%", and never 100% of what isn't quite.
+// "99.9%"; 100% only if it is exactly that.
 export function percent(share) {
   const shown = (100 * share).toFixed(1);
   if (shown === "100.0") return share === 1 ? "100%" : "> 99.9%";

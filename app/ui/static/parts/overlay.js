@@ -1,11 +1,11 @@
-// A picture, and over it where the network looked: the class activation map.
+// A picture with the class activation map over it: where the network looked.
 
 import { el } from "./dom.js";
 
 const START = 0.6; // opacity, 0-1
-const [FOR, AGAINST] = [[255, 80, 0], [0, 90, 255]]; // RGB of places that speak for the class, and against it
+const [FOR, AGAINST] = [[255, 80, 0], [0, 90, 255]]; // RGB of evidence for the class, and against it
 
-// A figure of the file, and a slider for the map of its answer; null where the answer has none.
+// A figure of the file, and a slider for the map of its answer; null if the answer has none.
 export function framed(file, name) {
   const address = URL.createObjectURL(file);
   const image = el("img", { alt: name || "the picture", src: address });
@@ -27,11 +27,11 @@ function slider(figure, { label, explanation }) {
   range.addEventListener("input", show);
   show();
   figure.append(heat);
-  const colours = el("span", { class: "small" }, `Orange speaks for ${label}, blue against it.`);
+  const colours = el("span", { class: "small" }, `Orange is evidence for ${label}, blue against it.`);
   return el("div", { class: "slider" }, el("label", {}, "Where it looked", range), colours);
 }
 
-// Rows of numbers as a canvas, the less transparent the further from 0; the style sheet stretches it over the picture.
+// Rows of numbers as a canvas: the further from 0, the less transparent. The style sheet stretches it over the picture.
 function drawn(map) {
   const values = map.flat();
   const most = Math.max(...values.map(Math.abs), Number.MIN_VALUE);

@@ -8,7 +8,7 @@ import { takeFrom, takePasted } from "../parts/files.js";
 import { listed, percent } from "../parts/numbers.js";
 import { framed } from "../parts/overlay.js";
 
-const AT_ONCE = 4; // the service has room for many more, but others ask as well
+const AT_ONCE = 4; // the service accepts many more, but other clients need places too
 const UNEXPLAINABLE = "urn:catdog:problem:not-explainable";
 const NEITHER_OF_TWO = "looks like neither";
 
@@ -65,7 +65,7 @@ async function answer({ file, shown, body }) {
   }
 }
 
-// With the map of where it looked, unless the version can't draw one.
+// With the class activation map, if the version has one.
 async function predicted(file) {
   try {
     return await post("predict?explain=true", file);
@@ -85,10 +85,10 @@ function described(said, name, milliseconds, shown) {
   ].filter(Boolean);
 }
 
-// In words, for those who listen.
+// In words, for screen readers.
 function verdict(said) {
   const found = `${said.label}, ${percent(said.probability)}`;
-  return said.unknown ? `${neither(said)}; of its classes most like ${found}` : found;
+  return said.unknown ? `${neither(said)}; the most likely class is ${found}` : found;
 }
 
 function neither(said) {

@@ -1,29 +1,29 @@
-// What a picture really shows, said by a person, and so something to learn from.
+// Labels that a person gives to predicted pictures, for training.
 
 import { postJSON, remove } from "../parts/api.js";
 import { classes } from "../parts/champion.js";
 import { busy, button, el, fault, say } from "../parts/dom.js";
 
-const NOTHING = "neither"; // said of a picture that is of no class
+const NOTHING = "neither"; // label of a picture of no class
 
-// Kept as a training picture; returns what to tell. The last word counts.
+// Stores the picture for training; returns the text to show. A later label replaces an earlier one.
 export async function teach(said, label) {
   const stored = await postJSON("feedback", { prediction_id: said.prediction_id, label });
   said.stored = stored.sha256;
   return `Kept as ${stored.label}, for the next training on the data set “feedback”.`;
 }
 
-// The service learns its classes alone: a picture of none is kept out of the data set, and taken out where it was in.
+// The service learns only its classes: a picture of none isn't added to the data set, or is removed from it.
 export async function keepOut(said) {
   if (!said.stored) return "It learns only its classes, so this picture isn’t kept for training.";
   await remove(`datasets/feedback/images/${said.stored}`);
   said.stored = null;
-  return "It learns only its classes, so this picture was taken out again.";
+  return "It learns only its classes, so this picture was removed again.";
 }
 
 // Buttons, one for each class of the version in service and one for none of them.
 export function choice(said) {
-  const labels = classes().length ? classes() : Object.keys(said.probabilities); // its own, where no other is known yet
+  const labels = classes().length ? classes() : Object.keys(said.probabilities); // those of the answer, if the version in service isn't known yet
   const told = el("p", { class: "small told" });
   const pressed = (label, work) => async (event) => {
     const chosen = event.currentTarget;

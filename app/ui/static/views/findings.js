@@ -1,10 +1,10 @@
-// What the doctor found in the pictures, as thumbnails.
+// Problems found in the pictures, with thumbnails.
 
 import { get, picture } from "../parts/api.js";
 import { busy, button, el, fault } from "../parts/dom.js";
 import { plural } from "../parts/numbers.js";
 
-const AT_FIRST = 12; // thumbnails of one finding; each is its whole picture
+const AT_FIRST = 12; // thumbnails of one finding; each loads its whole picture
 
 const KINDS = {
   unreadable: "Can’t be read",
@@ -20,12 +20,12 @@ const KINDS = {
 
 export function findings(job) {
   if (job.findings === null) return el("div");
-  if (!job.findings.length) return el("p", {}, "The pictures were looked at first, and nothing is wrong with them.");
+  if (!job.findings.length) return el("p", {}, "The pictures were checked, and no problem was found.");
   const list = el("div", {}, sections(job.findings, job));
-  return el("div", {}, el("h4", {}, "What was found in the pictures"), asking(list, job), list);
+  return el("div", {}, el("h4", {}, "Problems found in the pictures"), asking(list, job), list);
 }
 
-// Without the admin key the findings name no picture. It is asked for only when somebody wants to see them.
+// Without the admin key the findings name no picture. The key is requested only when the user wants to see them.
 function asking(list, job) {
   if (!job.findings.some(({ count, photos }) => count && !photos.length)) return null;
   const show = button("Show the pictures", () => busy(show, named));
@@ -58,7 +58,7 @@ function section(finding, dataset) {
   return el("details", { open: true }, summary, el("p", {}, finding.sentence), thumbnails, more);
 }
 
-// Fetched once it is seen, for it may be large.
+// Fetched once it is visible, because it may be large.
 function thumbnail(photo, dataset) {
   const image = el("img", { alt: "" });
   const said = [photo.name, `${photo.label}, ${photo.split}`, photo.note].filter(Boolean);
@@ -74,7 +74,7 @@ async function load(image, path) {
     image.addEventListener("error", () => image.replaceWith(missing("can’t be shown")), { once: true });
     image.src = address;
   } catch (error) {
-    image.replaceWith(missing(error.status === 404 ? "not there any more" : error.message));
+    image.replaceWith(missing(error.status === 404 ? "deleted in the meantime" : error.message));
   }
 }
 

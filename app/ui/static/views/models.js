@@ -1,4 +1,4 @@
-// Models: every version beside the others, promoted and rolled back.
+// Models: compares, promotes and rolls back versions.
 
 import { get, post } from "../parts/api.js";
 import { classes, onChampion, show } from "../parts/champion.js";
@@ -6,7 +6,7 @@ import { busy, button, byId, el, fault, say, table } from "../parts/dom.js";
 import { count, listed, loss, moment, percent } from "../parts/numbers.js";
 import { opened } from "./version.js";
 
-const COLUMNS = ["Version", "Made", "Trained", "Right", "Log-loss", "Calibration error", "Do"];
+const COLUMNS = ["Version", "Created", "Trained", "Accuracy", "Log-loss", "Calibration error", "Actions"];
 
 export function setUp() {
   byId("roll-back").addEventListener("click", (event) => change(event.currentTarget, "rollback"));
@@ -35,12 +35,12 @@ function row(version) {
   return [name, moment(version.created), trained(version), ...measured(version.metrics), buttons(version)];
 }
 
-// Its classes only where they are others than those in service.
+// Its classes only if they differ from those in service.
 function trained({ strategy, classes: its }) {
   return String(its) === String(classes()) ? strategy : `${strategy}: ${listed(its, "and")}`;
 }
 
-// On its test photos where it has some.
+// On its test photos if it has some.
 function measured(metrics) {
   const [split, found] = metrics.test ? ["test", metrics.test] : ["validation", metrics.validation];
   if (!found) return ["", "", ""];
@@ -63,7 +63,7 @@ async function change(pressed, path) {
     try {
       const model = await post(path);
       report(el("span", {}, `Version ${model.version} serves now.`));
-      show(model); // and the list with it
+      show(model); // which updates the list too
       byId("models-heading").focus();
     } catch (error) {
       report(fault(error));

@@ -1,4 +1,4 @@
-// Review: what it was least sure of, one picture at a time, labelled by one key each.
+// Review: the least sure answers, one picture at a time, each labelled with one key.
 
 import { get, picture } from "../parts/api.js";
 import { bars } from "./ask.js";
@@ -7,7 +7,7 @@ import { busy, button, byId, el, fault, say } from "../parts/dom.js";
 import { keepOut, teach } from "./feedback.js";
 import { moment, percent, plural } from "../parts/numbers.js";
 
-const MOST = 50; // pictures asked for at a time
+const MOST = 50; // pictures requested at a time
 
 let items = [];
 let place = 0;
@@ -29,14 +29,14 @@ export async function open() {
   }
 }
 
-// Whether other photos come of late than the version was made for.
+// Shows or hides the warning about drift.
 function tell(drifted) {
   byId("drifted").hidden = !drifted.length;
   byId("drifted").textContent =
-    "In the last hour other photos came than those that this version was tried on. Label some, and train it again.";
+    "In the last hour the photos differed from those that this version was validated on. Label some, and train again.";
 }
 
-// The keys mean something only within the picture's box: elsewhere they belong to the browser and to screen readers.
+// The keys work only inside the picture's box: elsewhere the browser and screen readers use them.
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || !byId("reviewed").querySelector(".card")) return;
   const chosen = byId("reviewed").querySelector(`[aria-keyshortcuts="${CSS.escape(event.key)}"]`);
@@ -80,7 +80,7 @@ function body(item) {
   ];
 }
 
-// A button that a key presses as well; without `work` it goes back.
+// A button with a keyboard shortcut; without `work` it goes back.
 function keyed(key, text, work) {
   const pressed = (event) => busy(event.currentTarget, () => (work ? label(work) : step(-1)));
   const attributes = { type: "button", onclick: pressed, "aria-keyshortcuts": key };
@@ -104,7 +104,7 @@ async function step(by) {
 }
 
 function finished() {
-  const none = "Nothing to look at: every kept photo is labelled, or none was asked about yet.";
+  const none = "Nothing to look at: every kept photo is labelled, or there is none yet.";
   const text = items.length ? "That was the last one. Thank you." : none;
   const again = button("Look for more", (event) => busy(event.currentTarget, open));
   const back = items.length ? keyed("b", "back", null) : null;

@@ -1,4 +1,4 @@
-// Teach: labelled pictures in, counts out; the training itself is in training.js.
+// Teach: adds labelled pictures and shows their counts; training.js does the training.
 
 import { Refused, get, post } from "../parts/api.js";
 import { onChampion } from "../parts/champion.js";
@@ -7,7 +7,7 @@ import { takeFrom } from "../parts/files.js";
 import { count, plural } from "../parts/numbers.js";
 import * as training from "./training.js";
 
-const FILES_AT_ONCE = 16; // of one request
+const FILES_AT_ONCE = 16; // per request
 const SPLITS = ["train", "validation", "test"];
 
 const labels = new Set();
@@ -38,7 +38,7 @@ function addClass(event) {
   say(`Pictures of ${label} can be added now.`);
 }
 
-// A zone for pictures of this class.
+// Adds a drop zone for pictures of this class.
 function offer(label) {
   if (labels.has(label)) return;
   labels.add(label);
@@ -53,7 +53,7 @@ function offer(label) {
   takeFrom(zone, [input], (files) => takePictures(label, files));
 }
 
-// A request for some at a time, so that many are no body that is too large.
+// Sends a few files per request, so that no body is too large.
 async function takePictures(label, files) {
   const results = [];
   try {
@@ -108,7 +108,7 @@ async function takeArchives(files) {
   await counted();
 }
 
-// What the archive held, by class; folders that were taken for another class, or held nothing.
+// The content of the archive by class; folders that were added to a class of another spelling, or are empty.
 function contents({ counts, renamed, empty }) {
   const sums = {};
   for (const split of Object.values(counts))
@@ -125,7 +125,7 @@ function report(...found) {
   byId("upload-report").replaceChildren(...found.filter(Boolean));
 }
 
-// What the data set holds, by class and split.
+// Shows the pictures of the data set by class and split.
 async function counted() {
   try {
     const { counts, pictures } = await get(`datasets/${encodeURIComponent(name())}`);

@@ -1,4 +1,4 @@
-// Training: asked for, watched as it goes, and its decision read.
+// Training: starts a job, follows it, and shows its decision.
 
 import { Refused, events, get, postJSON, remove } from "../parts/api.js";
 import { refresh } from "../parts/champion.js";
@@ -18,10 +18,10 @@ const WORDS = {
 };
 const PHASES = {
   downloading: "downloading ImageNet’s weights",
-  examining: "looking at the pictures",
-  features: "looking at the pictures",
+  examining: "checking the pictures",
+  features: "computing features",
   fitting: "fitting",
-  quantizing: "making it smaller",
+  quantizing: "quantizing to int8",
   measuring: "measuring",
   publishing: "publishing",
 };
@@ -39,7 +39,7 @@ export function setUp(dataset) {
   });
 }
 
-// The newest job, where there is one that isn't watched already.
+// Follows the newest job, if there is one that isn't followed yet.
 export async function open() {
   try {
     const job = await get("retrain/latest");
@@ -51,7 +51,7 @@ export async function open() {
 
 async function start(dataset) {
   const strategy = byId("strategy").value;
-  const given = byId("epochs").value; // without a number it depends on how many pictures there are
+  const given = byId("epochs").value; // without a number it depends on the number of pictures
   const epochs = strategy === "finetune" && given ? { epochs: Number(given) } : {};
   const [backbone, promote, notes] = ["backbone", "promote", "notes"].map((id) => byId(id).value);
   const asked = { dataset, strategy, backbone, promote, notes, ...epochs };
@@ -63,7 +63,7 @@ async function start(dataset) {
   }
 }
 
-// Shows a job, and goes on until it has ended.
+// Shows a job and follows it until it has ended.
 async function watch(job) {
   watching.abort();
   watching = new AbortController();
@@ -81,11 +81,11 @@ async function watch(job) {
 
 const isLast = (event) => event.kind === "status" && FINAL.includes(event.data.status);
 
-// What is shown of one job.
+// The card of one job.
 class Shown {
   #job;
   #status = el("p", { role: "status" });
-  #bar = el("progress", { max: "1", value: "0", "aria-label": "How much of it is done" });
+  #bar = el("progress", { max: "1", value: "0", "aria-label": "Progress" });
   #left = el("p", { class: "small" });
   #backbone = el("p", { class: "small" });
   #curves = new Curves();
@@ -95,7 +95,7 @@ class Shown {
 
   constructor(job) {
     this.#job = job;
-    const asked = `“${job.request.dataset}”, ${job.request.strategy}, asked for ${moment(job.submitted_at)}`;
+    const asked = `“${job.request.dataset}”, ${job.request.strategy}, requested ${moment(job.submitted_at)}`;
     this.element = el(
       "div",
       { class: "card training" },
@@ -124,8 +124,8 @@ class Shown {
     this.#say(job.status, job.decision ? null : job.reason);
     this.#findings.replaceChildren(findings(job));
     if (!job.decision) return;
-    const then = job.decision.promoted ? "and went into service" : "and the one before went on serving";
-    this.#status.textContent = `The training is done: version ${job.version} came of it, ${then}.`;
+    const then = job.decision.promoted ? "and is now in service" : "and the previous one stays in service";
+    this.#status.textContent = `The training is done: version ${job.version} was published, ${then}.`;
     this.#decision.replaceChildren(rules(job.decision));
     refresh();
   }
@@ -136,7 +136,7 @@ class Shown {
 
   #progress({ phase, progress, seconds_left: left, backbone }) {
     this.#bar.value = progress;
-    const time = left === null ? "" : `, ${duration(left)} left for this`;
+    const time = left === null ? "" : `, ${duration(left)} left in this phase`;
     this.#left.textContent = `${percent(progress)} done, ${PHASES[phase] ?? phase}${time}`;
     this.#backbone.textContent = backbone ? `For this training ${backbone}.` : "";
   }
@@ -152,7 +152,7 @@ class Shown {
   async #stop() {
     try {
       await remove(`retrain/${this.#job.id}`);
-      say("It is asked to end.");
+      say("The training is being cancelled.");
     } catch (error) {
       this.element.append(fault(error));
     }

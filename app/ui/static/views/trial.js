@@ -1,4 +1,4 @@
-// A form that sends one request and shows the answer, for the page of the addresses.
+// A form that sends one request and shows the answer, for the API page.
 
 import { send } from "../parts/api.js";
 import { busy, el, fault } from "../parts/dom.js";

@@ -1,4 +1,4 @@
-// One version, looked at: beside the champion, the decision on it, and the figures of its report.
+// One version: compared with the champion, with its decision and the figures of its report.
 
 import { get, picture } from "../parts/api.js";
 import { busy, button, byId, el, fault, table } from "../parts/dom.js";
@@ -14,7 +14,7 @@ const FIGURES = {
 };
 const SPLITS = ["train", "validation", "test"];
 const METRICS = { accuracy: percent, log_loss: loss, calibration_error: percent };
-const NAMES = { accuracy: "right", log_loss: "log-loss", calibration_error: "calibration error" };
+const NAMES = { accuracy: "accuracy", log_loss: "log-loss", calibration_error: "calibration error" };
 
 export async function opened(number) {
   const place = byId("version");
@@ -35,7 +35,7 @@ function described(version) {
     el("p", {}, made),
     training.notes ? el("p", {}, "Notes: ", training.notes) : null,
     version.decision ? rules(version.decision) : null,
-    table("How good it is", ["Measured", ...compared(version)], metricRows(version)),
+    table("Metrics", ["Measured", ...compared(version)], metricRows(version)),
     el("div", { class: "figures" }, Object.entries(version.metrics).map(([split, metrics]) => byClass(split, metrics))),
   ].filter(Boolean);
 }
@@ -51,7 +51,7 @@ function compared(version) {
   return [`Version ${version.version}`, ...champion];
 }
 
-// Both on the same split; `data` says which photos it was, for only the same ones compare.
+// Both on the same split; `data` identifies its photos, because only metrics on the same photos are comparable.
 function metricRows(version) {
   const pairs = version.comparison?.metrics ?? {};
   const splits = Object.keys(version.comparison ? pairs : version.metrics);
@@ -72,7 +72,7 @@ function byClass(split, metrics) {
     percent(metrics.recall[name]),
     percent(metrics.precision[name]),
   ]);
-  const columns = ["Class", "Recall: of its photos found", "Precision: right when said"];
+  const columns = ["Class", "Recall: of its photos found", "Precision: right when predicted"];
   return table(`By class, on ${split} photos`, columns, rows);
 }
 
@@ -88,7 +88,7 @@ function figures(number, files) {
   return el("div", { class: "figures" }, known.map((file) => figure(number, file)));
 }
 
-// One that shows photos needs the admin key, which is asked for only when somebody wants to see it.
+// A figure that shows photos needs the admin key, which is requested only when the user wants to see it.
 function figure(number, { name, needs_admin_key: needsKey }) {
   const image = el("img", { alt: `${FIGURES[name]} of version ${number}` });
   const load = () => loaded(image, `models/${number}/report/${name}`);
@@ -98,7 +98,7 @@ function figure(number, { name, needs_admin_key: needsKey }) {
   return el("figure", {}, waits ? show : image, el("figcaption", {}, FIGURES[name]));
 }
 
-// The image once it has its picture, or what went wrong in its place.
+// The image once its picture is loaded, or an error message in its place.
 async function loaded(image, path) {
   try {
     const address = await picture(path);
