@@ -192,7 +192,7 @@ def test_a_picture_like_none_of_the_classes_is_said_to_be_so(browser: Browser, t
         choose(page, file("teapot.jpg", jpeg))
 
         assert cards(page)[0].startswith("Looks like neither\n")
-        expect(page.locator("#said")).to_contain_text("teapot.jpg: looks like neither; of its classes most like")
+        expect(page.locator("#said")).to_contain_text("teapot.jpg: looks like neither; the most likely class is")
 
 
 def test_the_classes_are_those_of_the_model(page: Page) -> None:
