@@ -1,4 +1,4 @@
-"""What the tests of `app` share."""
+"""Fixtures for the tests of `app`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +25,7 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def service(models_dir: Path) -> Iterator[Service]:
-    """A service that is ready. Whoever puts another champion into it puts the first one back."""
+    """A ready service. A test that changes its champion must restore it."""
     with serving(models_dir) as service:
         until(lambda: service.client.get("/health/ready").is_success)
         yield service
@@ -33,7 +33,7 @@ def service(models_dir: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def keeper(models_dir: Path, tmp_path: Path) -> Iterator[Service]:
-    """A service with data of its own, asked with the admin key; nobody runs its jobs."""
+    """A service with its own data and without workers, whose client sends the admin key."""
     with serving(models_dir, data_dir=tmp_path / "data", worker="none") as service:
         until(lambda: service.client.get("/health/ready").is_success)
         service.client.headers.update(ADMIN)
@@ -42,7 +42,7 @@ def keeper(models_dir: Path, tmp_path: Path) -> Iterator[Service]:
 
 @pytest.fixture(scope="session")
 def jpeg() -> bytes:
-    """A small photo with something to see in it."""
+    """A small photo with structure."""
     noise = np.random.default_rng(3).integers(0, 256, (12, 16, 3), np.uint8)
     return encoded(Image.fromarray(noise).resize((320, 240)), "JPEG")
 
@@ -55,5 +55,5 @@ def real() -> Engine:
 
 @pytest.fixture
 def decoding(monkeypatch: pytest.MonkeyPatch) -> WatchedDecoding:
-    """Every decoding of the test."""
+    """Records every decoding of the test."""
     return WatchedDecoding(monkeypatch)

@@ -1,4 +1,4 @@
-"""The page of numbers, read as Prometheus reads it."""
+"""The metrics page, parsed as Prometheus parses it."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.app.service import Service
 
-PROC = Path("/proc/self/stat")  # of the process, Prometheus's library tells only where this is
+PROC = Path("/proc/self/stat")  # Prometheus's library reports process metrics only if it exists
 PROCESS = {
     "process_cpu_seconds_total",
     "process_max_fds",
@@ -19,7 +19,7 @@ PROCESS = {
 
 
 class Page:
-    """What `GET /metrics` said."""
+    """The answer of `GET /metrics`."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -28,16 +28,16 @@ class Page:
 
     @property
     def names(self) -> set[str]:
-        """As queries name them: those that have a value now."""
+        """Names of the metrics that have a value, as in queries."""
         return {sample.name for sample in self.samples}
 
     @property
     def documented(self) -> set[str]:
-        """As HELP names them, whether they have a value or not."""
+        """Names of all metrics, as in HELP lines."""
         return {line.split()[2] for line in self.text.splitlines() if line.startswith("# HELP ")}
 
     def find(self, name: str, **labels: str) -> float | None:
-        """The value with these labels, and no others; None where there is none."""
+        """The value with exactly these labels; None if there is none."""
         found = [sample.value for sample in self.samples if sample.name == name and sample.labels == labels]
         assert len(found) < 2
         return found[0] if found else None

@@ -46,7 +46,7 @@ def publish(
     files: Mapping[str, bytes] | None = None,
     **of_manifest: object,
 ) -> int:
-    """A version of random weights, published as the trainer does it, with more `files` by name, and its number.
+    """Publish a version with random weights and more `files` by name, as the trainer does; return its number.
 
     The same `seed` gives the same backbone; another `head_seed` gives it another head.
     """
@@ -64,13 +64,13 @@ def publish(
 
 
 def probabilities(champion: LoadedModel, photo: bytes) -> list[float]:
-    """What a loaded version answers by itself, with nothing of the service around it."""
+    """The probabilities of a loaded version, without the service."""
     output = champion.engine.infer(images.decode(photo)[np.newaxis])
     return list(champion.answer(output).probabilities.values())
 
 
 def random_arrays(architecture: Architecture, seed: int, head_seed: int) -> dict[str, NDArray[np.float32]]:
-    """Arrays whose head has its own chance."""
+    """Random arrays, with a separate seed for the head."""
     backbone, head = (np.random.default_rng(number) for number in (seed, head_seed))
     return {
         name: _random(head if name.startswith("predictions/") else backbone, shape)
@@ -125,7 +125,7 @@ def _manifest(version: int, classes: tuple[str, ...], file: WeightsFile) -> Mani
 
 @dataclass
 class Service:
-    """A running service, and the way in."""
+    """A running service and a client of it."""
 
     app: FastAPI
     client: httpx.Client
@@ -137,7 +137,7 @@ class Service:
 
     @contextmanager
     def with_engine(self, wrap: Callable[[Engine], Engine]) -> Iterator[None]:
-        """Serve with the champion's engine wrapped, for a while."""
+        """Wrap the champion's engine during the block."""
         champion = self.predictor.champion
         self.predictor.swap(replace(champion, engine=wrap(champion.engine)))
         try:
@@ -147,7 +147,7 @@ class Service:
 
 
 class HeldEngine:
-    """A real engine that begins each inference only when it is let go."""
+    """A real engine that begins each inference only when it is released."""
 
     streams = 1
     largest_batch = 1
@@ -175,7 +175,7 @@ class HeldEngine:
 
 @contextmanager
 def serving(models_dir: Path, loaded_before: bool = False, **settings_given: object) -> Iterator[Service]:
-    """A service in this process, behind a real server on a thread; it keeps its data inside the store's folder."""
+    """Run a service in this process, with a real server on a thread; its data is inside the store's folder."""
     given: dict[str, Any] = {
         "port": 0,
         "data_dir": models_dir / "data",
@@ -195,16 +195,16 @@ def serving(models_dir: Path, loaded_before: bool = False, **settings_given: obj
     finally:
         running.should_exit = True
         thread.join()
-        gc.unfreeze()  # each service freezes what is in memory when it starts: the services of earlier tests as well
+        gc.unfreeze()  # each service freezes all objects at its start, including those of earlier services
 
 
 def said(answer: dict[str, Any]) -> dict[str, Any]:
-    """What an answer says of its photo: all but the id, which no other has."""
+    """An answer without its unique id."""
     return {name: value for name, value in answer.items() if name != "prediction_id"}
 
 
 def encoded(image: Image.Image, format: str) -> bytes:
-    """The image as a file's bytes."""
+    """The image, encoded as a file."""
     file = BytesIO()
     image.save(file, format)
     return file.getvalue()

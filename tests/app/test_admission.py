@@ -1,4 +1,4 @@
-"""Request bodies are bounded together: in number, in bytes and in the time that they take."""
+"""Request bodies are limited in total: in number, in bytes and in time."""
 
 import asyncio
 import gc
@@ -26,7 +26,7 @@ PART = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\
 
 
 class Uploads:
-    """Uploads that begin, in a running event loop, and stall until they are let go or have to give way."""
+    """Starts uploads in a running event loop; they stall until they are released or cut off."""
 
     def __init__(self, **given: object) -> None:
         self.bodies = Bodies(Settings.model_construct(**({"max_bodies_bytes": 100 * MIB} | given)))  # type: ignore[arg-type]
@@ -35,7 +35,7 @@ class Uploads:
         self._let_go = asyncio.Event()
 
     async def begin(self, hold: int = 0, key: str = "") -> tuple[Body, asyncio.Task[None]]:
-        """One that has sent so many bytes."""
+        """Start an upload that has sent `count` bytes."""
         headers = [(b"authorization", f"Bearer {key}".encode())] if key else []
         request = Request({"type": "http", "method": "POST", "headers": headers, "app": self.app})
         found: list[Body] = []
@@ -54,7 +54,7 @@ class Uploads:
         return found[0], task
 
     async def end(self, *tasks: asyncio.Task[None]) -> list[type[BaseException] | None]:
-        """Let all go; what each of them ended by."""
+        """Release all uploads; return the error or result of each."""
         self._let_go.set()
         results = await asyncio.gather(*tasks, return_exceptions=True)
         return [type(result) if isinstance(result, BaseException) else None for result in results]

@@ -1,4 +1,4 @@
-"""The OpenAPI document holds: whatever it allows is answered as it says, and never by an error of the service's own."""
+"""Requests that the OpenAPI document allows are answered as it describes, and never with status 500."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,14 +12,14 @@ from schemathesis.checks import CHECKS
 from tests.app.service import ADMIN, publish, serving
 from tests.waiting import until
 
-EXAMPLES = 20  # requests an address
-# What the document can't say: which headers beside the key a client must send, and that an unknown name is refused.
+EXAMPLES = 20  # requests per address
+# What the document can't express: required headers other than the key, and that unknown names are refused.
 BESIDE = ("ignored_auth", "positive_data_acceptance", "negative_data_rejection", "missing_required_header")
 
 
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory) -> Iterator[schemathesis.BaseSchema]:
-    """Of a service of its own, for it is changed; nobody runs its jobs."""
+    """The document of a separate service without workers, because requests change its data."""
     models_dir: Path = tmp_path_factory.mktemp("models")
     publish(models_dir)
     with serving(models_dir, worker="none") as service:

@@ -1,4 +1,4 @@
-"""What `python -m app doctor` says."""
+"""The findings of `python -m app doctor`."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ SHIPPED = ROOT / "models"
 
 
 def examined(is_well: bool = True, **settings: object) -> dict[str, str]:
-    """What was found and is well, or isn't, by what was looked at."""
+    """The findings that are well, or those that aren't, by check."""
     findings = diagnostics.examine(Settings.model_validate(settings))
     return {one.what: one.found for one in findings if one.is_well == is_well}
 

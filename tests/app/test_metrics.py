@@ -1,4 +1,4 @@
-"""The numbers to watch, read from real services with Prometheus's own parser."""
+"""Metrics of real services, read with Prometheus's own parser."""
 
 import re
 import socket
@@ -30,7 +30,7 @@ MIB = 2**20
 
 @pytest.fixture
 def fresh(models_dir: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Service]:
-    """A service that nobody has asked for anything, and that asks its database each time."""
+    """A service without earlier requests, which queries its database at each scrape."""
     monkeypatch.setattr(metrics, "FRESH_SECONDS", 0.0)
     with ready(models_dir, queue_items=4, data_dir=tmp_path / "data") as service:
         yield service

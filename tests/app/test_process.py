@@ -1,4 +1,4 @@
-"""The service as its users run it: `python -m app` in a process of its own."""
+"""The service in its own process, started by `python -m app`."""
 
 import os
 import re
@@ -31,11 +31,11 @@ HEAVY = ("tensorflow", "keras", "sklearn", "matplotlib", "torch", "jax", "scipy"
 
 @dataclass
 class Process:
-    """A service, its way in, and its log."""
+    """A service process, its client, and its log."""
 
     popen: subprocess.Popen[str]
     address: tuple[str, int]
-    line: str  # that it is ready
+    line: str  # the line that reports that it is ready
 
     @property
     def url(self) -> str:
@@ -55,14 +55,14 @@ class Process:
         return True
 
     def stop(self, with_signal: int = signal.SIGTERM) -> tuple[int, str]:
-        """The exit status, and what was logged since the service was ready."""
+        """Stop it; return the exit status, and the log since it was ready."""
         self.popen.send_signal(with_signal)
         _, log = self.popen.communicate(timeout=PATIENCE_SECONDS)
         return self.popen.returncode, log
 
 
 def start(folder: Path, **settings: str) -> subprocess.Popen[str]:
-    """Started in a folder without a `.env`, so that nothing but `settings` counts."""
+    """Start it in a folder without a `.env`, so that only `settings` apply."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CATDOG_")}
     command = [sys.executable, "-m", "app"]
     variables = {**environment, "PYTHONPATH": str(ROOT), **settings}
@@ -79,7 +79,7 @@ def running(models_dir: Path, **settings: str) -> Iterator[Process]:
         "CATDOG_MODELS_DIR": str(models_dir),
         "CATDOG_ADMIN_KEY": ADMIN_KEY,
         "CATDOG_LOG_FORMAT": "text",
-        "CATDOG_LOG_SLOW_SECONDS": str(PATIENCE_SECONDS),  # a busy machine is nothing that a client does
+        "CATDOG_LOG_SLOW_SECONDS": str(PATIENCE_SECONDS),  # so that a busy machine logs no slow requests
     }
     popen = start(models_dir, **given | settings)
     assert popen.stderr is not None
@@ -96,14 +96,14 @@ def running(models_dir: Path, **settings: str) -> Iterator[Process]:
 
 @pytest.fixture(scope="module")
 def process(models_dir: Path) -> Iterator[Process]:
-    """A service that several tests share."""
+    """A service process that several tests share."""
     with running(models_dir) as process:
         yield process
         assert process.stop() == (0, ""), "nothing that a client does is worth a line in the log"
 
 
 def begin_upload(connection: socket.socket, photo: bytes) -> None:
-    """Send a request's head and half of its photo, once the service has said that it listens."""
+    """Send a request's head, wait for `100 Continue`, and send half of its photo."""
     head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\nContent-Length: {len(photo)}\r\n"
     connection.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
     assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -118,7 +118,7 @@ def test_a_service_says_in_one_line_where_it_is_and_what_it_serves(process: Proc
 
 
 def test_a_photo_arrives_with_an_offer_to_upgrade_the_connection(process: Process, jpeg: bytes) -> None:
-    """As curl --http2 and Java's client send it; nothing is upgraded."""
+    """Clients such as curl --http2 and Java's client send an offer; nothing is upgraded."""
     offer = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABkAAQAoAAAAAIAAAAA"}
 
     answer = httpx.post(f"{process.url}/predict", content=jpeg, headers={"Content-Type": "image/jpeg", **offer})
@@ -246,7 +246,7 @@ def test_on_shutdown_an_accepted_request_finishes_and_no_other_is_taken(
 
 
 def test_a_service_that_is_told_to_end_says_so_and_goes_on_for_a_moment(models_dir: Path, jpeg: bytes) -> None:
-    """So that a load balancer can send requests elsewhere before nobody listens; a second Ctrl-C ends it at once."""
+    """A load balancer can send requests elsewhere before the port is closed; a second Ctrl-C ends it at once."""
     with running(models_dir, CATDOG_LEAVE_SECONDS="3600") as process:
         process.popen.send_signal(signal.SIGINT)
         until(lambda: not process.is_ready())
@@ -279,7 +279,7 @@ def test_a_service_can_be_stopped_while_it_loads(models_dir: Path) -> None:
     finally:
         popen.kill()
 
-    assert popen.returncode in {0, -signal.SIGTERM}  # the latter before Python runs a line of ours
+    assert popen.returncode in {0, -signal.SIGTERM}  # the latter if it came before our first line
 
 
 def test_wrong_settings_end_the_service_with_one_message(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`python -m app` and its doctor, used wrongly: each ends with a sentence and an exit status."""
+"""Wrong use of `python -m app` and its doctor ends with a message and an exit status."""
 
 import os
 import subprocess
@@ -63,7 +63,7 @@ STARTS = [
 
 @pytest.mark.parametrize(("name", "value"), STARTS)
 def test_a_service_with_a_wrong_setting_does_not_start_and_says_which(name: str, value: str) -> None:
-    """In a process of its own: a start takes over signals and the log."""
+    """In a separate process, because a start sets signal handlers and the log."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), f"CATDOG_{name}": value}
 
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Every address, used wrongly: wrong names, queries, headers and bodies get an answer that says what to do."""
+"""Wrong names, queries, headers and bodies at every address get an answer that says what to do."""
 
 import gzip
 from collections.abc import Iterator, Mapping
@@ -85,7 +85,7 @@ BODIES: dict[str, tuple[bytes, str]] = {
     "a content type that is none": (b"cat", ";;;="),
     "a content type of 5,000 letters": (b"cat", "x" * 5000),
 }
-MAY_BE_EMPTY = ("/promote", "/rollback", "/load", "/unload", "/index")  # their bodies are optional, or not looked at
+MAY_BE_EMPTY = ("/promote", "/rollback", "/load", "/unload", "/index")  # their bodies are optional or ignored
 
 
 class Use(NamedTuple):
@@ -113,7 +113,7 @@ def _wrong_names() -> Iterator[Use]:
         for parameter in [part.partition("}")[0] for part in template.split("{")[1:]]:
             for wrong, name in NAMES.items():
                 if parameter == "name" and template.startswith("/datasets") and name in ("nothing", "-1"):
-                    continue  # a good name
+                    continue  # a valid name
                 path = template.replace(f"{{{parameter}}}", name)
                 yield Use(f"{parameter} is {wrong}", method, path.format(**GOOD, prediction_id="0"))
 
@@ -123,7 +123,7 @@ def _wrong_bodies() -> Iterator[Use]:
         if method == "POST" and not template.endswith(MAY_BE_EMPTY):
             for wrong, (content, content_type) in BODIES.items():
                 if wrong == "a form with an empty file" and template == "/predict/batch":
-                    continue  # each photo has a problem of its own
+                    continue  # each photo has its own problem
                 yield Use(
                     f"the body is {wrong}",
                     method,
@@ -181,7 +181,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def said(response: httpx.Response) -> str:
-    """What a refusal says; everything about it is checked that any refusal must have."""
+    """The detail of a refusal, after checking all that a refusal must have."""
     answer: dict[str, Any] = response.json()
     if response.request.url.path.startswith(("/v1", "/v2")):
         assert list(answer) == ["error"], response.text

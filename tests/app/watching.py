@@ -1,4 +1,4 @@
-"""What tests of the queue watch and hold: an engine, the decoding before it, and callers."""
+"""Engines, decoding and callers that tests of the queue record and hold."""
 
 import asyncio
 import threading
@@ -28,12 +28,12 @@ Asking = asyncio.Task[Prediction]
 
 
 def photo(shade: int) -> bytes:
-    """A grey photo, which the engine then sees as that shade."""
+    """A grey photo of this shade."""
     return encoded(Image.new("L", (16, 16), shade), "PNG")
 
 
 class Call(NamedTuple):
-    """One inference: the shades of its photos, and how many ran at that moment."""
+    """One inference: the shades of its photos, and the number of inferences running then."""
 
     shades: tuple[int, ...]
     shared: bool
@@ -41,7 +41,7 @@ class Call(NamedTuple):
 
 
 class WatchedEngine:
-    """A real engine that remembers its calls, waits until it is let go, and fails where it is told to."""
+    """A real engine that records its calls, waits until it is released, and fails the calls that `fails` selects."""
 
     def __init__(self, engine: Engine, streams: int = 1, largest_batch: int = 1) -> None:
         self.engine = engine
@@ -60,12 +60,12 @@ class WatchedEngine:
 
     @property
     def seen(self) -> list[int]:
-        """Every shade so far."""
+        """All shades so far."""
         return [shade for call in self.calls for shade in call.shades]
 
     @property
     def sizes(self) -> list[int]:
-        """How many photos each call was of."""
+        """The number of photos of each call."""
         return [len(call.shades) for call in self.calls]
 
     def infer(self, pixels: NDArray[np.uint8], shared: bool = False) -> Output:
@@ -90,7 +90,7 @@ class WatchedEngine:
 
 
 class WatchedDecoding:
-    """Decodes as ever, but remembers what it did, and holds some photos until they are let go."""
+    """Decodes photos, records them, and holds some until they are released."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun: list[bytes] = []
@@ -111,7 +111,7 @@ class WatchedDecoding:
 
 
 def predicting(service: Service, engine: Engine, **settings: Any) -> Predictor:
-    """A queue of its own before this engine."""
+    """A separate queue for this engine."""
     predictor = Predictor(Settings.model_construct(None, **({"keep_uploads": 0} | settings)))
     predictor.swap(replace(service.predictor.champion, engine=engine))
     return predictor
@@ -122,14 +122,14 @@ async def happens(condition: Callable[[], bool]) -> None:
 
 
 async def ask(predictor: Predictor, shades: Iterable[int]) -> list[Asking]:
-    """Each shade asked for, and in the queue."""
+    """Request each shade; all are in the queue on return."""
     asking = [asyncio.create_task(predictor.predict(photo(shade))) for shade in shades]
-    await asyncio.sleep(0)  # a task begins only now
+    await asyncio.sleep(0)  # lets the tasks begin
     return asking
 
 
 async def behind_one(predictor: Predictor, engine: WatchedEngine, shades: Iterable[int]) -> list[Asking]:
-    """Each shade asked for while the engine works on shade 0."""
+    """Request each shade while the engine works on shade 0."""
     engine.let_go.clear()
     first = await ask(predictor, [0])
     await happens(lambda: engine.seen == [0])
@@ -137,7 +137,7 @@ async def behind_one(predictor: Predictor, engine: WatchedEngine, shades: Iterab
 
 
 async def in_time(predictor: Predictor, shade: int) -> None:
-    """Ask until there is an answer, on however busy a machine, where the deadline is short."""
+    """Repeat the request until it is answered within its short deadline, for busy machines."""
     while True:
         with suppress(Expired):
             await predictor.predict(photo(shade))

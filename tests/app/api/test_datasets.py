@@ -24,7 +24,7 @@ def zipped(members: dict[str, bytes]) -> bytes:
 
 
 def files(folder: Path) -> set[str]:
-    """Everything below the folder of pictures, but for its lock and its mark."""
+    """All files below the folder of pictures, except its lock and its marker."""
     return {path.name for path in (folder / "data" / "pictures").rglob("*") if path.is_file()} - {".lock", ".database"}
 
 

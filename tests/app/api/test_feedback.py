@@ -56,7 +56,7 @@ def test_a_batch_can_be_given_feedback_as_well(keeper: Service) -> None:
 
 def test_review_lists_what_the_model_was_least_sure_of_and_nobody_has_labelled(keeper: Service) -> None:
     answers = [predict(keeper, shade) for shade in range(0, 250, 25)]
-    predict(keeper, 0)  # once more, which is one photo to look at
+    predict(keeper, 0)  # the same photo again counts once
 
     items = keeper.client.get("/review?limit=8").json()["items"]
     probabilities = [item["prediction"]["probability"] for item in items]
@@ -125,7 +125,7 @@ def test_a_file_that_a_crash_left_is_no_prediction(keeper: Service, tmp_path: Pa
 
 
 def test_a_photo_that_was_not_kept_to_its_end_is_no_prediction(keeper: Service, tmp_path: Path) -> None:
-    """Wherever a crash cut it, and whatever else is in the folder."""
+    """The file is cut at any byte, and other files are in the folder."""
     prediction = predict(keeper, 10)
     prediction_id = str(prediction["prediction_id"])
     uploads = tmp_path / "data" / "uploads"

@@ -129,7 +129,7 @@ def test_only_what_is_in_the_report_is_served(service: Service, tmp_path: Path, 
     response = service.client.get(f"{service.client.base_url}/models/1/report/{name}")
 
     assert response.status_code in {404, 200}
-    if response.status_code == 200:  # the client itself left the folder
+    if response.status_code == 200:  # the client normalized the path itself
         assert response.url.path in {"/models/1", "/models/1/report"}
     else:
         check(response, "not-found", 404)

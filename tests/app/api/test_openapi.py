@@ -83,7 +83,7 @@ def test_every_answer_is_described(document: dict[str, Any], path: str, method: 
 
 
 def test_every_error_that_is_described_is_a_problem(document: dict[str, Any]) -> None:
-    """Or what the inference protocols have instead."""
+    """On the inference protocols' addresses it is an InferenceError."""
     described = {
         (method, path, status): set(response["content"])
         for path, methods in document["paths"].items()

@@ -1,4 +1,4 @@
-"""The queue as clients meet it: full, late, measured, and drained."""
+"""The queue over HTTP: when it is full, late, measured and drained."""
 
 import json
 import socket
@@ -31,7 +31,7 @@ def ready(models_dir: Path, **settings: Any) -> Iterator[Service]:
 
 @contextmanager
 def watched(service: Service, largest_batch: int = 1) -> Iterator[WatchedEngine]:
-    """The champion's engine, held until it is let go, which it is in any case at the end."""
+    """The champion's engine, held until it is released, at the latest at the end."""
     engine = WatchedEngine(service.predictor.champion.engine, largest_batch=largest_batch)
     engine.let_go.clear()
     with service.with_engine(lambda _: engine):
@@ -60,13 +60,13 @@ def connect(service: Service) -> socket.socket:
 
 
 def head(path: str, length: int, *more: str) -> bytes:
-    """Of a request whose body is so long."""
+    """The head of a request whose body has this length."""
     lines = (f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {length}", *more)
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 def begin_upload(connection: socket.socket, length: int) -> None:
-    """Send a request's head, once the service has said that it listens to what follows."""
+    """Send a request's head, and wait for `100 Continue`."""
     connection.sendall(head("/predict", length, "Content-Type: image/png", "Expect: 100-continue"))
     assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -112,7 +112,7 @@ def test_a_queue_says_how_deep_it_is_and_how_long_the_last_photos_took(models_di
 
 @pytest.mark.parametrize("path", ["/predict", "/predict/batch"])
 def test_a_full_queue_refuses_a_request_before_its_body_is_asked_for(models_dir: Path, path: str) -> None:
-    """While the engine is held: nobody waits for it to be told so."""
+    """While the engine is held: the refusal doesn't wait for it."""
     with ready(models_dir, queue_items=1) as service, ThreadPoolExecutor(1) as elsewhere, watched(service) as engine:
         first = elsewhere.submit(ask, service, 0)
         until(lambda: engine.seen == [0])
@@ -173,7 +173,7 @@ def _too_large(service: Service) -> None:
 @pytest.mark.parametrize("fail", [_broken, _stumbling, _a_batch_of_both, _too_large])
 def test_what_fails_gives_its_place_back(models_dir: Path, fail: Callable[[Service], None]) -> None:
     with ready(models_dir, queue_items=2, max_uploads=1) as service:
-        for _ in range(3):  # more often than there is room
+        for _ in range(3):  # more requests than places
             fail(service)
             assert queue(service)["depth"] == 0
         assert ask(service, 1).status_code == 200
@@ -181,7 +181,7 @@ def test_what_fails_gives_its_place_back(models_dir: Path, fail: Callable[[Servi
 
 def test_what_expires_is_told_so_and_gives_its_place_back(models_dir: Path) -> None:
     with ready(models_dir, queue_items=1, deadline_seconds=0.05) as service, watched(service) as engine:
-        while not engine.seen:  # a machine may be too busy to get it there in time
+        while not engine.seen:  # on a busy machine a request may expire before it
             ask(service, 0)
         expired = [ask(service, 1), ask(service, 2)]
         batch = ask_for_batch(service, 3, 4).json()["results"]
@@ -240,7 +240,7 @@ def test_what_is_in_the_queue_at_a_shutdown_is_answered_and_the_threads_end(mode
 
 
 def _let_go_once_closed(engine: WatchedEngine, service: Service) -> None:
-    """Once the service takes nobody in any more, and so has begun to drain."""
+    """Release the engine once the service accepts no connections, so that it drains."""
 
     def is_closed() -> bool:
         try:

@@ -1,4 +1,4 @@
-"""Retraining as a user does it: over HTTP, with a real worker on a tiny network."""
+"""Retraining over HTTP, with a real worker on a tiny network."""
 
 import json
 import re
@@ -51,7 +51,7 @@ def taught(tmp_path: Path, photos: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def idle(tmp_path: Path, models_dir: Path, photos: Path) -> Iterator[Service]:
-    """A service with the data set "pets" whose jobs nobody runs."""
+    """A service with the data set "pets" and without workers."""
     with waiting(tmp_path, photos, models_dir, worker="none") as service:
         yield service
 
@@ -107,7 +107,7 @@ def test_a_retraining_goes_live_and_can_be_rolled_back(taught: Service, jpeg: by
 def test_a_training_starts_from_the_backbone_that_is_asked_for_and_says_so(
     tmp_path: Path, taught: Service, photos: Path
 ) -> None:
-    """By default from the champion's; from ImageNet's by the file that the setting names, which isn't there."""
+    """By default the champion's; ImageNet's from the file in the setting, which doesn't exist."""
     auto = ended(taught, taught.client.post("/retrain", json={**PETS, "promote": "never"}).json()["id"])
     with waiting(tmp_path / "other", photos, tmp_path / "models", imagenet_weights=tmp_path / "nowhere.h5") as service:
         asked = {**PETS, "backbone": "imagenet"}
@@ -362,7 +362,7 @@ def test_where_training_is_not_installed_a_job_is_refused_with_what_to_do(
 def test_a_job_that_waits_where_training_is_not_installed_does_not_end_the_service(
     tmp_path: Path, models_dir: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As when the packages went, or another service on the same database took the job."""
+    """For example if packages were removed, or another service on the same database accepted the job."""
     monkeypatch.setattr(worker_process, "NEEDED", ("a_package_that_nobody_has",))
     with waiting(tmp_path, photos, models_dir, worker="process") as service:
         jobs(service).submit(PETS)

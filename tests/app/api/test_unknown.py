@@ -1,4 +1,4 @@
-"""What the service says of photos that are like none of the classes."""
+"""Answers to photos that are like none of the classes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +30,7 @@ BANK = Bank(
 
 
 def by_similarity(thresholds: tuple[tuple[float, float], ...] = SURE_OF_NONE) -> Unknown:
-    """What compares with the photos of BANK."""
+    """A detector that compares with the photos of BANK."""
     data = BANK.encoded()
     return Unknown(
         neighbours=Neighbours(
@@ -59,7 +59,7 @@ def ask(service: Service, photo: bytes, query: str = "") -> dict[str, Any]:
 
 
 def of_photo(tmp_path: Path, jpeg: bytes) -> np.ndarray:
-    """Its features, by an engine of the test's own."""
+    """Features of a photo, from a separate engine."""
     return OpenVINOEngine(Store(tmp_path).open(1).network()).infer(images.decode(jpeg)[np.newaxis]).features
 
 

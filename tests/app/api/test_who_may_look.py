@@ -25,7 +25,7 @@ SENTENCE = "1 photo can't be read and will be left out; repair or remove"
 
 
 class Needs(IntEnum):
-    """The least key that an address wants where a predict key is set."""
+    """The key that an address requires if a predict key is set."""
 
     NOTHING = 0
     PREDICT_KEY = 1
@@ -47,7 +47,7 @@ ADDRESSES = {
     "/models": Needs.PREDICT_KEY,
     "/models/{version}": Needs.PREDICT_KEY,
     "/models/{version}/report": Needs.PREDICT_KEY,
-    "/models/{version}/report/{name}": Needs.ADMIN_KEY,  # of a file that shows photos
+    "/models/{version}/report/{name}": Needs.ADMIN_KEY,  # for a file that shows photos
     "/queue": Needs.PREDICT_KEY,
     "/drift": Needs.PREDICT_KEY,
     "/metrics": Needs.PREDICT_KEY,
@@ -74,7 +74,7 @@ ADDRESSES = {
 
 
 class Filled(NamedTuple):
-    """A service with something behind every address; `names` fill the addresses' templates."""
+    """A service with content at every address; `names` fill the addresses' templates."""
 
     service: Service
     names: dict[str, str]
@@ -96,7 +96,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
 
 
 def _fill(service: Service) -> dict[str, str]:
-    """A data set, a kept prediction, and a training that named a photo and failed."""
+    """Add a data set, a kept prediction, and a failed training whose findings name a photo."""
     members = {f"{label}/{n}.png": picture(n + 100 * (label == "dog")) for label in ("cat", "dog") for n in range(20)}
     members[f"cat/{FILE_NAME}"] = picture(500)
     client = service.client

@@ -1,4 +1,4 @@
-"""The field's own clients, unmodified, in front of a real service."""
+"""Unmodified clients of the protocols against a real service."""
 
 import json
 import re
@@ -32,7 +32,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def expected(service: Service, jpeg: bytes) -> list[float]:
-    """What `/predict` says of the photo."""
+    """The answer of `/predict` for the photo."""
     answer = service.client.post("/predict", content=jpeg).raise_for_status().json()
     return [*answer["probabilities"].values()]
 
@@ -44,7 +44,7 @@ def label(service: Service, jpeg: bytes) -> str:
 
 
 def said(client: str, service: Service, jpeg: bytes, folder: Path) -> dict[str, Any]:
-    """What a client prints of the service."""
+    """The output of a client."""
     (folder / "photo.jpg").write_bytes(jpeg)
     np.save(folder / "pixels.npy", images.decode(jpeg))
     python = interpreter(ENVIRONMENT, CLIENTS / "requirements.txt", ROOT)

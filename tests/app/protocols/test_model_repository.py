@@ -1,4 +1,4 @@
-"""Versions that are loaded beside the champion, asked, and unloaded."""
+"""Versions that are loaded in addition to the champion, used, and unloaded."""
 
 import weakref
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Tensors of the Open Inference Protocol: bytes that mean something, and bytes that don't."""
+"""Tensors of the Open Inference Protocol: valid and invalid bodies."""
 
 import base64
 import json
@@ -30,7 +30,7 @@ def in_base64(picture: bytes) -> str:
 
 
 def body(tensor: dict[str, Any], binary: bytes | None = None, **more: Any) -> tuple[bytes, str | None]:
-    """A request of this one input, and how long its JSON is where binary data follow."""
+    """A request with this input, and the length of its JSON if binary data follows."""
     if binary is not None:
         tensor = {**tensor, "parameters": {"binary_data_size": len(binary)}}
     text = json.dumps({"inputs": [tensor], **more}).encode()

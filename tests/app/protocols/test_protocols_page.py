@@ -1,4 +1,4 @@
-"""Every command of the page on protocols, as a reader would type it."""
+"""Runs every command of the page on protocols."""
 
 import json
 import re
@@ -25,7 +25,7 @@ COMMANDS = [line for block in blocks("sh") for line in block.splitlines()]
 
 @pytest.fixture
 def folder(tmp_path: Path, jpeg: bytes) -> Path:
-    """Where a reader would be."""
+    """The folder that a reader runs the commands in."""
     (tmp_path / "cat.jpg").write_bytes(jpeg)
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "admin.key").write_text(ADMIN_KEY)

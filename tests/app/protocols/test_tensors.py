@@ -1,4 +1,4 @@
-"""Base64 as clients write it, and the example that an error shows."""
+"""Base64 in the variants that clients write, and the example in an error."""
 
 import base64
 import os

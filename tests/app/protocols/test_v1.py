@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST API, as its documentation shows it."""
+"""TensorFlow Serving's REST API, as documented by TensorFlow."""
 
 import base64
 from pathlib import Path
@@ -21,7 +21,7 @@ def b64(picture: bytes) -> dict[str, str]:
 
 
 def expected(service: Service, jpeg: bytes) -> dict[str, Any]:
-    """What `/predict` says, in this protocol's words."""
+    """The answer of `/predict` in this protocol's form."""
     answer = service.client.post("/predict", content=jpeg).raise_for_status().json()
     probabilities = [*answer["probabilities"].values()]
     return {"probabilities": pytest.approx(probabilities, abs=1e-6), "label": answer["label"]}

@@ -46,7 +46,7 @@ def output(response: httpx.Response, name: str = "probabilities") -> dict[str, A
 
 
 def check_error(response: httpx.Response, status: int, says: str) -> None:
-    """The one form of every error of the protocol."""
+    """Check the form that all errors of the protocol have."""
     assert response.status_code == status, response.text
     assert response.headers["Content-Type"] == "application/json"
     assert list(response.json()) == ["error"]

@@ -1,4 +1,4 @@
-"""Labels and jobs: what they take is there when it is asked for, and not before."""
+"""The database of labels and jobs is opened on first use, and not before."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

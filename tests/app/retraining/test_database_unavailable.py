@@ -1,4 +1,4 @@
-"""What clients hear of the database: of one that doesn't answer, and of texts that it can't hold."""
+"""Answers while the database doesn't answer, and for texts that it can't store."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ SHA256 = "0" * 64
 
 @pytest.fixture
 def on_each_database(models_dir: Path, tmp_path: Path, database_url: str) -> Iterator[Service]:
-    """A service with SQLite, and one with PostgreSQL."""
+    """Run the test on SQLite and on PostgreSQL."""
     with serving(models_dir, data_dir=tmp_path / "data", database_url=database_url, worker="none") as service:
         until(lambda: service.client.get("/health/ready").is_success)
         service.client.headers.update(ADMIN)
@@ -73,7 +73,7 @@ def test_a_frozen_server_is_answered_503_and_does_not_hold_the_end_up(
         monkeypatch.setattr(postgresql, "ANSWER_SECONDS", 10 * PATIENCE_SECONDS)
         waiting = elsewhere.submit(httpx.get, f"{service.client.base_url}/datasets", timeout=10 * PATIENCE_SECONDS)
         until(lambda: service.app.state.datasets._threads.borrowed_tokens == 1)
-        monkeypatch.setattr(postgresql, "ANSWER_SECONDS", 0.1)  # for those that come now
+        monkeypatch.setattr(postgresql, "ANSWER_SECONDS", 0.1)  # for requests from now on
         for address in ("/datasets", "/retrain"):
             unavailable = service.client.get(address)
             check(unavailable, "database-unavailable", 503)

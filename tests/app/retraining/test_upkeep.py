@@ -1,4 +1,4 @@
-"""What is removed by itself: what killed processes left, and what has become too old."""
+"""The clean-up removes what killed processes left, and what has expired."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,7 @@ from tests.waiting import until
 
 
 class LoggedPrediction:
-    """A data folder and a store, and what keeps them up."""
+    """A data folder and a store, with their upkeep."""
 
     def __init__(self, folder: Path, keep_jobs_days: float) -> None:
         self.settings = Settings.model_construct(
@@ -29,7 +29,7 @@ class LoggedPrediction:
         self.upkeep = Upkeep(self.settings, self.records, PredictionLog(folder / "data", 1000, 10**9))
 
     def ended(self, days_ago: float, status: Status = Status.SUCCEEDED) -> str:
-        """The id of a job that ended so long ago, and has a log."""
+        """The id of a job that ended this long ago, with a log."""
         job = self.records.jobs.submit({})
         values = {"status": status, "ended_at": time() - days_ago * DAY_SECONDS}
         with self.records._open().writing() as connection:
@@ -105,7 +105,7 @@ def test_one_step_that_fails_does_not_keep_the_others_from_their_work(
 def test_a_start_clears_up_what_killed_processes_left(tmp_path: Path) -> None:
     publish(tmp_path)
     with Datasets(Database.of(tmp_path / "data"), tmp_path / "data").incoming():
-        pass  # so that the folder is known to be of this database
+        pass  # so that the folder is marked as this database's
     left = [
         tmp_path / ".draft-0" / "content" / "model.weights.h5",
         tmp_path / ".deleted-9" / "manifest.json",

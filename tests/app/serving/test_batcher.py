@@ -1,4 +1,4 @@
-"""Many callers, one engine: who goes when, with whom, and what each of them gets."""
+"""Many callers of one engine: order, batches, and the answer to each."""
 
 import asyncio
 import os
@@ -83,7 +83,7 @@ def test_no_batch_is_larger_than_the_settings_allow(service: Service, real: Engi
 def test_each_of_many_callers_gets_the_answer_to_its_own_photo(
     service: Service, real: Engine, streams: int, largest_batch: int
 ) -> None:
-    shades = list(range(0, 120, 3))  # which this network tells apart
+    shades = list(range(0, 120, 3))  # the network distinguishes them
     predictor = predicting(service, WatchedEngine(real, streams, largest_batch))
 
     async def together() -> list[Prediction]:
@@ -158,7 +158,7 @@ def test_a_batch_goes_without_a_photo_that_takes_too_long_to_decode(
 def test_a_full_batch_and_an_engine_of_single_photos_wait_for_nobody(
     service: Service, real: Engine, decoding: WatchedDecoding
 ) -> None:
-    """They would wait for as long as a photo is held."""
+    """Otherwise they would wait for as long as a photo is held."""
     decoding.holds = {photo(9)}
     for engine, shades in ((WatchedEngine(real), [1]), (WatchedEngine(real, largest_batch=2), [1, 2])):
         predictor = predicting(service, engine, decoders=3, max_delay_milliseconds=LONG)
@@ -220,7 +220,7 @@ def test_a_queue_smaller_than_a_batch_takes_the_batch_all_the_same(service: Serv
 
 
 def test_waiting_is_measured_from_the_beginning(service: Service, real: Engine, decoding: WatchedDecoding) -> None:
-    """Whatever a photo waits for: here for a decoder."""
+    """The wait for a decoder counts too."""
     predictor = predicting(service, WatchedEngine(real), decoders=1)
     decoding.holds = {photo(0)}
 
@@ -250,7 +250,7 @@ def test_the_longer_the_queue_the_later_a_client_is_to_come_back() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
 def test_a_thread_that_steps_aside_never_gains_by_it() -> None:
-    """To raise a priority takes a right that a service has seldom."""
+    """Raising a priority requires a privilege that services seldom have."""
 
     def after(*steps: int) -> int:
         for nice in steps:

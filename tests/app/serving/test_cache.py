@@ -1,4 +1,4 @@
-"""Photos that come again."""
+"""The cache of answers, for photos that are sent again."""
 
 import asyncio
 from dataclasses import replace

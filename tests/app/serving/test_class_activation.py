@@ -1,4 +1,4 @@
-"""Where a photo shows what the service says of it."""
+"""Class activation maps: where in the photo the class is seen."""
 
 from base64 import b64decode
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from tests.waiting import until
 
 @pytest.fixture(scope="module")
 def exact(models_dir: Path) -> Iterator[Service]:
-    """In float32, so that every engine says the same."""
+    """Settings for float32, so that all engines give the same answers."""
     with serving(models_dir, precision="f32", worker="none") as service:
         until(lambda: service.client.get("/health/ready").is_success)
         yield service

@@ -1,4 +1,4 @@
-"""Costly photos never keep the others waiting, nor take more memory than there is for them."""
+"""Costly photos never block the others, and stay within their memory budget."""
 
 import asyncio
 import signal
@@ -158,7 +158,7 @@ def test_a_decoder_that_never_ends_does_not_hold_up_the_exit(models_dir: Path, j
             f"file=@{tmp_path / 'photo.jpg'}",
             f"{url}/predict",
         ]
-        with subprocess.Popen(command):  # which ends with the service
+        with subprocess.Popen(command):  # it ends with the service
             try:
                 assert any(line == "decoding\n" for line in lines)
                 popen.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Whether the photos of late are like those that validated the version."""
+"""Drift of recent photos from the version's validation photos."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ HOUR = 3600
 
 
 class Clock:
-    """A clock that is set by hand."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.seconds = 0.0

@@ -1,4 +1,4 @@
-"""Photos that fail, expire or are left: they cost nothing, and touch nobody."""
+"""Photos that fail, expire or are abandoned cost no inference and don't affect others."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Which engine is taken where the settings leave it open."""
+"""The choice of the engine if the settings leave it open."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ from app.settings import Settings
 
 @pytest.fixture
 def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A driver's device that is there."""
+    """Make a GPU driver's device exist."""
     device = tmp_path / "nvidiactl"
     device.touch()
     monkeypatch.setattr(engine_selection, "DRIVERS", (device,))

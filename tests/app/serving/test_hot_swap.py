@@ -1,4 +1,4 @@
-"""Versions taking over from each other, with somebody always asking."""
+"""Hot swaps of versions under constant requests."""
 
 import asyncio
 import gc
@@ -77,14 +77,14 @@ def problem(service: Service) -> str | None:
 
 
 def right_answer(models_dir: Path, version: int, photo: bytes) -> list[float]:
-    """What a version answers where nothing else goes on."""
+    """The answer of a version without other load."""
     settings, opened = Settings.model_construct(), Store(models_dir).open(version)
     return probabilities(load(opened, read(opened, settings), settings), photo)
 
 
 def test_while_versions_take_over_every_answer_is_that_of_its_version(tmp_path: Path, jpeg: bytes) -> None:
     publish(tmp_path)
-    publish(tmp_path, head_seed=8)  # on the graph of the first
+    publish(tmp_path, head_seed=8)  # with the same graph as the first
     publish(tmp_path, seed=9)
     ended = threading.Event()
     answers: list[httpx.Response] = []
@@ -312,7 +312,7 @@ def test_a_new_head_on_the_same_backbone_takes_over_without_a_new_graph(
     publish(tmp_path, seed=9)
     expected = right_answer(tmp_path, 2, jpeg)
     with ready(tmp_path) as service:
-        monkeypatch.setattr(openvino, "build", None)  # whoever needs a graph now fails
+        monkeypatch.setattr(openvino, "build", None)  # compiling a graph fails from now on
 
         promote(service, 2).raise_for_status()
         answer = service.client.post("/predict", content=jpeg).json()
@@ -327,7 +327,7 @@ def test_a_new_head_on_the_same_backbone_takes_over_without_a_new_graph(
 def test_whoever_infers_goes_before_whoever_decodes_and_that_before_whoever_reads_a_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jpeg: bytes
 ) -> None:
-    """A graph is compiled at normal priority, because the threads that this starts infer ever after."""
+    """A graph is compiled at normal priority, because the threads that this starts do the inferences later."""
     publish(tmp_path)
     publish(tmp_path, seed=8)
     priorities: dict[str, int] = {}
@@ -474,7 +474,7 @@ def test_who_waited_while_the_service_began_is_answered_by_what_it_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jpeg: bytes
 ) -> None:
     async def never(hot_swap: HotSwap) -> None:
-        """Following comes too late for the first request."""
+        """The first request doesn't wait for the next poll."""
 
     publish(tmp_path)
     monkeypatch.setattr(HotSwap, "follow", never)
@@ -543,7 +543,7 @@ def test_what_a_load_took_that_failed_is_given_back(tmp_path: Path, monkeypatch:
 def test_a_step_that_nobody_awaits_any_more_ends_before_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when someone who watched a training leaves while its version is being loaded."""
+    """For example if the client of a training's event stream disconnects while the version is loaded."""
     publish(tmp_path)
     following = HotSwap(Settings.model_construct(models_dir=tmp_path, data_dir=tmp_path / "data"))
     begun, go_on = threading.Semaphore(0), threading.Event()
@@ -566,7 +566,7 @@ def test_a_step_that_nobody_awaits_any_more_ends_before_the_next(
         left.cancel()
         await asyncio.wait([left])
         coming = asyncio.create_task(following.catch_up())
-        await loop.run_in_executor(None, lambda: begun.acquire(timeout=0.2))  # which would be too early
+        await loop.run_in_executor(None, lambda: begun.acquire(timeout=0.2))  # acquired now would be too early
         go_on.set()
         await coming
 

@@ -1,4 +1,4 @@
-"""A version from the store into memory, and what is kept of it for the next start."""
+"""Loading a version from the store, and the compiled graph that is cached for the next start."""
 
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def test_a_version_must_answer_rightly_in_both_ways_to_infer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: bool
 ) -> None:
     class Wrong(OpenVINOEngine):
-        """In one way its answers are the opposite."""
+        """An engine with inverted answers in one of its two ways to infer."""
 
         def infer(self, pixels: NDArray[np.uint8], shared: bool = False) -> Output:
             output = super().infer(pixels, shared)
@@ -71,7 +71,7 @@ def test_a_version_must_answer_rightly_in_both_ways_to_infer(
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Of every inference, at its begin and at its end, whether it was beside others."""
+    """The `shared` flag of each inference, recorded at its start and again at its end."""
     heard: list[bool] = []
 
     class Listening(OpenVINOEngine):
@@ -138,7 +138,7 @@ def test_a_cached_graph_with_wrong_answers_is_compiled_again(
     bias = random_arrays(TINY, 7, 7)["block2_conv1/bias"].tobytes()
     for blob in tmp_path.glob("data/compiled/*/*.blob"):
         whole = blob.read_bytes()
-        assert bias in whole  # one of the constants, which OpenVINO doesn't look at
+        assert bias in whole  # a constant, which OpenVINO doesn't verify
         blob.unlink()
         blob.write_bytes(whole.replace(bias, np.full(len(bias) // 4, 9, np.float32).tobytes()))
 

@@ -1,4 +1,4 @@
-"""What is given back, seen by the kernel's own numbers."""
+"""Returned memory, measured by the kernel's numbers."""
 
 import mmap
 import subprocess

@@ -1,4 +1,4 @@
-"""Predicted photos that are kept: in what order, how many, how many bytes, and what a kill leaves of them."""
+"""Kept photos: their order, number and bytes, and incomplete files of killed processes."""
 
 import fcntl
 from pathlib import Path
@@ -15,7 +15,7 @@ NOW = 1_800_000_000 * 10**9
 
 
 def keeping(folder: Path, keep: int = 9, keep_bytes: int = 10**6) -> PredictionLog:
-    """As a service does that starts now."""
+    """A log as of a service that starts now."""
     return PredictionLog(folder, keep, keep_bytes)
 
 
@@ -36,7 +36,7 @@ def add(uploads: PredictionLog, size_bytes: int = 10) -> str:
 
 
 def ids(uploads: PredictionLog) -> list[str]:
-    """The last one first."""
+    """Ids of the kept photos, newest first."""
     return [kept.prediction.prediction_id for kept in uploads.newest()]
 
 

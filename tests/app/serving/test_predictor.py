@@ -22,7 +22,7 @@ BLACK = encoded(Image.new("L", (32, 32), "black"), "PNG")
 
 
 class RecordingEngine:
-    """A real engine that remembers which photos it was asked about, by their brightness."""
+    """A real engine that records the brightness of its photos."""
 
     streams = 1
     largest_batch = 1
@@ -85,7 +85,7 @@ def test_a_batch_lets_others_have_their_turn(service: Service) -> None:
 
     async def both() -> None:
         batch = asyncio.create_task(predictor.predict_each([BLACK] * 40))
-        await asyncio.sleep(0)  # the batch comes first
+        await asyncio.sleep(0)  # lets the batch run first
         await asyncio.gather(batch, predictor.predict(WHITE))
 
     asyncio.run(both())

@@ -1,4 +1,4 @@
-"""The log of a real service, as people and machines read it."""
+"""The log of a real service, as text and as JSON."""
 
 import json
 import logging
@@ -31,7 +31,7 @@ KEY = "a key for predictions"
 
 @contextmanager
 def logging_json() -> Iterator[StringIO]:
-    """What services in this process log meanwhile, as JSON."""
+    """The JSON lines that services in this process log during the block."""
     log = StringIO()
     handler = logging.StreamHandler(log)
     handler.setFormatter(JsonLines())
@@ -51,7 +51,7 @@ def lines(log: str) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def told(models_dir: Path) -> tuple[Process, httpx.Response, str]:
-    """A service that logs every request, one answer of it, and its log after some others."""
+    """A service that logs every request, one of its answers, and its log after more requests."""
     settings = {"CATDOG_LOG_SLOW_SECONDS": "0", "CATDOG_LOG_FORMAT": "json", "CATDOG_PREDICT_KEY": KEY}
     with running(models_dir, **settings) as process:
         headers = {"Authorization": f"Bearer {KEY}"}
@@ -60,7 +60,7 @@ def told(models_dir: Path) -> tuple[Process, httpx.Response, str]:
         httpx.post(f"{process.url}/predict/batch", files=files, headers=headers)
         httpx.get(f"{process.url}/models/7", params={"key": KEY}, headers=headers)
         httpx.get(f"{process.url}/queue", headers={"Authorization": f"Bearer {ADMIN_KEY}x"})
-        httpx.post(f"{process.url}/retrain", content=bytes(MIB))  # refused before its body is there
+        httpx.post(f"{process.url}/retrain", content=bytes(MIB))  # refused before its body is read
         _, log = process.stop()
         return process, answer, log
 
@@ -103,7 +103,7 @@ def test_neither_keys_nor_addresses_are_told(told: tuple[Process, httpx.Response
 
 @contextmanager
 def on_a_terminal(models_dir: Path, **settings: str) -> Iterator[int]:
-    """A service whose stderr is a terminal, and the other end of that."""
+    """A service whose stderr is a terminal, and the other end of the terminal."""
     ours, theirs = pty.openpty()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CATDOG_")}
     given = {"PORT": "0", "CATDOG_MODELS_DIR": str(models_dir), "PYTHONPATH": str(ROOT)}

@@ -1,4 +1,4 @@
-"""Traces, received over HTTP as a collector receives them."""
+"""Traces, received by an HTTP collector."""
 
 import logging
 import subprocess
@@ -21,13 +21,13 @@ from tests.collector import Collector, attributes, collecting
 from tests.places import ROOT
 from tests.waiting import until
 
-LIBRARY_SECONDS = 5  # less than the library would try for
+LIBRARY_SECONDS = 5  # less than the library's own timeout
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    """Where services of this test send their traces; all is there once they have ended."""
+    """A collector for the services of this test; it has all traces once they have ended."""
     with collecting() as running:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", running.url)
         yield running

@@ -1,4 +1,4 @@
-"""A real browser at the page, and what the page must never do in it."""
+"""A real browser on the page, with checks for what the page must never do."""
 
 import shutil
 from collections.abc import Iterator
@@ -29,10 +29,10 @@ expect.set_options(timeout=1000 * PATIENCE_SECONDS)
 
 @contextmanager
 def visiting(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
-    """A tab of its own at the service; afterwards it must have asked nobody else, and have thrown nothing.
+    """A new tab with the service's page; afterwards, checks that it requested no other server and threw no error.
 
-    What a content security policy stops is an error in the console, and so a failure here. That an address was
-    answered with an error is one as well, but no fault of the page.
+    Anything that the content security policy blocks is a console error, and so a failure here. An error status of an
+    address is a console error too, but isn't a fault of the page.
     """
     faults: list[str] = []
 
@@ -58,22 +58,22 @@ def visiting(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
 
 
 def give_key(page: Page, key: str = ADMIN_KEY) -> None:
-    """Answer the question for the key."""
+    """Enter the key in the dialog."""
     page.get_by_role("dialog").get_by_label("Key").fill(key)
     page.get_by_role("dialog").get_by_role("button", name="Go on").click()
 
 
 def seen(page: Page, text: str) -> Locator:
-    """Text of the page, and not what is only said aloud."""
+    """Visible text of the page, not what is only for screen readers."""
     return page.get_by_role("main").get_by_text(text)
 
 
 def file(name: str, content: bytes, media_type: str = "image/jpeg") -> Any:
-    """A file as an input of the page takes it."""
+    """A file for a file input of the page."""
     return {"name": name, "mimeType": media_type, "buffer": content}
 
 
 def shot(page: Page, name: str) -> None:
-    """Keep what the page looks like, for people."""
+    """Save a screenshot for people to look at."""
     SCREENSHOTS.mkdir(exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)

@@ -1,4 +1,4 @@
-"""What the tests of the page share."""
+"""Fixtures for the tests of the page."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.app.ui.browsing import ARGUMENTS, CHROMIUM, visiting
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Chromium. It is gone before tests outside this package run, for its driver holds the main thread's event loop."""
+    """Chromium. It ends before tests outside this package run: its driver occupies the main thread's event loop."""
     if not Path(CHROMIUM).exists():
         pytest.skip("needs Chromium, which Debian's package `chromium` brings")
     with sync_playwright() as playwright, playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS) as it:
@@ -21,6 +21,6 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, keeper: Service) -> Iterator[Page]:
-    """A tab at a service with data of its own."""
+    """A tab with the page of a service with its own data."""
     with visiting(browser, keeper.app.state.settings.address) as page:
         yield page

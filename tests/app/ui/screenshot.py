@@ -1,7 +1,7 @@
-"""The picture of the page in docs: `.venv/bin/python -m tests.app.ui.screenshot docs/page.png`.
+"""Makes the screenshot of the page in the docs: `.venv/bin/python -m tests.app.ui.screenshot docs/page.png`.
 
-The shipped model answers about pictures that are drawn here, so that the picture may be passed on. It is less strict
-about what is unknown than by default, because a drawing is never as familiar as a photo.
+The shipped model classifies pictures that are drawn here, so that the screenshot can be redistributed. Its share of
+known photos is higher than by default, because a drawing is less familiar than a photo.
 """
 
 import sys
@@ -18,7 +18,7 @@ from tests.places import ROOT
 from tests.waiting import until
 
 MODELS = ROOT / "models"
-SIZE = 1200  # pixels that are drawn on, a side; twice what is shown, so that edges are smooth
+SIZE = 1200  # pixels per side of a drawing; twice what is shown, for smooth edges
 COLOURS = 256  # of the PNG
 
 Draw = ImageDraw.ImageDraw
@@ -59,14 +59,14 @@ def teapot(draw: Draw) -> None:
 
 
 def drawn(kind: Callable[[Draw], None], ground: tuple[int, int, int]) -> bytes:
-    """A JPEG of it."""
+    """A drawing as JPEG."""
     image = Image.new("RGB", (SIZE, SIZE), ground)
     kind(ImageDraw.Draw(image))
     return encoded(image.filter(ImageFilter.GaussianBlur(3)).resize((SIZE // 2, SIZE // 2)), "JPEG")
 
 
 def take(target: Path) -> None:
-    """Write the picture to `target`."""
+    """Write the screenshot to `target`."""
     photos = [file("teapot.jpg", drawn(teapot, (226, 222, 212))), file("minka.jpg", drawn(cat, (118, 140, 160)))]
     with (
         tempfile.TemporaryDirectory() as data,

@@ -1,4 +1,4 @@
-"""Everybody can use the page: by keyboard, by ear, on a phone, in the dark."""
+"""Accessibility of the page: keyboard, screen reader, phone, dark mode."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -34,7 +34,7 @@ def page(browser: Browser, keeper: Service, look: str) -> Iterator[Page]:
 
 
 def check(page: Page) -> None:
-    """Nothing is serious to axe, and nothing is wider than the page."""
+    """Check that axe finds nothing serious, and that nothing is wider than the page."""
     found = Axe().run(page).response["violations"]
     serious = [f"{one['id']}: {node['html']}" for one in found if one["impact"] in SERIOUS for node in one["nodes"]]
 
@@ -52,7 +52,7 @@ def test_every_section_is_fit_for_everybody(page: Page, keeper: Service, look: s
             page.get_by_role("button", name="Look at version 1").click()
             expect(page.get_by_role("heading", name="Version 1")).to_be_visible()
         if section == "Review":
-            check(page)  # with the question for the key
+            check(page)  # with the dialog for the key
             give_key(page)
             expect(page.get_by_role("group", name="Picture 1 of")).to_be_focused()
         check(page)
@@ -70,7 +70,7 @@ def test_the_addresses_are_fit_for_everybody(page: Page, look: str) -> None:
 
 def test_it_can_be_used_by_the_keyboard_alone(browser: Browser, keeper: Service, jpeg: bytes) -> None:
     with visiting(browser, keeper.app.state.settings.address) as page:
-        with page.expect_file_chooser() as chosen:  # from the start, for the browser hears of it only after a while
+        with page.expect_file_chooser() as chosen:  # from the start, because the browser reports it late
             walked = []
             for _ in range(7):
                 page.keyboard.press("Tab")

@@ -1,4 +1,4 @@
-"""Ask: a person shows it pictures, and tells it what they really are."""
+"""Ask: a person adds pictures, and corrects the answers."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +33,7 @@ def choose(page: Page, *files: object) -> None:
 
 
 def cards(page: Page) -> list[str]:
-    """What the answers say, the newest first, once all of them are there."""
+    """Texts of the answers, newest first, once all have arrived."""
     expect(seen(page, "Looking at")).to_have_count(0)
     return page.get_by_role("list", name="Answers").locator("> li").all_inner_texts()
 
@@ -147,7 +147,7 @@ def test_whoever_has_no_key_is_told_that_nothing_was_done(page: Page, keeper: Se
 
 
 def test_where_it_looked_is_laid_over_the_picture(page: Page, keeper: Service, jpeg: bytes) -> None:
-    """As strongly as the slider says."""
+    """With the opacity of the slider."""
     explained = keeper.client.post("/predict?explain=true", content=jpeg).json()["explanation"]["activation_map"]
     choose(page, file("one.jpg", jpeg))
     cards(page)
@@ -182,7 +182,7 @@ def test_a_version_that_cannot_say_where_it_looked_answers_without(page: Page, k
 
 
 def test_a_picture_like_none_of_the_classes_is_said_to_be_so(browser: Browser, tmp_path: Path, jpeg: bytes) -> None:
-    """To a version that finds nothing familiar."""
+    """With a version for which every photo is unknown."""
     publish(tmp_path, unknown=Unknown(usual_length=1.0, threshold=1e6, photos=10, kept=0.0))
     with (
         serving(tmp_path, worker="none") as service,
@@ -216,7 +216,7 @@ def test_a_service_with_a_key_for_predictions_asks_for_it_at_once(
 
 
 def test_a_page_that_is_opened_while_the_model_loads_waits_for_it(browser: Browser, tmp_path: Path) -> None:
-    """Nothing is there to be loaded at first."""
+    """The store is empty at first."""
     with (
         serving(tmp_path, worker="none") as service,
         visiting(browser, service.app.state.settings.address) as page,

@@ -1,4 +1,4 @@
-"""The page of the addresses: from the OpenAPI document, to look at and to try out."""
+"""The API page: shows the addresses of the OpenAPI document, and sends requests to them."""
 
 from collections.abc import Iterator
 

@@ -28,7 +28,7 @@ KEPT_OUT = Decision(
 
 @pytest.fixture
 def two(tmp_path: Path) -> Iterator[Service]:
-    """A service with two versions, of which the first serves and the second has something to show."""
+    """A service with two versions: the first serves, the second has a decision and a report."""
     models_dir = tmp_path / "models"
     publish(models_dir)
     publish(models_dir, seed=8, decision=KEPT_OUT)

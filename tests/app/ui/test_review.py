@@ -1,4 +1,4 @@
-"""Review: a person labels what the model was least sure of, one key each."""
+"""Review: a person labels the least sure answers, with one key each."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ PHOTOS = 3
 
 @pytest.fixture
 def page(browser: Browser, keeper: Service) -> Iterator[Page]:
-    """At Review, where three photos wait."""
+    """The section Review with three photos."""
     for shade in range(PHOTOS):
         keeper.client.post("/predict", content=encoded(Image.new("L", (16, 16), 80 * shade), "PNG"))
     with visiting(browser, keeper.app.state.settings.address) as page:

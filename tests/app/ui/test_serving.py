@@ -1,4 +1,4 @@
-"""The page as it is served, without a browser."""
+"""The files of the page over HTTP, without a browser."""
 
 import re
 import tomllib

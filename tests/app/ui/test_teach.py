@@ -1,4 +1,4 @@
-"""Teach: a person gives it pictures, and sees what the data set holds."""
+"""Teach: a person adds pictures, and sees the counts of the data set."""
 
 from collections.abc import Iterator
 

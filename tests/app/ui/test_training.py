@@ -29,7 +29,7 @@ EVIL = "<img src=x onerror=alert(1)>.png"
 
 @pytest.fixture
 def page(browser: Browser, keeper: Service) -> Iterator[Page]:
-    """At Teach, with pictures to train on; whoever runs jobs is the test."""
+    """The section Teach with pictures to train on; the test acts as the worker."""
     members = {f"{label}/{n}.png": picture(n + 100 * (label == "dog")) for label in ("cat", "dog") for n in range(20)}
     members[f"cat/{EVIL}"] = picture(500)
     keeper.client.post("/datasets/pets/archive", files={"file": zipped(members)}).raise_for_status()
@@ -39,7 +39,7 @@ def page(browser: Browser, keeper: Service) -> Iterator[Page]:
 
 
 def claimed(service: Service) -> Lease:
-    """The job that the page asked for, in the test's hands."""
+    """The job that the page requested, claimed by the test as its worker."""
     jobs: Jobs = service.app.state.database.jobs
     until(jobs.is_waiting)
     lease = jobs.claim("the test")
@@ -120,7 +120,7 @@ def test_a_training_is_watched_as_it_goes(page: Page, keeper: Service) -> None:
 
 
 def find(lease: Lease) -> None:
-    """Say that a picture is doubted which is called as if it were markup, and one that has been taken out since."""
+    """Add a finding about a picture whose name is markup, and about one that was removed since."""
     photo = {"name": EVIL, "label": "cat", "split": "train", "sha256": sha256(picture(500)).hexdigest()}
     photos = [{**photo, "picture": 1, "note": "dog 97.0%"}, {**photo, "name": "gone.png", "sha256": "0" * 64}]
     finding = {"kind": "likely-mislabel", "sentence": "2 photos: look", "photos": photos, "count": 2}
@@ -187,7 +187,7 @@ def test_a_training_that_cannot_be_is_refused_with_the_reason(page: Page) -> Non
 def test_whoever_teaches_other_classes_offline_reads_which_backbone_they_need_and_why(
     browser: Browser, tmp_path: Path, models_dir: Path
 ) -> None:
-    """With a real worker. The training on the network that serves, which needs no download, is one choice away."""
+    """With a real worker. The form also offers training on the network in service, which needs no download."""
     photos = draw_set(tmp_path / "photos", 6, ("cat", "fish"))
     with (
         waiting(tmp_path, photos, models_dir, worker="process") as service,

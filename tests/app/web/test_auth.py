@@ -31,7 +31,7 @@ def bearing(key: str | bytes, scheme: str = "Bearer") -> dict[bytes, bytes]:
 
 @pytest.fixture(scope="module")
 def guarded(models_dir: Path) -> Iterator[Service]:
-    """A service that wants a key for predictions as well."""
+    """A service that requires a key for predictions too."""
     with serving(models_dir, predict_key=SecretStr(PREDICT_KEY)) as service:
         until(lambda: service.client.get("/health/ready").is_success)
         yield service

@@ -1,4 +1,4 @@
-"""Connections are bounded, and so is what a client can make the server do with one."""
+"""Connections are limited, and so is the work that a client can cause with one."""
 
 import json
 import signal
@@ -31,7 +31,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 
 
 def rest(connection: socket.socket) -> bytes:
-    """All that still comes before the other side closes."""
+    """All bytes until the other side closes."""
     with connection.makefile("rb") as answer:
         return answer.read()
 
@@ -86,7 +86,7 @@ def test_silent_connections_never_keep_out_a_client_that_works(models_dir: Path)
 
 
 class Connected:
-    """A connection that notes whether it had to give way."""
+    """A connection that records whether it was closed for another."""
 
     def __init__(self, host: str) -> None:
         self.host = host
@@ -146,7 +146,7 @@ def test_the_limit_leaves_room_for_files(open_files: int, limit: int) -> None:
 def test_a_body_in_tiny_pieces_is_refused_before_it_costs_much(
     models_dir: Path, monkeypatch: pytest.MonkeyPatch, key: SecretStr | None
 ) -> None:
-    """With the key that predictions need, or without."""
+    """With and without the key for predictions."""
     events = 0
     next_event = BoundedParser.next_event
 
@@ -243,7 +243,7 @@ def test_a_refusal_reaches_a_client_that_goes_on_sending_without_being_parsed(
 
 @contextmanager
 def listening(size: int) -> Iterator[tuple[str, int]]:
-    """The way to a server whose every answer has so many bytes."""
+    """The address of a server whose answers have this many bytes."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -270,7 +270,7 @@ def test_a_client_that_does_not_read_its_answer_is_cut_off(monkeypatch: pytest.M
 
 
 def is_open(connection: socket.socket) -> bool:
-    """Whether the other side is still there: it answers a reset with an error, once what it sent has been read."""
+    """Whether the connection is open: after a reset, reading fails once all sent bytes have been read."""
     try:
         connection.sendall(b"x")
     except ConnectionError:

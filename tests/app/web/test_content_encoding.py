@@ -1,4 +1,4 @@
-"""Compressed bodies, wherever a body is read."""
+"""Compressed bodies, on all routes that read a body."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Clients that send a photo and leave."""
+"""Clients that send a photo and disconnect."""
 
 import asyncio
 import socket
@@ -85,7 +85,7 @@ def test_a_batch_whose_client_has_gone_is_not_gone_on_with(service: Service) -> 
 
 
 def test_clients_that_leave_never_fill_the_queue(service: Service) -> None:
-    """More of them than there is room."""
+    """More of them than places in the queue."""
     with watched(service) as engine:
         for _ in range(9):
             leaving = connect(service)

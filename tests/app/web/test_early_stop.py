@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C in the middle of a start, before there is a server that handles them."""
+"""SIGTERM and Ctrl-C during the start, before the server handles them."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ import pytest
 from tests.app.test_process import start
 from tests.waiting import PATIENCE_SECONDS
 
-# Each is imported at another moment of a start.
+# Each is imported at a different time of the start.
 MOMENTS = [
     "argparse",
     "app.startup",
@@ -41,7 +41,7 @@ def test_a_start_that_is_stopped_ends_with_status_0_and_says_nothing(
 
 
 def _lines_until(file: int, end: str) -> str:
-    """What is read up to the first line that ends so."""
+    """Lines up to the first one that ends with this text."""
     seen = ""
     while end not in seen:
         read = os.read(file, 65536).decode()

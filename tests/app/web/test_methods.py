@@ -1,4 +1,4 @@
-"""HEAD wherever GET is answered, and `Allow` with every method that an address takes."""
+"""HEAD on all routes with GET, and `Allow` with every method that an address accepts."""
 
 import anyio
 import httpx

@@ -1,4 +1,4 @@
-"""One form for every error."""
+"""The common form of all errors."""
 
 import errno
 import gzip
@@ -28,7 +28,7 @@ PART = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\
 
 
 class StumblingEngine:
-    """An engine that fails in a way that nobody foresaw."""
+    """An engine that fails unexpectedly."""
 
     streams = 1
     largest_batch = 1
@@ -46,7 +46,7 @@ class StumblingEngine:
 
 
 class Case(NamedTuple):
-    """A request that fails, and how."""
+    """A request that fails, and its expected problem."""
 
     name: str
     status: int
@@ -106,7 +106,7 @@ CASES = [
 
 
 def check(response: httpx.Response, name: str, status: int) -> None:
-    """The response is a problem of this kind, and of the one form."""
+    """Check that the response is a problem of this kind in the common form."""
     problem = response.json()
     assert response.status_code == status, response.text
     assert response.headers["Content-Type"] == "application/problem+json"
@@ -164,7 +164,7 @@ ERRORS = [
 
 @pytest.fixture(scope="module")
 def failing(models_dir: Path) -> Iterator[Service]:
-    """A service with an address for every error."""
+    """A service with an address for each error."""
 
     def fail(place: int) -> None:
         raise ERRORS[place][0]
@@ -226,7 +226,7 @@ def test_a_typed_parameter_that_does_not_fit_has_the_same_form(tmp_path: Path) -
     [
         post(JPEG),
         post(JPEG, to="/predict/batch"),
-        body(b"{}", {"Content-Type": "application/json"}),  # wrong too, but not looked at
+        body(b"{}", {"Content-Type": "application/json"}),  # wrong too, but not read
         lambda client: client.get("/model"),
     ],
 )

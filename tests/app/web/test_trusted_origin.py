@@ -12,7 +12,7 @@ THIS_MACHINE = socket.gethostname()
 
 @pytest.fixture(scope="module")
 def named(models_dir: Path) -> Iterator[Service]:
-    """A service that has a name."""
+    """A service with a host name."""
     with serving(models_dir, allowed_hosts=("Catdog.example", "*.below.example")) as service:
         yield service
 
@@ -65,9 +65,9 @@ def test_another_name_is_refused(named: Service, host: str) -> None:
         ("[::1]:8000", "http://[::1]:8000"),
         ("localhost", "http://localhost"),
         ("localhost:80", "http://localhost"),
-        ("localhost", "https://localhost"),  # a proxy before it speaks TLS
+        ("localhost", "https://localhost"),  # behind a proxy with TLS
         ("localhost", "https://localhost:443"),
-        ("127.0.0.1:8000", "https://catdog.example"),  # a proxy that gives its own name for the host
+        ("127.0.0.1:8000", "https://catdog.example"),  # behind a proxy that replaces the host
         ("127.0.0.1:8000", "http://catdog.example:3000"),
     ],
 )

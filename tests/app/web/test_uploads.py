@@ -26,7 +26,7 @@ def part(content: bytes, name: str = "file", more: str = '; filename="a"') -> by
 
 
 class Body:
-    """A request whose body comes in these chunks, and how many of them were asked for."""
+    """A request whose body has these chunks, and the number of chunks that were read."""
 
     def __init__(self, *chunks: bytes, content_type: str = FORM, declared: int | None = None) -> None:
         self.chunks = chunks
