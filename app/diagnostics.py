@@ -59,7 +59,7 @@ def main(settings: Settings) -> int:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Run the checks, each before those that depend on it; the model is really loaded."""
+    """Run the checks in the order of their dependencies; the model is really loaded."""
     yield Finding("versions", ", ".join(_versions()))
     yield Finding("address", _address(settings))
     try:

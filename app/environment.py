@@ -37,7 +37,7 @@ def is_host(value: str | None) -> bool:
 
 
 def without_others(variables: Mapping[str, str | None]) -> dict[str, str | None]:
-    """The variables without those that are named like a setting but belong to other programs."""
+    """The variables without other programs' variables that are named like a setting."""
     return {
         name: value
         for name, value in variables.items()

@@ -66,7 +66,7 @@ class UnsupportedContentType(ServiceError):
 
 
 class UnsupportedContentEncoding(ServiceError):
-    """A body in a compression that isn't supported; `accepted` are those that are."""
+    """A body in a compression that isn't supported; `accepted` are the supported ones."""
 
     def __init__(self, coding: str, accepted: tuple[str, ...]) -> None:
         self.coding = coding

@@ -72,7 +72,7 @@ def _families(seen: Seen | None) -> Iterator[Metric]:
 
 
 def _families_of(job: Job | None) -> Iterator[Metric]:
-    """Metrics of the running job: those that its training has; none if no job runs."""
+    """Metrics of the running job: the ones that its training has; none if no job runs."""
     progress = job.progress if job else {}
     phase: str | None = progress.get("phase")
     began = job.started_at if job else None

@@ -14,7 +14,7 @@ WITHOUT_PHOTOS = frozenset(
 
 
 def listed(store: Store) -> list[ListedVersion]:
-    """Every version, newest first, including those that can't be read."""
+    """Every version, newest first, including unreadable ones."""
     champion, versions = _champion(store), []
     for number in reversed(store.versions()):
         try:

@@ -82,7 +82,7 @@ class Predictor:
 
     @property
     def versions(self) -> dict[int, LoadedModel]:
-        """The loaded versions by number: the champion, and those that were loaded on request."""
+        """The loaded versions by number: the champion, and the ones loaded on request."""
         serving = {} if self.serving is None else {self.serving.manifest.version: self.serving}
         return dict(sorted((self.beside | serving).items()))
 

@@ -167,7 +167,7 @@ def test_a_body_that_brings_too_few_bytes_is_cut_off(monkeypatch: pytest.MonkeyP
     run(scenario)
 
 
-def test_clients_that_fill_every_place_and_stall_keep_nobody_out(models_dir: Path) -> None:
+def test_clients_that_fill_every_place_and_stall_keep_no_other_out(models_dir: Path) -> None:
     with ready(models_dir, max_uploads=5) as service, ExitStack() as stack:
         for _ in range(8):
             begin(service, stack)

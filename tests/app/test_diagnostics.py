@@ -17,7 +17,7 @@ SHIPPED = ROOT / "models"
 
 
 def examined(is_well: bool = True, **settings: object) -> dict[str, str]:
-    """The findings that are well, or those that aren't, by check."""
+    """The findings that are well, or the failed ones, by check."""
     findings = diagnostics.examine(Settings.model_validate(settings))
     return {one.what: one.found for one in findings if one.is_well == is_well}
 
@@ -63,7 +63,7 @@ def test_the_shipped_version_says_what_int8_costs(tmp_path: Path) -> None:
     )
 
 
-def test_a_damaged_int8_graph_is_told(tmp_path: Path) -> None:
+def test_a_damaged_int8_graph_is_reported(tmp_path: Path) -> None:
     shutil.copytree(SHIPPED, tmp_path / "models")
     (tmp_path / "models" / "1" / "int8.bin").write_bytes(b"")
 

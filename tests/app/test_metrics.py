@@ -174,7 +174,7 @@ def begin(connection: socket.socket) -> None:
     connection.sendall(one(1)[:-10])
 
 
-def test_the_version_in_service_and_its_swaps_are_told(tmp_path: Path) -> None:
+def test_the_version_in_service_and_the_number_of_swaps_are_reported(tmp_path: Path) -> None:
     with serving(tmp_path, worker="none") as service:
         none = scrape(service)
         publish(tmp_path)
@@ -193,7 +193,7 @@ def test_the_version_in_service_and_its_swaps_are_told(tmp_path: Path) -> None:
     assert set(second.all("catdog_champion_info", "version")) == {"2"}
 
 
-def test_a_champion_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
+def test_a_champion_that_cannot_be_loaded_is_reported(tmp_path: Path) -> None:
     publish(tmp_path)
     with ready(tmp_path) as service:
         assert scrape(service).find("catdog_champion_stale") == 0
@@ -204,7 +204,7 @@ def test_a_champion_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
         assert scrape(service).find("catdog_champion_version") == 1
 
 
-def test_jobs_and_the_progress_of_the_running_one_are_told(fresh: Service) -> None:
+def test_jobs_and_the_progress_of_the_running_one_are_reported(fresh: Service) -> None:
     jobs = fresh.app.state.database.jobs
     jobs.submit({"dataset": "pets"})
     waiting = scrape(fresh)
@@ -234,7 +234,7 @@ def test_the_database_is_not_asked_for_every_page(models_dir: Path, tmp_path: Pa
         assert scrape(service).find("catdog_jobs", status="queued") == 0
 
 
-def test_a_broken_database_leaves_the_other_numbers_and_is_told_once(
+def test_a_broken_database_leaves_the_other_metrics_and_is_logged_once(
     models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(metrics, "FRESH_SECONDS", 0.0)

@@ -228,7 +228,7 @@ def test_serving_imports_nothing_of_training() -> None:
 
 
 @pytest.mark.parametrize("with_signal", [signal.SIGTERM, signal.SIGINT])
-def test_on_shutdown_an_accepted_request_finishes_and_no_other_is_taken(
+def test_on_shutdown_an_accepted_request_finishes_and_no_other_is_accepted(
     models_dir: Path, jpeg: bytes, with_signal: signal.Signals
 ) -> None:
     with running(models_dir) as process, process.connect() as connection:
@@ -245,7 +245,9 @@ def test_on_shutdown_an_accepted_request_finishes_and_no_other_is_taken(
     assert (process.popen.returncode, log) == (0, "")
 
 
-def test_a_service_that_is_told_to_end_says_so_and_goes_on_for_a_moment(models_dir: Path, jpeg: bytes) -> None:
+def test_after_a_signal_the_service_is_not_ready_and_keeps_answering_for_a_moment(
+    models_dir: Path, jpeg: bytes
+) -> None:
     """A load balancer can send requests elsewhere before the port is closed; a second Ctrl-C ends it at once."""
     with running(models_dir, CATDOG_LEAVE_SECONDS="3600") as process:
         process.popen.send_signal(signal.SIGINT)
@@ -306,7 +308,7 @@ def test_a_key_that_cannot_be_kept_ends_the_service_with_one_line(tmp_path: Path
     assert log.count("\n") == 1
 
 
-def test_a_service_follows_whoever_moves_the_pointer(tmp_path: Path, jpeg: bytes) -> None:
+def test_a_service_follows_the_champion_pointer(tmp_path: Path, jpeg: bytes) -> None:
     publish(tmp_path)
     publish(tmp_path, seed=8)
     with running(tmp_path) as one, running(tmp_path) as another:
@@ -359,7 +361,7 @@ def test_a_client_without_a_host_is_answered(process: Process) -> None:
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
-def test_an_address_that_is_taken_ends_the_service_with_one_line(tmp_path: Path) -> None:
+def test_an_address_in_use_ends_the_service_with_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         popen = start(tmp_path, HOST="127.0.0.1", PORT=str(port))

@@ -65,7 +65,7 @@ def test_host_and_port_work_bare_and_the_longer_names_win(monkeypatch: pytest.Mo
     assert read_settings().port == 9001
 
 
-def test_a_file_beside_the_service_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dotenv_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_text("CATDOG_THREADS=2\nPORT=9000\nOF_SOMEONE_ELSE=1\n")
     assert (read_settings().threads, read_settings().port) == (2, 9000)
 

@@ -34,9 +34,7 @@ def test_what_is_never_used_is_not_imported_and_garbage_is_collected_again() -> 
 
 
 @pytest.mark.parametrize(("setting", "found"), [(None, "False"), ("", "True")])
-def test_plugins_of_pydantic_are_not_looked_for_unless_somebody_wants_them(
-    tmp_path: Path, setting: str | None, found: str
-) -> None:
+def test_plugins_of_pydantic_are_not_searched_unless_enabled(tmp_path: Path, setting: str | None, found: str) -> None:
     (tmp_path / "plugged.py").write_text("plugin = None\n")
     installed = tmp_path / "plugged-1.dist-info"
     installed.mkdir()

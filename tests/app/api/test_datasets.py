@@ -71,7 +71,7 @@ def test_a_client_s_file_name_is_only_ever_text(keeper: Service, tmp_path: Path)
     assert files(tmp_path) == {item["picture"]["sha256"]}
 
 
-def test_an_archive_of_class_folders_is_taken(keeper: Service) -> None:
+def test_an_archive_of_class_folders_is_accepted(keeper: Service) -> None:
     members = {f"{label}/{n}.png": picture(n + 100 * (label == "dog")) for label in ("cat", "dog") for n in range(30)}
     members["cat/notes.txt"] = b"no picture"
 
@@ -166,7 +166,7 @@ def test_an_archive_that_is_too_large_is_refused_and_leaves_nothing(models_dir: 
     assert files(tmp_path) == set()
 
 
-def test_a_picture_can_be_taken_out_again(keeper: Service, tmp_path: Path) -> None:
+def test_a_picture_can_be_removed(keeper: Service, tmp_path: Path) -> None:
     uploads = [("file", picture(1)), ("file", picture(2))]
     results = keeper.client.post("/datasets/pets/images", data={"label": "cat"}, files=uploads).json()["results"]
     first, second = (item["picture"]["sha256"] for item in results)
@@ -190,7 +190,7 @@ def test_a_picture_can_be_taken_out_again(keeper: Service, tmp_path: Path) -> No
         ("/datasets/pets/archive", "cat", "archive-refused", 422),
     ],
 )
-def test_what_cannot_be_taken_is_refused_with_the_reason(
+def test_unusable_uploads_are_refused_with_the_reason(
     keeper: Service, tmp_path: Path, path: str, label: str | None, name: str, status: int
 ) -> None:
     data = {} if label is None else {"label": label}
@@ -218,7 +218,7 @@ def test_an_unknown_data_set_is_not_found(keeper: Service) -> None:
         ("GET", "/retrain/latest/log"),
     ],
 )
-def test_nobody_gets_at_the_pictures_or_jobs_without_the_admin_key(keeper: Service, method: str, path: str) -> None:
+def test_pictures_and_jobs_need_the_admin_key(keeper: Service, method: str, path: str) -> None:
     del keeper.client.headers["Authorization"]
 
     check(keeper.client.request(method, path), "unauthorized", 401)

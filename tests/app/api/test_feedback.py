@@ -54,7 +54,7 @@ def test_a_batch_can_be_given_feedback_as_well(keeper: Service) -> None:
         assert keeper.client.post("/feedback", json=said).is_success
 
 
-def test_review_lists_what_the_model_was_least_sure_of_and_nobody_has_labelled(keeper: Service) -> None:
+def test_review_lists_the_least_sure_photos_without_a_label(keeper: Service) -> None:
     answers = [predict(keeper, shade) for shade in range(0, 250, 25)]
     predict(keeper, 0)  # the same photo again counts once
 

@@ -76,7 +76,7 @@ def _unreadable(version: Version) -> None:
 
 
 @pytest.mark.parametrize("damage", [_damaged, _missing, _unreadable])
-def test_a_version_that_cannot_be_loaded_is_told_in_one_line_without_a_path(
+def test_a_version_that_cannot_be_loaded_is_reported_in_one_line_without_a_path(
     tmp_path: Path, damage: Callable[[Version], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     publish(tmp_path)

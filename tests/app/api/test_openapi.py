@@ -130,7 +130,7 @@ def test_every_answer_of_an_inference_protocol_is_described(
         assert operation["requestBody"]["content"][PLAIN]["example"]
 
 
-def test_whatever_stores_something_describes_a_full_disk(document: dict[str, Any]) -> None:
+def test_every_address_that_stores_something_describes_a_full_disk(document: dict[str, Any]) -> None:
     for path in ("/datasets/{name}/images", "/datasets/{name}/archive", "/feedback", "/retrain"):
         assert "507" in document["paths"][path]["post"]["responses"]
 

@@ -179,7 +179,7 @@ def test_what_fails_gives_its_place_back(models_dir: Path, fail: Callable[[Servi
         assert ask(service, 1).status_code == 200
 
 
-def test_what_expires_is_told_so_and_gives_its_place_back(models_dir: Path) -> None:
+def test_an_expired_photo_is_answered_so_and_frees_its_place(models_dir: Path) -> None:
     with ready(models_dir, queue_items=1, deadline_seconds=0.05) as service, watched(service) as engine:
         while not engine.seen:  # on a busy machine a request may expire before it
             ask(service, 0)
@@ -199,7 +199,7 @@ def test_what_expires_is_told_so_and_gives_its_place_back(models_dir: Path) -> N
     assert set(engine.seen) == {0, 5}
 
 
-def test_only_so_many_uploads_are_received_at_a_time_and_one_that_stalls_makes_room(models_dir: Path) -> None:
+def test_the_number_of_uploads_is_limited_and_a_stalled_one_makes_room(models_dir: Path) -> None:
     with ready(models_dir, max_uploads=1) as service, connect(service) as slow:
         begin_upload(slow, len(photo(0)))
 

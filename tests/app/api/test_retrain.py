@@ -262,7 +262,7 @@ def test_the_same_request_sent_twice_is_one_job(idle: Service) -> None:
     assert len(idle.client.get("/retrain").json()["jobs"]) == 1
 
 
-def test_only_so_many_jobs_wait(idle: Service) -> None:
+def test_the_number_of_queued_jobs_is_limited(idle: Service) -> None:
     for _ in range(WAITING):
         assert idle.client.post("/retrain", json=PETS).status_code == 202
 
@@ -403,7 +403,7 @@ def test_events_behind_what_is_no_number_are_refused(idle: Service, text: str) -
     check(idle.client.get(f"/retrain/{job}/events", headers={"Last-Event-ID": text}), "invalid-request", 422)
 
 
-def test_only_so_many_watch_at_a_time(idle: Service) -> None:
+def test_the_number_of_event_streams_is_limited(idle: Service) -> None:
     job = idle.client.post("/retrain", json=PETS).json()["id"]
     watchers = idle.app.state.jobs.watchers
     watchers.limit = 1

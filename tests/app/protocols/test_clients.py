@@ -86,7 +86,7 @@ def test_tritonclient_speaks_with_the_service(triton_said: dict[str, Any], expec
     assert "not an image" in found["no_photo"][1]
 
 
-def test_tritonclient_loads_a_version_beside_the_champion_and_unloads_it(triton_said: dict[str, Any]) -> None:
+def test_tritonclient_loads_a_version_in_addition_to_the_champion_and_unloads_it(triton_said: dict[str, Any]) -> None:
     found = triton_said["changed"]
 
     assert found["without_key"][0] == "401"

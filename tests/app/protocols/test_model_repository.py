@@ -33,7 +33,7 @@ def states(service: Service, **body: Any) -> dict[str, str]:
     return {entry["version"]: entry["state"] for entry in entries}
 
 
-def test_a_version_is_loaded_beside_the_champion_and_then_asked_for(two: Service, jpeg: bytes) -> None:
+def test_a_version_is_loaded_in_addition_to_the_champion_and_answers(two: Service, jpeg: bytes) -> None:
     assert states(two) == {"1": "READY", "2": "UNAVAILABLE"}
     check_error(two.client.post(f"{MODEL}/versions/2/infer", json=image(jpeg)), 404, "load?version=N")
 
@@ -69,7 +69,7 @@ def test_a_loaded_version_that_is_promoted_is_not_loaded_again(two: Service) -> 
     check_error(load(two, "unload", params={"version": 2}), 409, "version 2 is in service")
 
 
-def test_a_loaded_version_stays_loaded_whoever_is_promoted(two: Service, tmp_path: Path) -> None:
+def test_a_loaded_version_stays_loaded_after_promotions(two: Service, tmp_path: Path) -> None:
     load(two, params={"version": 2}).raise_for_status()
     for version in (2, 1):
         two.client.post(f"/models/{version}/promote", headers=ADMIN).raise_for_status()
@@ -102,7 +102,7 @@ def test_loading_the_champion_changes_nothing_and_it_can_not_be_unloaded(two: Se
         ("unload", {"params": {"version": 9}}, 404, "version '9' isn't loaded"),
     ],
 )
-def test_what_can_not_be_loaded_or_unloaded_is_told(
+def test_what_can_not_be_loaded_or_unloaded_is_refused_with_the_reason(
     two: Service, verb: str, asked: dict[str, Any], status: int, says: str
 ) -> None:
     check_error(load(two, verb, **asked), status, says)

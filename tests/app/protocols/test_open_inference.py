@@ -237,7 +237,7 @@ TENSORS = st.fixed_dictionaries(
 
 @settings(max_examples=300)
 @given(TENSORS | VALUES, st.binary(max_size=60), LENGTHS)
-def test_whatever_is_sent_is_read_or_refused(tensor: Any, binary: bytes, length: str | None) -> None:
+def test_any_bytes_are_read_or_refused(tensor: Any, binary: bytes, length: str | None) -> None:
     text = json.dumps({"inputs": [tensor]}).encode()
     for given_length in (length, str(len(text))):
         try:

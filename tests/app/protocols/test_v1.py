@@ -88,7 +88,7 @@ def test_classes_come_with_their_probabilities(service: Service, jpeg: bytes, si
     assert answer.raise_for_status().json() == {"results": [near]}
 
 
-def test_what_curl_sends_by_default_is_taken(service: Service) -> None:
+def test_what_curl_sends_by_default_is_accepted(service: Service) -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
 
     response = service.client.post(f"{MODEL}:predict", content=b'{"instances": []}', headers=headers)
@@ -106,7 +106,7 @@ def test_what_curl_sends_by_default_is_taken(service: Service) -> None:
         ("/v1/nothing", 404, "there is no such address"),
     ],
 )
-def test_an_address_that_leads_nowhere_is_told_in_the_protocol_s_form(
+def test_an_unknown_address_is_answered_in_the_protocol_s_form(
     service: Service, path: str, status: int, says: str
 ) -> None:
     check_error(service.client.get(path), status, says)
@@ -134,7 +134,9 @@ def test_an_address_that_leads_nowhere_is_told_in_the_protocol_s_form(
         ({"instances": [b64(b"x")], "signature_name": "pixels"}, "have a list of 1 instead of a list of 150,528"),
     ],
 )
-def test_what_can_not_be_predicted_is_told(service: Service, asked: dict[str, Any], says: str) -> None:
+def test_an_invalid_predict_request_is_refused_with_the_reason(
+    service: Service, asked: dict[str, Any], says: str
+) -> None:
     check_error(service.client.post(f"{MODEL}:predict", json=asked), 400, says)
 
 
@@ -162,12 +164,12 @@ def test_numbers_without_their_signature_are_refused_with_its_name(service: Serv
     ("content", "says"),
     [(b"not json", "Invalid JSON"), (b"[]", "object"), (b'{"instances": ' + b"[" * 100_000, "recursion limit")],
 )
-def test_a_body_that_is_no_request_is_told(service: Service, content: bytes, says: str) -> None:
+def test_a_body_that_is_not_a_request_is_refused_with_the_reason(service: Service, content: bytes, says: str) -> None:
     check_error(service.client.post(f"{MODEL}:predict", content=content), 400, says)
 
 
 @pytest.mark.parametrize("asked", [{}, {"examples": []}, {"examples": ["x"]}, {"examples": [{"image": "x"}]}])
-def test_what_can_not_be_classified_is_told(service: Service, asked: dict[str, Any]) -> None:
+def test_an_invalid_classify_request_is_refused_with_the_reason(service: Service, asked: dict[str, Any]) -> None:
     check_error(service.client.post(f"{MODEL}:classify", json=asked), 400, "")
 
 

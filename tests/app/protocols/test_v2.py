@@ -174,7 +174,7 @@ def test_a_body_that_is_refused_is_answered_with_one_that_can_be_sent(service: S
         (f"{MODEL}/versions/x/ready", 404, "version 'x' isn't loaded"),
     ],
 )
-def test_an_address_that_leads_nowhere_is_told_in_the_protocol_s_form(
+def test_an_unknown_address_is_answered_in_the_protocol_s_form(
     service: Service, path: str, status: int, says: str
 ) -> None:
     check_error(service.client.get(path), status, says)
@@ -198,7 +198,7 @@ def test_a_request_of_another_site_is_refused_in_the_protocol_s_form(service: Se
         (bytes(65 * MIB), {}, 413, "limit of 67,108,864 bytes"),
     ],
 )
-def test_a_body_that_can_not_be_read_is_told_in_the_protocol_s_form(
+def test_a_malformed_body_is_answered_in_the_protocol_s_form(
     service: Service, content: bytes, headers: dict[str, str], status: int, says: str
 ) -> None:
     check_error(service.client.post(f"{MODEL}/infer", content=content, headers=headers), status, says)

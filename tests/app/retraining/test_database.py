@@ -15,7 +15,7 @@ from tests.app.service import ADMIN, serving
 from tests.app.test_startup import printed_by
 
 
-def test_what_the_database_takes_is_imported_once_somebody_asks_for_it(tmp_path: Path) -> None:
+def test_the_database_s_libraries_are_imported_on_first_use(tmp_path: Path) -> None:
     script = (
         "import gc, sys\n"
         "from app.main import create_app\n"
@@ -28,7 +28,7 @@ def test_what_the_database_takes_is_imported_once_somebody_asks_for_it(tmp_path:
     assert printed_by(script, CATDOG_DATA_DIR=str(tmp_path)) == ["False", "[] True True"]
 
 
-def test_a_database_that_cannot_be_used_is_told_at_the_start(tmp_path: Path) -> None:
+def test_a_database_that_cannot_be_used_is_reported_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="CATDOG_DATABASE_URL can't be used"):
         create_app(Settings(data_dir=tmp_path, database_url="nonsense://"))
 
@@ -43,7 +43,7 @@ def test_a_password_that_stands_where_the_port_would_is_not_printed(tmp_path: Pa
 @pytest.mark.parametrize(
     "address", ["/datasets", "/datasets/pets", "/retrain", "/retrain/latest", "/review", "/metrics"]
 )
-def test_predictions_go_on_while_somebody_waits_for_the_database(
+def test_predictions_go_on_while_requests_wait_for_the_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     opened_on: list[str] = []

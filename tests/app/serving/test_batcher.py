@@ -26,7 +26,7 @@ def probabilities(predictions: Iterable[Prediction]) -> list[float]:
     return [prediction.probabilities["cat"] for prediction in predictions]
 
 
-def test_a_photo_that_is_alone_goes_at_once_and_those_that_come_meanwhile_go_together(
+def test_a_single_photo_is_inferred_at_once_and_photos_that_arrive_during_it_together(
     service: Service, real: Engine, decoding: WatchedDecoding
 ) -> None:
     engine = WatchedEngine(real, largest_batch=8)
@@ -155,7 +155,7 @@ def test_a_batch_goes_without_a_photo_that_takes_too_long_to_decode(
     assert [call.shades for call in engine.calls] == [(1,), (2,)]
 
 
-def test_a_full_batch_and_an_engine_of_single_photos_wait_for_nobody(
+def test_a_full_batch_and_an_engine_of_single_photos_do_not_wait(
     service: Service, real: Engine, decoding: WatchedDecoding
 ) -> None:
     """Otherwise they would wait for as long as a photo is held."""

@@ -54,7 +54,7 @@ def test_a_batch_is_answered_from_the_cache_as_well(service: Service) -> None:
     assert engine.seen == [1, 2]
 
 
-def test_another_version_is_asked_anew(service: Service) -> None:
+def test_another_version_infers_the_photo_again(service: Service) -> None:
     predictor, engine = remembering(service, cache_items=8)
     champion = predictor.champion
     (first,) = ask_for(predictor, 1)
@@ -68,7 +68,7 @@ def test_another_version_is_asked_anew(service: Service) -> None:
     assert [each.model_version for each in (first, second, third)] == [1, 2, 1]
 
 
-def test_only_so_many_are_remembered_and_the_one_asked_for_longest_ago_goes(service: Service) -> None:
+def test_the_cache_is_limited_and_drops_the_least_recently_used(service: Service) -> None:
     predictor, engine = remembering(service, cache_items=2)
 
     ask_for(predictor, 1, 2, 1, 3, 1, 2)

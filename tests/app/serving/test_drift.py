@@ -59,7 +59,7 @@ def test_where_nothing_has_moved_chance_goes_beyond_its_limit_once_in_100(photos
     assert 0.005 < np.mean(np.array(found) > index_by_chance(1000, photos, 10)) < 0.016
 
 
-def test_photos_like_those_that_validated_have_not_drifted() -> None:
+def test_photos_like_the_validation_photos_have_not_drifted() -> None:
     drift = Drift({"probability": USUAL})
     for probability in (0.55, 0.65, 0.75, 0.85) * 100:
         drift.add(prediction(probability))
@@ -138,7 +138,7 @@ def test_the_service_tells_how_far_its_answers_have_moved(tmp_path: Path) -> Non
     assert day["shifts"] == found["shifts"]
 
 
-def test_whoever_labels_photos_is_told_of_drift(tmp_path: Path) -> None:
+def test_review_reports_drift(tmp_path: Path) -> None:
     publish(tmp_path, histograms={"probability": Histogram(edges=(2.0,), photos=(1, 10_000))})
     with serving(tmp_path) as service:
         until(lambda: service.client.get("/health/ready").is_success)

@@ -47,7 +47,7 @@ def test_photos_that_fail_together_are_tried_one_by_one(
     assert (record.levelno, "no memory left" in record.getMessage()) == (logging.WARNING, True)
 
 
-def test_a_photo_whose_client_left_meanwhile_is_not_tried_again(
+def test_a_photo_whose_client_has_disconnected_is_not_tried_again(
     service: Service, real: Engine, decoding: WatchedDecoding
 ) -> None:
     engine = WatchedEngine(real, largest_batch=8)
@@ -80,7 +80,9 @@ def test_a_photo_whose_client_left_meanwhile_is_not_tried_again(
     assert predictor.queue.abandoned == 1
 
 
-def test_a_broken_image_in_the_middle_touches_nobody(service: Service, real: Engine, decoding: WatchedDecoding) -> None:
+def test_a_broken_image_in_the_middle_affects_no_other(
+    service: Service, real: Engine, decoding: WatchedDecoding
+) -> None:
     engine = WatchedEngine(real, largest_batch=8)
     predictor = predicting(service, engine, max_delay_milliseconds=LONG)
 
@@ -159,7 +161,9 @@ def test_a_photo_that_leaves_a_batch_while_it_waits_is_not_inferred(
     assert sorted(engine.seen) == [2, 3]
 
 
-def test_who_has_left_takes_nobodys_place_in_a_batch(service: Service, real: Engine, decoding: WatchedDecoding) -> None:
+def test_an_abandoned_photo_takes_no_place_in_a_batch(
+    service: Service, real: Engine, decoding: WatchedDecoding
+) -> None:
     engine = WatchedEngine(real, largest_batch=2)
     predictor = predicting(service, engine, decoders=1, max_delay_milliseconds=LONG)
 

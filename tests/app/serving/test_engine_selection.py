@@ -35,7 +35,7 @@ def test_a_driver_alone_is_no_gpu(driver: Path) -> None:
     )
 
 
-def test_a_gpu_that_keras_can_use_is_taken(driver: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_keras_can_use_is_chosen(driver: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("catdog.engines.keras.has_accelerator", lambda: True)
 
     assert choose(Settings(engine="auto")).engine == "keras"

@@ -178,7 +178,7 @@ def test_a_damaged_candidate_leaves_the_store_untouched(tmp_path: Path) -> None:
         assert serves(service) == 1
 
 
-def test_a_pointer_to_what_cannot_serve_is_told_and_the_old_goes_on(
+def test_a_champion_that_cannot_serve_is_reported_and_the_old_one_keeps_serving(
     tmp_path: Path, jpeg: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     publish(tmp_path)
@@ -230,7 +230,7 @@ def test_what_could_not_be_loaded_is_tried_again_silently_until_it_is_mended(
     assert sum("keeps serving version 1" in record.getMessage() for record in caplog.records) == 1
 
 
-def test_a_pointer_that_somebody_moved_is_followed_within_two_seconds(tmp_path: Path) -> None:
+def test_a_moved_pointer_is_followed_within_two_seconds(tmp_path: Path) -> None:
     publish(tmp_path)
     publish(tmp_path, seed=8)
     with ready(tmp_path) as service:
@@ -324,7 +324,7 @@ def test_a_new_head_on_the_same_backbone_takes_over_without_a_new_graph(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
-def test_whoever_infers_goes_before_whoever_decodes_and_that_before_whoever_reads_a_version(
+def test_inference_has_priority_over_decoding_and_decoding_over_reading_a_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jpeg: bytes
 ) -> None:
     """A graph is compiled at normal priority, because the threads that this starts do the inferences later."""
@@ -394,7 +394,7 @@ def test_a_head_that_is_still_in_memory_but_damaged_on_the_disk_does_not_serve_a
         assert serves(service) == 2
 
 
-def test_the_memory_of_the_version_before_is_given_back_once_nobody_uses_it(tmp_path: Path, jpeg: bytes) -> None:
+def test_the_memory_of_the_previous_version_is_returned_once_it_is_unused(tmp_path: Path, jpeg: bytes) -> None:
     publish(tmp_path)
     publish(tmp_path, seed=8)
     with ready(tmp_path) as service, ThreadPoolExecutor(1) as elsewhere:
@@ -431,7 +431,7 @@ def test_the_backbone_does_not_stay_in_memory_a_second_time(tmp_path: Path, monk
         until(lambda: all(array() is None for array in arrays))
 
 
-def test_a_service_that_began_early_serves_what_it_loaded_meanwhile(
+def test_a_service_that_began_to_load_early_serves_that_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish(tmp_path)
@@ -515,7 +515,7 @@ def test_what_became_champion_after_an_early_begin_is_loaded_nevertheless(tmp_pa
     assert early.predictor.champion.manifest.version == 2
 
 
-def test_an_early_begin_that_fails_is_told_once_the_service_is_there(tmp_path: Path) -> None:
+def test_an_early_load_that_fails_is_reported_once_the_service_runs(tmp_path: Path) -> None:
     early = HotSwap(Settings(models_dir=tmp_path, data_dir=tmp_path / "data"))
     early.begin()
 
@@ -540,9 +540,7 @@ def test_what_a_load_took_that_failed_is_given_back(tmp_path: Path, monkeypatch:
         assert given_back.acquire(timeout=PATIENCE_SECONDS)
 
 
-def test_a_step_that_nobody_awaits_any_more_ends_before_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_abandoned_step_ends_before_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For example if the client of a training's event stream disconnects while the version is loaded."""
     publish(tmp_path)
     following = HotSwap(Settings.model_construct(models_dir=tmp_path, data_dir=tmp_path / "data"))

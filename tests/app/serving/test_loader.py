@@ -109,7 +109,7 @@ def test_a_version_that_is_wanted_soon_infers_one_photo_at_a_time_until_its_stre
 
 
 @pytest.mark.skipif(resources.usable_cores() < 2, reason="one core has one stream")
-def test_streams_that_answer_otherwise_are_left_out_and_compiled_anew_at_the_next_start(
+def test_streams_with_wrong_answers_are_not_used_and_compiled_again_at_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, jpeg: bytes
 ) -> None:
     class Wrong(OpenVINOEngine):

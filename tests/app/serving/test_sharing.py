@@ -84,7 +84,7 @@ def test_another_origin_is_refused_with_the_setting_that_would_allow_it(shared: 
         assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-def test_a_preflight_from_an_allowed_host_is_told_what_is_missing(models_dir: Path) -> None:
+def test_a_preflight_from_an_allowed_host_is_answered_with_what_is_missing(models_dir: Path) -> None:
     """A page of another port is another origin: that its host is allowed isn't enough."""
     with serving(models_dir, allowed_hosts=("localhost",)) as service:
         headers = {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "POST"}

@@ -74,7 +74,7 @@ def test_each_line_is_an_object_with_time_level_message_and_logger(told: tuple[P
     assert json.loads(process.line)["message"].startswith(f"{process.url} serves version 1 ")
 
 
-def test_a_request_is_told_with_its_id_its_phases_and_who_answered(told: tuple[Process, httpx.Response, str]) -> None:
+def test_a_request_is_logged_with_its_id_its_phases_and_the_version(told: tuple[Process, httpx.Response, str]) -> None:
     _, answer, log = told
 
     line = next(line for line in lines(log) if line.get("route") == "/predict")
@@ -87,7 +87,7 @@ def test_a_request_is_told_with_its_id_its_phases_and_who_answered(told: tuple[P
     assert re.match(r"POST /predict: 200 in \d+\.\d ms \(read ", line["message"])
 
 
-def test_what_was_wrong_is_told(told: tuple[Process, httpx.Response, str]) -> None:
+def test_what_was_wrong_is_logged(told: tuple[Process, httpx.Response, str]) -> None:
     found = {line["route"]: line["problems"] for line in lines(told[2]) if "route" in line}
 
     assert found["/predict/batch"] == ["unsupported-image"]
@@ -95,7 +95,7 @@ def test_what_was_wrong_is_told(told: tuple[Process, httpx.Response, str]) -> No
     assert found["/predict"] == []
 
 
-def test_neither_keys_nor_addresses_are_told(told: tuple[Process, httpx.Response, str]) -> None:
+def test_neither_keys_nor_addresses_are_logged(told: tuple[Process, httpx.Response, str]) -> None:
     log = told[2]
 
     assert not [secret for secret in (KEY, ADMIN_KEY, "key=", "/models/7") if secret in log]
@@ -142,7 +142,7 @@ def test_elsewhere_than_on_a_terminal_machines_read(models_dir: Path) -> None:
         assert json.loads(process.line)["level"] == "INFO"
 
 
-def test_a_failure_nobody_foresaw_is_one_line_with_its_trace_and_the_id_that_the_client_got(
+def test_an_unexpected_failure_is_one_line_with_its_trace_and_the_id_that_the_client_got(
     models_dir: Path,
 ) -> None:
     with ready(models_dir) as service, logging_json() as log, service.with_engine(lambda _: StumblingEngine()):
@@ -155,7 +155,7 @@ def test_a_failure_nobody_foresaw_is_one_line_with_its_trace_and_the_id_that_the
     assert (request["level"], request["status"], request["problems"]) == ("ERROR", 500, ["internal-error"])
 
 
-def test_only_requests_that_take_the_service_long_are_told_by_default(models_dir: Path) -> None:
+def test_only_requests_that_take_the_service_long_are_logged_by_default(models_dir: Path) -> None:
     with ready(models_dir, log_slow_seconds=1000) as quick, logging_json() as log:
         ask(quick, 1)
         quick.client.get("/nowhere")

@@ -135,7 +135,7 @@ def test_neither_teaches_nothing_and_takes_out_what_was_said_before(page: Page, 
     assert keeper.client.get("/datasets").json() == {"datasets": []}
 
 
-def test_whoever_has_no_key_is_told_that_nothing_was_done(page: Page, keeper: Service, jpeg: bytes) -> None:
+def test_without_a_key_nothing_is_done_and_the_page_says_so(page: Page, keeper: Service, jpeg: bytes) -> None:
     choose(page, file("one.jpg", jpeg))
     cards(page)
 

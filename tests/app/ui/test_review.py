@@ -95,7 +95,7 @@ def test_where_nothing_waits_that_is_said(page: Page, keeper: Service) -> None:
     expect(seen(page, "Nothing to look at")).to_be_visible()
 
 
-def test_whoever_labels_is_told_that_other_photos_come_than_before(browser: Browser, tmp_path: Path) -> None:
+def test_review_warns_of_drift(browser: Browser, tmp_path: Path) -> None:
     publish(tmp_path, histograms={"probability": Histogram(edges=(2.0,), photos=(1, 10_000))})
     with serving(tmp_path) as service:
         until(lambda: service.client.get("/health/ready").is_success)

@@ -44,7 +44,7 @@ def test_labelled_pictures_are_counted_by_class(page: Page, keeper: Service) -> 
         assert row(page, label) == [str(number) for number in (*numbers, sum(numbers))]
 
 
-def test_what_cannot_be_taken_is_named_with_the_reason(page: Page) -> None:
+def test_files_that_are_refused_are_named_with_the_reason(page: Page) -> None:
     evil = "<img src=x onerror=alert(1)>.jpg"
 
     page.get_by_label("Choose pictures of cat").set_input_files([file(evil, b"text"), file("1.png", picture(1))])

@@ -141,7 +141,7 @@ def test_what_the_doctor_found_is_shown_with_its_pictures(page: Page, keeper: Se
     shot(page, "findings")
 
 
-def test_whoever_only_looks_at_a_training_is_not_asked_for_the_key(page: Page, keeper: Service) -> None:
+def test_looking_at_a_training_needs_no_key(page: Page, keeper: Service) -> None:
     keeper.client.post("/retrain", json={"dataset": "pets"}).raise_for_status()
     find(claimed(keeper))
     page.reload()
@@ -166,7 +166,7 @@ def test_a_training_can_be_cancelled(page: Page, keeper: Service) -> None:
     assert keeper.client.get("/retrain/latest").json()["status"] == "cancelled"
 
 
-def test_whoever_comes_later_sees_the_training_that_runs(page: Page, keeper: Service) -> None:
+def test_a_page_opened_later_shows_the_running_training(page: Page, keeper: Service) -> None:
     start(page)
     epoch(claimed(keeper), 1)
 
@@ -184,7 +184,7 @@ def test_a_training_that_cannot_be_is_refused_with_the_reason(page: Page) -> Non
     expect(page.locator("#training .fault")).to_contain_text("nothing")
 
 
-def test_whoever_teaches_other_classes_offline_reads_which_backbone_they_need_and_why(
+def test_offline_training_of_other_classes_shows_which_backbone_is_missing_and_why(
     browser: Browser, tmp_path: Path, models_dir: Path
 ) -> None:
     """With a real worker. The form also offers training on the network in service, which needs no download."""

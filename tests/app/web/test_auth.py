@@ -136,7 +136,7 @@ def test_a_file_that_holds_no_key_opens_nothing(tmp_path: Path, content: bytes) 
         admin_key(Settings(data_dir=tmp_path))
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
 
     with pytest.raises(SettingsError, match=r"the admin key can't be stored in .*data/admin.key \(.+\)"):

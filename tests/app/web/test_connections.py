@@ -106,7 +106,7 @@ def test_the_connection_that_has_waited_longest_gives_way() -> None:
     assert [each.gave_way for each in (working, second, third, new)] == [False, True, False, False]
 
 
-def test_a_connection_that_was_answered_before_gives_way_after_those_that_never_were() -> None:
+def test_connections_that_were_never_answered_are_closed_first() -> None:
     connections = Connections(limit=2)
     answered, silent, new, newest = [Connected("a") for _ in range(4)]
     for each in (answered, silent, new, newest):
@@ -116,7 +116,7 @@ def test_a_connection_that_was_answered_before_gives_way_after_those_that_never_
     assert [each.gave_way for each in (answered, silent, new, newest)] == [True, True, False, False]
 
 
-def test_a_new_connection_beside_others_that_all_work_gives_way_itself() -> None:
+def test_a_new_connection_is_closed_if_all_others_work() -> None:
     connections = Connections(limit=1)
     working, new = Connected("a"), Connected("b")
     for each in (working, new):

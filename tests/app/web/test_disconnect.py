@@ -110,7 +110,7 @@ def test_a_client_that_leaves_is_no_error(service: Service, caplog: pytest.LogCa
     assert [record for record in caplog.records if not record.name.startswith("httpx")] == []
 
 
-def test_whoever_keeps_the_connection_open_is_answered(service: Service) -> None:
+def test_a_client_that_keeps_the_connection_open_is_answered(service: Service) -> None:
     with connect(service) as connection:
         for _ in range(3):
             connection.sendall(one(1))

@@ -73,7 +73,7 @@ def test_a_request_for_the_head_is_counted_as_one(keeper: Service) -> None:
         ("DELETE", "/openapi.json", "GET, HEAD"),
     ],
 )
-def test_a_method_that_an_address_does_not_take_is_answered_with_those_that_it_takes(
+def test_a_method_that_is_not_allowed_is_answered_with_the_allowed_ones(
     service: Service, method: str, path: str, allowed: str
 ) -> None:
     response = service.client.request(method, path, headers=ADMIN)

@@ -240,7 +240,7 @@ def test_a_service_without_a_champion_has_the_same_form_and_says_when_to_come_ba
             assert response.headers["Retry-After"] == "1"
 
 
-def test_an_unexpected_error_is_logged_with_its_trace_and_told_without(
+def test_an_unexpected_error_is_logged_with_its_trace_and_answered_without(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     with service.with_engine(lambda _: StumblingEngine()):
