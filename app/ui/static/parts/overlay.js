@@ -27,7 +27,7 @@ function slider(figure, { label, explanation }) {
   range.addEventListener("input", show);
   show();
   figure.append(heat);
-  const colours = el("span", { class: "small" }, `Orange is evidence for ${label}, blue against it.`);
+  const colours = el("span", { class: "small" }, `Orange is for ${label}, blue against it.`);
   return el("div", { class: "slider" }, el("label", {}, "Where it looked", range), colours);
 }
 
