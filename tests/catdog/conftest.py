@@ -24,7 +24,6 @@ from catdog.versions.manifest import (
 )
 from catdog.versions.store import Store, Version
 
-
 METRICS = Metrics(
     photos=1000,
     accuracy=0.981,
