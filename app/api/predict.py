@@ -16,8 +16,11 @@ from app.errors import (
     TooManyFiles,
     Unauthorized,
     UnsupportedContentType,
+    VersionNotLoaded,
 )
+from app.serving.loaded_model import LoadedModel
 from app.serving.prediction import ExplainedPrediction, Prediction
+from app.serving.predictor import check_explains
 from app.web import uploads
 from app.web.auth import reader
 from app.web.disconnect import unless_gone
@@ -35,6 +38,7 @@ UPLOAD_ERRORS = (
     TooManyFiles,
     NotReady,
     Expired,
+    VersionNotLoaded,
 )
 IMAGE_ERRORS = (UnsupportedImage, BrokenImage, TooManyPixels)
 
@@ -51,6 +55,25 @@ UnknownKeep = Annotated[
         " `unknown`. The default is `CATDOG_UNKNOWN_KEEP`; with 1 no photo is unknown.",
     ),
 ]
+
+
+async def asked_model(
+    predictor: PredictorDep,
+    version: Annotated[
+        int | None,
+        Query(
+            ge=1,
+            lt=10**18,
+            description="The version that answers, instead of the one in service. It must be loaded:"
+            " `POST /v2/repository/models/catdog/load?version=N` loads it, with the admin key.",
+        ),
+    ] = None,
+) -> LoadedModel | None:
+    """The loaded version that a request asks, None for the one in service; VersionNotLoaded."""
+    return None if version is None else predictor.loaded(str(version))
+
+
+ModelDep = Annotated[LoadedModel | None, Depends(asked_model)]
 
 # The dependencies run before the body is read, so that a request that can't be answered needn't send it.
 router = APIRouter(prefix="/predict", tags=["predict"], dependencies=[Depends(reader), Depends(queue_place)])
@@ -78,6 +101,7 @@ async def predict(
     request: Request,
     predictor: PredictorDep,
     settings: SettingsDep,
+    model: ModelDep,
     explain: Explain = "false",
     unknown_keep: UnknownKeep = None,
 ) -> ExplainedPrediction | Prediction:
@@ -86,11 +110,11 @@ async def predict(
     `explain=true` adds a map of where in the photo the class is seen, `explain=png` also that map as a picture.
     """
     if explain != "false":
-        predictor.check_explains()
+        check_explains(model or predictor.champion)
     photo = await uploads.read_photo(request, settings)
     if explain == "false":
-        return await unless_gone(request, predictor.predict(photo, unknown_keep))
-    return await unless_gone(request, predictor.explain(photo, explain == "png", unknown_keep))
+        return await unless_gone(request, predictor.predict(photo, unknown_keep, model))
+    return await unless_gone(request, predictor.explain(photo, explain == "png", unknown_keep, model))
 
 
 @router.post(
@@ -100,11 +124,15 @@ async def predict(
     openapi_extra={"requestBody": {"required": True, "content": PHOTOS}},
 )
 async def predict_batch(
-    request: Request, predictor: PredictorDep, settings: SettingsDep, unknown_keep: UnknownKeep = None
+    request: Request,
+    predictor: PredictorDep,
+    settings: SettingsDep,
+    model: ModelDep,
+    unknown_keep: UnknownKeep = None,
 ) -> BatchPrediction:
     """Classify several photos: a form with several fields `file`. If one fails, the others are answered."""
     photos = await uploads.read_photos(request, settings)
-    answers = await unless_gone(request, predictor.predict_each(photos, keep=unknown_keep))
+    answers = await unless_gone(request, predictor.predict_each(photos, model, unknown_keep))
     return BatchPrediction(results=[_item(answer, request) for answer in answers])
 
 

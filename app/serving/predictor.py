@@ -51,6 +51,12 @@ class AnswerCache:
             self._outputs.popitem(last=False)
 
 
+def check_explains(model: LoadedModel) -> None:
+    """Raise NotExplainable if the version has no class activation maps."""
+    if model.manifest.head != "pooled":
+        raise NotExplainable(model.manifest.version)
+
+
 class Predictor:
     """Answers with the current champion, on threads, so that the event loop isn't blocked."""
 
@@ -114,34 +120,32 @@ class Predictor:
         """End the threads."""
         self._batcher.close()
 
-    async def predict(self, photo: bytes, keep: float | None = None) -> Prediction:
+    async def predict(self, photo: bytes, keep: float | None = None, asked: LoadedModel | None = None) -> Prediction:
         """The answer for an encoded photo; raises ImageError, NotReady, Overloaded, Expired.
 
-        `keep` is the share of the photos of the classes that stay known, None for that of the settings.
+        `keep` is the share of the photos of the classes that stay known, None for that of the settings. `asked` is the
+        loaded version that answers, None for the champion.
         """
         with self._batcher.admission.admitted(1, self._batcher.seconds_to_drain):
-            return await self._predict(self.champion, photo, keep)
+            return await self._predict(asked or self.champion, photo, keep)
 
-    def check_explains(self) -> None:
-        """Raise NotExplainable if the champion has no class activation maps."""
-        if self.champion.manifest.head != "pooled":
-            raise NotExplainable(self.champion.manifest.version)
-
-    async def explain(self, photo: bytes, drawn: bool, keep: float | None = None) -> ExplainedPrediction:
+    async def explain(
+        self, photo: bytes, drawn: bool, keep: float | None = None, asked: LoadedModel | None = None
+    ) -> ExplainedPrediction:
         """The answer of `predict` with its class activation map, also as a picture if `drawn`.
 
-        Raises the errors of `predict` and `check_explains`.
+        Raises the errors of `predict`, and NotExplainable.
         """
-        self.check_explains()
-        champion = self.champion
-        engine = ExplainingEngine(champion.engine)
+        model = asked or self.champion
+        check_explains(model)
+        engine = ExplainingEngine(model.engine)
 
         def answer(output: Output) -> ExplainedPrediction:
-            prediction = self._answer(champion, photo, output, keep)
-            place = champion.manifest.classes.index(prediction.label)
+            prediction = self._answer(model, photo, output, keep)
+            place = model.manifest.classes.index(prediction.label)
             return ExplainedPrediction(**dict(prediction), explanation=engine.explanation(place, drawn))
 
-        record_version(champion.manifest.version)
+        record_version(model.manifest.version)
         with self._batcher.admission.admitted(1, self._batcher.seconds_to_drain):
             explained = await self._batcher.infer(engine, photo, answer)
         self._batcher.measurements.answered += 1

@@ -60,8 +60,8 @@ def test_the_ways_to_send_a_photo_are_described(document: dict[str, Any], path: 
 @pytest.mark.parametrize(
     ("path", "method", "statuses"),
     [
-        ("/predict", "post", {"200", "401", "408", "409", "413", "415", "422", "503"}),
-        ("/predict/batch", "post", {"200", "401", "408", "413", "415", "422", "503"}),
+        ("/predict", "post", {"200", "401", "404", "408", "409", "413", "415", "422", "503"}),
+        ("/predict/batch", "post", {"200", "401", "404", "408", "413", "415", "422", "503"}),
         ("/model", "get", {"200", "401", "503"}),
         ("/queue", "get", {"200", "401"}),
         ("/drift", "get", {"200", "401", "422", "503"}),

@@ -12,6 +12,7 @@ from catdog.versions.store import Store
 from tests.app.api.test_queue import ready
 from tests.app.protocols.test_v2 import MODEL, REPOSITORY, check_error, image, output
 from tests.app.service import ADMIN, Service, publish
+from tests.app.web.test_problem_details import check
 from tests.waiting import until
 
 
@@ -47,6 +48,27 @@ def test_a_version_is_loaded_in_addition_to_the_champion_and_answers(two: Servic
     assert output(second)["shape"] == [1, 3]
     assert two.client.post(f"{MODEL}/infer", json=image(jpeg)).json()["model_version"] == "1"
     assert two.client.post("/predict", content=jpeg).json()["model_version"] == 1
+
+
+@pytest.mark.parametrize("address", ["/predict", "/predict?explain=true"])
+def test_predict_asks_a_loaded_version_by_its_number(two: Service, jpeg: bytes, address: str) -> None:
+    asked: dict[str, str] = {"version": "2", **httpx.URL(address).params}
+    check(two.client.post("/predict", params=asked, content=jpeg), "version-not-loaded", 404)
+    load(two, params={"version": 2}).raise_for_status()
+
+    answer = two.client.post("/predict", params=asked, content=jpeg).raise_for_status().json()
+
+    assert answer["model_version"] == 2
+    assert list(answer["probabilities"]) == ["cat", "dog", "fox"]
+    assert two.client.post(address, content=jpeg).json()["model_version"] == 1
+
+
+def test_a_batch_asks_a_loaded_version_by_its_number(two: Service, jpeg: bytes) -> None:
+    load(two, params={"version": 2}).raise_for_status()
+
+    answers = two.client.post("/predict/batch?version=2", files=[("file", jpeg)] * 2).raise_for_status().json()
+
+    assert [each["prediction"]["model_version"] for each in answers["results"]] == [2, 2]
 
 
 @pytest.mark.parametrize("version", [2, "2"])
