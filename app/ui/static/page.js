@@ -8,6 +8,7 @@ import * as key from "./parts/key.js";
 import * as models from "./views/models.js";
 import * as review from "./views/review.js";
 import * as teach from "./views/teach.js";
+import * as trying from "./parts/trying.js";
 
 const SECTIONS = { ask, teach, models, review };
 
@@ -35,7 +36,7 @@ function follow(focus) {
 for (const section of Object.values(SECTIONS)) section.setUp();
 key.setUp();
 ignoreElsewhere();
-onChampion((model) => ask.nameClasses(model.classes));
+trying.setUp();
 addEventListener("hashchange", () => follow(true));
 follow(false);
 refresh();

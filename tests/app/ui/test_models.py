@@ -85,7 +85,7 @@ def test_a_version_is_looked_at_with_its_decision_and_the_figures_of_its_report(
     page.get_by_role("button", name="Look at version 2").click()
 
     expect(page.get_by_role("heading", name="Version 2")).to_be_focused()
-    expect(seen(page, KEPT_OUT.reason)).to_be_visible()
+    expect(seen(page, "Kept out: recall of cat 40.0%.")).to_be_visible()
     rules = page.get_by_role("table", name="The rules of promotion")
     expect(rules.get_by_role("row", name="recall of cat")).to_contain_text("failed")
     expect(page.get_by_role("dialog")).to_have_count(0)

@@ -11,6 +11,7 @@ const watchers = [];
 let serving = null;
 
 export const classes = () => serving?.classes ?? [];
+export const serves = () => serving?.version ?? null;
 
 export function onChampion(tell) {
   watchers.push(tell);

@@ -1,12 +1,14 @@
 // Ask: pictures in, an answer for each.
 
 import { post } from "../parts/api.js";
-import { heardOf } from "../parts/champion.js";
-import { byId, el, fault, say } from "../parts/dom.js";
+import { classes, heardOf, onChampion, serves } from "../parts/champion.js";
+import { busy, button, byId, el, fault, say } from "../parts/dom.js";
+import { actions } from "./actions.js";
 import { choice } from "./feedback.js";
 import { takeFrom, takePasted } from "../parts/files.js";
 import { listed, percent } from "../parts/numbers.js";
 import { framed } from "../parts/overlay.js";
+import { onTrying, stop, trying } from "../parts/trying.js";
 
 const AT_ONCE = 4; // the service accepts many more, but other clients need places too
 const UNEXPLAINABLE = "urn:catdog:problem:not-explainable";
@@ -18,14 +20,27 @@ let running = 0;
 export function setUp() {
   takeFrom(byId("ask"), [byId("ask-files"), byId("ask-camera")], take);
   takePasted(() => !byId("ask").hidden, take);
+  onTrying(ask);
+  onChampion(() => ask(trying()));
 }
 
 export function open() {}
 
-export function nameClasses(classes) {
-  if (classes.length > 4) return;
-  const question = `${listed(classes)}?`;
-  byId("ask-heading").textContent = question.charAt(0).toUpperCase() + question.slice(1);
+// Says which version answers: the one that is tried, if there is one.
+function ask(tried) {
+  const known = tried?.classes ?? classes();
+  byId("ask-heading").textContent = known.length > 4 ? "What is in the picture?" : capital(`${listed(known)}?`);
+  byId("trying").hidden = !tried;
+  byId("trying").replaceChildren(...(tried ? tryingOut(tried) : []));
+}
+
+function tryingOut({ version, classes: its }) {
+  const others = serves() === null ? "" : ` Version ${serves()} still answers everyone else.`;
+  const ended = (event) => busy(event.currentTarget, stop);
+  return [
+    el("p", {}, el("strong", {}, `You are asking version ${version}`), `, which knows ${listed(its, "and")}.${others}`),
+    actions(version, () => byId("ask-heading").focus(), button("Stop trying", ended)),
+  ];
 }
 
 function take(files) {
@@ -54,11 +69,14 @@ function next() {
 async function answer({ file, shown, body }) {
   const name = file.name || "The picture";
   const began = performance.now();
+  const version = trying()?.version;
   try {
-    const said = await predicted(file);
-    body.replaceChildren(...described(said, name, performance.now() - began, shown));
+    const said = await predicted(file, version);
+    const milliseconds = performance.now() - began;
+    const usual = version ? await predicted(file) : null; // the answer of the version in service, to compare
+    body.replaceChildren(...described(said, name, milliseconds, shown, usual));
     say(`${name}: ${verdict(said)}`);
-    heardOf(said.model_version);
+    if (!version) heardOf(said.model_version);
   } catch (error) {
     body.replaceChildren(el("p", { class: "small name" }, name), fault(error));
     say(`${name}: ${error.message}`);
@@ -66,22 +84,24 @@ async function answer({ file, shown, body }) {
 }
 
 // With the class activation map, if the version has one.
-async function predicted(file) {
+async function predicted(file, version) {
+  const asked = version ? `version=${version}` : "";
   try {
-    return await post("predict?explain=true", file);
+    return await post(`predict?explain=true&${asked}`, file);
   } catch (error) {
     if (error.type !== UNEXPLAINABLE) throw error;
-    return post("predict", file);
+    return post(`predict?${asked}`, file);
   }
 }
 
-function described(said, name, milliseconds, shown) {
+function described(said, name, milliseconds, shown, usual) {
   return [
     el("h2", { class: "verdict" }, said.unknown ? capital(neither(said)) : capital(said.label)),
     el("p", { class: "small" }, `${name} · version ${said.model_version} · ${Math.round(milliseconds)} ms`),
     el("ul", { class: "bars" }, bars(said)),
+    usual ? el("p", {}, `Version ${usual.model_version}, which is in service: ${verdict(usual)}`) : null,
     shown.slider(said),
-    choice(said),
+    String(Object.keys(said.probabilities)) === String(classes()) || !usual ? choice(said) : null,
   ].filter(Boolean);
 }
 

@@ -1,12 +1,13 @@
 // Training: starts a job, follows it, and shows its decision.
 
 import { Refused, events, get, postJSON, remove } from "../parts/api.js";
-import { refresh } from "../parts/champion.js";
+import { onChampion, refresh } from "../parts/champion.js";
 import { Curves } from "../parts/curves.js";
 import { busy, button, byId, el, fault, say } from "../parts/dom.js";
 import { findings } from "./findings.js";
+import { list } from "./history.js";
 import { duration, moment, percent } from "../parts/numbers.js";
-import { rules } from "./version.js";
+import { Outcome } from "./outcome.js";
 
 const FINAL = ["succeeded", "failed", "cancelled"];
 const WORDS = {
@@ -28,6 +29,8 @@ const PHASES = {
 
 let watching = new AbortController();
 let watched = null; // the job's id
+let newest = null; // the id of the newest job
+let outcome = null; // of the job that is shown, once it has ended
 
 export function setUp(dataset) {
   byId("train-form").addEventListener("submit", (event) => {
@@ -37,13 +40,16 @@ export function setUp(dataset) {
   byId("strategy").addEventListener("change", () => {
     byId("epochs-field").hidden = byId("strategy").value !== "finetune";
   });
+  onChampion(() => outcome?.refresh());
 }
 
 // Follows the newest job, if there is one that isn't followed yet.
 export async function open() {
   try {
     const job = await get("retrain/latest");
-    if (job.id !== watched) watch(job);
+    const isKnown = job.id === newest;
+    newest = job.id;
+    if (!isKnown) watch(job);
   } catch (error) {
     if (!(error instanceof Refused && error.status === 404)) byId("training").replaceChildren(fault(error));
   }
@@ -56,7 +62,9 @@ async function start(dataset) {
   const [backbone, promote, notes] = ["backbone", "promote", "notes"].map((id) => byId(id).value);
   const asked = { dataset, strategy, backbone, promote, notes, ...epochs };
   try {
-    watch(await postJSON("retrain", asked));
+    const job = await postJSON("retrain", asked);
+    newest = job.id;
+    watch(job);
   } catch (error) {
     byId("training").prepend(fault(error));
     say(error.message);
@@ -69,14 +77,27 @@ async function watch(job) {
   watching = new AbortController();
   const { signal } = watching;
   watched = job.id;
+  outcome = null;
   const shown = new Shown(job);
   byId("training").replaceChildren(shown.element);
+  listed();
   try {
     for await (const event of events(`retrain/${job.id}/events`, isLast, signal)) shown.tell(event);
-    if (!signal.aborted) shown.end(await get(`retrain/${job.id}`));
+    if (signal.aborted) return;
+    shown.end(await get(`retrain/${job.id}`));
+    listed();
   } catch (error) {
     shown.element.append(fault(error));
   }
+}
+
+// Updates the list of trainings; one that the user opens takes the place of the one that is shown.
+function listed() {
+  const opened = (job) => {
+    watch(job);
+    byId("training-heading").focus();
+  };
+  list(opened, watched);
 }
 
 const isLast = (event) => event.kind === "status" && FINAL.includes(event.data.status);
@@ -99,7 +120,7 @@ class Shown {
     this.element = el(
       "div",
       { class: "card training" },
-      el("h3", {}, "The newest training"),
+      el("h3", { id: "training-heading", tabindex: "-1" }, job.id === newest ? "The newest training" : "An earlier training"),
       el("p", { class: "small" }, asked),
       this.#status,
       this.#bar,
@@ -126,7 +147,8 @@ class Shown {
     if (!job.decision) return;
     const then = job.decision.promoted ? "and is now in service" : "and the previous one stays in service";
     this.#status.textContent = `The training is done: version ${job.version} was published, ${then}.`;
-    this.#decision.replaceChildren(rules(job.decision));
+    outcome = new Outcome(job);
+    this.#decision.replaceChildren(outcome.element);
     refresh();
   }
 

@@ -3,6 +3,7 @@
 import { get, picture } from "../parts/api.js";
 import { busy, button, byId, el, fault, table } from "../parts/dom.js";
 import { key } from "../parts/key.js";
+import { rules, why } from "./decision.js";
 import { count, duration, loss, percent } from "../parts/numbers.js";
 
 const FIGURES = {
@@ -34,7 +35,7 @@ function described(version) {
   return [
     el("p", {}, made),
     training.notes ? el("p", {}, "Notes: ", training.notes) : null,
-    version.decision ? rules(version.decision) : null,
+    ...(version.decision ? decided(version) : []),
     table("Metrics", ["Measured", ...compared(version)], metricRows(version)),
     el("div", { class: "figures" }, Object.entries(version.metrics).map(([split, metrics]) => byClass(split, metrics))),
   ].filter(Boolean);
@@ -76,10 +77,9 @@ function byClass(split, metrics) {
   return table(`By class, on ${split} photos`, columns, rows);
 }
 
-export function rules(decision) {
-  const rows = decision.rules.map((rule) => [rule.name, rule.passed ? "passed" : "failed", rule.sentence]);
-  const verdict = el("p", { class: `notice ${decision.promote ? "good" : ""}` }, decision.reason);
-  return el("div", {}, verdict, rows.length ? table("The rules of promotion", ["Rule", "", "Numbers"], rows) : null);
+function decided(version) {
+  const good = version.decision.promote ? "good" : "";
+  return [el("p", { class: `notice ${good}` }, why(version)), rules(version)];
 }
 
 function figures(number, files) {

@@ -1,0 +1,35 @@
+// Past trainings, each with its result.
+
+import { get } from "../parts/api.js";
+import { button, byId, el, fault } from "../parts/dom.js";
+import { moment } from "../parts/numbers.js";
+
+const MOST = 50; // trainings listed
+
+// Lists the trainings, newest first; `open` shows one, `shown` is the id of the one that is shown.
+export async function list(open, shown) {
+  try {
+    const { jobs } = await get(`retrain?limit=${MOST}`);
+    const items = jobs.map((job) => item(job, open, job.id === shown));
+    byId("past-trainings").hidden = jobs.length < 2;
+    byId("past-list").replaceChildren(...items);
+  } catch (error) {
+    byId("past-list").replaceChildren(fault(error));
+  }
+}
+
+function item(job, open, isShown) {
+  const { dataset, strategy, notes } = job.request;
+  const about = [`“${dataset}”`, strategy, moment(job.submitted_at), notes].filter(Boolean).join(" · ");
+  const name = el("span", {}, el("strong", {}, result(job)), el("span", { class: "small under name" }, about));
+  const show = button("Show", () => open(job), {
+    "aria-label": `Show the training of ${moment(job.submitted_at)}`,
+    "aria-pressed": String(isShown),
+  });
+  return el("li", {}, name, show);
+}
+
+function result({ status, version, decision }) {
+  if (status !== "succeeded") return status.charAt(0).toUpperCase() + status.slice(1);
+  return `Version ${version}, ${decision?.promoted ? "promoted" : "not promoted"}`;
+}
