@@ -101,7 +101,6 @@ def _opened(given: "Settings") -> "tuple[socket, Settings]":
 
 
 def _assembled(settings: "Settings") -> "Server":
-    from app import startup
     from app.serving import engine_selection, os_tuning
 
     os_tuning.limit_arenas()
@@ -110,7 +109,6 @@ def _assembled(settings: "Settings") -> "Server":
     settings = engine_selection.settled(settings)
     hot_swap = HotSwap(settings)
     hot_swap.begin()
-    startup.unbuilt("fastapi.openapi.models")  # they are built for the first request for the OpenAPI document
     from app.main import create_app
     from app.web.server import server
 

@@ -1,44 +1,30 @@
-"""Makes imports at start-up faster."""
+"""Makes imports at start-up faster.
+
+docs/decisions/0010-one-photo-alone-or-several-that-share.md has what each part gains.
+"""
 
 import gc
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 
 # Modules that their importers can do without: OpenVINO then has no converter, and FastAPI doesn't check for models of
 # pydantic 1.
 UNUSED = ("openvino.tools.ovc", "pydantic.v1")
-
-SWITCH_SECONDS = 0.0005  # Python's thread switch interval, instead of 0.005: the model loads while modules are imported
 
 
 @contextmanager
 def shortened() -> Iterator[None]:
     """Make imports inside the block faster: skip unused modules, and pause garbage collection.
 
-    What is imported inside is exempt from later collections too. Threads switch more often inside.
+    What is imported inside is exempt from later collections too.
     """
     sys.modules.update(dict.fromkeys(UNUSED))  # type: ignore[arg-type]  # None makes its import fail
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")  # else it searches every installed package for plugins
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_SECONDS)
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
         gc.enable()
-        sys.setswitchinterval(interval)
-
-
-def unbuilt(module: str) -> None:
-    """Import a module so that its pydantic models are built when they are first used."""
-    from pydantic import BaseModel
-
-    BaseModel.model_config["defer_build"] = True  # each model inherits it when it is defined
-    try:
-        import_module(module)
-    finally:
-        del BaseModel.model_config["defer_build"]

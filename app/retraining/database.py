@@ -3,7 +3,6 @@
 SQLAlchemy is the slowest import, and predictions don't need it.
 """
 
-import gc
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -51,5 +50,4 @@ class ServiceDatabase:
                     self._database = Database.of(self._settings.data_dir, self._settings.database_url)
                 except DatabaseUnavailable as error:
                     raise SettingsError(error.reason) from error
-                gc.freeze()  # exempt the imported modules from garbage collections
             return self._database

@@ -1,6 +1,5 @@
 """Hot-swaps the model when the store's champion changes."""
 
-import gc
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -171,8 +170,6 @@ class HotSwap:
         if champion is old:
             return
         self.predictor.swap(champion)
-        if old is None:
-            gc.freeze()  # else full garbage collections traverse all long-lived objects, and pause every request
         if old is not None and champion.is_on_the_graph_of(old):
             self._heads |= {each.manifest.version: each for each in (old, champion)}
             self._memory.replaced(None)

@@ -113,6 +113,7 @@ def _publish(like: Manifest, network: Network, folder: Path) -> Version:
             "width": network.architecture.width,
             "weights": file,
             "golden": golden.record(network, like.temperature),
+            "unknown": None,  # it has no features of training photos
         }
         if like.quantization is not None:
             quantization.write(network, _calibrating(Path(aside)), draft.path / INT8_GRAPH)

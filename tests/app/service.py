@@ -1,6 +1,5 @@
 """A real service on a tiny network."""
 
-import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -195,7 +194,6 @@ def serving(models_dir: Path, loaded_before: bool = False, **settings_given: obj
     finally:
         running.should_exit = True
         thread.join()
-        gc.unfreeze()  # each service freezes all objects at its start, including those of earlier services
 
 
 def said(answer: dict[str, Any]) -> dict[str, Any]:

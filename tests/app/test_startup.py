@@ -18,17 +18,16 @@ def test_what_is_never_used_is_not_imported_and_garbage_is_collected_again() -> 
     script = (
         "import gc, sys\n"
         "from app import startup\n"
-        "interval = sys.getswitchinterval()\n"
         "with startup.shortened():\n"
         "    import app.main, catdog.engines.openvino\n"
-        "    print(gc.isenabled(), sys.getswitchinterval() < interval)\n"
-        "print(gc.isenabled(), gc.get_freeze_count() > 100_000, sys.getswitchinterval() == interval)\n"
+        "    print(gc.isenabled())\n"
+        "print(gc.isenabled(), gc.get_freeze_count() > 100_000)\n"
         "print(*[name for name, module in sys.modules.items() if module is not None])"
     )
 
     inside, behind, names = printed_by(script)
 
-    assert (inside, behind) == ("False True", "True True True")
+    assert (inside, behind) == ("False", "True True")
     assert not [name for name in names.split() if name.startswith(UNUSED)]
     assert {"fastapi", "openvino", "pydantic"} <= set(names.split())
 
@@ -50,21 +49,3 @@ def test_plugins_of_pydantic_are_not_searched_unless_enabled(tmp_path: Path, set
     wanted = {} if setting is None else {"PYDANTIC_DISABLE_PLUGINS": setting}
 
     assert printed_by(script, PYTHONPATH=str(tmp_path), **wanted) == [found]
-
-
-def test_models_that_are_built_when_they_are_used_say_the_same_and_no_others_wait(tmp_path: Path) -> None:
-    describe = (
-        "from fastapi.openapi import models\n"
-        "from app.main import create_app\n"
-        "from app.serving.prediction import Prediction\n"
-        "from app.settings import Settings\n"
-        "print(models.Server.__pydantic_complete__, Prediction.__pydantic_complete__)\n"
-        "print(create_app(Settings()).openapi())\n"
-    )
-    unbuilt = "from app import startup\nstartup.unbuilt('fastapi.openapi.models')\n"
-
-    first, document = printed_by(describe, CATDOG_DATA_DIR=str(tmp_path))
-    later, same = printed_by(unbuilt + describe, CATDOG_DATA_DIR=str(tmp_path))
-
-    assert (first, later) == ("True True", "False True")
-    assert document == same

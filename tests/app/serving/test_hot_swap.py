@@ -1,7 +1,6 @@
 """Hot swaps of versions under constant requests."""
 
 import asyncio
-import gc
 import os
 import sys
 import threading
@@ -356,16 +355,6 @@ def test_inference_has_priority_over_decoding_and_decoding_over_reading_a_versio
         "decode": max(normal, decoding.NICE),
         "read": max(normal, loader.NICE),
     }
-
-
-def test_what_the_service_is_made_of_is_left_out_of_garbage_collections(tmp_path: Path) -> None:
-    publish(tmp_path)
-    gc.unfreeze()
-    try:
-        with ready(tmp_path):
-            assert gc.get_freeze_count() > 10_000
-    finally:
-        gc.unfreeze()
 
 
 def test_a_rollback_among_heads_of_one_backbone_loads_nothing(tmp_path: Path) -> None:
