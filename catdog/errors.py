@@ -2,37 +2,37 @@
 
     CatdogError
     ├── ImageError               a photo that can't be used
-    │   ├── UnsupportedImage       not an image, or in a format that is not taken
+    │   ├── UnsupportedImage       not an image, or in an unsupported format
     │   ├── BrokenImage            truncated or corrupt
     │   └── TooManyPixels          larger than the limits
-    ├── FileLeftOut              a file in a folder that is no photo of a class, or can't be opened
+    ├── FileLeftOut              a file in a folder that is not a photo of a class, or can't be opened
     ├── WeightsError             an .h5 file that doesn't hold the network's arrays
     ├── StoreError               the model store
     │   ├── VersionNotFound        no such version
     │   ├── NoChampion             no version is in service
     │   ├── NoEarlierChampion      nothing to roll back to
-    │   ├── ChampionChanged        another version came into service meanwhile
-    │   ├── VersionInService       the champion stays
-    │   ├── ShippedVersion         the version that came with catdog can't be deleted
-    │   └── BrokenVersion          files and manifest don't belong together
+    │   ├── ChampionChanged        another version came into service since the measurement
+    │   ├── VersionInService       the champion can't be deleted or unloaded
+    │   ├── ShippedVersion         the version shipped with catdog can't be deleted
+    │   └── BrokenVersion          files and manifest don't match
     ├── DatasetError             photos that can't be trained on
-    │   ├── UnclearFolders         folders that don't say which picture is of which class
+    │   ├── UnclearFolders         folders that don't show the class of each picture
     │   ├── DatasetNotFound        no such data set
     │   └── PictureNotFound        no such picture in it
-    ├── ArchiveError             a ZIP that is refused whole
-    ├── PredictionNotFound       a prediction that isn't kept, or not any more
-    ├── UnknownLabel             feedback under a class that the model doesn't have
+    ├── ArchiveError             a ZIP that is refused as a whole
+    ├── PredictionNotFound       a prediction that isn't stored, or no longer
+    ├── UnknownLabel             feedback with a class that the model doesn't have
     ├── JobError                 jobs and their queue
     │   ├── JobNotFound            no such job
-    │   ├── JobEnded               it can't be cancelled any more
-    │   ├── QueueFull              too many jobs wait
-    │   ├── KeyReused              an idempotency key that came with another request
-    │   └── LeaseLost              the job isn't this worker's any more
+    │   ├── JobEnded               the job has ended and can't be cancelled
+    │   ├── QueueFull              too many jobs are queued
+    │   ├── KeyReused              an idempotency key that was used for another request
+    │   └── LeaseLost              the job no longer belongs to this worker
     ├── DatabaseUnavailable      the database doesn't answer
-    ├── RecipeError              options of a training that contradict each other
-    └── DownloadError            photos or weights that are published can't be had
+    ├── RecipeError              training options that contradict each other
+    └── DownloadError            published photos or weights can't be downloaded
 
-An error carries the facts as attributes; its text says what was wrong, with what, and what to do.
+An error has the facts as attributes; its text says what was wrong, with what, and what to do.
 Nothing here knows HTTP.
 """
 
@@ -40,11 +40,11 @@ from catdog.faults import shown
 
 
 class CatdogError(Exception):
-    """The root: anything that catdog itself found wrong."""
+    """The base class of all errors that catdog itself raises."""
 
 
 def _at(problem: str, place: str | None, hint: str) -> str:
-    """Bytes that are no UTF-8, which a path has as lone surrogates, are shown as bytes."""
+    """The problem, its place and a hint; bytes of a path that aren't UTF-8 (lone surrogates) are shown escaped."""
     named = "" if place is None else ": " + repr(place).replace("\\udc", "\\x")
     return problem + named + (f"; {hint}" if hint else "")
 
@@ -54,15 +54,15 @@ class ImageError(CatdogError):
 
 
 class UnsupportedImage(ImageError):
-    """Not an image, or in a format that is not taken.
+    """Not an image, or in an unsupported format.
 
-    `format` is what the bytes look like, None where nothing recognises them.
+    `format` is the format detected from the bytes, None if none was recognised.
     """
 
     def __init__(self, accepted: tuple[str, ...], format: str | None = None) -> None:
         self.accepted = accepted
         self.format = format
-        found = f"{format} is not a format that is taken" if format else "the bytes are not an image"
+        found = f"{format} is not a supported format" if format else "the bytes are not an image"
         super().__init__(f"{found}; send one of {', '.join(accepted)}")
 
 
@@ -72,11 +72,11 @@ class BrokenImage(ImageError):
     def __init__(self, format: str, reason: str) -> None:
         self.format = format
         self.reason = reason
-        super().__init__(f"the {format} is broken or cut short ({reason}); save or send it again")
+        super().__init__(f"the {format} is broken or truncated ({reason}); save or send it again")
 
 
 class TooManyPixels(ImageError):
-    """Larger than the limits, by its header; no pixel was decoded."""
+    """Larger than the limits according to its header; no pixel was decoded."""
 
     def __init__(self, width: int, height: int, limit_pixels: int, limit_side_pixels: int) -> None:
         self.width = width
@@ -84,13 +84,13 @@ class TooManyPixels(ImageError):
         self.limit_pixels = limit_pixels
         self.limit_side_pixels = limit_side_pixels
         super().__init__(
-            f"the photo is {width} x {height} pixels; at most {limit_pixels / 1e6:g} megapixels"
-            f" and {limit_side_pixels} pixels a side are taken; make it smaller"
+            f"the photo is {width} x {height} pixels, more than the limits of {limit_pixels / 1e6:g} megapixels"
+            f" and {limit_side_pixels} pixels a side; make it smaller"
         )
 
 
 class FileLeftOut(CatdogError):
-    """A file in a folder that is no photo of a class, or can't be opened; the text says why."""
+    """A file in a folder that is not a photo of a class, or can't be opened; the text says why."""
 
 
 class WeightsError(CatdogError):
@@ -104,11 +104,11 @@ class WeightsError(CatdogError):
 
 
 class StoreError(CatdogError):
-    """The model store can't do what was asked."""
+    """The model store can't do what was requested."""
 
 
 class VersionNotFound(StoreError):
-    """No such version; `versions` are those that there are."""
+    """No such version; `versions` are the existing ones."""
 
     def __init__(self, version: int, versions: tuple[int, ...]) -> None:
         self.version = version
@@ -129,11 +129,11 @@ class NoEarlierChampion(StoreError):
 
     def __init__(self, champion: int) -> None:
         self.champion = champion
-        super().__init__(f"version {champion} is the first champion; there is none to roll back to")
+        super().__init__(f"version {champion} is the first champion; there is no earlier one to roll back to")
 
 
 class ChampionChanged(StoreError):
-    """Another version came into service since the candidate was measured."""
+    """Another version came into service after the candidate was measured."""
 
     def __init__(self, expected: int, champion: int | None) -> None:
         self.expected = expected
@@ -147,19 +147,19 @@ class VersionInService(StoreError):
 
     def __init__(self, version: int) -> None:
         self.version = version
-        super().__init__(f"version {version} is in service; promote another first")
+        super().__init__(f"version {version} is in service; promote another version first")
 
 
 class ShippedVersion(StoreError):
-    """The version that came with catdog can't be deleted: it is what a rollback falls back on."""
+    """The version shipped with catdog can't be deleted: it is the last resort of a rollback."""
 
     def __init__(self, version: int) -> None:
         self.version = version
-        super().__init__(f"version {version} came with catdog and stays")
+        super().__init__(f"version {version} was shipped with catdog and can't be deleted")
 
 
 class BrokenVersion(StoreError):
-    """A version whose files and manifest don't belong together, or that this code can't serve."""
+    """A version whose files don't match its manifest, or that this code can't serve."""
 
     def __init__(self, version: int, problem: str) -> None:
         self.version = version
@@ -172,9 +172,9 @@ class DatasetError(CatdogError):
 
 
 class UnclearFolders(DatasetError):
-    """Folders that don't say which picture is of which class; `place` is the path in them that is at fault.
+    """Folders from which the class of each picture can't be derived; `place` is the path that is at fault.
 
-    `seen` are the folders as they are, and `wanted` as they should be, in words.
+    `seen` describes the folders as they are, `wanted` as they should be.
     """
 
     def __init__(self, problem: str, place: str | None = None, seen: str = "", wanted: str = "") -> None:
@@ -185,7 +185,7 @@ class UnclearFolders(DatasetError):
 
 
 class DatasetNotFound(DatasetError):
-    """No such data set; `datasets` are those that there are."""
+    """No such data set; `datasets` are the existing ones."""
 
     def __init__(self, name: str, datasets: tuple[str, ...]) -> None:
         self.name = name
@@ -204,7 +204,7 @@ class PictureNotFound(DatasetError):
 
 
 class ArchiveError(CatdogError):
-    """A ZIP that is refused whole; `member` is the name in it that is at fault, where it is one; `hint` says more."""
+    """A ZIP that is refused as a whole; `member` is the name in it that is at fault, if it is one; `hint` is advice."""
 
     def __init__(self, problem: str, member: str | None = None, hint: str = "") -> None:
         self.problem = problem
@@ -213,29 +213,30 @@ class ArchiveError(CatdogError):
 
 
 class PredictionNotFound(CatdogError):
-    """A prediction that isn't kept, or not any more."""
+    """A prediction whose photo isn't stored, or no longer."""
 
     def __init__(self, prediction_id: str) -> None:
         self.prediction_id = prediction_id
         super().__init__(
-            f"the photo of prediction {shown(prediction_id)} isn't kept; only the last ones are (CATDOG_KEEP_UPLOADS)"
+            f"the photo of prediction {shown(prediction_id)} isn't stored; CATDOG_KEEP_UPLOADS sets how many of the"
+            " newest are"
         )
 
 
 class UnknownLabel(CatdogError):
-    """Feedback under a class that the model doesn't have."""
+    """Feedback with a class that the model doesn't have."""
 
     def __init__(self, label: str, classes: tuple[str, ...]) -> None:
         self.label = label
         self.classes = classes
         super().__init__(
             f"the model has no class {shown(label)!r}; it has: {', '.join(classes)};"
-            " a new class comes with pictures of it: POST /datasets/NAME/images"
+            " to add a class, upload pictures of it: POST /datasets/NAME/images"
         )
 
 
 class JobError(CatdogError):
-    """The queue of jobs can't do what was asked."""
+    """The job queue can't do what was requested."""
 
 
 class JobNotFound(JobError):
@@ -247,7 +248,7 @@ class JobNotFound(JobError):
 
 
 class JobEnded(JobError):
-    """A job that can't be cancelled any more."""
+    """A job that has ended and can't be cancelled."""
 
     def __init__(self, job: str, status: str) -> None:
         self.job = job
@@ -256,27 +257,27 @@ class JobEnded(JobError):
 
 
 class QueueFull(JobError):
-    """Too many jobs wait."""
+    """Too many jobs are queued."""
 
     def __init__(self, waiting: int) -> None:
         self.waiting = waiting
-        super().__init__(f"{waiting} jobs wait already; try again when one has ended, or cancel one")
+        super().__init__(f"{waiting} jobs are already queued; retry when one has ended, or cancel one")
 
 
 class KeyReused(JobError):
-    """An idempotency key that came with another request before."""
+    """An idempotency key that was already used for another request."""
 
     def __init__(self, key: str) -> None:
         self.key = key
-        super().__init__(f"the idempotency key {key!r} came with another request before; use a new one")
+        super().__init__(f"the idempotency key {key!r} was already used for another request; use a new one")
 
 
 class LeaseLost(JobError):
-    """The job isn't this worker's any more, because it was silent for too long; it may do nothing more for it."""
+    """This worker didn't renew its lease on the job in time, so it must write nothing more for it."""
 
     def __init__(self, job: str) -> None:
         self.job = job
-        super().__init__(f"job {job} was taken from this worker, which had been silent for too long")
+        super().__init__(f"job {job} was taken from this worker, which did not renew its lease in time")
 
 
 class DatabaseUnavailable(CatdogError):
@@ -288,8 +289,8 @@ class DatabaseUnavailable(CatdogError):
 
 
 class RecipeError(CatdogError):
-    """Options of a training that contradict each other."""
+    """Training options that contradict each other."""
 
 
 class DownloadError(CatdogError):
-    """Photos or weights that are published can't be had."""
+    """Published photos or weights can't be downloaded."""

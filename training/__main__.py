@@ -27,25 +27,25 @@ except ImportError as error:  # not even what serving needs is installed
 KEEP_VERSIONS = 5
 ENV_FILE = ".env"
 FAILED = 1  # exit status
-CANNOT_RUN = 2  # exit status where an option is wrong, as argparse has it, or a library is missing
-STOPPED = 130  # exit status after Ctrl-C, as shells have it
+CANNOT_RUN = 2  # exit status for a wrong option, the same as argparse's, or a missing library
+STOPPED = 130  # exit status after Ctrl-C, the same as shells use
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one command, by default the one that was typed, and return the exit status.
+    """Run one command, by default from `sys.argv`, and return the exit status.
 
-    What goes wrong is said in one line on stderr. The trace of an error that is catdog's own goes into a file.
+    Errors are reported in one line on stderr. The traceback of an unexpected error is written to a file.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(
                 errors="backslashreplace"
-            )  # names of files may be no Unicode, and a terminal may have none
+            )  # a file name may not be valid Unicode, and a terminal may not support it
     try:
         arguments = _parser().parse_args(words)
         arguments.run(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:  # as by `| head`, which has read enough
+    except BrokenPipeError:  # the reader closed the pipe, for example `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except CatdogError as error:
@@ -58,17 +58,17 @@ def main(words: Sequence[str] | None = None) -> int:
         return _failed(missing, CANNOT_RUN)
     except KeyboardInterrupt:
         sys.stderr.write(
-            "\ncatdog: stopped; a training goes on after its last whole epoch if the same command is given --resume\n"
+            "\ncatdog: stopped; to resume a training after its last complete epoch, repeat the command with --resume\n"
         )
         sys.stdout.flush()
-        os._exit(STOPPED)  # at an ordinary exit TensorFlow's threads, still at work, may abort the process
+        os._exit(STOPPED)  # a normal exit may abort the process, because TensorFlow's threads are still running
     except Exception as error:
         return _failed_unexpectedly(error)
     return 0
 
 
 def _of_system(error: OSError) -> str:
-    """Which file and why; a name may be as long as the system's limit allows, and longer."""
+    """The file and the reason; a long name is shortened."""
     if error.filename is None:
         return str(error)
     return f"{shown(str(error.filename))}: {error.strerror}"
@@ -82,14 +82,18 @@ def _failed(reason: str, status: int = FAILED) -> int:
 def _failed_unexpectedly(error: Exception) -> int:
     with NamedTemporaryFile("w", prefix="catdog-", suffix=".log", delete=False, encoding="utf-8") as trace:
         traceback.print_exception(error, file=trace)
-    return _failed(f"it failed unexpectedly ({type(error).__name__}: {error}); the trace is in {trace.name}")
+    return _failed(f"unexpected error ({type(error).__name__}: {error}); the traceback is in {trace.name}")
 
 
 def _parser() -> ArgumentParser:
-    settings = {**_env_file(), **os.environ}  # those that the service reads
-    parser = ArgumentParser("python -m training", description="Trains, measures and keeps versions of the model.")
-    parser.add_argument("--models", type=Path, metavar="DIR", help="the model store (CATDOG_MODELS_DIR, or models)")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="what can be reused (CATDOG_DATA_DIR, or data)")
+    settings = {**_env_file(), **os.environ}  # the same ones as the service
+    parser = ArgumentParser("python -m training", description="Trains, evaluates and manages versions of the model.")
+    parser.add_argument(
+        "--models", type=Path, metavar="DIR", help="model store (default: CATDOG_MODELS_DIR, or models)"
+    )
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="caches, data sets and jobs (default: CATDOG_DATA_DIR, or data)"
+    )
     parser.set_defaults(
         models=Path(settings.get("CATDOG_MODELS_DIR") or "models"),
         data_dir=Path(settings.get("CATDOG_DATA_DIR") or "data"),
@@ -98,24 +102,24 @@ def _parser() -> ArgumentParser:
     )
     of = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    download = of.add_parser("download", help="fetch the 3,000 photos that TensorFlow's tutorials use")
-    download.add_argument("folder", type=Path, metavar="DIR", help="where to; it doesn't exist yet")
-    download.add_argument("--sha256", help="that the archive must have")
+    download = of.add_parser("download", help="download the 3,000 photos that TensorFlow's tutorials use")
+    download.add_argument("folder", type=Path, metavar="DIR", help="target folder; must not exist yet")
+    download.add_argument("--sha256", help="expected checksum of the archive")
     download.set_defaults(run=commands.download)
 
-    train = of.add_parser("train", help="train a version on a folder of photos, and put it into service")
+    train = of.add_parser("train", help="train a version on a folder of photos and promote it if it passes")
     train_arguments.add_to(train)
     train.set_defaults(run=commands.train)
 
     quantize = of.add_parser(
-        "quantize", help="publish a version once more, with an int8 graph made from training photos"
+        "quantize", help="publish a version again with an int8 graph, calibrated on its training photos"
     )
     quantize.add_argument("--data", type=Path, required=True, metavar="DIR", help="photos, as for train")
     quantize.add_argument(
         "--promote",
         choices=train_arguments.PROMOTE,
         default="auto",
-        help="put it into service if it is no worse than the champion on test photos (default), in any case, or never",
+        help="auto (default): if it is no worse than the champion on test photos; always; or never",
     )
     quantize.set_defaults(run=commands.quantize)
 
@@ -136,8 +140,8 @@ def _env_file() -> Mapping[str, str | None]:
 
 
 def _add_measuring_commands(of: Any) -> tuple[ArgumentParser, ...]:
-    """What looks at versions; returns those commands that any version can be given to."""
-    evaluate = of.add_parser("evaluate", help="measure a version on a folder of photos")
+    """Add the commands that evaluate versions; returns the ones with the option --version."""
+    evaluate = of.add_parser("evaluate", help="evaluate a version on a folder of photos")
     evaluate.add_argument("--data", type=Path, required=True, metavar="DIR", help="photos, as for train")
     evaluate.add_argument("--split", help="train, validation or test (default: test, else validation)")
     evaluate.add_argument(
@@ -147,20 +151,20 @@ def _add_measuring_commands(of: Any) -> tuple[ArgumentParser, ...]:
         action="append",
         default=[],
         metavar="FOLDER=CLASS",
-        help="the class that a folder of another name holds photos of, such as cats=cat; may be given more than once",
+        help="maps a folder name to a class, for example cats=cat; may be repeated",
     )
     evaluate.add_argument("--json", action="store_true", help="JSON instead of a table")
     train_arguments.add_neither_to(evaluate)
     evaluate.set_defaults(run=commands.evaluate)
 
     remember = of.add_parser(
-        "remember", help="keep features of test photos with the shipped version, to judge others by"
+        "remember", help="store features of test photos with the shipped version, to compare candidates on"
     )
     remember.add_argument("--data", type=Path, required=True, metavar="DIR", help="photos, as for evaluate")
     remember.set_defaults(run=commands.remember)
 
-    familiarize = of.add_parser("familiarize", help="set when the shipped version calls a photo unknown")
-    familiarize.add_argument("--data", type=Path, required=True, metavar="DIR", help="photos that it was trained on")
+    familiarize = of.add_parser("familiarize", help="fit the out-of-distribution threshold of the shipped version")
+    familiarize.add_argument("--data", type=Path, required=True, metavar="DIR", help="its training photos")
     train_arguments.add_neither_to(familiarize)
     familiarize.set_defaults(run=commands.familiarize)
 
@@ -173,42 +177,40 @@ def _add_store_commands(of: Any) -> None:
     promote = of.add_parser("promote", help="put a version into service")
     promote.add_argument("version", type=train_arguments.version, metavar="N")
     promote.set_defaults(run=commands.promote)
-    of.add_parser("rollback", help="put the champion before this one back").set_defaults(run=commands.rollback)
+    of.add_parser("rollback", help="put the previous champion back into service").set_defaults(run=commands.rollback)
     of.add_parser("versions", help="list the versions").set_defaults(run=commands.versions)
 
 
 def _add_service_commands(of: Any, settings: Mapping[str, str | None]) -> None:
-    brought = of.add_parser("import", help="take a folder of photos into a data set of the service")
+    brought = of.add_parser("import", help="import a folder of photos into a data set of the service")
     brought.add_argument("folder", type=Path, metavar="DIR", help="photos, as for train")
     brought.add_argument("--dataset", required=True, metavar="NAME")
     brought.set_defaults(run=service_commands.import_folder)
 
-    doctor = of.add_parser(
-        "check-data", aliases=["doctor"], help="say what is wrong with photos before they are trained on"
-    )
+    doctor = of.add_parser("check-data", aliases=["doctor"], help="check photos for problems before training")
     of_what = doctor.add_mutually_exclusive_group(required=True)
     of_what.add_argument("--data", type=Path, metavar="DIR", help="photos, as for train")
     of_what.add_argument("--dataset", metavar="NAME", help="a data set of the service")
     doctor.add_argument("--json", action="store_true", help="JSON instead of text")
     doctor.set_defaults(run=service_commands.doctor)
 
-    worker = of.add_parser("worker", help="run the trainings that are asked of the service")
-    worker.add_argument("--until-idle", action="store_true", help="end when none waits")
-    worker.add_argument("--end-with-stdin", action="store_true", help="end when the standard input does")
-    worker.add_argument("--name", help="that others know it by (default: of the machine and process)")
+    worker = of.add_parser("worker", help="run the service's training jobs")
+    worker.add_argument("--until-idle", action="store_true", help="exit when no job is queued")
+    worker.add_argument("--end-with-stdin", action="store_true", help="exit when standard input is closed")
+    worker.add_argument("--name", help="its name in the job queue (default: machine and process)")
     worker.add_argument(
         "--threads",
         type=train_arguments.count,
         default=settings.get("CATDOG_TRAIN_THREADS") or None,
         metavar="N",
-        help="cores to take (CATDOG_TRAIN_THREADS, or half of them)",
+        help="number of cores to use (default: CATDOG_TRAIN_THREADS, or half of them)",
     )
     worker.add_argument(
         "--keep-versions",
         type=train_arguments.count,
         default=settings.get("CATDOG_KEEP_VERSIONS") or str(KEEP_VERSIONS),
         metavar="N",
-        help=f"of the newest versions to keep (CATDOG_KEEP_VERSIONS, or {KEEP_VERSIONS})",
+        help=f"number of newest versions to keep (default: CATDOG_KEEP_VERSIONS, or {KEEP_VERSIONS})",
     )
     worker.set_defaults(run=service_commands.worker)
 

@@ -61,7 +61,7 @@ def test_every_command_of_the_readme_works_in_its_order(newcomer: Newcomer) -> N
         printed = newcomer.type(command)
         assert "urn:catdog:problem" not in printed or "/rollback" in command, printed
         if command == "make train DATA=photos":
-            assert "kept out: accuracy" in printed
+            assert "not promoted: accuracy" in printed
             assert "python -m training promote 3" in printed
         if command.endswith("/predict"):
             answer = json.loads(printed)

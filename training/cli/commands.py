@@ -1,6 +1,6 @@
 """The commands of `python -m training` for models and data sets on disk.
 
-Each imports what it needs when it runs, because some libraries take seconds.
+Each command imports its libraries when it runs, because some take seconds to import.
 """
 
 import json
@@ -30,7 +30,7 @@ Row = tuple[str, str, str]
 def download(arguments: Namespace) -> None:
     from training.data.download import download
 
-    print(f"train on them with: python -m training train --data {download(arguments.folder, sha256=arguments.sha256)}")
+    print(f"to train on them: python -m training train --data {download(arguments.folder, sha256=arguments.sha256)}")
 
 
 def train(arguments: Namespace) -> None:
@@ -88,9 +88,9 @@ def evaluate(arguments: Namespace) -> None:
 
 
 def remember(arguments: Namespace) -> None:
-    """Publish the shipped version with the features of test photos, by which candidates on its backbone are judged.
+    """Publish the shipped version with features of test photos; candidates on its backbone are compared on them.
 
-    If the photos are those that it was trained on, it also gets the record of which ones it was trained on.
+    If `data` holds the photos that it was trained on, the new version also records which these were.
     """
     from catdog.network.weights import backbone_fingerprint
     from training.data import dataset, near_duplicates, trained_on
@@ -158,7 +158,7 @@ def versions(arguments: Namespace) -> None:
 
 
 def _show(version: Version, reason: str, promoted: bool) -> None:
-    """A version that was published, and whether it went into service, for people."""
+    """Print the metrics of a published version, and whether it was promoted."""
     from training.data.checks import caution
     from training.evaluation.metrics import table
     from training.evaluation.ood import described
@@ -184,25 +184,27 @@ def _describe(version: Version) -> str:
 
 
 def _command() -> str:
-    """As it was typed."""
+    """The command line as typed."""
     return printable(shlex.join(["python", "-m", "training", *sys.argv[1:]]))
 
 
 def _version(arguments: Namespace) -> Version:
-    """The version that was asked for, else the champion."""
+    """The requested version, else the champion."""
     store = Store(arguments.models)
     return store.open(store.champion() if arguments.version is None else arguments.version)
 
 
 def _neither(arguments: Namespace, version: Version, known: NDArray[np.float32], data: str) -> Neither | None:
-    """How well photos of none of the classes are told from these (n, features), where there are such photos."""
+    """How well photos of none of the classes are distinguished from these, (n, features); None without such photos."""
     from training.evaluation import ood
 
     if arguments.neither is None:
         return None
     if (detector := version.detector()) is None:
-        anew = "python -m training quantize --data DIR"
-        raise RecipeError(f"version {version.number} calls no photo unknown; publish it anew with: {anew}")
+        again = "python -m training quantize --data DIR"
+        raise RecipeError(
+            f"version {version.number} has no out-of-distribution detector; to publish it with one: {again}"
+        )
     photos = ood.photos_of_neither(arguments.neither, _report_broken)
     others = _extractor(arguments).outputs(photos, version.network()).output.features
     return ood.compare(detector, known, others, data)
@@ -219,7 +221,7 @@ def _report_broken(photo: Photo, error: CatdogError) -> None:
 
 
 def layer_table(architecture: Architecture) -> str:
-    """The layers with their shapes and parameter counts, as Keras shows them; some lines without a last newline."""
+    """The layers with shapes and parameter counts, like Keras's summary; without a final newline."""
     rows = [("layer", "output", "parameters"), *_backbone(architecture), *_head(architecture)]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = [f"{name:<{widths[0]}}  {shape:<{widths[1]}}  {count:>{widths[2]}}" for name, shape, count in rows]

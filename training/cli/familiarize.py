@@ -1,4 +1,4 @@
-"""Sets the out-of-distribution threshold of the shipped version again, in a new version."""
+"""Fits the out-of-distribution threshold of the shipped version again, in a new version."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,7 @@ def familiarize(store: Store, data: Path, neither: Path | None, command: str, ex
     features of most of its photos are zero.
     """
     shipped = store.open(SHIPPED)
-    # Without what it had: that is set again, also if its file is missing.
+    # Ignore the existing detector: it is fitted again, even if its file is missing.
     version = replace(shipped, manifest=shipped.manifest.model_copy(update={"unknown": None}))
     contender, photos = Contender.of(version), photos_of(version, data, extractor.report)
     training = training_of(version, contender.network, photos, extractor)
@@ -29,7 +29,7 @@ def familiarize(store: Store, data: Path, neither: Path | None, command: str, ex
     if neither is not None:
         candidate = candidate.beside(ood.photos_of_neither(neither, extractor.report), extractor)
     if (detector := candidate.contender.detector) is None or (bank := detector.bank) is None:
-        raise DatasetError(f"the features of most photos in {data} are zero")
+        raise DatasetError(f"no threshold can be fitted on {data}: the features of most photos are zero; use other photos")
 
     def write(path: Path) -> None:
         path.write_bytes(bank.encoded())

@@ -25,11 +25,11 @@ def import_folder(arguments: Namespace) -> None:
     for file, reason in skipped.items():
         print(f"skipped {printable(str(file))}: {reason}", file=sys.stderr)
     for folder in empty:
-        print(f"{printable(str(folder))} holds no picture", file=sys.stderr)
+        print(f"{printable(str(folder))} contains no picture", file=sys.stderr)
     for sent, label in renamed.items():
-        print(f"{sent} is taken as {label}, which {arguments.dataset} has already", file=sys.stderr)
+        print(f"{sent} is stored as {label}, the existing spelling in {arguments.dataset}", file=sys.stderr)
     new = sum(one.is_new for one in added)
-    print(f"{new:,} pictures are new in {arguments.dataset}, which had {len(added) - new:,} of them already")
+    print(f"{new:,} pictures added to {arguments.dataset}; {len(added) - new:,} were already in it")
 
 
 def doctor(arguments: Namespace) -> None:
@@ -42,7 +42,7 @@ def doctor(arguments: Namespace) -> None:
     cache = arguments.data_dir / "features"
     findings = examine(classes, splits, champion.network(), cache)
     if layout is not None:
-        reasons = dict.fromkeys(layout.without_files, "it holds no photo, which stops a training") | dict(
+        reasons = dict.fromkeys(layout.without_files, "it contains no photo; a training would fail") | dict(
             layout.skipped
         )
         left_out = tuple(LeftOut(name=printable(str(place)), reason=reason) for place, reason in reasons.items())
@@ -51,7 +51,7 @@ def doctor(arguments: Namespace) -> None:
 
 
 def worker(arguments: Namespace) -> None:
-    # Until the worker itself takes it, after these imports: the first process of a container would else go on.
+    # Until the worker handles SIGTERM, after these imports: the first process of a container ignores it by default.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     if arguments.end_with_stdin:
         Thread(target=_end_with_stdin, name="stdin", daemon=True).start()
@@ -74,11 +74,11 @@ def worker(arguments: Namespace) -> None:
     if worker.work(arguments.until_idle):
         command = [sys.executable, "-m", "training", *sys.argv[1:], "--threads", str(threads)]
         os.execv(sys.executable, command)  # noqa: S606  # itself
-    os._exit(0)  # at an ordinary exit TensorFlow's threads, still at work, may abort the process
+    os._exit(0)  # a normal exit may abort the process, because TensorFlow's threads are still running
 
 
 def _end_with_stdin() -> None:
-    """Stop this worker once nobody holds the other end of its standard input: the service that started it has ended."""
+    """Stop this worker when its standard input is closed, because then the service that started it has ended."""
     while os.read(sys.stdin.fileno(), 1024):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

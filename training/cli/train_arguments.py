@@ -14,14 +14,14 @@ from catdog.network.architecture import BLOCKS, INPUT_PIXELS, Head
 from training.fitting.config import Config, Strategy
 from training.fitting.recipes import RECIPES, of_strategy
 
-LARGEST_COUNT = 1_000_000  # epochs, photos a step, cores
-LARGEST_SEED = 2**32 - 1  # of NumPy's legacy generator, which Keras seeds
-LARGEST_VERSION = 10**18 - 1  # as long as a version's name may be
+LARGEST_COUNT = 1_000_000  # epochs, photos per step, cores
+LARGEST_SEED = 2**32 - 1  # limit of NumPy's legacy generator, which Keras seeds
+LARGEST_VERSION = 10**18 - 1  # limit of a version's directory name
 PROMOTE = ("auto", "always", "never")
 
 
 def add_to(parser: ArgumentParser) -> None:
-    """Every choice of a training; what isn't given comes from the recipe, or else suits the strategy."""
+    """Add the training options; the recipe or the strategy provides the defaults."""
     parser.add_argument(
         "--data",
         type=Path,
@@ -29,42 +29,42 @@ def add_to(parser: ArgumentParser) -> None:
         metavar="DIR",
         help="photos: DIR/<class>/* or DIR/{train,validation[,test]}/<class>/*",
     )
-    parser.add_argument("--recipe", choices=sorted(RECIPES), help="a training with a name; other options change it")
+    parser.add_argument("--recipe", choices=sorted(RECIPES), help="a named configuration; other options override it")
     parser.add_argument(
         "--strategy",
         choices=get_args(Strategy),
-        help="head: a new head in seconds (default); finetune: the last blocks too; full: every layer",
+        help="head (default): fit a new head, in seconds; finetune: also train the last blocks; full: every layer",
     )
     parser.add_argument(
         "--backbone",
         metavar="NAME|FILE",
-        help="auto (default; random for full): the champion's for the champion's classes, ImageNet's VGG16 for others;"
-        " or champion, imagenet (59 MB, downloaded once), a version's number, random, or an .h5 file",
+        help="auto (default; random for full): the champion's for the champion's classes, else ImageNet's VGG16;"
+        " or champion, imagenet (59 MB, downloaded once), a version number, random, or an .h5 file",
     )
-    parser.add_argument("--head", choices=get_args(Head), help="pooled (default), or classic: the paper's own")
+    parser.add_argument("--head", choices=get_args(Head), help="pooled (default), or classic: the VGG paper's")
     parser.add_argument(
         "--unfreeze",
         type=int,
         choices=range(1, len(BLOCKS) + 1),
         metavar="BLOCKS",
-        help="blocks that finetune trains, from the last (default 2)",
+        help="number of last blocks that finetune trains (default 2)",
     )
-    parser.add_argument("--width", type=_width, help="of a random backbone or a file: 1.0 (default) is VGG16")
+    parser.add_argument("--width", type=_width, help="width of a random backbone or a file: 1.0 (default) is VGG16")
     parser.add_argument(
         "--epochs",
         type=count,
         metavar="N",
-        help="in all, shared among the stages as the recipe does; by default finetune makes about 500 steps",
+        help="total number, divided among the stages in the recipe's proportions; finetune's default: about 500 steps",
     )
     parser.add_argument(
-        "--patience", type=count, metavar="N", help="epochs without a better validation log-loss before it ends"
+        "--patience", type=count, metavar="N", help="stop after N epochs without a better validation log-loss"
     )
-    parser.add_argument("--batch-size", type=count, metavar="N", help="photos a step")
-    parser.add_argument("--seed", type=_seed, metavar="N", help="of everything random (default 0)")
-    parser.add_argument("--resume", action="store_true", help="go on where the same training was stopped")
+    parser.add_argument("--batch-size", type=count, metavar="N", help="photos per step")
+    parser.add_argument("--seed", type=_seed, metavar="N", help="random seed (default 0)")
+    parser.add_argument("--resume", action="store_true", help="resume the same training where it was stopped")
     _add_publishing_to(parser)
     add_neither_to(parser)
-    parser.add_argument("--notes", default="", help="kept in the manifest")
+    parser.add_argument("--notes", default="", help="text to store in the manifest")
 
 
 def _add_publishing_to(parser: ArgumentParser) -> None:
@@ -72,30 +72,33 @@ def _add_publishing_to(parser: ArgumentParser) -> None:
         "--promote",
         choices=PROMOTE,
         default="auto",
-        help="auto (default): put the version into service if enough test photos show that it is no worse than the"
-        " champion; always: in any case; never: only publish it. Version 1 of a new store serves anyway",
+        help="auto (default): promote the version if enough test photos show that it is no worse than the champion;"
+        " always; or never: only publish it. Version 1 of a new store is always promoted",
     )
     parser.add_argument(
-        "--no-quantize", dest="quantize", action="store_false", help="publish without an int8 graph, seconds sooner"
+        "--no-quantize", dest="quantize", action="store_false", help="publish without an int8 graph; saves seconds"
     )
 
 
 def add_neither_to(parser: ArgumentParser) -> None:
-    """Photos to measure with, when the version calls one unknown."""
+    """Add the option for photos that measure the out-of-distribution detector."""
     parser.add_argument(
-        "--neither", type=Path, metavar="DIR", help="photos of none of the classes, to see how many it calls unknown"
+        "--neither",
+        type=Path,
+        metavar="DIR",
+        help="photos of none of the classes; measures how many are called unknown",
     )
 
 
 def config_from(arguments: Namespace) -> Config:
-    """The training that the options describe; RecipeError where they contradict each other."""
+    """The configuration that the options describe; RecipeError if they contradict each other."""
     base = _base(arguments.recipe, arguments.strategy)
     names = {field.name for field in fields(Config)}
     given = {name: value for name, value in vars(arguments).items() if value is not None}
     config = replace(base, **{name: value for name, value in given.items() if name in names})
     if arguments.width is not None and re.fullmatch(r"auto|champion|imagenet|\d+", config.backbone):
         raise RecipeError(
-            f"--backbone {config.backbone} brings its own width; leave out --width, or name random or a file"
+            f"--backbone {config.backbone} has a fixed width; omit --width, or use a random backbone or a file"
         )
     if config.strategy == "head":
         _refuse_what_a_head_ignores(given)
@@ -103,7 +106,7 @@ def config_from(arguments: Namespace) -> Config:
         config = config.with_epochs(arguments.epochs)
     if arguments.batch_size is not None:
         config = config.with_batch_size(arguments.batch_size)
-    if config.head == "classic":  # its first layer has one weight for each place of the picture
+    if config.head == "classic":  # its first layer has weights for every position of the picture
         config = replace(config, stages=tuple(replace(stage, pixels=INPUT_PIXELS) for stage in config.stages))
     return config
 
@@ -112,8 +115,8 @@ def _refuse_what_a_head_ignores(given: Mapping[str, object]) -> None:
     for name in ("epochs", "unfreeze", "batch_size", "patience"):
         if name in given:
             raise RecipeError(
-                f"--{name.replace('_', '-')} concerns the strategies finetune and full alone; leave it out, or choose"
-                " one of these with --strategy"
+                f"--{name.replace('_', '-')} applies only to the strategies finetune and full; omit it, or choose one"
+                " of these with --strategy"
             )
 
 
@@ -122,20 +125,20 @@ def _base(recipe: str | None, strategy: Strategy | None) -> Config:
 
 
 def count(text: str) -> int:
-    """The type of an option that takes a number of 1 or more."""
+    """The type of an option that is a whole number from 1."""
     return _whole(text, 1, LARGEST_COUNT)
 
 
 def version(text: str) -> int:
-    """The type of an option that takes the number of a version."""
+    """The type of an option that is a version number."""
     return _whole(text, 1, LARGEST_VERSION)
 
 
 def renamed(text: str) -> tuple[str, str]:
-    """The type of an option that says which class a folder holds photos of."""
+    """The type of an option that maps a folder name to a class."""
     folder, _, label = text.partition("=")
     if not folder or not label:
-        raise ArgumentTypeError("it takes the name of a folder, = and a class of the version, such as cats=cat")
+        raise ArgumentTypeError("expected FOLDER=CLASS with a class of the version, for example cats=cat")
     return folder, label
 
 
@@ -145,7 +148,7 @@ def _seed(text: str) -> int:
 
 def _whole(text: str, least: int, most: int) -> int:
     if not re.fullmatch("[0-9]{1,18}", text) or not least <= int(text) <= most:
-        raise ArgumentTypeError(f"{shown(text)!r} is no whole number from {least} to {most:,}")
+        raise ArgumentTypeError(f"{shown(text)!r} is not a whole number from {least} to {most:,}")
     return int(text)
 
 
@@ -153,4 +156,4 @@ def _width(text: str) -> float:
     with suppress(ValueError):
         if 0 < (width := float(text)) <= 1:
             return width
-    raise ArgumentTypeError(f"{shown(text)!r} is no number above 0, up to 1")
+    raise ArgumentTypeError(f"{shown(text)!r} is not a number above 0, up to 1")

@@ -1,6 +1,6 @@
 """Unpacks the downloaded archive of photos safely.
 
-Nothing is written but photos, and those only under the names below, so no member can say where it goes.
+Only photos are written, and only under the names below, so no member can choose its path.
 """
 
 import re
@@ -13,19 +13,19 @@ from catdog.datasets.safe_zip import Zipped, opened
 from catdog.errors import ArchiveError, DownloadError
 
 SPLITS = ("train", "validation")
-CLASSES = {"cats": "cat", "dogs": "dog"}  # folder in the archive: folder here, named as in the shipped model
+CLASSES = {"cats": "cat", "dogs": "dog"}  # folder in the archive: folder here, named like the shipped model's classes
 PHOTO = re.compile(
     rf"(?:[\w-]+/)?(?P<split>{'|'.join(SPLITS)})/(?P<folder>{'|'.join(CLASSES)})/(?P<name>\w[\w. -]*\.(?:jpe?g|png))",
     re.IGNORECASE | re.ASCII,
 )
-LIMIT_UNPACKED_BYTES = 1_000_000_000  # of all photos; the published ones have 70 million
+LIMIT_UNPACKED_BYTES = 1_000_000_000  # limit for all photos; the published ones have 70 million
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Make `folder` of the archive's photos, as {train,validation}/{cat,dog}/*, whole or not at all.
+    """Unpack the archive's photos into `folder`, as {train,validation}/{cat,dog}/*, all or nothing.
 
-    `folder` must be empty or missing. What is in the archive beside photos is left out. DownloadError where it isn't
-    the archive that was expected, or holds what no honest one does: links, absolute or climbing paths, far too much.
+    `folder` must be empty or missing. Files other than photos are left out. DownloadError if it isn't the expected
+    archive, or if it is hostile: links, absolute paths, paths with "..", or far too much content.
     """
     aside = folder.with_name(f".{folder.name}.unpacking")
     shutil.rmtree(aside, ignore_errors=True)  # of a run that was killed
@@ -54,7 +54,7 @@ def _photos(members: Mapping[PurePosixPath, ZipInfo]) -> dict[PurePosixPath, Pat
         raise DownloadError(f"the archive unpacks to {unpacked_bytes:,} bytes, more than {LIMIT_UNPACKED_BYTES:,}")
     for folder in (Path(split, name) for split in SPLITS for name in CLASSES.values()):
         if all(place.parent != folder for place in photos.values()):
-            raise DownloadError(f"the archive holds no photos for {folder}; it is not the one that was expected")
+            raise DownloadError(f"the archive holds no photos for {folder}; it is not the expected archive")
     return photos
 
 

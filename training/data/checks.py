@@ -1,4 +1,4 @@
-"""Checks a data set before training: what is wrong, with which photos, and what to do."""
+"""Checks a data set before training: reports problems, the photos concerned, and what to do."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,12 +15,12 @@ from catdog.splits import SPLITS, draw
 from training.data import features, label_errors, near_duplicates
 from training.data.dataset import Photo, labels
 
-LEAST_TRAINED: Final = 20  # photos of a class, below which a version knows little of it
-LEAST_HELD_OUT: Final = 10  # photos of a class; all 10 right still leaves a 95% interval (Wilson) from 72%
+LEAST_TRAINED: Final = 20  # training photos of a class; with fewer a version knows too little of it
+LEAST_HELD_OUT: Final = 10  # photos of a class; with 10 of 10 right the 95% interval (Wilson) still starts at 72%
 
 
 def caution(photos: Mapping[str, Mapping[str, int]]) -> str | None:
-    """A sentence, by photos per split and class as a manifest has them; None where there are enough."""
+    """A warning about too few photos, from the numbers per split and class in a manifest; None if there are enough."""
     if not (parts := list(_parts(photos))):
         return None
     return f"few photos: {'; '.join(parts)}"
@@ -32,16 +32,18 @@ def _parts(photos: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
     if train[fewest] < LEAST_TRAINED:
         small = sum(number < LEAST_TRAINED for number in train.values())
         yield (
-            f"{small:,} of {len(train):,} classes have fewer than {LEAST_TRAINED} to train on ({fewest} has"
+            f"{small:,} of {len(train):,} classes have fewer than {LEAST_TRAINED} training photos ({fewest} has"
             f" {train[fewest]}), so expect mistakes on photos unlike these"
         )
     if not any(photos.get("validation", {}).values()):
         crossed = (
-            "nor by cross-validation, as a class has one photo" if train[fewest] < 2 else "but by cross-validation"
+            "nor by cross-validation, because a class has only one photo"
+            if train[fewest] < 2
+            else "but by cross-validation"
         )
-        yield f"none to validate with, so how good it is was not measured on photos kept from training, {crossed}"
+        yield f"no validation photos, so accuracy was not measured on held-out photos, {crossed}"
     if not any(photos.get("test", {}).values()):
-        yield f"none to test with, so none to compare versions on; some {LEAST_HELD_OUT} of each class in test would do"
+        yield f"no test photos, so versions can't be compared; add about {LEAST_HELD_OUT} of each class to test"
 
 
 Kind = Literal[
@@ -57,21 +59,21 @@ Kind = Literal[
 ]
 Splits = Mapping[str, Sequence[Photo]]
 
-LARGEST_RATIO: Final = 10  # of two classes; beyond it, never saying the smaller one is right on 91% and more
-CONFIDENT: Final = 0.95  # probability of another class from which a label is doubted
-LONGEST_LIST: Final = 50  # photos of one finding in the text
+LARGEST_RATIO: Final = 10  # of two classes; beyond it, never predicting the smaller one is right on 91% or more
+CONFIDENT: Final = 0.95  # a label is doubted if another class has at least this probability
+LONGEST_LIST: Final = 50  # photos listed in the text for one finding
 
 _SENTENCES: Final[Mapping[Kind, str]] = {
     "unreadable": "{photos} can't be read and will be left out; repair or remove",
-    "leakage": "{photos} of {pictures}: the same, or nearly, in more than one split, so that the model looks better"
-    " than it is; keep each picture in one split",
-    "conflicting-labels": "{photos} of {pictures}: the same, or nearly, under more than one label; keep the right one",
-    "duplicate": "{photos} of {pictures}: the same file more than once in one class and split, where a copy adds"
-    " weight and no information; keep one of each",
-    "near-duplicate": "{photos} of {pictures}: nearly the same more than once in one class and split; keep the best"
-    " of each",
-    "likely-mislabel": f"{{photos}}: of another class, with a probability of {CONFIDENT:.0%} or more, to a model that"
-    " was trained on the others; look, and move what is wrong",
+    "leakage": "{photos} of {pictures}: identical or nearly identical photos in more than one split, so the measured"
+    " accuracy is too high; keep each picture in one split",
+    "conflicting-labels": "{photos} of {pictures}: identical or nearly identical photos under more than one label;"
+    " keep the right label",
+    "duplicate": "{photos} of {pictures}: the same file more than once in one class and split; copies add weight but"
+    " no information; keep one of each",
+    "near-duplicate": "{photos} of {pictures}: nearly identical photos in one class and split; keep the best of each",
+    "likely-mislabel": f"{{photos}}: a model trained on the other photos predicts another class with a probability of"
+    f" {CONFIDENT:.0%} or more; check them, and move those that are in the wrong class",
 }
 
 
@@ -80,7 +82,7 @@ class _Record(BaseModel):
 
 
 class FoundPhoto(_Record):
-    """A photo as people know it; all photos of one `picture` are the same or nearly, None where it can't be read."""
+    """A photo by its name; photos with the same `picture` are (nearly) identical, None if it can't be read."""
 
     name: str
     label: str
@@ -91,7 +93,7 @@ class FoundPhoto(_Record):
 
 
 class Finding(_Record):
-    """One kind of thing that is wrong; `photos` are the worst first, none where it is about a whole class."""
+    """One kind of problem; `photos` has the worst ones first, and is empty if the problem concerns a whole class."""
 
     kind: Kind
     sentence: str
@@ -99,16 +101,16 @@ class Finding(_Record):
 
 
 class LeftOut(_Record):
-    """A file of a folder that is no photo of a class, and the reason."""
+    """A file of a folder that was left out because it isn't a photo of a class, and the reason."""
 
     name: str
     reason: str
 
 
 class Findings(_Record):
-    """All that was found in a set of so many `photos`, in the order of `Kind`, each kind at most once.
+    """All findings in a set of `photos` photos, in the order of `Kind`, each kind at most once.
 
-    `left_out` are files of the folder that aren't among them.
+    `left_out` are the files of the folder that were not examined.
     """
 
     photos: int
@@ -116,7 +118,7 @@ class Findings(_Record):
     left_out: tuple[LeftOut, ...] = ()
 
     def table(self) -> str:
-        """The findings for people, some lines without a last newline; of a long list its beginning."""
+        """The findings as text, without a final newline; long lists are cut."""
         examined = _count(self.photos, "photo") + " examined"
         found = _count(len(self.findings), "finding") if self.findings else "nothing found"
         return "\n\n".join([f"{examined}, {found}", *map(_table, self.findings), *_left_out(self.left_out)])
@@ -130,7 +132,7 @@ def examine(
     *,
     progress: features.Progress | None = None,
 ) -> Findings:
-    """What is wrong with the photos, as the network sees them; `cache` and the rest as `features.FeatureExtractor`."""
+    """Find problems in the photos, by the network's features. `cache` and `progress`: see `FeatureExtractor`."""
     placed = [(split, photo) for split, photos in splits.items() for photo in photos]
     reasons: dict[str, str] = {}
 
@@ -154,12 +156,12 @@ def examine(
 
 
 def mend(splits: Splits, findings: Findings) -> tuple[dict[str, tuple[Photo, ...]], tuple[FoundPhoto, ...]]:
-    """The splits without what spoils them, and what was dropped.
+    """The splits without unreadable photos and without leakage, and the photos that were dropped.
 
-    That is what can't be read, and of a picture in several splits all but the photos in the last one: test comes after
-    validation, and both after train. A class that would have no training photo left keeps a picture in train instead.
+    A picture in several splits keeps only its photos in the last one, in the order train, validation, test. A class
+    that would lose its last training photo keeps one picture in train instead.
     """
-    stays: dict[int | None, int] = defaultdict(int)  # in which split, by picture
+    stays: dict[int | None, int] = defaultdict(int)  # the split that keeps it, by picture
     suspects = [p for finding in findings.findings if finding.kind in ("unreadable", "leakage") for p in finding.photos]
     for photo in suspects:
         stays[photo.picture] = max(stays[photo.picture], SPLITS.index(photo.split))
@@ -175,7 +177,7 @@ def mend(splits: Splits, findings: Findings) -> tuple[dict[str, tuple[Photo, ...
 def _without(
     splits: Splits, suspects: Sequence[FoundPhoto], stays: Mapping[int | None, int]
 ) -> tuple[dict[str, tuple[Photo, ...]], tuple[FoundPhoto, ...]]:
-    """The splits without those suspects that can't be read or whose picture stays in another split; and these."""
+    """The splits without suspects that can't be read or whose picture stays in another split; and those dropped."""
     dropped = tuple(p for p in suspects if p.picture is None or SPLITS.index(p.split) != stays[p.picture])
     gone = {(photo.split, photo.sha256) for photo in dropped}
     kept = {split: tuple(p for p in photos if (split, p.sha256) not in gone) for split, photos in splits.items()}
@@ -183,7 +185,7 @@ def _without(
 
 
 def _found(photo: Photo, label: str, split: str, picture: int | None, note: str) -> FoundPhoto:
-    name = photo.name.encode(errors="surrogateescape").decode(errors="replace")  # a file's name may be no Unicode
+    name = photo.name.encode(errors="surrogateescape").decode(errors="replace")  # a file name may not be valid Unicode
     return FoundPhoto(name=name, label=label, split=split, sha256=photo.sha256, picture=picture, note=note)
 
 
@@ -204,7 +206,7 @@ def _copies(photos: Sequence[FoundPhoto]) -> Iterator[Finding]:
 
 
 def _together(photos: Sequence[FoundPhoto], *fields: str) -> list[list[FoundPhoto]]:
-    """The photos that have these fields in common with another, the most numerous first."""
+    """Groups of two or more photos with equal values of these fields, the largest group first."""
     groups = defaultdict(list)
     for photo in photos:
         groups[attrgetter(*fields)(photo)].append(photo)
@@ -212,7 +214,7 @@ def _together(photos: Sequence[FoundPhoto], *fields: str) -> list[list[FoundPhot
 
 
 def _listed(kind: Kind, groups: Sequence[Sequence[FoundPhoto]]) -> Iterator[Finding]:
-    """A finding of the photos in these groups, if there are any."""
+    """A finding with the photos in these groups, if there are any."""
     photos = tuple(photo for group in groups for photo in group)
     if photos:
         counts = {"photos": _count(len(photos), "photo"), "pictures": _count(len(groups), "picture")}
@@ -236,27 +238,27 @@ def _scarce(photos: Sequence[FoundPhoto], classes: Sequence[str]) -> Iterator[Fi
     if len(classes) == 1:
         yield Finding(
             kind="single-class",
-            sentence=f"all photos are of {classes[0]}, where a classifier needs two classes or more; add another one",
+            sentence=f"all photos are of {classes[0]}, but a classifier needs at least two classes; add another one",
         )
     counts = Counter((photo.split, photo.label) for photo in photos)
     asked = {"train": LEAST_TRAINED, "validation": LEAST_HELD_OUT}
     if any(photo.split == "test" for photo in photos):
         asked["test"] = LEAST_HELD_OUT
     few = [
-        f"{counts[split, name]} of {name} in {split}, where {least} are needed"
+        f"{counts[split, name]} of {name} in {split} ({least} needed)"
         for split, least in asked.items()
         for name in classes
         if counts[split, name] < least
     ]
     if few:
-        yield Finding(kind="too-few", sentence=f"too few photos that can be read: {'; '.join(few)}; add some")
+        yield Finding(kind="too-few", sentence=f"too few readable photos: {'; '.join(few)}; add some")
     trained = sorted((counts["train", name], name) for name in classes)
     (fewest, rare), (most, common) = trained[0], trained[-1]
     if fewest and most > LARGEST_RATIO * fewest:
         yield Finding(
             kind="imbalance",
-            sentence=f"{most:,} photos of {common} to train on, but {fewest:,} of {rare}: more than {LARGEST_RATIO}"
-            f" times as many, so that {rare} will seldom be said; add photos of it, or take some of {common} away",
+            sentence=f"{most:,} training photos of {common}, but {fewest:,} of {rare}: more than {LARGEST_RATIO} times"
+            f" as many, so {rare} will seldom be predicted; add photos of {rare}, or remove some of {common}",
         )
 
 
@@ -278,7 +280,7 @@ def _left_out(files: Sequence[LeftOut]) -> Iterator[str]:
 
 
 def _printable(name: str) -> str:
-    """A file may be called anything, and a terminal obeys some of it."""
+    """Escape control characters of a file name, which a terminal would obey."""
     return name if name.isprintable() else repr(name)
 
 

@@ -1,9 +1,9 @@
 """A data set for training: splits of labelled photos, read from folders.
 
-DIR/<class>/*                            split by content: a share each for validation and test, the rest trains,
-                                         of every class one photo at least
-DIR/{train,validation[,test]}/<class>/*  as it stands
-DIR/{train[,test]}/<class>/*             a share of train, by content, becomes validation
+DIR/<class>/*                            split by content: a share each for validation and test, the rest for train,
+                                         at least one photo of every class
+DIR/{train,validation[,test]}/<class>/*  the splits as given
+DIR/{train[,test]}/<class>/*             a share of train, chosen by content, becomes validation
 """
 
 import shlex
@@ -29,7 +29,7 @@ from catdog.versions.manifest import Lineage, Manifest
 
 @dataclass(frozen=True)
 class Photo:
-    """A file; `label` is the class's place in `Dataset.classes`, `name` what people call the file."""
+    """A file; `label` is the index of its class in `Dataset.classes`, `name` the file name to show."""
 
     path: Path
     label: int
@@ -37,36 +37,36 @@ class Photo:
     name: str
 
 
-Report = Callable[[Photo, CatdogError], None]  # is told of a photo that can't be read, and why
+Report = Callable[[Photo, CatdogError], None]  # called with each photo that can't be read, and the error
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Labelled photos in splits; `classes` are sorted by name. Validation and test may be empty.
 
-    Raises DatasetError unless there are two classes or more, and each can be trained on.
+    Raises DatasetError unless there are at least two classes, each with a training photo.
     """
 
     classes: tuple[str, ...]
     splits: Mapping[str, tuple[Photo, ...]]
 
     def __post_init__(self) -> None:
-        for name in self.classes:  # a data set may be older than the rule
+        for name in self.classes:  # a data set may be older than this rule
             refuse_reserved(name)
         if len(self.classes) < 2:
             known = ", ".join(self.classes) or "none"
-            raise DatasetError(f"a classifier needs two or more classes, and the photos have: {known}")
+            raise DatasetError(f"a classifier needs at least two classes, but the photos have: {known}")
         missing = set(range(len(self.classes))) - {photo.label for photo in self.splits["train"]}
         if missing:
             names = ", ".join(self.classes[label] for label in sorted(missing))
-            raise DatasetError(f"there is no photo of {names} to train on that can be read; add some")
+            raise DatasetError(f"there is no readable training photo of {names}; add some")
 
     def with_only(self, readable: Mapping[str, tuple[Photo, ...]]) -> "Dataset":
-        """The same, with the `readable` photos alone in the splits named there."""
+        """A copy with only the `readable` photos in the splits named there."""
         return replace(self, splits={**self.splits, **readable})
 
     def without(self, left_out: Sequence[str]) -> "Dataset":
-        """The same, without the photos whose sha256 begins with one of these."""
+        """A copy without the photos whose sha256 begins with one of these."""
         kept = {
             split: tuple(p for p in photos if not p.sha256.startswith(tuple(left_out)))
             for split, photos in self.splits.items()
@@ -74,18 +74,23 @@ class Dataset:
         return self.with_only(kept)
 
     def suited_to(self, strategy: str, seed: int) -> "Dataset":
-        """The same; without photos to validate with some to train on do, unless a head is; DatasetError without any."""
+        """A copy with validation photos, taken from train if there are none and the strategy needs them.
+
+        Raises DatasetError if train has none to spare. The strategy "head" needs none.
+        """
         if self.splits["validation"] or strategy == "head":
             return self
         train = self.splits["train"]
         if not (moved := spared([Dealt(photo.sha256, photo.label) for photo in train], seed)):
-            raise DatasetError("one photo of each class leaves none to validate with; add some, or use --strategy head")
+            raise DatasetError(
+                "with one photo of each class there are none for validation; add some, or use --strategy head"
+            )
         kept, validation = (tuple(p for p in train if (p.sha256 in moved) is is_moved) for is_moved in (False, True))
         return self.with_only({"train": kept, "validation": validation})
 
     @property
     def fingerprint(self) -> str:
-        """sha256 of what is in the set: which content is in which split under which class."""
+        """sha256 over the split, class and content of every photo."""
         lines = sorted(
             f"{split} {self.classes[p.label]} {p.sha256}" for split in self.splits for p in self.splits[split]
         )
@@ -100,40 +105,40 @@ class Dataset:
 
 
 def read(root: Path, seed: int = 0, share: float = 0.1, report: Report | None = None) -> Dataset:
-    """The photos below `root`, hashed but not decoded yet; `report` is told of files that were left out.
+    """The photos below `root`, hashed but not decoded; `report` is called with each file that was left out.
 
-    Raises DatasetError where `root` is no such folder, has fewer than two classes, or a class has no file.
+    Raises DatasetError if `root` isn't such a folder, has fewer than two classes, or a class has no file.
     """
     layout = folders.read(root)
     report_left_out(root, layout.skipped, report)
     classes = layout.classes
     if layout.without_files:
-        raise DatasetError(f"{root / layout.without_files[0]} holds no photo; add some, or remove the folder")
+        raise DatasetError(f"{root / layout.without_files[0]} contains no photo; add some, or remove the folder")
     if len(classes) < 2:
         raise DatasetError(
-            f"{root} holds {len(classes)} class folder{'s' * (len(classes) != 1)} ({', '.join(classes)}) with photos;"
-            f" a classifier needs two or more, one folder a class{first_left_out(layout.skipped)}"
+            f"{root} has {len(classes)} class folder{'s' * (len(classes) != 1)} ({', '.join(classes)}) with photos;"
+            f" a classifier needs at least two, one folder per class{first_left_out(layout.skipped)}"
         )
     places = {name: place for place, name in enumerate(classes)}
     return Dataset(classes, _splits(_photos(root, layout, places), seed, share))
 
 
 def read_as(lineage: Lineage, root: Path, report: Report | None = None) -> Dataset:
-    """The photos below `root` as `read` gives them for a training with this lineage."""
+    """The photos below `root`, split as for a training with this lineage."""
     share, left_out = _chosen(lineage)
     return read(root, lineage.seed, share, report).without(left_out)
 
 
 def _chosen(lineage: Lineage) -> tuple[float, Sequence[str]]:
-    """The share of the photos that became validation, and the photos that were left out."""
+    """The validation share, and the photos that were left out."""
     share, left_out = lineage.config.get("validation_share", 0.1), lineage.config.get("left_out", [])
     return float(str(share)), [str(photo) for photo in left_out] if isinstance(left_out, list) else []
 
 
 def read_split(root: Path, classes: Sequence[str], split: str | None = None) -> tuple[Photo, ...]:
-    """The photos of one split below `root`, labelled as in `classes`; all of them where `root` has no splits.
+    """The photos of one split below `root`, labelled as in `classes`; all photos if `root` has no splits.
 
-    `split` None is test where there is one, else validation. DatasetError where there are photos of other classes.
+    `split` None selects test if it exists, else validation. DatasetError if there are photos of other classes.
     """
     layout = folders.read(root)
     asked = _asked_split(root, layout, split)
@@ -147,10 +152,10 @@ def read_for(
     report: Report | None = None,
     renamed: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[tuple[Photo, ...], str]:
-    """The photos below `root` to measure a version on, and which they are.
+    """The photos below `root` to evaluate a version on, and a description of them.
 
-    Of plain class folders that the version was trained on, only the split that was kept from it. `renamed` has the
-    version's class for the name of a folder. Raises DatasetError.
+    If these are class folders without splits that the version was trained on, only the held-out split is returned.
+    `renamed` maps folder names to the version's classes. Raises DatasetError.
     """
     layout = folders.read(root)
     report_left_out(root, layout.skipped, report)
@@ -171,7 +176,7 @@ def read_for(
 def _trained_on(photos: Mapping[str | None, tuple[Photo, ...]], manifest: Manifest) -> Dataset | None:
     """These photos in the splits that the version had them in, None if it was trained on others."""
     lineage, seed = manifest.lineage, manifest.lineage.seed
-    with suppress(DatasetError):  # too few photos can't be those that it was trained on
+    with suppress(DatasetError):  # too few photos: not those that it was trained on
         share, left_out = _chosen(lineage)
         same = Dataset(manifest.classes, _splits(photos, seed, share)).without(left_out)
         same = same.suited_to(lineage.strategy, seed)
@@ -180,40 +185,40 @@ def _trained_on(photos: Mapping[str | None, tuple[Photo, ...]], manifest: Manife
 
 
 def report_left_out(root: Path, skipped: Mapping[PurePosixPath, str], report: Report | None) -> None:
-    """Tell of each file that is no photo in a class folder."""
+    """Report each file that is not a photo in a class folder."""
     if report is not None:
         for place, reason in skipped.items():
             report(Photo(root / place, -1, "", printable(place.name)), FileLeftOut(reason))
 
 
 def _asked_split(root: Path, layout: Layout, split: str | None) -> str | None:
-    """The split to be measured on, None for all photos where there are no splits."""
+    """The split to evaluate on, None for all photos if there are no splits."""
     there = {place.split for place in layout.pictures.values()}
     if split and split not in there:
         raise DatasetError(f"{root} has no folder {split}")
     found = next((name for name in ([split] if split else ["test", "validation"]) if name in there), None)
     if layout.has_splits and not found:
-        raise DatasetError(f"{root} has photos to train on alone; measure on them with --split train")
+        raise DatasetError(f"{root} has only training photos; evaluate on them with --split train")
     return found
 
 
 def _places(root: Path, layout: Layout, classes: Sequence[str], renamed: Mapping[str, str]) -> dict[str, int]:
-    """The place in `classes` of each label in `layout`; upper and lower case is no difference."""
+    """The index in `classes` of each label in `layout`, ignoring case."""
     known = {folded(name): place for place, name in reversed(list(enumerate(classes)))}
     asked = {folded(name): folded(meant) for name, meant in renamed.items()}
     labels = {folded(label): label for label in layout.classes}
-    there = f"{root} has folders of {', '.join(layout.classes)}, and the model has the classes {', '.join(classes)}"
+    there = f"{root} has folders of {', '.join(layout.classes)}, but the model has the classes {', '.join(classes)}"
     if wrong := [name for name in renamed if folded(name) not in labels or asked[folded(name)] not in known]:
         raise DatasetError(f"{wrong[0]}={renamed[wrong[0]]} maps nothing: {there}")
     places = {label: known.get(asked.get(key, key)) for key, label in labels.items()}
     if unknown := [label for label, place in places.items() if place is None]:
         maps = " ".join(f"--map {shlex.quote(f'{label}={_nearest(label, classes)}')}" for label in unknown)
-        raise DatasetError(f"{there}; say which folder holds photos of which class: {maps}")
+        raise DatasetError(f"{there}; map the folders to classes: {maps}")
     return {label: place for label, place in places.items() if place is not None}
 
 
 def _nearest(label: str, classes: Sequence[str]) -> str:
-    """The class that is spelt most like the label, CLASS where none is."""
+    """The class with the most similar spelling, "CLASS" if there is none."""
     spelt = {folded(name): name for name in classes}
     return next((spelt[name] for name in get_close_matches(folded(label), spelt, 1)), "CLASS")
 
@@ -221,7 +226,7 @@ def _nearest(label: str, classes: Sequence[str]) -> str:
 def _photos(
     root: Path, layout: Layout, places: Mapping[str, int], splits: Collection[str | None] | None = None
 ) -> dict[str | None, tuple[Photo, ...]]:
-    """The photos by split, None for those in no split; in the order of their labels and paths."""
+    """The photos by split, None for those without a split; ordered by label and path."""
     files = sorted(
         (places[said.label], place, said.split)
         for place, said in layout.pictures.items()
@@ -236,7 +241,7 @@ def _photos(
 
 
 def _splits(photos: Mapping[str | None, tuple[Photo, ...]], seed: int, share: float) -> dict[str, tuple[Photo, ...]]:
-    """Photos as their folders have it; those in no split, or a share of train for validation, by content."""
+    """The splits from the folders. Photos without a split, and a missing validation split, are split by content."""
     if None in photos:
         splits = _split(photos[None], SPLITS, seed, share)
         return {split: part for split, part in splits.items() if part or split != "test"}
@@ -247,7 +252,7 @@ def _splits(photos: Mapping[str | None, tuple[Photo, ...]], seed: int, share: fl
 
 
 def _split(photos: Iterable[Photo], splits: Sequence[str], seed: int, share: float) -> dict[str, tuple[Photo, ...]]:
-    """`splits[0]` takes what the others, with `share` each, leave, and of every class one photo at least."""
+    """Split by content: `share` for each split but the first, which gets the rest and at least one photo per class."""
     photos = tuple(photos)
     dealt = deal((Dealt(photo.sha256, photo.label) for photo in photos), splits, seed, share)
     parts: dict[str, list[Photo]] = {split: [] for split in splits}

@@ -1,13 +1,13 @@
 """Downloads the 3,000 photos of cats and dogs from TensorFlow's tutorials.
 
-We know of no place where the archive's sha256 is published, so none is built in. The first download is trusted, as the
-tutorials trust every one; its digest is shown and put on record beside the photos, and later downloads must have it.
-Who has the digest from elsewhere can pass it.
+The archive's sha256 isn't published anywhere that we know of, so none is built in. The first download is trusted, as in
+the tutorials; its digest is shown and recorded next to the photos, and later downloads must have it. A digest from
+another source can be passed.
 
-Beside the folder of photos, DIR, there are
-    DIR.zip.part       the archive as far as it has come, until it is unpacked
-    DIR.zip.part.etag  what the server calls the content that this is a part of
-    DIR.zip.sha256     the archive's digest, in the form that `sha256sum` writes
+Files next to the folder of photos, DIR:
+    DIR.zip.part       the archive as far as downloaded, until it is unpacked
+    DIR.zip.part.etag  the ETag of the content that this is a part of
+    DIR.zip.sha256     the archive's digest, in the format of `sha256sum`
 """
 
 import sys
@@ -24,11 +24,11 @@ URL = "https://storage.googleapis.com/mledu-datasets/cats_and_dogs_filtered.zip"
 def download(
     folder: Path, url: str = URL, sha256: str | None = None, timeout_seconds: float = resumable_fetch.TIMEOUT_SECONDS
 ) -> Path:
-    """Make `folder` of the photos, as {train,validation}/{cat,dog}/*, and return it: it is what `train --data` takes.
+    """Download the photos into `folder`, as {train,validation}/{cat,dog}/*, and return it, for `train --data`.
 
-    Nothing is fetched where it holds them already. A download that was cut off goes on where it stopped, unless the
-    server can't or has other content now: then it begins anew. `sha256` (hex) pins the archive in place of the one on
-    record; `timeout_seconds` is how long the server may be silent. Raises DownloadError.
+    Does nothing if the folder has them already. An interrupted download is resumed; it starts again if the server
+    can't resume or its content has changed. `sha256` (hex) is used instead of the recorded digest. `timeout_seconds`
+    is how long the server may send nothing. Raises DownloadError.
     """
     folder = folder.absolute()
     record = _beside(folder, ".zip.sha256")
@@ -50,7 +50,7 @@ def download(
         raise
     record.write_text(f"{digest}  {folder.name}.zip\n", "ascii")
     resumable_fetch.discard(part)
-    _say(f"sha256 {digest}, on record in {record}\n")
+    _say(f"sha256 {digest}, recorded in {record}\n")
     return folder
 
 
@@ -64,33 +64,33 @@ def _is_empty(folder: Path) -> bool:
 
 def _check_present(folder: Path, recorded: str | None, pinned: str | None) -> None:
     if not all((folder / split).is_dir() for split in archive.SPLITS):
-        raise DownloadError(f"{folder} holds something else; name a folder that doesn't exist yet")
+        raise DownloadError(f"{folder} has other content; choose a folder that doesn't exist yet")
     if pinned and pinned.lower() != recorded:
         raise DownloadError(
-            f"the photos in {folder} came with the sha256 {recorded or '(not on record)'}, not {pinned};"
+            f"the photos in {folder} are from an archive with the sha256 {recorded or '(not recorded)'}, not {pinned};"
             " remove the folder to download them again"
         )
-    _say(f"{folder} holds the photos already\n")
+    _say(f"{folder} already has the photos\n")
 
 
 def _verify(part: Path, expected: str | None) -> str:
-    """The archive's sha256, which must be the expected one if there is any."""
+    """The archive's sha256; DownloadError if it isn't the expected one."""
     with part.open("rb") as file:
         digest = file_digest(file, "sha256").hexdigest()
     if expected and digest != expected.lower():
         raise DownloadError(
             f"the archive has the sha256 {digest}, but {expected} was expected, so it was not used;"
-            " if you trust it nevertheless, pass its sha256"
+            " if you trust it anyway, pass its sha256"
         )
     return digest
 
 
 def _no_photos(url: str, part: Path, error: Exception) -> DownloadError:
     resumes = resumable_fetch.is_resumable(part)
-    again = " What has come is kept, and the same command goes on from there." if resumes else ""
+    again = " The downloaded part is kept; the same command resumes it." if resumes else ""
     return DownloadError(
         f"the photos can't be downloaded from {url}: {resumable_fetch.reason(error)}.{again} Without them, train on"
-        " photos of your own: python -m training train --data DIR, where DIR holds a folder of photos for each class,"
+        " photos of your own: python -m training train --data DIR, where DIR has a folder of photos for each class,"
         " such as DIR/cat and DIR/dog"
     )
 

@@ -28,7 +28,7 @@ from training.data.pixels import decode
 
 
 def libraries(names: Sequence[str]) -> dict[str, str]:
-    """Versions of those that are installed."""
+    """The versions of the installed ones."""
     found = {}
     for name in names:
         try:
@@ -38,40 +38,40 @@ def libraries(names: Sequence[str]) -> dict[str, str]:
     return found
 
 
-# Whose next version may round differently. cykooz-resizer is missing where Pillow resizes.
+# Another version of these may round differently. cykooz-resizer is missing if Pillow resizes.
 LIBRARIES = (ov.__version__, PIL.__version__, *libraries(("cykooz-resizer",)).values())
-FORMAT = "2"  # of a cache's file: whoever changes what is stored raises it
+FORMAT = "2"  # of a cache's file: increase it when what is stored changes
 BATCH = 32  # photos decoded and stored at a time
-TOGETHER = 8  # photos in the engine at a time: 32 are no quicker, and their activations take 1 GB in float32
-ENGINES = 2  # compiled networks that are kept for the next use: one that serves, and float32 to compare it with
+TOGETHER = 8  # photos in the engine at a time: 32 are not faster, and their activations take 1 GB in float32
+ENGINES = 2  # compiled networks kept for the next use: the serving precision, and float32 to compare it with
 THUMBNAIL_PIXELS = 16  # height and width
 
-Progress = Callable[[float], None]  # is told the share of the new photos that is done, 0-1
+Progress = Callable[[float], None]  # called with the completed share of the new photos, 0-1
 
 
 class Entry(NamedTuple):
-    """What is kept of a photo."""
+    """The cached values of a photo."""
 
     row: NDArray[np.float32]  # (length,)
     thumbnail: NDArray[np.uint8]  # grey (16, 16)
 
 
 class Seen(NamedTuple):
-    """The photos that could be read, and what was made of them."""
+    """The photos that could be read, the network's output, and their thumbnails."""
 
     photos: tuple[Photo, ...]
     output: Output
-    thumbnails: NDArray[np.uint8]  # grey (n, 16, 16): means of what the network sees
+    thumbnails: NDArray[np.uint8]  # grey (n, 16, 16): averages of the network's input
 
 
-_engines: dict[str, OpenVINOEngine] = {}  # by the fingerprint of what they compute, the last one used at the end
+_engines: dict[str, OpenVINOEngine] = {}  # by the fingerprint of what they compute, least recently used first
 
 
 class FeatureCache:
-    """What one network makes of photos, by their sha256, in one SQLite file that several processes may use.
+    """One network's output for photos, by their sha256, in one SQLite file that several processes may use.
 
-    With the pooled head a row is the features, so that every head on one backbone shares them; with the classic head
-    it is the logits, then the features.
+    With the pooled head a row is the features, so all heads on one backbone share them; with the classic head it is
+    the logits, then the features.
     """
 
     def __init__(self, file: Path) -> None:
@@ -81,7 +81,7 @@ class FeatureCache:
             database.execute("CREATE TABLE IF NOT EXISTS entries (photo TEXT PRIMARY KEY, row BLOB, thumbnail BLOB)")
 
     def read(self, photos: Iterable[str]) -> dict[str, Entry]:
-        """What is known of the photos with these sha256."""
+        """The entries of those photos, by sha256, that are cached."""
         asked = json.dumps(list(photos))
         query = "SELECT * FROM entries WHERE photo IN (SELECT value FROM json_each(?))"
         with self._open() as database:
@@ -99,21 +99,22 @@ class FeatureCache:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        """A connection whose changes are kept if nothing fails; OSError where the file can't be used."""
+        """A connection that commits unless an exception is raised; OSError if the file can't be used."""
         try:
             with closing(sqlite3.connect(self._file, timeout=60)) as database, database:
                 yield database
         except sqlite3.Error as error:
             raise OSError(
-                f"the features in {self._file} can't be used ({error}); make room, or remove the file"
+                f"the features in {self._file} can't be used ({error}); free disk space, or remove the file"
             ) from error
 
 
 class FeatureExtractor:
-    """Computes what networks make of photos: the same numbers as in service.
+    """Computes networks' outputs for photos: the same numbers as in service.
 
-    Only photos that the folder `cache` doesn't know are decoded and computed. Broken ones are left out and told to
-    `report`. `progress` is told how far the new photos of each call are; without it a bar is shown.
+    Only photos that aren't in the folder `cache` are decoded and computed. `report` is called with each broken photo,
+    which is left out. `progress` is called with the completed share of each call's new photos; without it a progress
+    bar is shown.
     """
 
     def __init__(self, cache: Path, report: Report, progress: Progress | None = None) -> None:
@@ -122,14 +123,14 @@ class FeatureExtractor:
         self._progress = progress
 
     def outputs(self, photos: Sequence[Photo], network: Network, precision: Asked = "auto") -> Seen:
-        """As `look`; DatasetError if not one of the photos can be read."""
+        """Like `look`, but raises DatasetError if none of the photos can be read."""
         seen = self.look(photos, network, precision)
         if not seen.photos:
-            raise DatasetError(f"not one of the {len(photos)} photos can be read")
+            raise DatasetError(f"none of the {len(photos)} photos can be read")
         return seen
 
     def look(self, photos: Sequence[Photo], network: Network, precision: Asked = "auto") -> Seen:
-        """What the network makes of the photos that can be read. Precision "auto" is the one that would serve."""
+        """The network's output for the photos that can be read. Precision "auto" is the one that would serve."""
         file = self._file(network, precision)
         known = file.read(photo.sha256 for photo in photos)
         new = [photo for photo in photos if photo.sha256 not in known]
@@ -143,7 +144,7 @@ class FeatureExtractor:
         return _gather(tuple(photo for photo in photos if photo.sha256 in known), known, network)
 
     def of_golden_pictures(self, network: Network, precision: Precision) -> NDArray[np.float32]:
-        """Features (4, features) of `catdog.versions.golden.pictures`, computed once for a backbone and precision."""
+        """Features (4, features) of `catdog.versions.golden.pictures`, cached by backbone and precision."""
         file = self._file(network, precision)
         names = [f"{golden.fingerprint()} {number}" for number in range(len(golden.pictures()))]
         known = file.read(names)
@@ -159,12 +160,12 @@ class FeatureExtractor:
 
 
 def forget_engines() -> None:
-    """Free what was compiled and is kept for the next use."""
+    """Free the compiled networks that are kept for the next use."""
     _engines.clear()
 
 
 def _engine(network: Network, precision: Asked) -> OpenVINOEngine:
-    """An engine for the network, compiled unless one for its backbone was used lately: that takes a second."""
+    """An engine for the network; compiling takes a second, so recent ones are reused for the same backbone."""
     name = fingerprint(network, precision)
     engine = _engines.pop(name, None) or OpenVINOEngine(network, precision)
     _engines[name] = engine
@@ -175,7 +176,7 @@ def _engine(network: Network, precision: Asked) -> OpenVINOEngine:
 
 def _batches(photos: Sequence[Photo], progress: Progress | None) -> Iterator[Sequence[Photo]]:
     starts = range(0, len(photos), BATCH)
-    hidden = None if progress is None else True  # None hides the bar where there is no terminal
+    hidden = None if progress is None else True  # None hides the bar without a terminal
     for start in tqdm(starts, "features of new photos", disable=hidden, unit_scale=BATCH):
         yield photos[start : start + BATCH]
         if progress is not None:
@@ -208,7 +209,7 @@ def _gather(photos: tuple[Photo, ...], known: Mapping[str, Entry], network: Netw
 
 
 def fingerprint(network: Network, asked: Asked) -> str:
-    """sha256 of all that an entry of the cache depends on, other than the photo."""
+    """sha256 over everything that a cache entry depends on, except the photo."""
     architecture, arrays, precision = network.architecture, network.arrays, precision_of(network, asked)
     parts = [FORMAT, FINGERPRINT, precision, architecture.head, *LIBRARIES]
     if precision == "int8" and network.int8 is not None:

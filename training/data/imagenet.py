@@ -22,16 +22,16 @@ DISK_FULL = (ENOSPC, EDQUOT)
 
 
 def weights_file(downloads: Path, given: Path | None = None, progress: Progress | None = None) -> Path:
-    """The file `given`, as it is, else the published one in `downloads`, which is downloaded where it is missing.
+    """The file `given`, else the published one in `downloads`, which is downloaded if it is missing.
 
-    A download that was cut off goes on where it stopped. The file appears under its name once its size and hash are
-    right. Raises RecipeError where there is no file `given`, WeightsError where that has the published one's name and
-    other content, DownloadError where the published one can't be had or the one in `downloads` is another.
+    An interrupted download is resumed. The file gets its name only after its size and hash were verified. Raises
+    RecipeError if the file `given` doesn't exist, WeightsError if it has the published file's name but other content,
+    DownloadError if the published file can't be downloaded or the one in `downloads` has other content.
     """
     if given is not None:
         if not given.is_file():
             raise RecipeError(
-                f"{SETTING} names {shown(given.name)}, and there is no such file; correct the path, or unset it to"
+                f"{SETTING} names {shown(given.name)}, but there is no such file; correct the path, or unset it to"
                 " download ImageNet's weights"
             )
         refuse_damaged(given)
@@ -45,30 +45,30 @@ def weights_file(downloads: Path, given: Path | None = None, progress: Progress 
     if fault := _fault(file):
         raise DownloadError(
             f"downloads/{FILE} in the data folder isn't what Keras publishes under this name: {fault}. Remove it to"
-            f" download it again; name weights in another form, such as float16, by {SETTING}"
+            f" download it again; to use other weights, such as float16 ones, set {SETTING}"
         )
     return file
 
 
 def refuse_damaged(file: Path) -> None:
-    """Raise WeightsError for a file that bears the published one's name and has other content."""
+    """Raise WeightsError for a file that has the published one's name but other content."""
     if file.name == FILE and (fault := _fault(file)):
         raise WeightsError(
             file.name,
-            f"isn't what Keras publishes under this name: {fault}; download or copy it again, or rename it if it is"
-            " meant to hold other weights",
+            f"isn't what Keras publishes under this name: {fault}; download or copy it again, or rename it if it"
+            " intentionally has other weights",
         )
 
 
 def _download(file: Path, progress: Progress | None) -> None:
     part = file.with_name(f"{FILE}.part")
     if progress is not None:
-        progress(0.0, None)  # to find out that nothing answers takes time as well
+        progress(0.0, None)  # a server that doesn't answer takes time to detect
     try:
         resumable_fetch.fetch(URL, part, progress=progress)
     except (OSError, HTTPException) as error:
         resumes = resumable_fetch.is_resumable(part)
-        kept = " What has come is kept, and the next training goes on from there." if resumes else ""
+        kept = " The downloaded part is kept, and the next training resumes it." if resumes else ""
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise DownloadError(
                 f"ImageNet's weights, {BYTES / 1e6:.0f} MB, don't fit into the data folder: {error.strerror}. Free some"
@@ -80,7 +80,7 @@ def _download(file: Path, progress: Progress | None) -> None:
     if fault := _fault(part):
         resumable_fetch.discard(part)
         raise DownloadError(
-            f"what came from {URL} isn't ImageNet's weights and was discarded: {fault}. Try again later. {_instead()}"
+            f"the download from {URL} isn't ImageNet's weights and was discarded: {fault}. Retry later. {_instead()}"
         )
     durable.sync(part)
     part.replace(file)
@@ -89,7 +89,7 @@ def _download(file: Path, progress: Progress | None) -> None:
 
 
 def _fault(file: Path) -> str | None:
-    """What the size or the hash of a file says against it."""
+    """What is wrong with the size or hash of a file, None if both are right."""
     size = file.stat().st_size
     if size != BYTES:
         return f"it has {size:,} bytes instead of {BYTES:,}"
@@ -100,7 +100,7 @@ def _fault(file: Path) -> str | None:
 
 def _instead() -> str:
     return (
-        f"On a machine that is offline, fetch the file elsewhere and put it into the data folder as downloads/{FILE},"
-        f" or name it by {SETTING}. To train on the champion's backbone, which needs no download, ask for it:"
+        f"On an offline machine, download the file elsewhere and put it into the data folder as downloads/{FILE},"
+        f" or set {SETTING} to its path. The champion's backbone needs no download; to train on it, use"
         ' --backbone champion, "backbone": "champion" in POST /retrain, or "Starts from" on the page'
     )

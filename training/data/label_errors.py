@@ -11,16 +11,16 @@ from threadpoolctl import threadpool_limits
 from catdog.system import resources
 
 FOLDS: Final = 5
-PENALTY: Final = 0.1  # inverse strength; of 40 labels swapped among 2,000 it finds 34, and 2 that weren't
+PENALTY: Final = 0.1  # inverse strength; of 40 swapped labels among 2,000 it finds 34, with 2 false alarms
 
 
 def cross_validated(
     rows: NDArray[np.float32], truth: NDArray[np.int64], pictures: NDArray[np.int64], classes: int
 ) -> NDArray[np.float64]:
-    """Probabilities (n, classes) of each photo's classes, by models that didn't see the picture that it shows.
+    """Cross-validated probabilities (n, classes): each photo's model wasn't trained on any photo of its picture.
 
-    `rows` are features (n, features), `truth` labels (n,), `pictures` the number of the picture that a photo shows
-    (n,). All are 0 for photos of a class with fewer than FOLDS pictures.
+    `rows` are features (n, features), `truth` labels (n,), `pictures` the number of each photo's picture, (n,). The
+    probabilities of photos of a class with fewer than FOLDS pictures are all 0.
     """
     probabilities = np.zeros((len(truth), classes))
     judged = np.flatnonzero(_led(truth, pictures, classes)[truth] >= FOLDS)
@@ -40,13 +40,13 @@ def cross_validated(
 
 
 def _led(truth: NDArray[np.int64], pictures: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """Pictures of each class, (classes,): one under several labels belongs to that of its first photo."""
+    """The number of pictures of each class, (classes,): one with several labels counts for that of its first photo."""
     _, first = np.unique(pictures, return_index=True)
     return np.bincount(truth[first], minlength=classes)
 
 
 def _folds(truth: NDArray[np.int64], pictures: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The fold of each photo, (n,): every class spread evenly, a picture's photos together."""
+    """The fold of each photo, (n,): classes are spread evenly, and a picture's photos share a fold."""
     _, first, which = np.unique(pictures, return_index=True, return_inverse=True)
     folds = np.empty(len(first), np.int64)
     for label in np.unique(truth[first]):

@@ -39,7 +39,7 @@ def decode(
 ) -> tuple[tuple[Photo, ...], NDArray[np.uint8]]:
     """The photos that can be read, and their pixels: uint8 RGB (n, 224, 224, 3).
 
-    A broken photo is reported and left out. With `into` the pixels live in that .npy file, 150 KB a photo, and not
+    A broken photo is reported and left out. With `into` the pixels are in that .npy file, 150 KB per photo, instead of
     in memory.
     """
     shape = (len(photos), INPUT_PIXELS, INPUT_PIXELS, 3)
@@ -56,10 +56,10 @@ def decode(
 
 
 def _mapped(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """An array that lives in a .npy file; OSError where the disk has no room for all of it."""
+    """A memory-mapped array in a .npy file; OSError if the disk has too little space for it."""
     needed, free = prod(shape), shutil.disk_usage(file.parent).free
-    if needed > free:  # found out later it would end the process: a mapped page can't fail in any other way
-        raise OSError(f"{file.parent} has {free:,} bytes free, but the decoded photos take {needed:,}; make room")
+    if needed > free:  # checked now, because later a mapped page without disk space would kill the process
+        raise OSError(f"{file.parent} has {free:,} bytes free, but the decoded photos take {needed:,}; free disk space")
     pixels: NDArray[np.uint8] = np.lib.format.open_memmap(file, "w+", np.uint8, shape)
     return pixels
 

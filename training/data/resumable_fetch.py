@@ -1,7 +1,7 @@
-"""Downloads files, and resumes broken downloads.
+"""Downloads files, and resumes interrupted downloads.
 
-Beside the file PART that a download is received into there is PART.etag: what the server calls the content that this is
-a part of. Both stay where a download is cut off, until it is complete or they are discarded.
+A download is received into the file PART; PART.etag, next to it, has the server's ETag of that content. Both are kept
+after an interruption, until the download is complete or they are discarded.
 """
 
 import re
@@ -17,22 +17,23 @@ from urllib.request import Request, urlopen
 
 CHUNK_BYTES = 256 * 1024
 REFRESH_SECONDS = 0.5
-TIMEOUT_SECONDS = 30.0  # that a server may be silent
+TIMEOUT_SECONDS = 30.0  # that a server may send nothing
 
-Progress = Callable[[float, float | None], None]  # the share that has come, 0-1, and the seconds left; None if unknown
+Progress = Callable[[float, float | None], None]  # called with the completed share, 0-1, and the seconds left or None
 
 
 def fetch(url: str, part: Path, timeout_seconds: float = TIMEOUT_SECONDS, progress: Progress | None = None) -> None:
-    """Download what is missing in `part`, or all of it where the server can't resume; progress on stderr as well.
+    """Download what is missing in `part`, or everything if the server can't resume; also shows progress on stderr.
 
-    `timeout_seconds` is how long the server may be silent. Raises OSError or HTTPException; what has come is kept.
+    `timeout_seconds` is how long the server may send nothing. Raises OSError or HTTPException; what was received is
+    kept.
     """
     headers = _resuming(part)
     try:
         response = urlopen(Request(url, headers=headers), timeout=timeout_seconds)  # noqa: S310  # not a user's address
     except HTTPError as error:
         with error:
-            if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:  # there is nothing after what we have
+            if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:  # the part is already complete
                 if error.headers["Content-Range"] == f"bytes */{part.stat().st_size}":
                     return
                 discard(part)
@@ -42,18 +43,18 @@ def fetch(url: str, part: Path, timeout_seconds: float = TIMEOUT_SECONDS, progre
 
 
 def discard(part: Path) -> None:
-    """Remove what has come."""
+    """Remove the partial download."""
     part.unlink(missing_ok=True)
     _etag(part).unlink(missing_ok=True)
 
 
 def is_resumable(part: Path) -> bool:
-    """Whether the next download goes on behind what has come."""
+    """Whether the next download can resume this one."""
     return bool(_resuming(part))
 
 
 def reason(error: Exception) -> str:
-    """What a failed `fetch` says of its failure, in words."""
+    """The reason of a failed `fetch`, as text."""
     return re.sub(r"\[Errno -?\d+\] ", "", str(error).removeprefix("<urlopen error ").removesuffix(">"))
 
 
@@ -62,9 +63,9 @@ def _etag(part: Path) -> Path:
 
 
 def _resuming(part: Path) -> Mapping[str, str]:
-    """Headers that ask for the rest of what `part` is a part of, or for all if that has changed (RFC 9110, 13.1.5)."""
+    """Headers that request the rest of `part`, or everything if the content has changed (RFC 9110, 13.1.5)."""
     etag = _etag(part).read_text("utf-8") if _etag(part).exists() else ""
-    strong = etag.startswith('"')  # a weak one may stand for other bytes
+    strong = etag.startswith('"')  # a weak ETag doesn't guarantee the same bytes
     if not strong or not part.exists() or not part.stat().st_size:
         return {}
     return {"Range": f"bytes={part.stat().st_size}-", "If-Range": etag}
@@ -74,11 +75,11 @@ def _receive(response: HTTPResponse, part: Path, report: Progress | None) -> Non
     resumed = response.status == HTTPStatus.PARTIAL_CONTENT
     done = part.stat().st_size if resumed else 0
     if resumed and not response.headers.get("Content-Range", "").startswith(f"bytes {done}-"):
-        raise HTTPException("the server sent another part than the one that was asked for")
+        raise HTTPException("the server sent a different part than requested")
     length = response.headers["Content-Length"]
     progress = _Progress(done, done + int(length) if length else None, report)
     with part.open("ab" if resumed else "wb") as file:
-        if not resumed:  # only now, when the older content is gone
+        if not resumed:  # only now, after the older content was removed
             _etag(part).write_text(response.headers.get("ETag", ""), "utf-8")
         try:
             while chunk := response.read1(CHUNK_BYTES):
@@ -91,7 +92,7 @@ def _receive(response: HTTPResponse, part: Path, report: Progress | None) -> Non
 
 
 class _Progress:
-    """A line with bytes, speed and time left; on a terminal it moves, elsewhere only its end is shown."""
+    """A line with bytes, speed and time left; updated on a terminal, elsewhere printed once at the end."""
 
     def __init__(self, done: int, total: int | None, report: Progress | None) -> None:
         self._before = self._done = done
@@ -112,12 +113,12 @@ class _Progress:
 
     @property
     def missing(self) -> int:
-        """Bytes that are still to come, as far as is known."""
+        """The number of bytes still missing, as far as known."""
         return 0 if self._total is None else self._total - self._done
 
     @property
     def _speed(self) -> float:
-        """Bytes a second."""
+        """Bytes per second."""
         return (self._done - self._before) / max(monotonic() - self._started, 1e-9)
 
     @property

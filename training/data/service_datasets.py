@@ -20,9 +20,9 @@ Splits = dict[str, tuple[Photo, ...]]
 
 
 class Imported(NamedTuple):
-    """What came of a folder: its pictures, the files that were left out with reasons, and class folders without one.
+    """The result of an import: the pictures, the files left out with reasons, and class folders without a picture.
 
-    `renamed` are classes that the data set has in another spelling, and that spelling.
+    `renamed` maps class names in the folder to the data set's existing spelling of them.
     """
 
     added: list[Added]
@@ -40,7 +40,7 @@ def photos(datasets: Datasets, name: str) -> tuple[tuple[str, ...], Splits]:
 
 
 def of_folder(root: Path, layout: Layout) -> tuple[tuple[str, ...], Splits]:
-    """The same of the folder that `layout` was read of, which `training.data.dataset` would perhaps not train on.
+    """The same for the folder that `layout` was read from, even if `training.data.dataset` would refuse to train on it.
 
     Empty class folders are classes as well.
     """
@@ -57,7 +57,7 @@ def of_folder(root: Path, layout: Layout) -> tuple[tuple[str, ...], Splits]:
 def _in_splits(
     rows: Iterable[tuple[str, str, Path, str, str]], empty: Iterable[str] = ()
 ) -> tuple[tuple[str, ...], Splits]:
-    """Rows of label, split, path, sha256 and name, and classes that may have none; an empty test split is left out."""
+    """Group rows of (label, split, path, sha256, name); `empty` are further classes. An empty test split is omitted."""
     rows = list(rows)
     classes = tuple(sorted({label for label, *_ in rows} | set(empty)))
     splits: dict[str, list[Photo]] = {split: [] for split in SPLITS}
@@ -67,7 +67,7 @@ def _in_splits(
 
 
 def import_folder(root: Path, datasets: Datasets, name: str) -> Imported:
-    """Copy the photos of a folder into a data set, all or nothing; DatasetError where they can't be told apart."""
+    """Copy the photos of a folder into a data set, all or nothing; DatasetError if their classes are unclear."""
     checked_dataset_name(name)
     layout = folders.read(root)
     skipped = {root / place: reason for place, reason in layout.skipped.items()}
@@ -82,7 +82,7 @@ def import_folder(root: Path, datasets: Datasets, name: str) -> Imported:
             else:
                 new.append(New(Path(copyfile(file, folder / str(len(new)))), file.name, said.label, said.split))
         if not new:
-            raise DatasetError(f"{root} holds no picture that can be imported: {next(iter(skipped.values()))}")
+            raise DatasetError(f"{root} contains no picture that can be imported: {next(iter(skipped.values()))}")
         added = datasets.add(name, new, "import")
     labels = {one.label: stored.picture.label for one, stored in zip(new, added, strict=True)}
     renamed = {label: stored for label, stored in labels.items() if label != stored}

@@ -1,7 +1,7 @@
-"""Remembers which photos a version was trained on, so that it isn't measured on them.
+"""Records which photos a version was trained on, so that it isn't evaluated on them.
 
-The network answers to them better than to others, and more loudly. A photo is recognised by its content, or as nearly
-the same picture: 17 bytes of it are kept, from which it can't be seen.
+The network is more accurate on them, and its features are longer. A photo is recognised by its content, or as a nearly
+identical picture: 17 bytes per photo are stored, from which it can't be reconstructed.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from training.data.dataset import Photo, Report
 from training.data.pixels import decode
 
 FILE: Final = "trained-on.h5"
-LIMIT_BITS: Final = 6  # in which the hashes of nearly the same picture may differ, of 64: decision 12
+LIMIT_BITS: Final = 6  # largest number of differing bits, of 64, for nearly identical pictures: decision 12
 BLOCK: Final = 2**22  # pairs of hashes compared at a time: 32 MB
 
 PHOTOS: Final = 64  # decoded at a time
@@ -32,8 +32,8 @@ Numbers = NDArray[np.uint64]
 class TrainedOn:
     """n photos: `contents`, the first 8 bytes of their sha256, and `pictures`, their hashes, both uint64 (n,).
 
-    `of_backbone`, bool (n,), are those that its convolutions learnt from; the head alone learnt from the others. It is
-    not `is_complete` where it comes from a version or a file whose photos aren't known.
+    `of_backbone`, bool (n,), is true for photos that trained the convolutions; the others trained only the head.
+    `is_complete` is false if it started from a version or a file whose training photos aren't known.
     """
 
     contents: Numbers
@@ -43,11 +43,11 @@ class TrainedOn:
 
     @classmethod
     def nothing(cls, is_complete: bool = True) -> Self:
-        """No photos, or none that are known."""
+        """No photos, or no known ones."""
         return cls(np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty(0, np.bool_), is_complete)
 
     def and_on(self, photos: Sequence[Photo], pictures: Numbers, of_backbone: bool) -> Self:
-        """The same, and these photos with these hashes as well."""
+        """A copy with these photos and their hashes added."""
         return replace(
             self,
             contents=np.concatenate([self.contents, contents(photos)]),
@@ -56,12 +56,12 @@ class TrainedOn:
         )
 
     def by_backbone(self) -> Self:
-        """Only those that the convolutions learnt from."""
+        """Only the photos that the convolutions were trained on."""
         some = self.of_backbone
         return replace(self, contents=self.contents[some], pictures=self.pictures[some], of_backbone=some[some])
 
     def has(self, contents: Numbers, pictures: Numbers) -> NDArray[np.bool_]:
-        """Which of m photos are among them, (m,), by their contents or as nearly the same picture, (m,) each."""
+        """Which of m photos are among them, (m,), by `contents` or as nearly identical `pictures`, (m,) each."""
         found = np.isin(contents, self.contents)
         known = np.unique(self.pictures)
         rows = max(1, BLOCK // max(1, len(known)))
@@ -72,7 +72,7 @@ class TrainedOn:
 
 
 def of_folder(version: Version, data: Path, report: Report) -> TrainedOn | None:
-    """The record of a version by the folder that it was trained on; None where `data` is another one."""
+    """The record of a version, made from the folder that it was trained on; None if `data` is another folder."""
     lineage = version.manifest.lineage
     if not (data / "train").is_dir():
         return None
@@ -109,7 +109,7 @@ def write(path: Path, trained_on: TrainedOn) -> None:
 
 
 def read(version: Path) -> TrainedOn:
-    """What is kept in a version's folder, where there is something; WeightsError where that can't be read."""
+    """The record in a version's folder; an incomplete empty one if it has none. WeightsError if it can't be read."""
     if not (path := version / FILE).exists():
         return TrainedOn.nothing(is_complete=False)
     try:
@@ -121,4 +121,4 @@ def read(version: Path) -> TrainedOn:
                 bool(file.attrs["is_complete"]),
             )
     except (OSError, KeyError) as error:
-        raise WeightsError(path.name, "is no record of training photos, or cut short") from error
+        raise WeightsError(path.name, "is not a record of training photos, or is truncated") from error

@@ -28,7 +28,7 @@ Probabilities = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Contender:
-    """The candidate or the champion: a network, how its answers are read, and the photos that it was trained on."""
+    """The candidate or the champion: a network, its calibration and detector, and the photos that it was trained on."""
 
     network: Network
     calibration: Calibration
@@ -37,13 +37,13 @@ class Contender:
 
     @classmethod
     def of(cls, version: Version) -> Self:
-        """BrokenVersion or WeightsError where its files can't be used."""
+        """Read a version; BrokenVersion or WeightsError if its files can't be used."""
         manifest = version.manifest
         return cls(version.network(), manifest.calibration, version.detector(), trained_on.read(version.path))
 
     @property
     def unknown(self) -> Unknown | None:
-        """When it calls a photo unknown, None where it can't tell."""
+        """Its out-of-distribution thresholds, None without a detector."""
         return None if self.detector is None else self.detector.known
 
     def probabilities(self, logits: NDArray[np.float32]) -> Probabilities:
@@ -62,14 +62,14 @@ class Contender:
 
 
 Contenders = tuple[Contender, Contender]  # the candidate and the champion
-Compared = tuple[NDArray[np.int64], Answers, Answers, int]  # labels, what each of the two said, how many are left out
+Compared = tuple[NDArray[np.int64], Answers, Answers, int]  # labels, answers of each, number of photos left out
 
 
 def judge(candidate: Contender, dataset: Dataset, store: Store, extractor: FeatureExtractor) -> Decision:
-    """The decision on a candidate that was trained on `dataset`, by its test photos and those of the shipped version.
+    """Decide on a candidate trained on `dataset`, from its test photos and those of the shipped version.
 
-    Photos that one of the two was trained on don't count. What can't be measured is kept out; where there is no
-    champion, nothing can be lost.
+    Photos that one of the two was trained on don't count. A candidate that can't be compared isn't promoted; without a
+    champion every candidate is.
     """
     number = None
     try:
@@ -82,7 +82,7 @@ def judge(candidate: Contender, dataset: Dataset, store: Store, extractor: Featu
     except NoChampion:
         return promotion_rule.unopposed()
     except (StoreError, WeightsError) as error:
-        return promotion_rule.keep(number, f"it can't be measured against the champion: {error}")
+        return promotion_rule.keep(number, f"it can't be compared with the champion: {error}")
     labels, ours, champions, left_out = zip(*compared, strict=True) if compared else ((), (), (), ())
     truth = np.concatenate([np.empty(0, np.int64), *labels])
     decision = promotion_rule.decide(truth, _joined(ours), _joined(champions), dataset.classes, number, sum(left_out))
@@ -91,13 +91,13 @@ def judge(candidate: Contender, dataset: Dataset, store: Store, extractor: Featu
 
 def _other_classes(ours: Sequence[str], number: int, theirs: Sequence[str]) -> str:
     return (
-        f"its classes are {', '.join(ours)}, and those of version {number} {', '.join(theirs)}: the two can't be"
-        " compared, so it is yours to decide"
+        f"its classes are {', '.join(ours)}, but those of version {number} are {', '.join(theirs)}: the two can't be"
+        " compared; decide yourself whether to promote it"
     )
 
 
 def _joined(answers: Sequence[Answers]) -> Answers:
-    """Those on several sets of photos as one; no photo of none is unknown."""
+    """The answers to several sets of photos, concatenated."""
     if not answers:
         return Answers(np.empty((0, 1)))
     unknown = [said.unknown for said in answers if said.unknown is not None]
@@ -118,7 +118,7 @@ def _on_own_photos(contenders: Contenders, dataset: Dataset, extractor: FeatureE
 
 
 def _on_reference(contenders: Contenders, dataset: Dataset, store: Store) -> Iterator[Compared]:
-    """By the features of test photos that a version holds, if they are of the backbone of both."""
+    """Compare on the features of test photos that a version stores, if both have the backbone that computed them."""
     kept = _reference(store)
     if kept and kept.classes == dataset.classes and all(each.is_on(kept.backbone) for each in contenders):
         mine = [photo for photos in dataset.splits.values() for photo in photos]
@@ -136,7 +136,7 @@ def _on_reference(contenders: Contenders, dataset: Dataset, store: Store) -> Ite
 def _new_to_both(
     contenders: Contenders, contents: NDArray[np.uint64], pictures: NDArray[np.uint64]
 ) -> NDArray[np.bool_]:
-    """Which of n photos neither was trained on, (n,), by their numbers as `training.data.trained_on` has them."""
+    """Which of n photos neither was trained on, (n,), by their `contents` and `pictures` of `trained_on`, (n,)."""
     known = [each.trained_on.has(contents, pictures) for each in contenders]
     return ~np.logical_or(*known)
 

@@ -11,29 +11,30 @@ from catdog.splits import SHARE
 from catdog.versions.manifest import Rule
 
 NAME: Final = "test photos"
-EACH_CLASS: Final = 30  # test photos that are enough, of every class
-MARGIN: Final = 0.02  # of accuracy: fewer are enough where the interval of the difference ends above this loss
-FEWEST: Final = 30  # photos in all that this interval, an approximation, is asked of
-# Of each class then: one that the champion gets right half the time, and the candidate never, passes once in 32.
+EACH_CLASS: Final = 30  # test photos of every class that are always enough
+MARGIN: Final = 0.02  # of accuracy: fewer photos are enough if the 95% interval rules out a larger loss
+FEWEST: Final = 30  # photos in total; with fewer the interval, an approximation, isn't used
+# The least number per class: a class that the champion gets right half the time, and the candidate never, then passes
+# once in 32 times.
 FEWEST_EACH: Final = 5
-DEVIATIONS: Final = 1.96  # from the middle of a 95% interval to its ends
-MOST: Final = 1_000_000  # test photos that are searched through for a number that would do
+DEVIATIONS: Final = 1.96  # half the width of a 95% interval, in standard deviations
+MOST: Final = 1_000_000  # upper end of the search for a sufficient number of test photos
 
 Labels = NDArray[np.integer]
 
 
 def rule(labels: Labels, classes: Sequence[str], won: int, lost: int, left_out: int = 0) -> tuple[Rule, int]:
-    """Whether photos of the classes `labels`, (n,), are enough, and about how many more would do: 0 where they are.
+    """Whether photos with the class numbers `labels`, (n,), are enough, and about how many are missing (0 if enough).
 
-    Enough are EACH_CLASS of every class, or FEWEST, with FEWEST_EACH of every class, that show that the candidate loses
-    no more than MARGIN of accuracy: it alone is right on `won`, the champion alone on `lost` of them. `left_out` is how
-    many more there are that one of the two was trained on.
+    Enough are EACH_CLASS of every class; or at least FEWEST in total and FEWEST_EACH of every class, if they show that
+    the candidate loses at most MARGIN of accuracy. `won` is the number of photos on which only the candidate is right,
+    `lost` on which only the champion is. `left_out` photos are not counted: one of the two was trained on them.
     """
     counts = np.bincount(labels, minlength=len(classes))
     fewest = int(counts.min())
     enough = fewest >= EACH_CLASS or (fewest >= FEWEST_EACH and _rules_a_loss_out(len(labels), won, lost))
     missing = 0 if enough else _missing(counts, won, lost)
-    said = f"{len(labels):,} test photos, {fewest:,} or more of each class"
+    said = f"{len(labels):,} test photos, at least {fewest:,} of each class"
     if not enough:
         said = _too_few(counts, classes, missing)
     if left_out:
@@ -47,10 +48,10 @@ def _rules_a_loss_out(photos: int, won: int, lost: int) -> bool:
 
 
 def lower_limit(photos: int, won: int, lost: int) -> float:
-    """The lower end of the 95% interval of a paired difference of accuracy, -1 to 1; -1 without a photo.
+    """The lower end of the 95% interval of a paired difference of accuracy, -1 to 1; -1 without photos.
 
     Tango, "Equivalence test and confidence interval for the difference in proportions for the paired-sample design"
-    (1998): unlike Wald's it is no point where the two answer alike, which is the rule with few photos.
+    (1998). Unlike Wald's interval it has a width if both answer alike, which is usual with few photos.
     """
     if lost == photos:
         return -1.0
@@ -59,16 +60,16 @@ def lower_limit(photos: int, won: int, lost: int) -> float:
 
 
 def _score(difference: float, photos: int, won: int, lost: int) -> float:
-    """How many standard deviations the photos lie above this difference."""
+    """How many standard deviations the observed difference lies above this one."""
     linear = (2 * photos - won + lost) * difference - won - lost
     root = np.sqrt(max(linear**2 + 8 * photos * lost * difference * (1 - difference), 0.0))
-    only_champion = (root - linear) / (4 * photos)  # the likeliest share that the champion alone is right on
+    only_champion = (root - linear) / (4 * photos)  # likeliest share on which only the champion is right
     variance = photos * (2 * only_champion + difference * (1 - difference))
     return float((won - lost - photos * difference) / np.sqrt(variance)) if variance > 0 else 0.0
 
 
 def _missing(counts: NDArray[np.integer], won: int, lost: int) -> int:
-    """How many more would do: EACH_CLASS of every class or, if that is less, with answers as they are so far."""
+    """How many more are needed: EACH_CLASS of every class or, if fewer, as extrapolated from the answers so far."""
     photos = int(counts.sum())
     by_class, least = (int(np.maximum(each - counts, 0).sum()) for each in (EACH_CLASS, FEWEST_EACH))
 
@@ -92,8 +93,8 @@ def _too_few(counts: NDArray[np.integer], classes: Sequence[str], missing: int) 
     is_rare = counts[rare] < FEWEST_EACH and counts.sum() >= FEWEST
     which = f"{counts.sum():,}, but {counts[rare]:,} of {classes[rare]}" if is_rare else f"{counts.sum():,}"
     return (
-        f"too few test photos ({which}) to tell whether it is better or worse; about {missing:,} more would do"
-        f" ({EACH_CLASS} of each class are enough): add some {round(missing / SHARE):,} pictures, of which one in"
+        f"too few test photos ({which}) to tell whether it is better or worse; about {missing:,} more are needed"
+        f" ({EACH_CLASS} of each class are enough): add about {round(missing / SHARE):,} pictures, of which one in"
         f" {round(1 / SHARE)} becomes a test photo, or sort them into train/<class>, validation/<class> and"
         " test/<class>"
     )

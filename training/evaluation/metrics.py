@@ -11,23 +11,23 @@ from sklearn.metrics import log_loss, precision_recall_fscore_support
 from catdog.errors import DatasetError
 from catdog.versions.manifest import Histogram, Metrics
 
-HISTOGRAM_BINS = 10  # as is usual for the population stability index
-LEAST_PHOTOS = 5  # in a bin, at least; with fewer there are fewer bins
+HISTOGRAM_BINS = 10  # usual for the population stability index
+LEAST_PHOTOS = 5  # per bin; with fewer photos there are fewer bins
 
 BINS = 15
 
 
 class Bins(NamedTuple):
-    """Photos by the probability of the class that was said, in BINS of equal width; NaN where a bin is empty."""
+    """Photos by the probability of the predicted class, in BINS of equal width; NaN for an empty bin."""
 
     photos: NDArray[np.int64]  # (BINS,)
-    right: NDArray[np.int64]  # (BINS,), how many of them
-    probability: NDArray[np.float64]  # (BINS,), their mean
+    right: NDArray[np.int64]  # (BINS,), number of correct ones
+    probability: NDArray[np.float64]  # (BINS,), mean over the bin's photos
     accuracy: NDArray[np.float64]  # (BINS,)
 
     @property
     def calibration_error(self) -> float:
-        """How far probability and accuracy lie apart, 0-1: the expected calibration error.
+        """The expected calibration error, 0-1: the mean distance between probability and accuracy.
 
         Naeini, Cooper & Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning" (2015).
         """
@@ -38,9 +38,9 @@ class Bins(NamedTuple):
 def measure(
     labels: NDArray[np.integer], probabilities: NDArray[np.float64], classes: Sequence[str], data: str
 ) -> Metrics:
-    """Metrics of probabilities (n, classes) for photos of the classes `labels`, (n,); `data` says which photos.
+    """Metrics of probabilities (n, classes) for photos with the labels `labels`, (n,); `data` describes the photos.
 
-    Precision is 0 for a class that was never said, recall for one without a photo. DatasetError without any photo.
+    Precision is 0 for a class that was never predicted, recall for one without a photo. DatasetError without photos.
     """
     if not len(labels):
         raise DatasetError(f"there is no photo to evaluate on in {data}")
@@ -63,7 +63,7 @@ def measure(
 
 
 def bins(labels: NDArray[np.integer], probabilities: NDArray[np.float64]) -> Bins:
-    """The photos binned; a bin holds its upper edge but not its lower one."""
+    """The photos in bins; a bin includes its upper edge but not its lower one."""
     highest = probabilities.max(axis=1)
     places = np.clip(np.ceil(highest * BINS).astype(np.int64) - 1, 0, BINS - 1)
     photos = np.bincount(places, minlength=BINS)
@@ -74,12 +74,12 @@ def bins(labels: NDArray[np.integer], probabilities: NDArray[np.float64]) -> Bin
 
 
 def table(metrics: Metrics) -> str:
-    """The metrics for people, some lines without a last newline."""
+    """The metrics as a text table, without a final newline."""
     width = max(len("calibration error"), *map(len, metrics.recall))
     rows = [
         ("photos", f"{metrics.photos:>9,}", metrics.data),
         ("accuracy", f"{metrics.accuracy:9.2%}", f"95%: {metrics.accuracy_low:.2%} to {metrics.accuracy_high:.2%}"),
-        ("log-loss", f"{metrics.log_loss:9.4f}", "nats a photo"),
+        ("log-loss", f"{metrics.log_loss:9.4f}", "nats per photo"),
         ("calibration error", f"{metrics.calibration_error:9.2%}", f"expected, {BINS} bins"),
         ("", "", ""),
         ("class", "precision", "   recall"),
@@ -89,7 +89,7 @@ def table(metrics: Metrics) -> str:
 
 
 def histogram(values: NDArray[np.float64]) -> Histogram:
-    """The histogram of values (n,) in bins that hold about as many each; equal values share a bin."""
+    """The histogram of values (n,) in bins of about equal counts; equal values share a bin."""
     bins = max(2, min(HISTOGRAM_BINS, len(values) // LEAST_PHOTOS))
     edges = np.unique(np.quantile(values, np.arange(1, bins) / bins))
     photos = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)

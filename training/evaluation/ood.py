@@ -17,14 +17,14 @@ from catdog.versions.manifest import Neighbours, Neither, Threshold, Unknown
 from catdog.versions.ood import KEEP, Bank, Detector, of_length_1
 from training.data.dataset import Photo, Report, report_left_out
 
-SURE: Final = 0.95  # how surely a share of the photos of the classes is known, whichever few of them set the threshold
-ENOUGH: Final = 200  # validation photos that set it alone; with fewer other photos help, where there are some
+SURE: Final = 0.95  # confidence that a threshold keeps its share of the photos of the classes
+ENOUGH: Final = 200  # validation photos that set it alone; with fewer, training photos are used too if possible
 SHARES: Final = (0.5, 0.6, 0.7, 0.8, 0.85, *(n / 100 for n in range(90, 100)), 0.995, 0.999)  # KEEP is among them
-MOST: Final = 500  # training photos that others are compared with: decision 14
-NEAREST: Final = 5  # of these, the similarity to which counts
-LEAST_DISTANCE: Final = 1e-6  # of two photos: a logarithm has to be taken of it
-FOLDS: Final = 10  # in which training photos are compared with others, where they set the thresholds
-MOST_OF_CLASS: Final = 0.5  # what this may be of the photos of a class, so that those of a small class have such a one
+MOST: Final = 500  # largest number of training photos that others are compared with: decision 14
+NEAREST: Final = 5  # k: the similarity to the k-th nearest training photo counts
+LEAST_DISTANCE: Final = 1e-6  # of two photos; its logarithm is taken, so it must not be 0
+FOLDS: Final = 10  # of the training photos, if they set the thresholds: each is compared with those of other folds
+MOST_OF_CLASS: Final = 0.5  # largest k as a share of the mean number of photos of a class, so small classes have k
 
 Features = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -32,32 +32,32 @@ Values = NDArray[np.float64]
 
 
 def stands(earlier: Detector, features: Features) -> bool:
-    """Whether the detector of the version that a head's convolutions are from is better, by new photos (n, features).
+    """Whether to keep the detector of the version that a head's convolutions are from; `features` are of n new photos.
 
-    It is until as many photos are there as set it, or these contradict it: few photos know less well.
+    It is kept unless the new photos, (n, features), are at least as many as the ones that set it, or contradict it.
     """
     return len(features) < earlier.known.photos and not _contradict(features, earlier)
 
 
 def _contradict(features: Features, earlier: Detector) -> bool:
-    """Whether more of the photos are unknown than chance explains where KEEP of all such photos are known."""
+    """Whether significantly more than 1 - KEEP of the photos are unknown (binomial test)."""
     below = int((earlier.familiarity(features) < earlier.threshold()).sum())
     return bool(below) and float(binomtest(below, len(features), 1 - KEEP, "greater").pvalue) < 1 - SURE
 
 
 class Fitted(NamedTuple):
-    """A detector, and the familiarity of the photos that set it, (photos,)."""
+    """A detector, and the familiarity of the photos that set its thresholds, (photos,)."""
 
     detector: Detector
     familiarity: Values
 
 
 def fit(training: Features, labels: Labels, new: Features, also: NDArray[np.bool_]) -> Fitted | None:
-    """A detector that compares photos with training photos, by their features (m, features) and labels (m,).
+    """Fit a detector that compares photos with training photos, which have features (m, features) and labels (m,).
 
-    Its thresholds are set by photos that the backbone did not learn from: `new`, features (n, features), and those of
-    the training photos that are `also` such, bool (m,), each compared with others than itself. None where a network
-    makes nothing of most of the photos, or where there is no photo.
+    Its thresholds are set by photos that the backbone was not trained on: `new`, features (n, features), and the
+    training photos with `also`, bool (m,), which are compared with those of other folds. None without photos, or if
+    the median similarity is 0.
     """
     if not len(training):
         return None
@@ -81,16 +81,16 @@ def fit(training: Features, labels: Labels, new: Features, also: NDArray[np.bool
 
 
 def bank_of(training: Features, labels: Labels) -> Bank:
-    """The bank of training photos with features (m, features), labels (m,), rounded as it is kept."""
+    """The bank of training photos with features (m, features), labels (m,), rounded as it is stored."""
     blank = Bank(_rounded(whitening(of_length_1(training), labels)), training)
     return replace(blank, features=_rounded(blank.whitened(training)))
 
 
 def whitening(features: Features, labels: Labels) -> Features:
-    """The symmetric matrix after which features (m, features) vary alike in all directions within their classes.
+    """The symmetric matrix that gives features (m, features) equal within-class variance in all directions.
 
-    Their covariance is shrunk towards a multiple of the identity, the more the fewer they are: to that one alone where
-    nothing varies. Directions in which the photos of a class are all alike count the more: there others differ.
+    The covariance is shrunk towards a multiple of the identity, more with fewer photos; without any variance it is the
+    identity. Directions with little variance within the classes get more weight, because other photos differ there.
     """
     size, photos = features.shape[1], len(features)
     kinds, places = np.unique(labels, return_inverse=True)
@@ -106,9 +106,9 @@ def whitening(features: Features, labels: Labels) -> Features:
 
 
 def _crossed(training: Features, labels: Labels, nearest: int) -> Values:
-    """The similarity of each training photo to the others, (m,): to those of other folds, which whiten it as well.
+    """The similarity of each training photo to those of other folds, (m,), which also provide its whitening.
 
-    NaN where there are too few others.
+    NaN if there are too few of them.
     """
     photos = len(training)
     found, folds = np.full(photos, np.nan), min(FOLDS, photos)
@@ -121,7 +121,7 @@ def _crossed(training: Features, labels: Labels, nearest: int) -> Values:
 
 
 def _nearest(labels: Labels) -> int:
-    """Which of the nearest counts: no more than a class has on average, by far."""
+    """The k of the k-th nearest neighbour: NEAREST, but at most MOST_OF_CLASS of the mean class size."""
     return max(1, min(NEAREST, int(MOST_OF_CLASS * len(labels) / len(np.unique(labels)))))
 
 
@@ -130,7 +130,7 @@ def _rounded(rows: Features) -> Features:
 
 
 def _described(found: Values, neighbours: Neighbours) -> Unknown:
-    """What the similarities of the photos that set it come to, (n,)."""
+    """The thresholds from the similarities (n,) of the photos that set them."""
     usual = neighbours.usual_similarity
     thresholds: list[Threshold] = [(share, tolerance_limit(found, share) / usual) for share in SHARES]
     threshold = dict(thresholds)[KEEP]
@@ -144,15 +144,18 @@ def _described(found: Values, neighbours: Neighbours) -> Unknown:
 
 
 def tolerance_limit(found: Values, share: float) -> float:
-    """What this share of all such photos is above, as SURE as that, by the similarities, 0-1, of n of them, (n,).
+    """A one-sided tolerance limit: with confidence SURE this share of all photos is above it.
 
-    The highest of these that it can be (Wilks, "Determination of Sample Sizes for Setting Tolerance Limits", 1941),
-    which takes 59 for a share of 95%. Of fewer the lowest isn't low enough: the limit is that of a normal distribution,
-    which is the lower the fewer they are (Hahn & Meeker, "Statistical Intervals", 1991, 4.6), of the logarithms of the
-    distances 1 - similarity: of the similarities themselves it is too high, for some photos are far from all.
+    `found` are similarities, 0-1, of n photos, (n,). The limit is one of them if n is large enough (Wilks,
+    "Determination of Sample Sizes for Setting Tolerance Limits", 1941), at least 59 for a share of 95%. With fewer
+    photos it is that of a normal distribution of the logarithms of the distances, 1 - similarity (Hahn & Meeker,
+    "Statistical Intervals", 1991, 4.6), and the lower the fewer photos there are. A normal distribution of the
+    similarities themselves gives too high a limit, because some photos are far from all others.
     """
     photos = len(found)
-    below = int(binom.ppf(1 - SURE, photos, 1 - share))  # SURE that so many or more of any n are among the lowest
+    below = int(
+        binom.ppf(1 - SURE, photos, 1 - share)
+    )  # with confidence SURE at least this number of n are in the lowest share
     if below:
         return float(np.sort(found)[below - 1])
     if photos < 2:
@@ -164,7 +167,7 @@ def tolerance_limit(found: Values, share: float) -> float:
 
 
 def compare(detector: Detector, known: Features, neither: Features, data: str) -> Neither:
-    """How well it tells photos of none of the classes from known ones, which are `data`: by features (n, features)."""
+    """Measure the detector on features (n, features) of known photos, described by `data`, and of `neither`."""
     ours, others = detector.familiarity(known), detector.familiarity(neither)
     is_known = np.repeat([True, False], [len(ours), len(others)])
     return Neither(
@@ -177,32 +180,32 @@ def compare(detector: Detector, known: Features, neither: Features, data: str) -
 
 
 def beside(detector: Detector, neither: Neither) -> Detector:
-    """The same, with how well it tells photos of none of the classes."""
+    """A copy of the detector with this measurement on photos of none of the classes."""
     return replace(detector, known=detector.known.model_copy(update={"neither": neither}))
 
 
 def photos_of_neither(folder: Path, report: Report | None = None) -> Sequence[Photo]:
-    """Every picture below a folder, as photos of no class; DatasetError where there is none.
+    """Every picture below a folder, as photos of no class; DatasetError if there is none.
 
-    `report` is told of files that were left out.
+    `report` is called with each file that was left out.
     """
     found = folders.listed(folder) if folder.is_dir() else folders.Listing()
     report_left_out(folder, found.skipped, report)
     files = sorted(folder / place for place in found.pictures)
     if not files:
-        raise DatasetError(f"{folder} holds no photo; pass a folder of photos of none of the classes")
+        raise DatasetError(f"{folder} contains no photo; pass a folder of photos of none of the classes")
     return [Photo(path, -1, sha256(path.read_bytes()).hexdigest(), path.name) for path in files]
 
 
 def described(unknown: Unknown) -> str:
-    """The threshold, and how well it does, in a line each."""
+    """The threshold and its measurements, one per line."""
     known = f"{unknown.kept:.1%} are known, whose familiarity is at least {unknown.threshold:.3f}"
     kept = f"of {unknown.photos:,} photos that it didn't learn from {known}"
     return kept if unknown.neither is None else f"{kept}\n{told(unknown.neither)}"
 
 
 def told(neither: Neither) -> str:
-    """How well it does, in a sentence."""
+    """The measurement as a sentence."""
     return (
         f"of {neither.photos:,} photos of none of the classes {neither.told:.1%} are called unknown, and of"
         f" {neither.data} {1 - neither.kept:.1%}; AUROC {neither.auroc:.3f}"

@@ -1,9 +1,9 @@
 """Compares int8 with float32 on as few photos as needed, because float32 is slow.
 
-Both answer the same photos, so that what is hard in a photo is hard for both. Only a photo that int8 gets wrong can be
-lost, and one that it is right and sure about costs hardly any log-loss. So float32 looks at those that int8 is wrong
-about, each of which stands for itself, and at some spread over all others, which stand for those: a stratified estimate
-of a difference (Cochran, "Sampling Techniques", 1977, chapter 5). Decision 15 has the numbers.
+Both are run on the same photos, so the difference varies less than either. int8 can lose accuracy only on photos that
+it gets wrong, and it loses hardly any log-loss on photos that it is right and sure about. So float32 is run on all
+photos that int8 gets wrong and on a sample of the others: a stratified estimate of a difference (Cochran, "Sampling
+Techniques", 1977, chapter 5). Decision 15 has the numbers.
 """
 
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-WORST = 16  # photos at least that stand for themselves; all that int8 is wrong about do
-SPREAD = (32, 64, 256)  # photos that stand for all others; where the last don't settle it, all photos are looked at
-ERRORS = 3.0  # standard errors that lie between the estimate and the limit, for it to be settled
+WORST = 16  # smallest size of the first stratum, which has all photos that int8 gets wrong and is used in full
+SPREAD = (32, 64, 256)  # sample sizes of the second stratum, tried in order; then all photos are used
+ERRORS = 3.0  # standard errors between the estimate and the limit that settle the comparison
 
 Places = NDArray[np.intp]
 Probabilities = NDArray[np.float64]
@@ -22,7 +22,7 @@ Probabilities = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Sample:
-    """Places of some of `photos` photos: each of the `worst` stands for itself, the `spread` ones for all others."""
+    """Indices into `photos` photos: all of the `worst`, and a sample, `spread`, of all others."""
 
     photos: int
     worst: Places
@@ -34,11 +34,11 @@ class Sample:
 
     @property
     def others(self) -> int:
-        """How many photos aren't among the worst."""
+        """The number of photos that aren't among the worst."""
         return self.photos - len(self.worst)
 
     def mean(self, values: NDArray[np.floating]) -> float:
-        """Over all photos, by `values` of those at `places`."""
+        """The estimated mean over all photos, from the `values` at `places`."""
         worst, spread = np.split(values, [len(self.worst)])
         return float(worst.sum() + (self.others * spread.mean() if len(spread) else 0.0)) / self.photos
 
@@ -53,10 +53,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Lost:
-    """What int8 loses on all photos: accuracy (0-1) and log-loss (nats a photo), both below 0 where it gains.
+    """Loss of int8 against float32 over all photos: accuracy (0-1) and log-loss (nats per photo); negative is a gain.
 
-    `error` is the standard error of the log-loss. The accuracy `is_at_most` so where float32 is right about all of the
-    spread photos, as int8 is. `largest_difference` is that of two probabilities of a class.
+    `error` is the standard error of the log-loss. If `is_at_most`, `accuracy` is an upper bound: float32 is right on
+    all photos of the spread sample, like int8. `largest_difference` is between two probabilities of a class.
     """
 
     accuracy: float
@@ -66,19 +66,19 @@ class Lost:
     largest_difference: float
 
     def settles(self, accuracy: float, log_loss: float) -> bool:
-        """Whether all photos would hardly give another verdict where so much may be lost.
+        """Whether all photos would very likely give the same verdict for these limits.
 
-        A sample holds all photos that can be lost and few that can be won: it tells that no accuracy is lost, not that
-        some is.
+        A sample has all photos that int8 can lose and few that it can win, so it can show that no accuracy is lost but
+        not that some is.
         """
         is_far = abs(self.log_loss - log_loss) >= ERRORS * self.error
         return self.is_at_most and self.accuracy <= accuracy and is_far
 
 
 def samples(truth: NDArray[np.int64], int8: Probabilities) -> Iterator[Sample]:
-    """Samples of n photos, of ascending size, the last of all; always the same ones.
+    """Deterministic samples of n photos, of ascending size; the last has all photos.
 
-    By their labels `truth` (n,), and by what `int8` says of them, (n, classes).
+    They depend on the labels `truth`, (n,), and the probabilities `int8`, (n, classes).
     """
     photos, is_right = len(truth), int8.argmax(axis=1) == truth
     order = np.lexsort((-_losses(truth, int8), is_right))  # the wrong ones first
@@ -90,7 +90,7 @@ def samples(truth: NDArray[np.int64], int8: Probabilities) -> Iterator[Sample]:
 
 
 def lost(sample: Sample, truth: NDArray[np.int64], f32: Probabilities, int8: Probabilities) -> Lost:
-    """By what `f32` says of the sample, (n of sample, classes), and `int8` of all photos, (n, classes)."""
+    """The loss, from probabilities `f32` of the sample, (sampled, classes), and `int8` of all photos, (n, classes)."""
     is_wrong, places = int8.argmax(axis=1) != truth, sample.places
     is_lost = is_wrong[places].astype(np.float64) - (f32.argmax(axis=1) != truth[places])  # -1 where it is won
     losses = _losses(truth[places], int8[places]) - _losses(truth[places], f32)
@@ -104,7 +104,7 @@ def lost(sample: Sample, truth: NDArray[np.int64], f32: Probabilities, int8: Pro
 
 
 def _losses(truth: NDArray[np.int64], probabilities: Probabilities) -> NDArray[np.float64]:
-    """Nats of each photo, (n,)."""
+    """The log-loss of each photo in nats, (n,)."""
     smallest = np.finfo(np.float64).tiny
     found: NDArray[np.float64] = -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], smallest))
     return found

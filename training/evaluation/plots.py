@@ -1,6 +1,6 @@
 """The plots of a training report.
 
-They use matplotlib's objects and never pyplot, so that no state is shared: any thread may draw, and no window opens.
+They use matplotlib's objects and not pyplot, so no state is shared: any thread may draw, and no window opens.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,16 +17,16 @@ from sklearn.metrics import confusion_matrix as count_confusions
 
 from training.evaluation import metrics
 
-# Okabe & Ito, "Color Universal Design" (2008): told apart without seeing red or green too.
+# Okabe & Ito, "Color Universal Design" (2008): distinguishable with colour blindness.
 BLUE = "#0072B2"
 VERMILION = "#D55E00"
 GREY = "#666666"
 PALE = "#DDDDDD"
 
 TITLE_POINTS, TEXT_POINTS, SMALL_POINTS = 13, 11, 9
-NAME_LENGTH = 22  # characters of a class's or file's name that are shown
-SHARES_UP_TO = 8  # classes; with more, a cell of the confusion matrix has room for the count alone
-COUNTS_UP_TO = 30  # classes; with more, for nothing but the colour
+NAME_LENGTH = 22  # characters shown of the name of a class or file
+SHARES_UP_TO = 8  # classes; with more, a cell of the confusion matrix has room only for the count
+COUNTS_UP_TO = 30  # classes; with more, only for the colour
 MISTAKES_A_ROW = 4
 TITLE_INCHES, MISTAKE_INCHES = 0.6, 3.3  # heights of the title, and of a row of mistakes
 BAR_WIDTH = 0.9 / metrics.BINS  # of the reliability diagram, as a probability
@@ -35,25 +35,25 @@ Row = Mapping[str, float]
 
 
 class Mistake(NamedTuple):
-    """A photo told wrong."""
+    """A misclassified photo."""
 
     picture: NDArray[np.uint8]  # RGB (height, width, 3)
     name: str  # of its file
     true: str  # class
-    said: str  # class
-    probability: float  # of the class that was said
+    said: str  # predicted class
+    probability: float  # of the predicted class
 
 
 def loss(history: Sequence[Row]) -> Figure:
-    """Log-loss by epoch; rows without one show the loss that was trained on, which label smoothing raises."""
+    """Log-loss by epoch; rows without one show the training loss, which label smoothing raises."""
     metric = "log_loss" if "val_log_loss" in history[-1] else "loss"
-    figure, axes = _curves(history, metric, "Loss by epoch", "log-loss (nats a photo)")
+    figure, axes = _curves(history, metric, "Loss by epoch", "log-loss (nats per photo)")
     _add_legend(axes, history, f"val_{metric}", np.nanargmin, "lowest {:.4f}")
     return figure
 
 
 def accuracy(history: Sequence[Row]) -> Figure:
-    """Share of photos told right by epoch."""
+    """Accuracy by epoch."""
     figure, axes = _curves(history, "accuracy", "Accuracy by epoch", "accuracy (% of photos)")
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))
     _add_legend(axes, history, "val_accuracy", np.nanargmax, "highest {:.2%}")
@@ -61,7 +61,7 @@ def accuracy(history: Sequence[Row]) -> Figure:
 
 
 def confusion_matrix(labels: NDArray[np.integer], said: NDArray[np.integer], classes: Sequence[str]) -> Figure:
-    """True classes by row, said classes by column; the colour is the share of the row."""
+    """True classes by row, predicted classes by column; the colour is the share of the row."""
     n = len(classes)
     counts = count_confusions(labels, said, labels=np.arange(n))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -80,12 +80,12 @@ def confusion_matrix(labels: NDArray[np.integer], said: NDArray[np.integer], cla
 
 
 def reliability(bins: metrics.Bins) -> Figure:
-    """How often an answer was right, by how probable it was said to be, above the number of photos."""
+    """Accuracy by predicted probability, above the number of photos."""
     title = f"Reliability: expected calibration error {bins.calibration_error:.2%}"
     figure = Figure((7, 6.5), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     _dress(upper, title, "", "accuracy (% of the bin)")
-    _dress(lower, "", "probability of the class that was said (%)", "photos")
+    _dress(lower, "", "probability of the predicted class (%)", "photos")
     some = np.flatnonzero(bins.photos)
     _draw_accuracy(upper, bins, some)
     _draw_counts(lower, bins, some)
@@ -96,11 +96,11 @@ def reliability(bins: metrics.Bins) -> Figure:
 
 
 def worst_mistakes(mistakes: Sequence[Mistake], title: str) -> Figure:
-    """The photos in their order, each between what was said of it and its name."""
+    """The photos in order, each between its predicted class and its name."""
     rows = ceil(len(mistakes) / MISTAKES_A_ROW)
     inches = TITLE_INCHES + MISTAKE_INCHES * rows
     figure = Figure((11, inches))
-    # All texts are of known height: a layout that measures them takes as long as drawing.
+    # The heights of all texts are known: a layout that measures them takes as long as drawing.
     figure.subplots_adjust(0.01, 0.3 / inches, 0.99, 1 - (TITLE_INCHES + 0.45) / inches, wspace=0.06, hspace=0.4)
     figure.suptitle(title, y=1 - 0.15 / inches, va="top", fontsize=TITLE_POINTS, fontweight="bold")
     for place, mistake in enumerate(mistakes, 1):
@@ -115,14 +115,14 @@ def worst_mistakes(mistakes: Sequence[Mistake], title: str) -> Figure:
 
 
 def sentence(text: str) -> Figure:
-    """A picture of nothing but a sentence."""
+    """A figure with only a sentence."""
     figure = Figure((7, 1.5))
     figure.text(0.5, 0.5, text, ha="center", va="center", fontsize=TITLE_POINTS)
     return figure
 
 
 def _short(name: str) -> str:
-    """The name, less its middle where it is long."""
+    """The name; the middle of a long one is cut out."""
     half = NAME_LENGTH // 2
     return name if len(name) <= NAME_LENGTH else f"{name[:half]}…{name[1 - half :]}"
 
@@ -155,14 +155,14 @@ def _curves(history: Sequence[Row], metric: str, title: str, y: str) -> tuple[Fi
 
 
 def _column(history: Sequence[Row], key: str) -> NDArray[np.float64]:
-    """A value a row, NaN where the row has none."""
+    """The value of each row, NaN if it has none."""
     return np.array([row.get(key, np.nan) for row in history], np.float64)
 
 
 def _add_legend(
     axes: Axes, history: Sequence[Row], key: str, best: Callable[[NDArray[np.float64]], np.intp], text: str
 ) -> None:
-    """Name the curves, and ring the best epoch where there is one."""
+    """Name the curves, and circle the best epoch if there is one."""
     values = _column(history, key)
     if not np.isnan(values).all():
         place = int(best(values))
@@ -183,7 +183,7 @@ def _write_counts(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.floa
 
 
 def _name_classes(axes: Axes, classes: Sequence[str]) -> None:
-    """Label rows and columns, slanting what would run together and leaving out what has no room."""
+    """Label rows and columns: slanted if they would overlap, omitted if there is no room."""
     step = ceil(len(classes) / COUNTS_UP_TO)
     ticks = np.arange(0, len(classes), step)
     names = [_short(name) for name in classes[::step]]
@@ -196,7 +196,7 @@ def _name_classes(axes: Axes, classes: Sequence[str]) -> None:
 
 def _draw_accuracy(axes: Axes, bins: metrics.Bins, some: NDArray[np.intp]) -> None:
     accuracy = bins.accuracy[some]
-    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="as sure as right")
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="perfectly calibrated")
     axes.bar(_middles(some), accuracy, BAR_WIDTH, color=BLUE, alpha=0.35, label="accuracy in the bin")
     reach = _intervals(bins, some)
     label = "at the mean probability, with 95% interval"
@@ -206,11 +206,11 @@ def _draw_accuracy(axes: Axes, bins: metrics.Bins, some: NDArray[np.intp]) -> No
 
 
 def _intervals(bins: metrics.Bins, some: NDArray[np.intp]) -> NDArray[np.float64]:
-    """How far the 95% Wilson interval of each bin's accuracy reaches down and up: (2, bins)."""
+    """The lengths of the 95% Wilson interval below and above each bin's accuracy: (2, bins)."""
     tested = [binomtest(int(bins.right[i]), int(bins.photos[i])).proportion_ci(0.95, "wilson") for i in some]
     accuracy = bins.accuracy[some]
     reach = [accuracy - [i.low for i in tested], [i.high for i in tested] - accuracy]
-    return np.maximum(reach, 0.0)  # rounding may put an end past the accuracy by a hair
+    return np.maximum(reach, 0.0)  # rounding may put an end slightly past the accuracy
 
 
 def _middles(bins: NDArray[np.intp]) -> NDArray[np.floating]:

@@ -1,6 +1,6 @@
-"""Features of test photos that ship with version 1, because the photos can't.
+"""Features of test photos that ship with version 1, because the photos can't ship.
 
-A candidate on the same backbone is judged by them as well as by the user's own test photos, which may be few.
+A candidate on the same backbone is compared on them in addition to the user's own test photos, which may be few.
 """
 
 from dataclasses import dataclass, replace
@@ -17,9 +17,9 @@ FILE = "test-features.h5"
 
 @dataclass(frozen=True)
 class Reference:
-    """n photos, named by their sha256: features (n, features), labels (n,), and the backbone's fingerprint.
+    """n photos, identified by sha256: features (n, features), labels (n,), and the backbone's fingerprint.
 
-    `pictures` are their hashes, uint64 (n,), as `training.data.near_duplicates` makes them.
+    `pictures` are their perceptual hashes, uint64 (n,), from `training.data.near_duplicates`.
     """
 
     classes: tuple[str, ...]
@@ -30,7 +30,7 @@ class Reference:
     pictures: NDArray[np.uint64]
 
     def only(self, kept: NDArray[np.bool_]) -> "Reference":
-        """The same, with the photos alone that are `kept`, (n,)."""
+        """A copy with only the photos where `kept`, (n,), is true."""
         names = tuple(photo for photo, is_kept in zip(self.photos, kept, strict=True) if is_kept)
         return replace(
             self, photos=names, features=self.features[kept], labels=self.labels[kept], pictures=self.pictures[kept]
@@ -38,7 +38,7 @@ class Reference:
 
 
 def write(path: Path, reference: Reference) -> None:
-    """Write the file anew; the same content gives the same bytes."""
+    """Write the file, or replace it; the same content gives the same bytes."""
     with h5py.File(path, "w") as file:
         file.attrs["classes"] = list(reference.classes)
         file.attrs["backbone"] = reference.backbone
@@ -49,7 +49,7 @@ def write(path: Path, reference: Reference) -> None:
 
 
 def read(path: Path) -> Reference:
-    """The file's content; WeightsError where that can't be read."""
+    """The file's content; WeightsError if it can't be read."""
     try:
         with h5py.File(path, "r") as file:
             return Reference(
@@ -58,8 +58,8 @@ def read(path: Path) -> Reference:
                 tuple(bytes(row).hex() for row in file["photos"][()]),
                 file["features"][()],
                 file["labels"][()].astype(np.int64),
-                # A file of an earlier catdog has none: zeros are like no picture.
+                # Files of earlier versions of catdog have none; zeros match no picture.
                 file["pictures"][()] if "pictures" in file else np.zeros(len(file["photos"]), np.uint64),
             )
     except (OSError, KeyError) as error:
-        raise WeightsError(path.name, "is no file of test features, or cut short") from error
+        raise WeightsError(path.name, "is not a file of test features, or is truncated") from error

@@ -16,8 +16,8 @@ from training.evaluation import plots
 from training.evaluation.metrics import bins
 
 DOTS_PER_INCH = 110
-MISTAKES = 12  # that are shown
-QUICKLY = {"compress_level": 1}  # at zlib's usual level, packing the pictures took longer than drawing them
+MISTAKES = 12  # number shown
+QUICKLY = {"compress_level": 1}  # at zlib's default level, compressing the pictures took longer than drawing them
 
 
 def write(
@@ -29,11 +29,11 @@ def write(
     probabilities: NDArray[np.float64],
     metrics: Metrics,
 ) -> None:
-    """Write the report into `folder`, which is made where missing.
+    """Write the report into `folder`, which is created if missing.
 
-    evaluation.json, confusion-matrix.png, reliability.png, worst-mistakes.png; from a history of one row an epoch also
-    history.csv, loss.png and accuracy.png. The worst mistakes among the n `photos` are read again; `labels`
-    (n,), `probabilities` (n, classes) and `metrics` are of the same photos.
+    Files: evaluation.json, confusion-matrix.png, reliability.png, worst-mistakes.png; with a history, which has one row
+    per epoch, also history.csv, loss.png and accuracy.png. The worst mistakes among the n `photos` are decoded again;
+    `labels` (n,), `probabilities` (n, classes) and `metrics` belong to the same photos.
     """
     folder.mkdir(parents=True, exist_ok=True)
     figures = {
@@ -45,14 +45,14 @@ def write(
         _write_rows(folder / "history.csv", history)
         figures |= {"loss": plots.loss(history), "accuracy": plots.accuracy(history)}
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # Matplotlib's font has no Chinese: a box is drawn
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # Matplotlib's font lacks Chinese and draws a box
         for name, figure in figures.items():
             figure.savefig(folder / f"{name}.png", dpi=DOTS_PER_INCH, pil_kwargs=QUICKLY)
     (folder / "evaluation.json").write_text(metrics.model_dump_json(indent=2) + "\n", "utf-8")
 
 
 def mistakes(labels: NDArray[np.integer], probabilities: NDArray[np.float64]) -> NDArray[np.intp]:
-    """The places of photos told wrong, the surest first."""
+    """The indices of misclassified photos, the most confident first."""
     wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
     return wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")]
 
@@ -62,18 +62,20 @@ def _worst_mistakes(
 ) -> Figure:
     wrong = mistakes(labels, probabilities)
     if not len(wrong):
-        return plots.sentence(f"No mistake in {len(labels):,} photos")
+        return plots.sentence(f"No mistakes in {len(labels):,} photos")
     worst = []
     for place in wrong[:MISTAKES]:
         photo, said = photos[place], probabilities[place].argmax()
         picture = images.decode(photo.path.read_bytes())
         probability = float(probabilities[place, said])
         worst.append(plots.Mistake(picture, photo.name, classes[labels[place]], classes[said], probability))
-    return plots.worst_mistakes(worst, f"The {len(worst)} surest of {len(wrong):,} mistakes in {len(labels):,} photos")
+    return plots.worst_mistakes(
+        worst, f"The {len(worst)} most confident of {len(wrong):,} mistakes in {len(labels):,} photos"
+    )
 
 
 def _write_rows(path: Path, rows: Sequence[plots.Row]) -> None:
-    """A column for every key that a row has, in the order of their first appearance."""
+    """Write CSV with a column for every key of any row, in the order of first appearance."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)

@@ -11,29 +11,29 @@ from scipy.special import log_softmax
 from catdog.versions.calibration import Calibration
 
 LOWEST, HIGHEST = 0.05, 20.0
-MOST_DOUBT = 0.01  # of the surest answer, however few photos there are
+MOST_DOUBT = 0.01  # largest doubt of the surest answer, for any number of photos
 
 
 def fit(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> Calibration:
-    """By the logits (n, classes) and labels (n,) of photos that were not trained on."""
+    """Fit on the logits (n, classes) and labels (n,) of held-out photos."""
     return Calibration(temperature(logits, labels), noise(*logits.shape))
 
 
 def noise(photos: int, classes: int) -> float:
-    """The noise with which the surest answer has as much doubt as so many photos leave.
+    """The noise that gives the surest answer the doubt that a set of `photos` photos leaves.
 
-    Even if the surest answers to all of them were right the next one is wrong with a probability of 1 / (photos + 2):
-    Laplace's rule of succession, "Essai philosophique sur les probabilités" (1814). Without it one photo under a wrong
-    label can cost more log-loss than a thousand right answers.
+    Even if all of them were answered right, the next answer is wrong with a probability of 1 / (photos + 2): Laplace's
+    rule of succession, "Essai philosophique sur les probabilités" (1814). Without the noise one photo with a wrong
+    label can cost more log-loss than a thousand right answers gain.
     """
     return min(MOST_DOUBT, 1 / (photos + 2)) * classes / (classes - 1)
 
 
 def temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-    """The temperature, from LOWEST to HIGHEST, with the least log-loss on photos that were not trained on.
+    """The temperature, from LOWEST to HIGHEST, with the smallest log-loss on held-out photos.
 
-    Logits are (n, classes), labels (n,). A weak belief in 1.0 that weighs less than a photo is added: without it a set
-    with no mistake would ask for 0, however few photos it has, and one whose logits are all the same for anything.
+    Logits are (n, classes), labels (n,). A weak prior for 1.0, which weighs less than one photo, is added: without it
+    a set without mistakes would give 0, for any number of photos, and equal logits any value.
     """
     logits = logits.astype(np.float64)
     photos = np.arange(len(labels))

@@ -15,20 +15,20 @@ MID_GREY = 128.0
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far a photo may be changed; each range is drawn from evenly, each chance is a probability.
+    """How much a photo may be changed; values are drawn uniformly from each range, each chance is a probability.
 
     The crop follows Szegedy et al., "Going Deeper with Convolutions" (2015); the erased rectangle Zhong et al.,
     "Random Erasing Data Augmentation" (2017).
     """
 
     area: Range = (0.35, 1.0)  # of the photo that the crop keeps
-    aspect: Range = (0.7, 1.43)  # width by height of the crop, relative to the photo's; drawn evenly in its logarithm
+    aspect: Range = (0.7, 1.43)  # width / height of the crop, relative to the photo's; log-uniform
     contrast: Range = (0.7, 1.3)
     brightness: Range = (-40.0, 40.0)  # added to 0-255
     saturation: Range = (0.4, 1.4)
     grey_chance: float = 0.05
-    coarse_chance: float = 0.15  # of losing detail, as a small or badly saved photo has
-    coarse: Range = (0.35, 0.9)  # of the height and width that are left then
+    coarse_chance: float = 0.15  # of reducing the resolution, like a small or badly compressed photo
+    coarse: Range = (0.35, 0.9)  # remaining share of height and width
     erase_chance: float = 0.2
     erase_area: Range = (0.02, 0.15)
 

@@ -22,15 +22,15 @@ from training.fitting.config import Config
 
 logger = logging.getLogger(__name__)
 
-NAMED_CLASSES = 5  # in a sentence
+NAMED_CLASSES = 5  # listed in a sentence
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """Arrays of the convolutions at a width; `parent` is the version that they are from, if one.
+    """Arrays of the convolutions at a width; `parent` is the version that they come from, if any.
 
-    `detector` is what tells photos of none of its `classes`, where that was set with the convolutions and not with a
-    head on them; `trained_on` are the photos that it was trained on.
+    `detector` is that version's out-of-distribution detector for its `classes`, if it was fitted together with the
+    convolutions and not only with a head; `trained_on` are the photos that it was trained on.
     """
 
     width: float
@@ -48,9 +48,9 @@ class Backbone:
 
 
 def resolved(config: Config, store: Store, classes: Sequence[str]) -> tuple[Config, str | None]:
-    """The training with `auto` replaced by the backbone that suits `classes`, and a line that says which and why.
+    """The configuration with "auto" replaced by the backbone for `classes`, and a line that says which and why.
 
-    None where another backbone than `auto` was asked for.
+    The line is None if a backbone other than "auto" was requested.
     """
     if config.backbone != "auto":
         return config, None
@@ -73,9 +73,10 @@ def load(
     imagenet_weights: Path | None = None,
     progress: Progress | None = None,
 ) -> Backbone:
-    """The backbone that `config` names; what has to be downloaded for it is kept in `folder`.
+    """The backbone that `config` names; downloads are stored in `folder`.
 
-    `imagenet_weights` is a file that holds ImageNet's, in place of a download, whose `progress` is reported.
+    `imagenet_weights` is a file with ImageNet's weights, used instead of a download. `progress` is called during a
+    download.
     """
     if config.backbone == "random":
         return Backbone(config.width, random(config.width, config.seed))
@@ -84,9 +85,9 @@ def load(
     if config.backbone == "imagenet":
         return _of_file(imagenet.weights_file(folder, imagenet_weights, progress), 1.0)
     file = Path(config.backbone)
-    if not file.is_file():  # a pipe would be waited for
+    if not file.is_file():  # for example a pipe, which would block
         raise RecipeError(
-            f"--backbone {shown(config.backbone)} is no file, and none of auto, champion, a number, random, imagenet"
+            f"--backbone {shown(config.backbone)} is not a file, nor auto, champion, a version number, random, imagenet"
         )
     imagenet.refuse_damaged(file)
     return _of_file(file, config.width)
@@ -103,7 +104,7 @@ def _of_file(file: Path, width: float) -> Backbone:
 
 
 def random(width: float, seed: int) -> dict[str, NDArray[np.float32]]:
-    """Normal by the fan-out, biases zero: He et al., "Delving Deep into Rectifiers" (2015)."""
+    """Random kernels, normal with fan-out scaling, zero biases: He et al., "Delving Deep into Rectifiers" (2015)."""
     chance = np.random.default_rng(seed)
     arrays = {}
     for layer in Architecture(2, width).backbone_layers:
@@ -119,7 +120,9 @@ def _of_version(store: Store, name: str) -> Backbone:
     network = _network(version)
     convolutions = {layer.name for layer in network.architecture.backbone_layers}
     arrays = {name: array for name, array in network.arrays.items() if name.split("/")[0] in convolutions}
-    graph = network.int8 if network.architecture.head == "pooled" else None  # the classic head is part of it
+    graph = (
+        network.int8 if network.architecture.head == "pooled" else None
+    )  # with the classic head the graph includes the head
     return Backbone(
         version.manifest.width,
         arrays,
@@ -132,7 +135,7 @@ def _of_version(store: Store, name: str) -> Backbone:
 
 
 def _detector(version: Version) -> Detector | None:
-    """That of the version whose convolutions these are: of a head on them later trainings may not have the photos."""
+    """The detector of the version that trained the convolutions: later trainings may not have a head's photos."""
     detector, number = version.detector(), version.number
     if detector is None or (version.manifest.lineage.strategy == "head" and detector.known.set_by is None):
         return None
@@ -141,10 +144,10 @@ def _detector(version: Version) -> Detector | None:
 
 
 def _network(version: Version) -> Network:
-    """With the int8 graph where there is a whole one: whether it served with the old head says little of the new."""
+    """The network with its int8 graph, if that is intact: whether it served with the old head says little here."""
     if version.manifest.quantization is not None:
         try:
             return version.network("int8")
         except BrokenVersion as error:
-            logger.warning("%s; it is done without", error)
+            logger.warning("%s; training continues without it", error)
     return version.network("f32")

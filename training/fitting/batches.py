@@ -12,12 +12,12 @@ THREADS = 2
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types
-    """Batches for `fit`: shuffled and augmented anew in every epoch, the same ones for the same seed.
+    """Batches for `fit`: shuffled and augmented again in every epoch, reproducibly for the same seed.
 
     `photos` are uint8 RGB (n, height, width, 3), `labels` integers (n,). A batch is uint8 RGB (b, pixels, pixels, 3)
     with float32 labels (b, classes): one-hot, or blended by mixup. The last batch is dropped if it is short, because
-    batch normalisation needs a full one. `epoch` is the first to be given out. The batches are made by so many
-    `processes`, or by two threads, which share a core for most of what they do.
+    batch normalisation needs a full one. `epoch` is the first epoch. The batches are made by `processes` processes, or
+    by two threads, which share a core most of the time.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no ty
     def _mixed(
         self, photos: NDArray[np.uint8], labels: NDArray[np.float32], random: np.random.Generator
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Each photo with a share of another, and its label with the same share of that one's."""
+        """Mixup: each photo blended with another, and its label blended in the same proportion."""
         if not self._mixup:
             return photos, labels
         share = np.float32(random.beta(self._mixup, self._mixup))

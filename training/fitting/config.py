@@ -11,12 +11,12 @@ from training.fitting.augmentation import Augmentation
 
 Strategy = Literal["head", "finetune", "full"]
 
-LEAST_EPOCHS, MOST_EPOCHS = 3, 30  # where the number of photos decides how many
+LEAST_EPOCHS, MOST_EPOCHS = 3, 30  # limits if the number of photos decides
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Epochs at one picture size, RGB (pixels, pixels, 3); `augmentation` where it isn't that of the whole training."""
+    """Epochs at one picture size, RGB (pixels, pixels, 3); `augmentation` overrides that of the whole training."""
 
     pixels: int
     epochs: int
@@ -26,26 +26,26 @@ class Stage:
 
 @dataclass(frozen=True)
 class Config:
-    """A training. `stages` and what follows concern "finetune" and "full"; a head is fitted exactly.
+    """A training. `stages` and the fields after it apply to "finetune" and "full"; a head is fitted exactly.
 
-    strategy      "head" fits a linear head on a frozen backbone; "finetune" goes on with the last blocks;
+    strategy      "head" fits a linear head on a frozen backbone; "finetune" then trains the last blocks;
                   "full" trains every layer, with batch normalisation
-    backbone      where the convolutions start: "auto" is the champion's for the champion's own classes, ImageNet's
+    backbone      the initial convolutions: "auto" is the champion's for the champion's own classes, ImageNet's
                   for others; or "champion", "imagenet", "random", a version's number or an .h5 file
-    width         of a random backbone; any other brings its own
-    unfreeze      how many of the five blocks "finetune" trains, from the last
-    steps         batches in all, as nearly as LEAST_EPOCHS to MOST_EPOCHS allow; the stages share them as they share
-                  their epochs. None: the epochs of the stages
+    width         of a random backbone; every other has a fixed width
+    unfreeze      the number of the five blocks that "finetune" trains, from the last
+    steps         batches in total, as far as LEAST_EPOCHS to MOST_EPOCHS allow, divided among the stages in proportion
+                  to their epochs. None: the epochs of the stages
     learning_rate at its peak: warmed up over `warmup_steps`, then one cosine to zero over all stages
-    weight_decay  of kernels alone (Loshchilov & Hutter, "Decoupled Weight Decay Regularization", 2019)
-    averaged_steps  steps over which weights are averaged, exponentially; the average is what is validated and kept.
-                  None: none are
-    mixup         each batch is blended with another order of itself, by shares from Beta(mixup, mixup); 0: never
+    weight_decay  of kernels only (Loshchilov & Hutter, "Decoupled Weight Decay Regularization", 2019)
+    averaged_steps  steps over which weights are averaged, exponentially; the average is validated and kept.
+                  None: no averaging
+    mixup         each batch is blended with a permutation of itself, with shares from Beta(mixup, mixup); 0: never
                   (Zhang et al., "mixup: Beyond Empirical Risk Minimization", 2018)
-    patience      epochs of the last stage without a better validation log-loss before it ends; None: never
+    patience      epochs of the last stage without a better validation log-loss before it stops; None: never
     policy        Keras's dtype policy
-    validation_share  of the photos, split off by content where the data set brings no validation split
-    left_out      beginnings of the sha256 of photos that are not used, such as those under a wrong class
+    validation_share  of the photos, split off by content if the data set has no validation split
+    left_out      prefixes of the sha256 of photos that are not used, such as those with a wrong label
     """
 
     strategy: Strategy = "head"
@@ -71,19 +71,19 @@ class Config:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 of every choice."""
+        """sha256 over all fields."""
         return sha256(dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     def with_epochs(self, epochs: int) -> Self:
-        """The same training in `epochs`, which the stages share as they are now."""
+        """A copy with `epochs` in total, divided among the stages in the present proportions."""
         return replace(self, steps=None, stages=share_out(epochs, self.stages))
 
     def with_batch_size(self, photos: int) -> Self:
-        """The same training with `photos` a step, in every stage."""
+        """A copy with `photos` per step in every stage."""
         return replace(self, stages=tuple(replace(stage, batch_size=photos) for stage in self.stages))
 
     def suited_to(self, photos: int) -> Self:
-        """The same training with its epochs decided: as many as make `steps` of so many training photos."""
+        """A copy with as many epochs as make `steps` with this number of training photos."""
         if self.steps is None:
             return self
         epochs = round(self.steps * self.stages[-1].batch_size / max(1, photos))
@@ -91,7 +91,7 @@ class Config:
 
 
 def share_out(epochs: int, stages: Sequence[Stage]) -> tuple[Stage, ...]:
-    """`epochs` divided among the stages as they are now; with too few the first stages go without."""
+    """`epochs` divided among the stages in the present proportions; with too few the first stages get none."""
     total = sum(stage.epochs for stage in stages)
     shared, given = [], 0
     for done, stage in enumerate(stages, start=1):

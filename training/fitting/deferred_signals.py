@@ -8,13 +8,13 @@ from typing import Any, Self
 
 from keras.callbacks import Callback
 
-HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # those that a training is stopped or cancelled by
+HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # the signals that stop or cancel a training
 
 
 class DeferredSignals(Callback):  # type: ignore[misc]  # Keras ships no types
-    """From enter to exit, what the handlers of these signals raise is raised when a batch has ended.
+    """Between enter and exit, exceptions from the handlers of these signals are raised at the end of a batch.
 
-    The handlers themselves run at once; what a second one raises, a Ctrl-C again, doesn't wait.
+    The handlers themselves run at once. An exception from a second signal, such as another Ctrl-C, isn't delayed.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class DeferredSignals(Callback):  # type: ignore[misc]  # Keras ships no types
         self._raised: BaseException | None = None
 
     def __enter__(self) -> Self:
-        if current_thread() is main_thread():  # only there signals are handled
+        if current_thread() is main_thread():  # signals are handled only there
             self._handlers = {number: handler for number in HELD if callable(handler := signal.getsignal(number))}
         for number in self._handlers:
             signal.signal(number, self._handle)
@@ -43,7 +43,7 @@ class DeferredSignals(Callback):  # type: ignore[misc]  # Keras ships no types
     def _handle(self, number: int, frame: FrameType | None) -> None:
         try:
             self._handlers[number](number, frame)
-        except BaseException as raised:  # a KeyboardInterrupt, or what a worker interrupts its job with
+        except BaseException as raised:  # KeyboardInterrupt, or a worker's Interrupted
             if self._raised is not None:
                 raise
             self._raised = raised

@@ -1,7 +1,7 @@
 """Fits the linear head exactly: multinomial logistic regression is a convex problem.
 
-How strong its penalty is, and how sure it is, are decided by cross-validation on the training photos: the few photos
-that a small data set has to validate with can't tell penalties apart.
+The strength of its penalty and its temperature are chosen by cross-validation on the training photos, because a small
+data set has too few validation photos to distinguish penalties.
 """
 
 from collections.abc import Callable
@@ -17,22 +17,24 @@ from threadpoolctl import threadpool_limits
 
 from catdog.system import resources
 
-PENALTIES = 10.0 ** np.arange(-4, 2)  # inverse strengths of the L2 penalty that are tried, the strongest first
-CAUTIOUS = 1e-2  # the one that is taken where none can be tried
+PENALTIES = 10.0 ** np.arange(-4, 2)  # inverse strengths of the L2 penalty to try, the strongest first
+CAUTIOUS = 1e-2  # the one used if none can be tried
 FOLDS = 5
-TOLERANCE = 1e-4  # of the fits that only compare penalties, largest part of the gradient of the mean loss
+TOLERANCE = 1e-4  # of the fits that compare penalties: largest component of the gradient of the mean loss
 
 Features = NDArray[np.float32]
 Labels = NDArray[np.int64]
 Values = NDArray[np.float64]
-Progress = Callable[[int, int], None]  # is told how many fits, of a penalty on a fold, are done, and of how many
+Progress = Callable[
+    [int, int], None
+]  # called with the number of completed fits (one per penalty and fold) and the total
 
 
 class Fitted(NamedTuple):
-    """The arrays of the "predictions" layer, and the logits (n, classes) of photos that a fit hadn't seen.
+    """The arrays of the "predictions" layer, and cross-validated logits (n, classes).
 
-    Those are of the training photos in their order, each by a head that was fitted without its fold; None where a
-    class has one photo, and so can't be in two folds.
+    The logits are of the training photos in order, each from a head that was fitted without its fold. None if a class
+    has only one photo, which can't be in two folds.
     """
 
     arrays: dict[str, NDArray[np.float32]]
@@ -40,12 +42,12 @@ class Fitted(NamedTuple):
 
 
 def fit(train: tuple[Features, Labels], classes: int, seed: int = 0, progress: Progress | None = None) -> Fitted:
-    """The head with the strongest penalty that is as good as the best one, within chance.
+    """Fit the head with the strongest penalty that is not significantly worse than the best one.
 
-    Features are (n, features), labels (n,); every class occurs. As good: its log-loss, photo by photo, is above
-    the best one's by no more than the standard error of that difference, on folds that it wasn't fitted on (Hastie,
-    Tibshirani & Friedman, "The Elements of Statistical Learning", 2009, 7.10). Of a LARGE problem the first fold alone
-    compares penalties: it has hundreds of photos.
+    Features are (n, features), labels (n,); every class must occur. Not significantly worse: on held-out folds its mean
+    log-loss exceeds the best one's by at most the standard error of the paired difference (Hastie, Tibshirani &
+    Friedman, "The Elements of Statistical Learning", 2009, 7.10). In a LARGE problem only the first fold compares
+    penalties, because it has hundreds of photos.
     """
     features, labels = train
     scaler = StandardScaler().fit(features.astype(np.float64))
@@ -68,7 +70,7 @@ def _is_large(features: Features, classes: int) -> bool:
 
 
 class _Search:
-    """Fits on the folds of one data set; of a `large` one each begins where the stronger penalty ended."""
+    """Fits on the folds of one data set; in a `large` one each fit starts from the result of the stronger penalty."""
 
     def __init__(
         self, scaled: Values, labels: Labels, classes: int, seed: int, large: bool, progress: Progress
@@ -83,7 +85,7 @@ class _Search:
         self._total = 1
 
     def choose(self) -> tuple[float, Values | None]:
-        """The inverse penalty, and the logits of all photos by it."""
+        """The inverse strength of the chosen penalty, and the cross-validated logits of all photos with it."""
         if not self._parts:
             return CAUTIOUS, None
         some = self._parts[: self._compared]
@@ -98,7 +100,7 @@ class _Search:
             seen = np.concatenate([unseen for _, unseen in some])
             losses.append(-log_softmax(logits[seen], axis=1)[np.arange(len(seen)), self._labels[seen]])
             if not _is_as_good(losses[-1], min(losses, key=np.mean)):
-                break  # weaker penalties overfit only more, and take the longest
+                break  # weaker penalties only overfit more, and take the longest
         best = min(losses, key=np.mean)
         chosen = next(place for place, loss in enumerate(losses) if _is_as_good(loss, best))
         for fold in range(len(some), len(self._parts)):
@@ -112,7 +114,7 @@ class _Search:
         return found
 
     def _logits(self, fold: int, penalty: float) -> Values:
-        """Those of the photos in the fold, (n, classes), by a head fitted on the other folds."""
+        """Logits of the photos in the fold, (n, classes), from a head fitted on the other folds."""
         seen, unseen = self._parts[fold]
         model = self._models[fold].set_params(C=penalty)
         kernel, bias = _two_sided(model.fit(self._scaled[seen], self._labels[seen]))
@@ -136,6 +138,6 @@ def _two_sided(model: LogisticRegression) -> tuple[Values, Values]:
 
 
 def _is_as_good(losses: Values, best: Values) -> bool:
-    """Whether these losses (n,), photo by photo, are above the best ones only within the standard error of that."""
+    """Whether the mean of these losses (n,) exceeds that of the best by at most the paired standard error."""
     apart = losses - best
     return bool(apart.mean() <= apart.std(ddof=1) / np.sqrt(len(apart)))

@@ -1,4 +1,4 @@
-"""The training loop: stages of growing picture size, resumable, keeping the best epoch."""
+"""The training loop: stages of growing picture size, resumable, with the best epoch kept."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -28,8 +28,8 @@ TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(8.0), 36)).astype(np.floa
 class CalibratedLogLoss(keras.metrics.Metric):  # type: ignore[misc]  # Keras ships no types
     """The mean log-loss of logits (n, classes) at the best of TEMPERATURES.
 
-    A network that goes on learning from few photos gets more of others right long after it has become too sure of
-    itself. Its plain log-loss rises then, though calibration undoes that before a version is published.
+    A network trained for long on few photos becomes overconfident while its accuracy still rises. Its plain log-loss
+    then rises, although calibration corrects that before a version is published.
     """
 
     def __init__(self, name: str = "calibrated_log_loss", **options: Any) -> None:
@@ -49,25 +49,25 @@ class CalibratedLogLoss(keras.metrics.Metric):  # type: ignore[misc]  # Keras sh
 
 
 MONITOR = "val_calibrated_log_loss"
-TELL_SECONDS = 0.5  # between two words on how far an epoch is
+TELL_SECONDS = 0.5  # between two progress reports of an epoch
 Row = Mapping[str, float]
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
 
 
 class Checkpoint(Callback):  # type: ignore[misc]  # Keras ships no types
-    """Keeps in `folder` all that is needed to go on after the last whole epoch: weights, optimizer, history."""
+    """Keeps in `folder` what is needed to resume after the last complete epoch: weights, optimizer, history."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self._folder = folder
         self._state = folder / "state.json"
-        self.candidate = folder / "candidate.weights.h5"  # the best epoch, until it is whole
+        self.candidate = folder / "candidate.weights.h5"  # the best epoch, until it is complete
         self.best = folder / "best.weights.h5"
-        self.start: float | None = None  # MONITOR of the weights that the last stage starts from
+        self.start: float | None = None  # MONITOR for the initial weights of the last stage
         self.history: list[Row] = []
 
     def restore(self, model: keras.Model) -> None:
-        """Bring the compiled `model` to where it stood; a folder without a whole epoch leaves it as it is."""
+        """Restore the compiled `model`; does nothing if the folder has no complete epoch."""
         if self._state.exists():
             state = json.loads(self._state.read_text())
             model.load_weights(self._folder / state["weights"])
@@ -90,9 +90,9 @@ class Checkpoint(Callback):  # type: ignore[misc]  # Keras ships no types
 
 
 class Best(Callback):  # type: ignore[misc]  # Keras ships no types
-    """Keeps the weights in `file` whenever they validate better than before.
+    """Writes the weights to `file` whenever their validation result is better than before.
 
-    It does so before a validation has ended, for until then averaged weights are in their place.
+    It does so before the validation ends, because only until then the model has the averaged weights.
     """
 
     def __init__(self, file: Path, least: float) -> None:
@@ -108,7 +108,7 @@ class Best(Callback):  # type: ignore[misc]  # Keras ships no types
 
 
 class Patience(EarlyStopping):  # type: ignore[misc]  # Keras ships no types
-    """Early stopping that knows the losses so far, of which Keras's own would know nothing."""
+    """Early stopping that knows the losses from before a resumption, unlike Keras's own."""
 
     def __init__(self, patience: int, losses: Sequence[float]) -> None:
         super().__init__(MONITOR, patience=patience, mode="min")
@@ -117,7 +117,7 @@ class Patience(EarlyStopping):  # type: ignore[misc]  # Keras ships no types
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether the training had ended already, and only what comes after was interrupted."""
+        """Whether the training had already ended, and only a later step was interrupted."""
         return bool(self._waited >= self.patience)
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
@@ -126,9 +126,9 @@ class Patience(EarlyStopping):  # type: ignore[misc]  # Keras ships no types
 
 
 class Progress(Callback):  # type: ignore[misc]  # Keras ships no types
-    """Tells an observer how far the epochs of all stages are.
+    """Reports the progress over the epochs of all stages to an observer.
 
-    The time left assumes that a photo costs as much as it has pixels.
+    The time left assumes that the cost of a photo is proportional to its number of pixels.
     """
 
     def __init__(self, stages: Sequence[Stage], photos: int, observer: Observer) -> None:
@@ -155,7 +155,7 @@ class Progress(Callback):  # type: ignore[misc]  # Keras ships no types
         )
 
     def _tell(self, share: float) -> None:
-        """`share` of the epoch is done, 0-1."""
+        """Report that `share` of the epoch is complete, 0-1."""
         self._told = monotonic()
         work = [size**2 for size in self._sizes]
         now = share * work[self._epoch]
@@ -187,9 +187,9 @@ class TrainingLoop:
         folder.mkdir(parents=True, exist_ok=True)
 
     def run(self, resume: bool = False) -> list[Row]:
-        """Train to the end; the model has the last stage's best weights then. Returns a row an epoch.
+        """Train to the end; the model then has the last stage's best weights. Returns one row per epoch.
 
-        With `resume` it goes on after the last whole epoch that `folder` knows of.
+        With `resume` it continues after the last complete epoch in `folder`.
         """
         features.forget_engines()  # Keras needs the memory
         self._observer.phase("fitting")
@@ -204,7 +204,7 @@ class TrainingLoop:
                 end = first + stage.epochs
                 if begin < end:
                     self._fit(stage, first, begin, [progress, signals])
-                    self._checkpoint.restore(self._model)  # Keras leaves averaged weights in the place of the trained
+                    self._checkpoint.restore(self._model)  # Keras leaves the averaged weights in the model
                 first = end
         self._model.load_weights(self._checkpoint.best)
         return self._checkpoint.history
@@ -229,12 +229,12 @@ class TrainingLoop:
             ],
             jit_compile="auto" if keras.backend.backend() == "jax" else False,
         )
-        optimizer.build(self._model.trainable_variables)  # so that every file of weights holds its state
+        optimizer.build(self._model.trainable_variables)  # so that every weights file has its state
 
     def _keepers(self, stage: Stage, first: int, validation: Batch) -> list[Callback]:
-        """What watches the last stage: earlier pictures are too small for their losses to compare.
+        """The callbacks of the last stage: with the smaller pictures of earlier stages losses aren't comparable.
 
-        The weights that the stage starts from count as its epoch 0.
+        The stage's initial weights count as its epoch 0.
         """
         if stage is not self._config.stages[-1]:
             return []
@@ -256,11 +256,11 @@ class TrainingLoop:
             self._config,
             classes=len(self._one_hot),
             epoch=begin,
-            # Beside an accelerator all cores are free to make batches, and threads would be too slow for it.
+            # With an accelerator all cores are free to make batches, and threads would be too slow.
             processes=resources.usable_cores() if has_accelerator() else 0,
         )
-        # The last stage is judged on photos at the size that is served: what it trains on may be smaller, because crops
-        # show things larger (Touvron et al., "Fixing the train-test resolution discrepancy", 2019).
+        # The last stage is validated at the serving size. It may train on smaller pictures, because crops show objects
+        # larger (Touvron et al., "Fixing the train-test resolution discrepancy", 2019).
         last = stage is self._config.stages[-1]
         photos = self._validation.photos if last else self._validation.at(stage.pixels)
         validation = photos, self._one_hot[self._validation.labels]
@@ -274,7 +274,7 @@ class TrainingLoop:
             validation_batch_size=stage.batch_size,
             initial_epoch=begin,
             epochs=first + stage.epochs,
-            callbacks=[*keepers, *averaging, self._checkpoint, *watching],  # an epoch is told of when it is kept
-            shuffle=False,  # of whole batches, by a chance that no seed governs
+            callbacks=[*keepers, *averaging, self._checkpoint, *watching],  # an epoch is reported after it was saved
+            shuffle=False,  # Keras would shuffle whole batches, without our seed
             verbose=0,
         )

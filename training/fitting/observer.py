@@ -9,36 +9,36 @@ from catdog.datasets.layout import printable
 from catdog.errors import CatdogError
 from training.data.dataset import Photo
 
-QUIET_SECONDS = 30  # without a terminal, between two lines on how far a phase is
+QUIET_SECONDS = 30  # without a terminal, between two progress lines of a phase
 
-# Photos are read and go through the backbone; what is trained is; its int8 graph is made, of a frozen backbone first of
-# all; it is measured, and the champion with it.
+# features: photos are decoded and run through the backbone; fitting: the training itself; quantizing: the int8 graph is
+# made, before everything else if the backbone is frozen; measuring: the version and the champion are evaluated.
 Phase = Literal["features", "fitting", "quantizing", "measuring", "publishing"]
 
 
 class Observer(Protocol):
-    """Is told what happens in a training. Whatever it raises ends the training."""
+    """Receives the events of a training. An exception from any method ends the training."""
 
     def skipped(self, photo: Photo, error: CatdogError) -> None:
-        """A photo can't be read, and was left out."""
+        """A photo can't be read and was left out."""
 
     def backbone(self, choice: str) -> None:
-        """Which backbone was chosen for the training, and why; nothing is said of one that was asked for."""
+        """A sentence on which backbone was chosen and why; not called if one was requested explicitly."""
 
     def phase(self, name: Phase) -> None:
-        """A phase begins; features and fitting come twice where a head is fitted before more is."""
+        """A phase begins; features and fitting occur twice if a head is fitted before further training."""
 
     def progress(self, share: float, seconds_left: float | None) -> None:
-        """So much of the phase is done, 0-1; it takes about so long still, None where that can't be told."""
+        """The completed share of the phase, 0-1, and the estimated time left, None if unknown."""
 
     def epoch(self, row: Mapping[str, float], epochs: int) -> None:
-        """An epoch of so many has ended: its number, seconds, pixels, photos_per_second, losses and accuracies."""
+        """One of `epochs` epochs ended: its number, seconds, pixels, photos_per_second, losses and accuracies."""
 
 
 class Terminal:
-    """Prints to stderr: a line a photo skipped, a line on the backbone, a line an epoch, and how far a phase is.
+    """Prints to stderr: a line per skipped photo, per epoch and on the backbone, and the progress of a phase.
 
-    That is always up to date on a terminal, and else a line every QUIET_SECONDS.
+    The progress is updated in place on a terminal, else printed every QUIET_SECONDS.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Terminal:
         _print(choice)
 
     def phase(self, name: Phase) -> None:
-        """Not printed: what takes long says more of itself."""
+        """Not printed: long phases report their progress."""
 
     def progress(self, share: float, seconds_left: float | None) -> None:
         self._left = "?" if seconds_left is None else _clock(seconds_left)
@@ -75,7 +75,7 @@ class Terminal:
 
 
 def _print(line: str, end: str = "\n") -> None:
-    print(line.ljust(100), end=end, file=sys.stderr, flush=True)  # as wide as what it may have to cover
+    print(line.ljust(100), end=end, file=sys.stderr, flush=True)  # wide enough to overwrite the previous line
 
 
 def _clock(seconds: float) -> str:

@@ -33,15 +33,15 @@ from training.data.pixels import decode
 from training.evaluation import paired_sample
 from training.evaluation.metrics import measure
 
-PHOTOS = 300  # that set the ranges of the activations, at most
-ACCURACY = 0.002  # that may be lost
-LOG_LOSS = 0.01  # nats a photo that may be lost
+PHOTOS = 300  # largest number of calibration photos, which set the ranges of the activations
+ACCURACY = 0.002  # largest allowed loss
+LOG_LOSS = 0.01  # largest allowed increase, nats per photo
 ROUNDING = 1e-9  # 0.98 - 0.978 is more than 0.002 in floating point
-COUNT = ["catdog", "calibration_photos"]  # where a graph says how many photos it was made from
+COUNT = ["catdog", "calibration_photos"]  # where a graph stores the number of its calibration photos
 
 
 class QuantizationFailed(CatdogError):
-    """NNCF can't make the graph; `reason` is what it says."""
+    """NNCF can't make the graph; `reason` is its message."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -50,7 +50,7 @@ class QuantizationFailed(CatdogError):
 
 @dataclass(frozen=True)
 class Comparison:
-    """One network by its int8 graph on `photos` photos, and in float32 on `photos_f32` of them, which stand for all."""
+    """A network's int8 graph evaluated on `photos` photos, and float32 on a sample of `photos_f32` of them."""
 
     graph: Int8Graph
     photos: int
@@ -62,12 +62,12 @@ class Comparison:
     reason: str
 
     def kept_out(self, fitted: "Comparison") -> "Comparison":
-        """The same where another precision serves: the network `fitted` for int8 had lost too much."""
+        """The result if float32 serves, because the network `fitted` for int8 had lost too much."""
         reason = f"{fitted.reason}, with head and temperature fitted for int8" if self.serves else self.reason
         return replace(self, serves=False, reason=reason)
 
     def described(self, weights: str, golden: Golden) -> Quantization:
-        """For the manifest of the version whose weights have this sha256 and whose int8 answers are these."""
+        """The manifest entry for the version with the weights of this sha256 and these golden int8 answers."""
         return Quantization(
             weights=weights,
             graph=self.graph.sha256,
@@ -84,22 +84,22 @@ class Comparison:
 
 
 def graph(network: Network, photos: Sequence[Photo], seed: int, folder: Path) -> Int8Graph:
-    """The network's int8 graph, made from some of the training `photos` unless one is in `folder` already.
+    """The network's int8 graph, calibrated on some of the training `photos`; cached in `folder`.
 
-    With the pooled head that is of the backbone, whatever its head. QuantizationFailed where NNCF can't make it.
+    With the pooled head it contains only the backbone, so all heads share it. QuantizationFailed if NNCF can't make it.
     """
     place = folder / _fingerprint(network)
     if not place.exists():
         with durable.scratch(folder, ".making-") as aside:
             write(network, draw(photos, seed), aside / INT8_GRAPH)
             durable.sync_tree(aside)
-            with suppress(OSError):  # another process was first
+            with suppress(OSError):  # another process was faster
                 aside.rename(place)
     return Int8Graph.of(place / INT8_GRAPH)
 
 
 def draw(photos: Sequence[Photo], seed: int, most: int = PHOTOS) -> tuple[Photo, ...]:
-    """So many of them or all, of every class as many as of any other while there are."""
+    """At most `most` of the photos, drawn with equal numbers of every class as far as possible."""
     by_class = defaultdict(list)
     for place in np.random.default_rng(seed).permutation(len(photos)):
         by_class[photos[place].label].append(photos[place])
@@ -108,33 +108,33 @@ def draw(photos: Sequence[Photo], seed: int, most: int = PHOTOS) -> tuple[Photo,
 
 
 def write(network: Network, photos: Sequence[Photo], path: Path) -> None:
-    """Write the .xml and the .bin of a graph whose ranges are those of these photos; the same gives the same bytes.
+    """Write the .xml and .bin of a graph calibrated on these photos; the same input gives the same bytes.
 
-    QuantizationFailed where NNCF can't, OSError where the disk is full.
+    QuantizationFailed if NNCF fails, OSError if the disk is full.
     """
-    readable, pixels = decode(photos, lambda *_: None)  # whoever reads the training photos tells of the broken ones
+    readable, pixels = decode(photos, lambda *_: None)  # broken photos are reported when the training reads them
     if not readable:
-        raise DatasetError(f"not one of the {len(photos)} photos can be read")
+        raise DatasetError(f"none of the {len(photos)} photos can be read")
     model = _quantized(network, pixels)
     for place, node in enumerate(model.get_ordered_ops()):
-        node.set_friendly_name(f"{node.get_type_name()}_{place}")  # else numbered on from graph to graph
+        node.set_friendly_name(f"{node.get_type_name()}_{place}")  # OpenVINO's own numbers continue from graph to graph
     model.set_rt_info(len(readable), COUNT)
     try:
         ov.save_model(model, path, compress_to_fp16=False)
     except RuntimeError as error:
-        raise OSError(f"the int8 graph can't be written to {path} ({error}); make room") from error
+        raise OSError(f"the int8 graph can't be written to {path} ({error}); free disk space") from error
 
 
 def calibration_photos(graph: Int8Graph) -> int:
-    """How many photos set the ranges of a graph."""
+    """The number of photos that a graph was calibrated on."""
     return int(ov.Core().read_model(graph.path).get_rt_info(COUNT).astype(int))
 
 
 def compare(
     network: Network, calibration: Calibration, photos: Sequence[Photo], extractor: FeatureExtractor
 ) -> Comparison:
-    """The network, which has an int8 graph, in int8 on these photos and in float32 on as many as settle it."""
-    assert network.int8 is not None  # noqa: S101  # the caller's part
+    """Evaluate the network's int8 graph on these photos, and float32 on as many as are needed to decide."""
+    assert network.int8 is not None  # noqa: S101  # the caller ensures it
 
     def answers(photos: Sequence[Photo], precision: Precision) -> NDArray[np.float64]:
         said = extractor.outputs(photos, network, precision)
@@ -155,9 +155,9 @@ def compare(
 
 
 def rule(f32: Measured, int8: Measured, photos: int, photos_f32: int | None = None) -> tuple[bool, str]:
-    """Whether int8 serves, and why: it may lose ACCURACY and LOG_LOSS, exactly so much included. Better is fine.
+    """Whether int8 serves, and why: it may lose at most ACCURACY and LOG_LOSS.
 
-    It was measured on `photos`; what float32 does on them is known by `photos_f32` of them, None for all.
+    int8 was measured on `photos` photos, float32 on `photos_f32` of them, None for all.
     """
     lost = [
         limit
@@ -167,35 +167,37 @@ def rule(f32: Measured, int8: Measured, photos: int, photos_f32: int | None = No
         )
         if is_lost
     ]
-    some = f", float32 by {photos_f32:,} of them" if photos_f32 and photos_f32 < photos else ""
-    verdict = f"int8 does not serve, for it loses more than {' and '.join(lost)}" if lost else "int8 serves"
+    some = f", float32 on {photos_f32:,} of them" if photos_f32 and photos_f32 < photos else ""
+    verdict = f"int8 does not serve, because it loses more than {' and '.join(lost)}" if lost else "int8 serves"
     return not lost, (
         f"{verdict}: accuracy {int8.accuracy:.2%} against {f32.accuracy:.2%} in float32,"
-        f" log-loss {int8.log_loss:.4f} against {f32.log_loss:.4f}, of {photos:,} photo{'s' * (photos != 1)}"
+        f" log-loss {int8.log_loss:.4f} against {f32.log_loss:.4f}, on {photos:,} photo{'s' * (photos != 1)}"
         f"{some}"
     )
 
 
 def _quantized(network: Network, pixels: NDArray[np.uint8]) -> ov.Model:
-    os.environ.setdefault("NNCF_CI", "1")  # else it tells its makers of every use: this is its one switch
+    os.environ.setdefault("NNCF_CI", "1")  # disables its telemetry; there is no other switch
     try:
         import nncf
         from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters
         from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
         nncf.disable_logging()
-        with nullcontext() if sys.stdout.isatty() else redirect_stdout(StringIO()):  # bars, even into a file
+        with (
+            nullcontext() if sys.stdout.isatty() else redirect_stdout(StringIO())
+        ):  # it prints progress bars, even into a file
             return nncf.quantize(
                 build(network.architecture, network.arrays),
                 nncf.Dataset(pixels[:, np.newaxis]),
                 preset=nncf.QuantizationPreset.PERFORMANCE,
                 subset_size=len(pixels),
-                # The widest range that was seen, not a mean over the photos, and biases as they are: decision 9.
+                # The widest observed range instead of a mean over the photos, and unchanged biases: decision 9.
                 advanced_parameters=AdvancedQuantizationParameters(
                     activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX, disable_bias_correction=True
                 ),
             )
-    except Exception as error:  # its own have no base in common, and OpenVINO raises what it likes
+    except Exception as error:  # NNCF's exceptions have no common base class, and OpenVINO raises various ones
         raise QuantizationFailed(str(error) or type(error).__name__) from error
 
 
@@ -206,6 +208,6 @@ def _measured(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> M
 
 
 def _fingerprint(network: Network) -> str:
-    """sha256 of all that a graph depends on, other than its photos."""
+    """sha256 over everything that a graph depends on, except its photos."""
     made_with = libraries(["nncf"])
     return sha256(f"{features.fingerprint(network, 'f32')} {made_with} {PHOTOS}".encode()).hexdigest()

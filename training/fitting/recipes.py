@@ -1,8 +1,8 @@
 """Named training configurations: `python -m training train --recipe NAME`.
 
-The shipped model is `transfer`. `wide` starts from random weights, on a GPU; `slim`, then `anneal` make a smaller one
-without ImageNet's weights. They were trained on the 23,000 photos of
-`../shared/data/pool` and tested on the 1,000 of `../shared/data/cats_and_dogs/validation`:
+The shipped model was made with `transfer`. `wide` starts from random weights, on a GPU; `slim`, then `anneal` make a
+smaller model without ImageNet's weights. They were trained on the 23,000 photos of `../shared/data/pool` and tested on
+the 1,000 of `../shared/data/cats_and_dogs/validation`:
 
     mkdir -p data/shipped
     for shard in ../shared/data/pool/*.zip; do unzip -qn "$shard" -d data/shipped/train; done
@@ -28,12 +28,12 @@ GENTLE = Augmentation(
 
 
 def slim() -> Config:
-    """A quarter of VGG16's width from random weights, where there is no GPU.
+    """A quarter of VGG16's width from random weights, without a GPU.
 
         python -m training --models data/first train --recipe slim --data data/shipped
 
     Accuracy on the test photos at 224 px: 97.1% (95%: 95.9% to 98.0%, n = 1,000, one run). 62 minutes on 2 cores of
-    an Intel Xeon with AMX that had other work.
+    an Intel Xeon with AMX under other load.
     """
     return Config(
         strategy="full",
@@ -50,12 +50,12 @@ def slim() -> Config:
 
 
 def wide() -> Config:
-    """VGG16 at its full width from random weights, on a GPU: larger pictures later, changed less in the last epochs.
+    """VGG16 at full width from random weights, on a GPU: larger pictures later, less augmentation in the last epochs.
 
         KERAS_BACKEND=jax python -m training train --recipe wide --data data/shipped
 
     Accuracy on the test photos at 224 px: 98.7% (95%: 97.8% to 99.2%, n = 1,000, one run). 7 minutes on an NVIDIA H100
-    beside 16 cores.
+    with 16 cores.
     """
     return Config(
         strategy="full",
@@ -71,12 +71,12 @@ def wide() -> Config:
 
 
 def transfer() -> Config:
-    """ImageNet's VGG16, whose last three blocks learn cats and dogs: the shipped model, without a GPU.
+    """ImageNet's VGG16 with its last three blocks trained on cats and dogs, without a GPU: the shipped model.
 
         python -m training train --recipe transfer --data data/shipped --neither ../shared/data/neither
 
     Accuracy on the test photos at 224 px: 99.4% (95%: 98.7% to 99.7%, n = 1,000, one run), in int8. 86 minutes on 2
-    cores of an AMD EPYC (Zen 5) that had other work. `--resume` goes on after the last whole epoch; `--unfreeze 5`
+    cores of an AMD EPYC (Zen 5) under other load. `--resume` continues after the last complete epoch; `--unfreeze 5`
     trains every block.
     """
     return Config(
@@ -94,7 +94,7 @@ def transfer() -> Config:
 
 
 def anneal() -> Config:
-    """The last epochs of a slim model: larger pictures, changed less, from what `slim` gave.
+    """The last epochs of a slim model: larger pictures and less augmentation, starting from the result of `slim`.
 
         python -m training train --recipe anneal --backbone data/first/1/model.weights.h5 --data data/shipped
 
@@ -117,11 +117,11 @@ def anneal() -> Config:
 
 
 def finetune() -> Config:
-    """What `--strategy finetune` does: the last two blocks go on learning, from a head that is fitted first.
+    """The configuration of `--strategy finetune`: fits a head, then trains the last two blocks with it.
 
         python -m training train --strategy finetune --backbone imagenet --data ../shared/data/cat_breeds
 
-    How good that is at its end has not been measured: docs/decisions/0016-how-finetune-trains.md has what led to it.
+    Its final accuracy has not been measured; docs/decisions/0016-how-finetune-trains.md has the experiments behind it.
     """
     return Config(
         strategy="finetune",
@@ -134,7 +134,7 @@ def finetune() -> Config:
 
 
 def of_strategy(strategy: Strategy) -> Config:
-    """The training that a strategy stands for where no recipe is named."""
+    """The configuration of a strategy without a recipe."""
     trainings: dict[Strategy, Callable[[], Config]] = {
         "head": Config,
         "finetune": finetune,

@@ -1,6 +1,6 @@
 """The training strategies: a new head, fine-tuning, or training every layer.
 
-Keras is imported where it is used: it brings TensorFlow, which takes seconds that a head alone doesn't.
+Keras is imported where it is used: it imports TensorFlow, which takes seconds and isn't needed for a head alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,9 +26,9 @@ from training.fitting.config import Config, Strategy
 from training.fitting.observer import Observer
 from training.fitting.quantization import QuantizationFailed
 
-HEAD_RATE = 1e-3  # at its peak, of a classic head that starts from random weights
-STARTED_ON = 2_000  # photos at most that the head is fitted on with which "finetune" starts: minutes, not an hour
-UNFOLDED_ON = 64  # photos whose statistics the normalisation of a given backbone starts from
+HEAD_RATE = 1e-3  # peak learning rate of a classic head, which starts from random weights
+STARTED_ON = 2_000  # largest number of photos for the initial head of "finetune": minutes instead of an hour
+UNFOLDED_ON = 64  # photos for the initial normalisation statistics of a given backbone
 HEAD_ARRAYS = ("predictions/kernel", "predictions/bias")  # of the pooled head
 
 
@@ -36,8 +36,8 @@ HEAD_ARRAYS = ("predictions/kernel", "predictions/bias")  # of the pooled head
 class Job:
     """A training to do.
 
-    Int8 graphs of backbones in `graphs`, what it takes to resume in `folder`. Without
-    `quantize` no int8 graph is made.
+    `graphs` caches int8 graphs of backbones; `folder` has the state for resuming. Without `quantize` no int8 graph is
+    made.
     """
 
     config: Config
@@ -57,11 +57,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Trained:
-    """The arrays of a whole network, the photos that could be read, and a row an epoch, if it took epochs.
+    """The arrays of a whole network, the photos that could be read, and one row per epoch, if there were epochs.
 
-    `pictures` are hashes of the n training photos, uint64 (n,), as `training.data.near_duplicates` makes them. Of a
-    head that is fitted alone `unseen` are the logits of each of them, (n, classes), from a head that was fitted without
-    it, and the labels (n,). Where there is no int8 graph `unquantized` says why.
+    `pictures` are hashes of the n training photos, uint64 (n,), from `training.data.near_duplicates`. `unseen` is only
+    set if just a head was fitted: the cross-validated logits of the training photos, (n, classes), and their labels,
+    (n,). `unquantized` is the reason if there is no int8 graph.
     """
 
     arrays: dict[str, NDArray[np.float32]]
@@ -74,10 +74,10 @@ class Trained:
 
 
 def head_only(job: Job) -> Trained:
-    """A linear head on the frozen backbone, whose int8 graph comes first: the features are from what will serve."""
+    """Fit a linear head on the frozen backbone. Its int8 graph is made first, so the features are those of serving."""
     if job.config.head != "pooled":
         raise RecipeError(
-            "only the pooled head is fitted on a frozen backbone; the classic one takes --strategy finetune"
+            "only the pooled head can be fitted on a frozen backbone; use --strategy finetune for the classic one"
         )
     int8, unquantized = job.backbone.int8, None
     if int8 is None:
@@ -87,7 +87,7 @@ def head_only(job: Job) -> Trained:
 
 
 def fit_head(job: Job) -> Trained:
-    """A new linear head on the unchanged backbone, with or without an int8 graph; the head fits float16."""
+    """A new linear head on the unchanged backbone, with or without an int8 graph; its values fit float16."""
     network = _headless(job)
     job.observer.phase("features")
     photos = job.dataset.splits["train"]
@@ -107,7 +107,7 @@ def fit_head(job: Job) -> Trained:
 
 
 def _fits_told(observer: Observer) -> linear_head.Progress:
-    """Tells the observer of the fits of a head; the time left assumes that all take as long."""
+    """Reports the progress of fitting a head to the observer; the time left assumes equally long fits."""
     began = monotonic()
 
     def tell(done: int, total: int) -> None:
@@ -117,9 +117,9 @@ def _fits_told(observer: Observer) -> linear_head.Progress:
 
 
 def finetune(job: Job) -> Trained:
-    """A head first, then the last blocks with it, at a low rate; the head alone where that stays better.
+    """Fit a head, then train the last blocks with it at a low learning rate; keep the head alone if that is better.
 
-    What comes of it fits float16.
+    The result fits float16.
     """
     import keras
 
@@ -142,7 +142,7 @@ def finetune(job: Job) -> Trained:
         model = keras.Model(network.inputs, network.outputs[0])
         return TrainingLoop(model, train, validation, len(usable.classes), config, folder, job.observer).run(job.resume)
 
-    if config.head == "classic":  # no convex problem, so its first fit takes epochs, too
+    if config.head == "classic":  # not a convex problem, so its initial fit also takes epochs
         fit(len(BLOCKS), replace(config, learning_rate=HEAD_RATE), job.folder / "head")
     history = fit(len(BLOCKS) - config.unfreeze, config, job.folder)
     trained = weights.halved(reference.arrays(network, job.architecture))
@@ -150,7 +150,7 @@ def finetune(job: Job) -> Trained:
 
 
 def full(job: Job) -> Trained:
-    """Every layer, with batch normalisation that is folded away at the end; what comes of it fits float16."""
+    """Train every layer, with batch normalisation that is folded at the end; the result fits float16."""
     from training.fitting import trainable_network
     from training.fitting.loop import TrainingLoop
 
@@ -171,7 +171,7 @@ STRATEGIES: Mapping[Strategy, Callable[[Job], Trained]] = {"head": head_only, "f
 
 
 def _some(dataset: Dataset) -> Dataset:
-    """The same, with at most STARTED_ON photos to train on, of every class the same share."""
+    """A copy with at most STARTED_ON training photos, the same share of every class."""
     photos = dataset.splits["train"]
     step = ceil(len(photos) / STARTED_ON)
     classes = ([photo for photo in photos if photo.label == label] for label in range(len(dataset.classes)))
@@ -193,9 +193,9 @@ def _with_int8(job: Job, trained: Trained) -> Trained:
 def _quantized(
     job: Job, network: Network, photos: Sequence[Photo], folder: Path
 ) -> tuple[Int8Graph | None, str | None]:
-    """The network's int8 graph, or why there is none: a training isn't lost for want of it."""
+    """The network's int8 graph, or the reason why there is none; a failure doesn't end the training."""
     if not job.quantize:
-        return None, "none was asked for"
+        return None, "none was requested"
     job.observer.phase("quantizing")
     try:
         return quantization.graph(network, photos, job.config.seed, folder), None
@@ -204,7 +204,7 @@ def _quantized(
 
 
 def _labelled(job: Job, dataset: Dataset) -> tuple[Labelled, Labelled, Dataset]:
-    """Train and validation decoded into the job's folder, and the data set of what could be decoded."""
+    """Train and validation photos decoded into the job's folder, and the data set with only the decodable ones."""
     job.observer.phase("features")
     job.folder.mkdir(parents=True, exist_ok=True)
     skipped = job.observer.skipped

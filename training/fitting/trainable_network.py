@@ -1,7 +1,7 @@
 """VGG16 with batch normalisation for training from scratch, folded away for serving.
 
-Ioffe & Szegedy, "Batch Normalization" (2015). Between the two forms nothing is lost: normalisation with fixed
-statistics is an affine map, and the convolution before it can carry it.
+Ioffe & Szegedy, "Batch Normalization" (2015). The two forms are equivalent: normalisation with fixed statistics is an
+affine map, which can be merged into the convolution before it.
 """
 
 from typing import Any
@@ -17,10 +17,10 @@ from catdog.network.architecture import BLOCKS, INPUT_PIXELS, KERNEL_PIXELS, POO
 
 @keras.saving.register_keras_serializable(package="catdog")
 class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]  # Keras ships no types
-    """Keras's layer over the last axis; on TensorFlow one fused kernel, in the precision of its input.
+    """Keras's layer over the last axis; on TensorFlow a single fused kernel, in the precision of its input.
 
-    Keras normalises in float32 by a handful of separate operations. On two cores that took more than half of a
-    training step of the slim network: docs/decisions/0002-fused-batch-normalisation.md has the numbers.
+    Keras normalises in float32 with several separate operations. On two cores they took more than half of a training
+    step of the slim network: docs/decisions/0002-fused-batch-normalisation.md has the numbers.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -43,7 +43,7 @@ class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
 def build(architecture: Architecture, dropout: float, policy: str, seed: int) -> keras.Model:
     """The trainable network: RGB 0-255 (n, height, width, 3) in, float32 logits (n, classes) out.
 
-    With the pooled head any height and width will do; `policy` is a Keras dtype policy such as "mixed_bfloat16".
+    The pooled head accepts any height and width; `policy` is a Keras dtype policy such as "mixed_bfloat16".
     """
     side = None if architecture.head == "pooled" else INPUT_PIXELS
     pixels = keras.Input((side, side, 3), dtype="uint8", name="pixels")
@@ -51,7 +51,7 @@ def build(architecture: Architecture, dropout: float, policy: str, seed: int) ->
     seeds = iter(range(seed * 1000, (seed + 1) * 1000))
     for block, convolutions in zip(BLOCKS, architecture.blocks, strict=True):
         for layer in convolutions:
-            # He et al., "Delving Deep into Rectifiers" (2015), by the fan-out.
+            # He et al., "Delving Deep into Rectifiers" (2015), with fan-out scaling.
             he = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal", seed=next(seeds))
             x = layers.Conv2D(
                 layer.kernel_shape[-1],
@@ -100,10 +100,10 @@ def fold(model: keras.Model, architecture: Architecture) -> dict[str, NDArray[np
 
 
 def unfold(model: keras.Model, architecture: Architecture, arrays: Arrays, pixels: NDArray[np.uint8]) -> None:
-    """Put plain VGG16 arrays into `model`, so that it starts out computing what they compute.
+    """Put plain VGG16 arrays into `model`, so that it initially computes the same as they do.
 
-    Each normalisation gets the statistics that its input has on `pixels`, RGB (n, height, width, 3), and the scale
-    and shift that undo them. Arrays of a head that `arrays` lacks keep their initial values.
+    Each normalisation gets the statistics of its input on `pixels`, RGB (n, height, width, 3), and the scale and shift
+    that undo them. Arrays of a head that are missing in `arrays` keep their initial values.
     """
     x: Any = model.get_layer("preprocessing")(pixels)
     for block, convolutions in zip(BLOCKS, architecture.blocks, strict=True):

@@ -1,7 +1,7 @@
-"""Photos of the pool whose label is wrong or ambiguous.
+"""Photos of the training pool whose label is wrong or ambiguous.
 
-Chosen by eye. Each is named by the first 16 digits of its file's sha256, so no photo of another data set is left out by
-chance.
+Chosen by eye. Each is identified by the first 16 digits of its file's sha256, so no photo of another data set is left
+out by accident.
 """
 
 WRONG_LABELS = (

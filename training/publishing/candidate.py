@@ -1,7 +1,6 @@
-"""A trained model, measured in the precision that will serve.
+"""Makes and measures candidates: trained models, evaluated in the serving precision.
 
-Without photos to validate with, those that it was trained on stand in for them; where it is a head, each answered by a
-head that was fitted without it.
+Without validation photos the training photos are used instead; for a head, with cross-validated answers.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -26,12 +25,12 @@ from training.fitting import quantization
 from training.fitting.quantization import Comparison
 from training.fitting.strategies import STRATEGIES, Job, Trained, fit_head
 
-Outputs = Mapping[str, Seen]  # by split: the photos that can be read, and what is said of them
+Outputs = Mapping[str, Seen]  # by split: the photos that can be read, and the network's output
 Features = NDArray[np.float32]
 
 
 class Measured(NamedTuple):
-    """One split through a network: n photos, their labels (n,), probabilities (n, classes)."""
+    """A network's answers on one split: n photos, their labels (n,), probabilities (n, classes)."""
 
     photos: tuple[Photo, ...]
     labels: NDArray[np.int64]
@@ -40,9 +39,9 @@ class Measured(NamedTuple):
 
 
 class Training(NamedTuple):
-    """Photos to train on, which later ones are compared with: what the network makes of some of every class.
+    """The network's output for some training photos of every class, which the detector compares photos with.
 
-    They may set thresholds where the convolutions did not learn from them: `are_new`.
+    If the convolutions were not trained on them, `are_new`, they may set thresholds.
     """
 
     look: Callable[[], Seen]
@@ -53,7 +52,8 @@ class Training(NamedTuple):
 class Candidate:
     """A network to be published, and the photos of its data set that could be read.
 
-    `int8` is how its int8 graph did, `unquantized` why there is none. `histograms` are of the validation photos.
+    `int8` is the evaluation of its int8 graph, `unquantized` the reason if there is none. `histograms` are of the
+    validation photos.
     """
 
     contender: Contender
@@ -69,14 +69,14 @@ class Candidate:
         return self.contender.unknown
 
     def compared(self, int8: Int8Graph, extractor: FeatureExtractor) -> Comparison:
-        """Its network in float32 and by this graph, on the validation photos or what stands in for them."""
+        """Compare float32 with this graph on the validation photos, or on the training photos if there are none."""
         network, photos = replace(self.contender.network, int8=int8), self.measured[_basis(self.measured)].photos
         return quantization.compare(network, self.contender.calibration, photos, extractor)
 
     def beside(self, neither: Sequence[Photo], extractor: FeatureExtractor) -> "Candidate":
-        """The same, with how well it tells these photos, of none of its classes, from those that it is tested on.
+        """A copy with a measurement of its detector: these photos of none of its classes against its test photos.
 
-        DatasetError where not one of them can be read.
+        DatasetError if none of them can be read.
         """
         if (detector := self.contender.detector) is None:
             return self
@@ -90,7 +90,7 @@ class Candidate:
 
 
 def make(job: Job) -> Candidate:
-    """Train, calibrate and measure: in int8 if that loses nothing, else as if there were no int8 graph."""
+    """Train, calibrate and measure: in int8 if that stays within its limits, else as without an int8 graph."""
     trained = _trained(STRATEGIES[job.config.strategy](job))
     job.observer.phase("measuring")
     candidate = _measured(job, trained, trained.int8)
@@ -99,7 +99,7 @@ def make(job: Job) -> Candidate:
     fitted = candidate.compared(trained.int8, job.extractor)
     if fitted.serves:
         return replace(candidate, int8=fitted)
-    if job.config.strategy == "head":  # on features of the precision that serves instead
+    if job.config.strategy == "head":  # on features of the precision that serves
         without = replace(job, dataset=candidate.dataset, backbone=replace(job.backbone, int8=None))
         trained = _trained(fit_head(without))
     candidate = _measured(job, trained, None)
@@ -107,7 +107,7 @@ def make(job: Job) -> Candidate:
 
 
 def outputs(network: Network, dataset: Dataset, extractor: FeatureExtractor) -> Outputs:
-    """What the network says of the photos of every split but train, and of those without any to validate with."""
+    """The network's output for every split except train, and for train too if there are no validation photos."""
     asked = ("validation", "test") if dataset.splits["validation"] else ("train", "test")
     splits = {split: photos for split in asked if (photos := dataset.splits.get(split))}
     return {split: extractor.outputs(photos, network) for split, photos in splits.items()}
@@ -120,11 +120,11 @@ def measured(
     training: Training,
     crossed: NDArray[np.floating] | None = None,
 ) -> Candidate:
-    """The candidate, by what its network said of the photos of the data set.
+    """The candidate with its measurements, from its network's output for the photos of the data set.
 
-    When a photo is unknown is set by photos that its convolutions did not learn from: those to validate with and, with
-    few of these, those to train on. The contender's own detector stands unless they contradict it. `crossed` are logits
-    of the training photos, (n, classes), each from a head that was fitted without it.
+    The out-of-distribution thresholds are set by photos that its convolutions were not trained on: validation photos
+    and, if these are few, training photos. The contender's own detector is kept unless they contradict it. `crossed`
+    are cross-validated logits of the training photos, (n, classes).
     """
     found = {}
     for split, (photos, output, _) in said.items():
@@ -141,9 +141,9 @@ def measured(
 def _detector(
     contender: Contender, validation: Seen | None, training: Training
 ) -> tuple[Detector | None, NDArray[np.float64]]:
-    """The contender's own if it stands; else one that is set by photos new to the convolutions, or by any.
+    """The contender's own detector if it is kept; else one fitted on photos new to the convolutions, or on any.
 
-    With it the familiarity of the validation photos, (n,), or of the training photos where there are none.
+    Also returns the familiarity of the validation photos, (n,), or of the training photos if there are none.
     """
     usual = np.empty((0, contender.network.architecture.features), np.float32)
     if validation is not None:
@@ -165,15 +165,15 @@ def _detector(
 
 
 def _basis(splits: Collection[str]) -> str:
-    """The split that thresholds, int8 and drift are judged by."""
+    """The split used for thresholds, the int8 comparison and drift."""
     return "validation" if "validation" in splits else "train"
 
 
 def _which(split: str, crossed: bool) -> str:
-    """The photos of the split, for those who read what was measured on them."""
+    """A description of the photos, for reports."""
     if split != "train":
         return f"the {split} photos"
-    return "the training photos, by cross-validation" if crossed else "the very photos that it was trained on"
+    return "the training photos, by cross-validation" if crossed else "the photos that it was trained on"
 
 
 def _are_new(record: TrainedOn, seen: Seen) -> NDArray[np.bool_]:
@@ -181,7 +181,7 @@ def _are_new(record: TrainedOn, seen: Seen) -> NDArray[np.bool_]:
 
 
 def _new_to(record: TrainedOn, photos: Sequence[Photo], pictures: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Which of n photos, with these hashes, (n,), the convolutions did not learn from: (n,)."""
+    """Which of n photos, with these hashes, (n,), the convolutions were not trained on: (n,)."""
     return ~record.by_backbone().has(trained_on.contents(photos), pictures)
 
 
@@ -194,7 +194,7 @@ def _histograms(probabilities: NDArray[np.float64], familiarity: NDArray[np.floa
 
 def _trained(trained: Trained) -> Trained:
     if not all(np.isfinite(array).all() for array in trained.arrays.values()):
-        raise RecipeError("the training diverged: its weights are no numbers any more; train with another --seed")
+        raise RecipeError("the training diverged: its weights are NaN or infinite; train with another --seed")
     return trained
 
 
@@ -221,7 +221,7 @@ def _measured(job: Job, trained: Trained, int8: Int8Graph | None) -> Candidate:
 
 
 def _unseen(said: Outputs, classes: int) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
-    """Logits (n, classes) and labels (n,) of the validation photos, none where there are none."""
+    """Logits (n, classes) and labels (n,) of the validation photos, empty if there are none."""
     if "validation" in said:
         return said["validation"].output.logits, labels(said["validation"].photos)
     return np.empty((0, classes)), np.empty(0, np.int64)

@@ -1,4 +1,4 @@
-"""The lineage in a manifest: data, code and settings that a version came from."""
+"""Makes the lineage in a manifest: the data, code and settings of a version."""
 
 import json
 import platform
@@ -21,7 +21,7 @@ BACKENDS = {"tensorflow": ("tensorflow-cpu", "tensorflow"), "jax": ("jax",), "to
 def lineage(
     training: Job, used: Dataset, seconds: float, *, command: str, recipe: str | None, notes: str, job: str | None
 ) -> Lineage:
-    """The record of a training that took `seconds`; `used` are the photos that it could read.
+    """The record of a training that took `seconds`; `used` has the photos that it could read.
 
     `job` is the id of the service's job, if there was one.
     """
@@ -45,7 +45,7 @@ def lineage(
 
 
 def _backend() -> Sequence[str]:
-    """Keras and what it ran on, where it was used at all: a head alone is fitted without."""
+    """The packages of Keras and its backend, empty if Keras wasn't used: a head alone is fitted without it."""
     keras = sys.modules.get("keras")
     return () if keras is None else ("keras", *BACKENDS[keras.backend.backend()])
 
@@ -55,11 +55,11 @@ def _accelerator() -> str:
         return ""
     from catdog.engines.keras import has_accelerator
 
-    return " beside a GPU" if has_accelerator() else ""
+    return " with a GPU" if has_accelerator() else ""
 
 
 def processor() -> str:
-    """The processor's name as the kernel has it; elsewhere than on Linux its architecture."""
+    """The processor's name from the Linux kernel; on other systems its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""A whole training: from photos to a published and perhaps promoted version."""
+"""The training pipeline: from photos to a published and possibly promoted version."""
 
 import shutil
 from contextlib import nullcontext
@@ -24,20 +24,21 @@ from training.publishing.publish import publish
 
 Promote = Literal["always", "auto", "never"]
 AS_ASKED: Final[dict[Promote, str]] = {
-    "always": "promoted, as asked",
+    "always": "promoted, as requested",
     "auto": "",
-    "never": "not promoted, as asked",
+    "never": "not promoted, as requested",
 }
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to train on what; `command`, `recipe`, `notes` and `job` go into the manifest as they are.
+    """The configuration and data of a training; `command`, `recipe`, `notes` and `job` are copied into the manifest.
 
-    `data` is a folder, or what was read of one. `promote` auto leaves it to the rule. What it takes to resume is kept
-    in `folder` until the end, else in one for the same training on the same photos. Without `quantize` the version
-    has no int8 graph. `neither` is a folder of photos of none of the classes, to see how many it calls unknown.
-    `imagenet_weights` is a file of ImageNet's VGG16, in place of the one that would be downloaded.
+    `data` is a folder, or a data set read from one. With `promote` "auto" the promotion rule decides. The state needed
+    to resume is kept in `folder` until the end, by default in one that is the same for the same training on the same
+    photos. Without `quantize` the version has no int8 graph. `neither` is a folder of photos of none of the classes,
+    to measure how many the version calls unknown. `imagenet_weights` is a file with ImageNet's VGG16, used instead of
+    downloading one.
     """
 
     config: Config
@@ -56,7 +57,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The version that was published, what the promotion rule says of it, and whether it was put into service."""
+    """The published version, the decision of the promotion rule, and whether the version was put into service."""
 
     version: Version
     decision: Decision
@@ -65,9 +66,9 @@ class Outcome:
 
 
 def train(request: Request, store: Store, data_dir: Path, observer: Observer, within: Within = nullcontext) -> Outcome:
-    """Train, calibrate, measure, publish and promote; features, and what it takes to resume, are kept in `data_dir`.
+    """Train, calibrate, measure, publish and promote; `data_dir` holds cached features and the state for resuming.
 
-    Publishing and promoting are each taken `within`, as the store says.
+    Publishing and promoting each run inside the context `within` (see `catdog.versions.store`).
     """
     started = monotonic()
     neither = ood.photos_of_neither(request.neither, observer.skipped) if request.neither else ()
@@ -120,9 +121,9 @@ def _job(request: Request, store: Store, data_dir: Path, observer: Observer) -> 
 
 
 def promote(asked: Promote, store: Store, version: Version, decision: Decision, within: Within) -> Outcome:
-    """Put a published version into service, if that is asked for or decided.
+    """Put a published version into service, if that was requested or the rule decided so.
 
-    What is decided holds in the place of the champion that the version was measured against, and in no other's.
+    The rule's decision is only valid while the champion is the version that the candidate was measured against.
     """
     promoted = asked == "always" or (asked == "auto" and decision.promote)
     if promoted:
@@ -134,12 +135,12 @@ def promote(asked: Promote, store: Store, version: Version, decision: Decision, 
 
 
 def _reason(asked: Promote, version: Version, decision: Decision) -> str:
-    """What came of it and why; by hand what the rule kept out can be promoted all the same."""
+    """Whether the version was promoted and why; if the rule rejected it, also how to promote it by hand."""
     if asked != "auto":
-        return f"{AS_ASKED[asked]}; the rule would have it {decision.reason}"
+        return f"{AS_ASKED[asked]}; decision of the promotion rule: {decision.reason}"
     return decision.reason if decision.promote else f"{decision.reason}. {_by_hand(version)}"
 
 
 def _by_hand(version: Version) -> str:
     number = version.number
-    return f"To promote it all the same: python -m training promote {number}, or POST /models/{number}/promote"
+    return f"To promote it anyway: python -m training promote {number}, or POST /models/{number}/promote"

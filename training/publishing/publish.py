@@ -18,7 +18,7 @@ from training.publishing.candidate import Candidate
 def publish(
     store: Store, candidate: Candidate, extractor: FeatureExtractor, origin: Lineage, decision: Decision, within: Within
 ) -> Version:
-    """Publish the candidate, with its int8 graph, whether that serves or not, where it has one."""
+    """Publish the candidate, including its int8 graph if it has one, even if that doesn't serve."""
     network, (temperature, noise) = candidate.contender.network, candidate.contender.calibration
     architecture = network.architecture
     answers = _answers(network, temperature, "f32", extractor)
@@ -54,7 +54,7 @@ def publish(
 
 
 def _has_a_shared_backbone(network: Network, origin: Lineage) -> bool:
-    """Whether other heads are on the same convolutions, or may come to be."""
+    """Whether other versions share the convolutions, or may in the future."""
     return network.architecture.head == "pooled" and origin.strategy == "head" and origin.backbone != "random"
 
 
@@ -69,7 +69,7 @@ def _add_weights(draft: Draft, network: Network, is_sharded: bool) -> WeightsFil
 def _add_int8(
     draft: Draft, candidate: Candidate, file: WeightsFile, extractor: FeatureExtractor
 ) -> Quantization | None:
-    """Put the graph beside the weights, and describe it."""
+    """Put the graph next to the weights, and describe it."""
     compared, contender = candidate.int8, candidate.contender
     if compared is None:
         return None
@@ -86,6 +86,6 @@ def _answers(network: Network, temperature: float, precision: Precision, extract
 
 
 def _write_report(draft: Draft, candidate: Candidate) -> None:
-    """On the test photos where there are some: nothing was chosen by them. Else on what was measured instead."""
+    """Write the report on the test photos, because nothing was chosen by them; without any, on another split."""
     shown = candidate.measured.get("test") or next(iter(candidate.measured.values()))
     report.write(draft.path / "report", candidate.history, candidate.dataset.classes, *shown)

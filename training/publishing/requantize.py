@@ -24,9 +24,9 @@ from training.publishing.publish import publish
 def quantize(
     version: Version, data: Path, command: str, asked: Promote, store: Store, data_dir: Path, observer: Observer
 ) -> Outcome:
-    """Publish the version's weights with a graph calibrated on the training photos of `data`, measured on the others.
+    """Publish the version's weights with a graph calibrated on the training photos of `data`, measured on its others.
 
-    DatasetError where their classes are others, QuantizationFailed where NNCF can't make the graph.
+    DatasetError if `data` has other classes, QuantizationFailed if NNCF can't make the graph.
     """
     photos = photos_of(version, data, observer.skipped)
     extractor = FeatureExtractor(data_dir / "features", observer.skipped)
@@ -45,18 +45,18 @@ def quantize(
 
 
 def photos_of(version: Version, data: Path, report: Report) -> Dataset:
-    """Split as they were for the training of the version; DatasetError where their classes are others."""
+    """The photos of `data`, split as for the version's training; DatasetError if they have other classes."""
     lineage, classes = version.manifest.lineage, version.manifest.classes
     photos = dataset.read_as(lineage, data, report)
     if photos.classes != classes:
         raise DatasetError(
-            f"{data} has the classes {', '.join(photos.classes)}, and version {version.number} {', '.join(classes)}"
+            f"{data} has the classes {', '.join(photos.classes)}, but version {version.number} has {', '.join(classes)}"
         )
     return photos
 
 
 def training_of(version: Version, network: Network, photos: Dataset, extractor: FeatureExtractor) -> Training:
-    """What the network makes of some photos to train on, from which the convolutions of a head didn't learn."""
+    """The network's output for some training photos, which the convolutions of a head were not trained on."""
     lineage = version.manifest.lineage
     some = quantization.draw(photos.splits["train"], lineage.seed, ood.MOST)
     return Training(lambda: extractor.look(some, network), are_new=lineage.strategy == "head")
@@ -70,7 +70,7 @@ def _measured(
     extractor: FeatureExtractor,
     observer: Observer,
 ) -> Candidate:
-    """With the version's own temperature, in the precision that serves."""
+    """Measure with the version's own temperature, in the precision that serves."""
     record = trained_on.read(version.path)
 
     def candidate(network: Network, photos: Dataset) -> Candidate:

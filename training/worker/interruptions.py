@@ -10,15 +10,15 @@ from types import FrameType
 
 
 class Reason(Enum):
-    """Why a job is to end before its end."""
+    """Why a job is interrupted."""
 
-    CANCELLED = "somebody cancelled it"
-    LOST = "it isn't this worker's any more"
-    STOPPED = "the worker is to end"
+    CANCELLED = "the job was cancelled"
+    LOST = "the job was taken from this worker"
+    STOPPED = "the worker was stopped"
 
 
 class Interrupted(BaseException):
-    """Raised in the main thread; no `except Exception` of a library stops it."""
+    """Raised in the main thread; an `except Exception` in a library doesn't catch it."""
 
     def __init__(self, reason: Reason) -> None:
         self.reason = reason
@@ -26,7 +26,7 @@ class Interrupted(BaseException):
 
 
 class Interruptions:
-    """One of them serves a process: it takes SIGTERM and SIGINT, which mean STOPPED, and SIGUSR1."""
+    """The interruptions of this process; handles SIGTERM and SIGINT, which mean STOPPED, and SIGUSR1."""
 
     def __init__(self) -> None:
         self._reason: Reason | None = None
@@ -41,22 +41,22 @@ class Interruptions:
 
     @property
     def reason(self) -> Reason | None:
-        """What was asked for first, if anything was."""
+        """The first requested reason, if any."""
         return self._reason
 
     @property
     def seconds_ago(self) -> float:
-        """How long ago that was."""
+        """How long ago the first request was."""
         return monotonic() - self._asked_at
 
     def ask(self, reason: Reason) -> None:
-        """Raise Interrupted in the main thread as soon as it may be; for any other thread to call."""
+        """Raise Interrupted in the main thread as soon as it isn't shielded; called from any other thread."""
         self._note(reason)
         os.kill(os.getpid(), signal.SIGUSR1)
 
     @contextmanager
     def shielded(self) -> Iterator[None]:
-        """A step that is taken whole; what is asked meanwhile is raised behind it."""
+        """A step that isn't interrupted; a request during it is raised after it."""
         self._shields += 1
         try:
             yield
@@ -65,7 +65,7 @@ class Interruptions:
         self.check()
 
     def check(self) -> None:
-        """Raise Interrupted if it was asked for, once."""
+        """Raise Interrupted if it was requested; only once."""
         if self._reason is not None and not self._shields and not self._told:
             self._told = True
             raise Interrupted(self._reason)

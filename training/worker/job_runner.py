@@ -27,10 +27,10 @@ from training.publishing.pipeline import Outcome, Request, promote, train
 from training.worker.interruptions import Interrupted, Interruptions, Reason
 
 REPORT_SECONDS: Final = 1.0  # between two reports of progress
-PHOTOS_REPORTED: Final = 100  # of one finding; the log has all of them
+PHOTOS_REPORTED: Final = 100  # of one finding; the log lists more
 
-# Where each phase begins and ends in the whole; the doctor's look is the first that new photos get. Any other phase,
-# such as a download, is no part of it.
+# Where each phase begins and ends in the overall progress. Examining comes first and computes the features of new
+# photos. Other phases, such as a download, aren't counted.
 SHARES: Final[Mapping[str, Mapping[str, tuple[float, float]]]] = {
     "head": {"examining": (0.0, 0.8), "fitting": (0.8, 0.9), "measuring": (0.9, 0.95), "publishing": (0.95, 1.0)},
     "finetune": {
@@ -45,9 +45,9 @@ SHARES: Final[Mapping[str, Mapping[str, tuple[float, float]]]] = {
 
 @dataclass(frozen=True)
 class Runner:
-    """Runs jobs on the pictures and versions of one place; the newest `keep_versions` stay.
+    """Runs jobs with one data folder and one model store; the newest `keep_versions` versions are kept.
 
-    `imagenet_weights` is a file of ImageNet's VGG16, in place of the one that would be downloaded.
+    `imagenet_weights` is a file with ImageNet's VGG16, used instead of downloading one.
     """
 
     store: Store
@@ -57,11 +57,11 @@ class Runner:
     imagenet_weights: Path | None = None
 
     def run(self, lease: Lease, interruptions: Interruptions) -> None:
-        """Take the job to its end; what is raised is why it failed."""
+        """Run the job to its end; an exception means that it failed."""
 
         @contextmanager
         def within() -> Iterator[None]:
-            """Publishing and promoting are taken whole, and by the job's one worker."""
+            """Publishing and promoting aren't interrupted, and only the worker that holds the job does them."""
             with interruptions.shielded(), lease.held():
                 yield
 
@@ -73,17 +73,17 @@ class Runner:
                 config, dataset = self._prepare(lease, observer)
                 asked = self._request(lease, config, dataset, folder)
                 outcome = train(asked, self.store, self.data_dir, observer, within)
-        else:  # by a worker that died before it could say so
+        else:  # by a worker that died before it could end the job
             outcome = promote(request["promote"], self.store, published, _decision(published), within)
         self._end(lease, outcome)
         self.store.prune(self.keep_versions)
 
     @contextmanager
     def _folder(self, job: str) -> Iterator[Path]:
-        """For what it takes to resume: kept where another worker is to go on with the job, else removed."""
+        """The folder for the state needed to resume: kept if another worker will resume the job, else removed."""
         folder = self.data_dir / "jobs" / job
         for left in folder.parent.glob("*/"):
-            if left != folder:  # only one job runs, so that one has ended
+            if left != folder:  # only one job runs, so the folder's job has ended
                 shutil.rmtree(left, ignore_errors=True)
         try:
             yield folder
@@ -96,7 +96,7 @@ class Runner:
             raise
 
     def _published(self, job: str) -> Version | None:
-        """The version that came of the job, if one did."""
+        """The version that the job published, if it did."""
         for number in reversed(self.store.versions()):
             try:
                 version = self.store.open(number)
@@ -107,21 +107,21 @@ class Runner:
         return None
 
     def _prepare(self, lease: Lease, observer: "JobObserver") -> tuple[Config, Dataset]:
-        """The training with its backbone, and the photos to train on."""
+        """The configuration with its backbone, and the photos to train on."""
         observer.begin("examining")
         classes, splits = service_datasets.photos(self.datasets, lease.job.request["dataset"])
         config, choice = backbones.resolved(_config(lease.job.request), self.store, classes)
         if choice is not None:
             observer.backbone(choice)
-        if config.backbone == "imagenet":  # which may be impossible, and examining the pictures takes longer
-            Dataset(classes, splits)  # what can't be trained on needs no download
+        if config.backbone == "imagenet":  # first, because it may fail, and examining the pictures takes longer
+            Dataset(classes, splits)  # raises before the download if these can't be trained on
             downloads = self.data_dir / "downloads"
             backbones.load(config, self.store, downloads, self.imagenet_weights, observer.downloaded)
             observer.begin("examining")
         return config, self._examined(lease, observer, classes, splits)
 
     def _examined(self, lease: Lease, observer: "JobObserver", classes: tuple[str, ...], splits: Splits) -> Dataset:
-        """The photos without what spoils them, which the doctor finds."""
+        """The photos without unreadable ones and leakage, which the data check finds."""
         champion = self.store.open(self.store.champion())
         findings = checks.examine(
             classes, splits, champion.network(), self.data_dir / "features", progress=observer.examined
@@ -135,8 +135,8 @@ class Runner:
             if not dropped:
                 raise
             raise DatasetError(
-                f"{error}; {len(dropped):,} photo{'s' * (len(dropped) != 1)} left out, which can't be read or which"
-                " another split has as well or nearly: the findings name them"
+                f"{error}; {len(dropped):,} photo{'s' * (len(dropped) != 1)} left out, because they"
+                " can't be read or have a copy in another split; the findings list them"
             ) from error
 
     def _request(self, lease: Lease, config: Config, dataset: Dataset, folder: Path) -> Request:
@@ -162,7 +162,7 @@ class Runner:
 
 
 class JobObserver(Observer):
-    """Tells the job how far it is, and the log what happens."""
+    """Reports progress to the job, and events to the log."""
 
     def __init__(self, lease: Lease, shares: Mapping[str, tuple[float, float]]) -> None:
         self._lease = lease
@@ -173,13 +173,13 @@ class JobObserver(Observer):
         self._started = monotonic()
 
     def begin(self, phase: str) -> None:
-        """A phase begins that may be none of a training's own."""
+        """A phase begins, of the training or of the job."""
         self._started = monotonic()
         done: float = self._said.get("progress", 0.0)
         self._say(phase=phase, progress=max(done, self._shares.get(phase, (done, done))[0]))
 
     def examined(self, share: float) -> None:
-        """So much of the doctor's look is done, 0-1."""
+        """The completed share of the data check, 0-1."""
         self.progress(share, (monotonic() - self._started) * (1 - share) / share)
 
     def skipped(self, photo: Photo, error: CatdogError) -> None:
@@ -195,7 +195,7 @@ class JobObserver(Observer):
         self.begin(name)
 
     def downloaded(self, share: float, seconds_left: float | None) -> None:
-        """So much of the backbone has come, 0-1; the log has that from the download itself."""
+        """The downloaded share of the backbone, 0-1; the download itself writes to the log."""
         if self._said["phase"] != "downloading":
             self.begin("downloading")
         self._report(share, seconds_left)
@@ -207,7 +207,7 @@ class JobObserver(Observer):
     def _report(self, share: float, seconds_left: float | None) -> None:
         if monotonic() - self._reported < REPORT_SECONDS:
             return
-        done: float = self._said["progress"]  # a phase that comes again doesn't take it back
+        done: float = self._said["progress"]  # progress doesn't go back if a phase is repeated
         first, last = self._shares.get(self._said["phase"], (done, done))
         self._say(progress=max(done, round(first + share * (last - first), 4)), seconds_left=seconds_left)
 
@@ -237,7 +237,7 @@ def _decision(version: Version) -> Decision:
 
 
 def _as_data(findings: Findings) -> list[dict[str, Any]]:
-    """What the job's record keeps of them: of a long list its beginning, and how long it is."""
+    """The findings for the job's record; long lists are cut, with their length."""
     found = []
     for finding in findings.findings:
         first = finding.model_copy(update={"photos": finding.photos[:PHOTOS_REPORTED]})

@@ -12,7 +12,7 @@ from catdog.system import tracing
 
 
 class Part(NamedTuple):
-    """Of a job; moments are seconds since 1970."""
+    """A part of a job; times are seconds since 1970."""
 
     name: str
     began: float
@@ -20,7 +20,7 @@ class Part(NamedTuple):
 
 
 def tell(jobs: Jobs, id: str) -> None:
-    """Send the spans of a job that has ended, where the environment asks for them."""
+    """Send the spans of a job that has ended, if the environment enables tracing."""
     job = jobs.get(id)
     if job.ended_at is None or (provider := tracing.provider("catdog-trainer")) is None:
         return
@@ -38,7 +38,7 @@ def tell(jobs: Jobs, id: str) -> None:
 
 
 def _parts(job: Job, events: list[Event]) -> Iterator[Part]:
-    """The wait for a worker, and then the phases; each lasts until the next begins."""
+    """The wait for a worker, then the phases; each lasts until the next begins."""
     told = ((event.data["phase"], event.at) for event in events if "phase" in event.data)
     begun = [(phase, next(those)[1]) for phase, those in groupby(told, itemgetter(0))]
     moments = [("queued", job.submitted_at), *begun, ("", job.ended_at or job.submitted_at)]

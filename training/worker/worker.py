@@ -18,17 +18,17 @@ from catdog.jobs.queue import LEASE_SECONDS, Jobs, Lease, patiently
 from training.worker import tracing
 from training.worker.interruptions import Interrupted, Interruptions, Reason
 
-LOOK_SECONDS = 0.25  # between two looks at an empty queue
-IDLE_SECONDS = 60.0  # without a job, after which a worker may end; starting one takes a second or two
-RENEW_SECONDS = 2.0  # between two signs of life
-# That a job gets to end by itself once it is asked to; whoever stops the worker waits a little longer for it.
+LOOK_SECONDS = 0.25  # between two polls of an empty queue
+IDLE_SECONDS = 60.0  # without a job, after which a worker may exit; starting one takes a second or two
+RENEW_SECONDS = 2.0  # between two renewals of a lease
+# How long a job may take to end after an interruption; the process that stops the worker waits a little longer.
 GRACE_SECONDS = {Reason.CANCELLED: 10.0, Reason.LOST: 10.0, Reason.STOPPED: 6.0}
 
 Run = Callable[[Lease, Interruptions], None]  # runs the job to its end
 
 
 class Worker:
-    """`run` takes a job to its end; what it raises is the job's failure."""
+    """`run` runs a job to its end; an exception from it is the job's failure."""
 
     def __init__(self, jobs: Jobs, run: Run, data_dir: Path, name: str | None = None) -> None:
         self._jobs = jobs
@@ -38,10 +38,10 @@ class Worker:
         self.name = name or f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"[-64:]
 
     def work(self, until_idle: bool = False) -> bool:
-        """Run jobs until SIGTERM or Ctrl-C, which puts the running one back; with `until_idle` until IDLE_SECONDS.
+        """Run jobs until SIGTERM or Ctrl-C, which puts the running job back into the queue.
 
-        Returns whether to go on in a fresh process: an interrupted training leaves threads behind that may end this
-        one in the next training.
+        With `until_idle` it returns after IDLE_SECONDS without a job. Returns whether to continue in a new process: an
+        interrupted training leaves threads behind that may crash this one during the next training.
         """
         self._interruptions.install()
         worked = monotonic()
@@ -56,14 +56,14 @@ class Worker:
         except Interrupted:  # between two jobs
             pass
         stale = self._interruptions.reason not in (None, Reason.STOPPED)
-        _say("the worker begins anew" if stale else "the worker ends")
+        _say("the worker restarts" if stale else "the worker ends")
         return stale
 
     def _next(self) -> bool:
-        """Run the job that waits longest; False where none does."""
+        """Run the oldest queued job; False if there is none."""
         lease = heart = None
         try:
-            with self._interruptions.shielded():  # a job that has come is in `lease`, whatever is asked by then
+            with self._interruptions.shielded():  # an interruption can't lose a claimed job before it is in `lease`
                 lease = self._claim()
             if lease is None:
                 return False
@@ -74,11 +74,11 @@ class Worker:
             if lease is None:
                 raise
             if heart is not None:
-                heart.end()  # which the interruption may have cut short; it comes only once
+                heart.end()  # the interruption may have cut this short; it is raised only once
             with _unless_unavailable():
                 if not patiently(lambda: self._jobs.get(lease.job.id)).status.is_final:
                     _settle(lease, interrupted.reason)
-        with self._interruptions.shielded(), _unless_unavailable():  # told, whatever is asked right then
+        with self._interruptions.shielded(), _unless_unavailable():  # reported even if interrupted now
             _say(f"job {lease.job.id}: {patiently(lambda: self._jobs.get(lease.job.id)).status}")
             tracing.tell(self._jobs, lease.job.id)
         return True
@@ -100,18 +100,18 @@ class Worker:
                 self._run(lease, self._interruptions)
             except LeaseLost as error:
                 _say(str(error))
-            except DatabaseUnavailable as error:  # which is no fault of the job
+            except DatabaseUnavailable as error:  # not the job's fault
                 _say(error.reason)
                 with _unless_lost(), _unless_unavailable():
-                    lease.release("the database didn't answer its worker; another goes on with it")
-            except Exception as error:  # whatever it was, it is the end of this job and not of the worker
+                    lease.release("the database didn't answer its worker; another worker will resume it")
+            except Exception as error:  # ends this job but not the worker
                 traceback.print_exc()
                 with _unless_lost(), _unless_unavailable():
                     lease.end(Status.FAILED, _sentence(error))
 
 
 class Heart(Thread):
-    """Renews a lease while the job runs, and ends the process where the job doesn't end when it should."""
+    """Renews a lease while the job runs, and ends the process if an interrupted job doesn't end in time."""
 
     def __init__(self, lease: Lease, interruptions: Interruptions) -> None:
         super().__init__(name="heart", daemon=True)
@@ -127,7 +127,7 @@ class Heart(Thread):
         self.end()
 
     def end(self) -> None:
-        """Stop beating, if it ever began; any number of times."""
+        """Stop renewing; may be called repeatedly, and before the start."""
         self._over.set()
         if self.ident is not None:
             self.join()
@@ -138,7 +138,7 @@ class Heart(Thread):
             if (reason := self._interruptions.reason) and self._interruptions.seconds_ago > GRACE_SECONDS[reason]:
                 with _unless_unavailable():
                     _settle(self._lease, reason)
-                _say("the job didn't end when it was asked to: the worker ends")
+                _say("the interrupted job didn't end in time: the worker ends")
                 os._exit(0)
 
     def _beat(self) -> None:
@@ -157,7 +157,7 @@ class Heart(Thread):
 
 @contextmanager
 def _unless_unavailable() -> Iterator[None]:
-    """The worker goes on where the database is away for longer than a lease lasts; another then gets the job."""
+    """Log DatabaseUnavailable and continue; if it lasts longer than a lease, another worker gets the job."""
     try:
         yield
     except DatabaseUnavailable as error:
@@ -165,13 +165,13 @@ def _unless_unavailable() -> Iterator[None]:
 
 
 def _settle(lease: Lease, reason: Reason) -> None:
-    """What becomes of a job that was interrupted."""
+    """End an interrupted job, or put it back into the queue."""
     with _unless_lost():
         match reason:
             case Reason.CANCELLED:
                 lease.end(Status.CANCELLED, "cancelled while it ran")
             case Reason.STOPPED:
-                lease.release("its worker was stopped; another goes on with it")
+                lease.release("its worker was stopped; another worker will resume it")
             case Reason.LOST:
                 pass
 
@@ -185,19 +185,19 @@ def _unless_lost() -> Iterator[None]:
 
 
 def _sentence(error: Exception) -> str:
-    """What everyone may read: no path, and nothing of an unexpected error but its type. The log has the trace."""
+    """The public reason of a failure: no paths, and only the type of an unexpected error. The log has the traceback."""
     if isinstance(error, CatdogError):
         return str(error)
     if isinstance(error, ImportError) and (missing := faults.missing_library(error)):
         return missing
     if isinstance(error, OSError):
-        return f"{error.strerror or type(error).__name__}; the job's log says with which file"
-    return f"it failed unexpectedly ({type(error).__name__}); the job's log says where"
+        return f"{error.strerror or type(error).__name__}; the job's log names the file"
+    return f"unexpected error ({type(error).__name__}); the job's log has the traceback"
 
 
 @contextmanager
 def _output_into(file: Path) -> Iterator[None]:
-    """Append what this process prints to a file, libraries that print by themselves included."""
+    """Append this process's output to a file, including output that libraries print directly."""
     file.parent.mkdir(parents=True, exist_ok=True)
     before = os.dup(1), os.dup(2)
     try:

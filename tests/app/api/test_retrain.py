@@ -116,7 +116,7 @@ def test_a_training_starts_from_the_backbone_that_is_asked_for_and_says_so(
     line = "the backbone is the champion's, because the classes are its own (version 1: cat, dog)"
     assert (auto["status"], auto["backbone"], auto["request"]["backbone"]) == ("succeeded", line, "auto")
     assert (imagenet["status"], imagenet["backbone"]) == ("failed", None)
-    assert imagenet["reason"].startswith("CATDOG_IMAGENET_WEIGHTS names nowhere.h5, and there is no such file")
+    assert imagenet["reason"].startswith("CATDOG_IMAGENET_WEIGHTS names nowhere.h5, but there is no such file")
 
 
 def test_other_classes_need_imagenets_backbone_and_are_trained_on_another_only_if_asked(

@@ -100,7 +100,7 @@ def test_a_label_is_composed_whatever_the_archive_has(tmp_path: Path) -> None:
         ("cat/Desktop.ini", b"[.ShellClassInfo]", "made by the system"),
         ("cat/readme.txt", b"my cats", "not an image"),
         ("labels/all.csv", b"1.jpg,cat", "not an image"),
-        ("cat/1.tiff", b"II*\0", "TIFF is not a format that is taken"),
+        ("cat/1.tiff", b"II*\0", "TIFF is not a supported format"),
         ("cat/empty.jpg", b"", "empty"),
         ("train/readme.txt", b"my cats", "not an image"),
         ("cat/@eaDir/0.jpg/SYNOPHOTO_THUMB_M.jpg", PICTURES[2], "made by the system"),
@@ -139,7 +139,7 @@ def test_an_archive_without_a_picture_of_a_class_is_refused(archive: bytes, tmp_
 
 def test_an_archive_of_files_that_are_no_pictures_says_why_the_first_is_none(tmp_path: Path) -> None:
     archive = packed(("cat/1.tiff", b"II*\0"), ("dog/2.tiff", b"II*\0"))
-    refused(archive, tmp_path, "of 2 left out the first is cat/1.tiff: TIFF is not a format that is taken")
+    refused(archive, tmp_path, "of 2 left out the first is cat/1.tiff: TIFF is not a supported format")
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_too_many_waiting_jobs_are_refused(jobs: Jobs) -> None:
     for _ in range(WAITING):
         jobs.submit(REQUEST)
 
-    with pytest.raises(QueueFull, match="8 jobs wait already"):
+    with pytest.raises(QueueFull, match="8 jobs are already queued"):
         jobs.submit(REQUEST)
     assert len(jobs.newest(100)) == 1 + WAITING
 

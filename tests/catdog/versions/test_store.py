@@ -133,7 +133,7 @@ def test_the_champion_is_never_deleted(filled: Store) -> None:
 def test_the_shipped_version_is_never_deleted(filled: Store) -> None:
     filled.promote(2)
 
-    with pytest.raises(ShippedVersion, match="version 1 came with catdog and stays"):
+    with pytest.raises(ShippedVersion, match="version 1 was shipped with catdog and can't be deleted"):
         filled.delete(1)
 
 

@@ -135,7 +135,7 @@ def test_with_promote_auto_the_rule_decides_and_says_why(trained: Shop, split_ph
     said = trained.run("train", "--data", split_photos, "--promote", "auto").stdout
 
     number = trained.store.versions()[-1]
-    assert "promoted: accuracy 100.0% against 100.0% of 60 photos" in said
+    assert "promoted: accuracy 100.0% against 100.0% on 60 photos" in said
     assert f"version {number} is in service" in said
     assert trained.store.champion() == number
     trained.run("rollback")
@@ -170,7 +170,7 @@ def test_a_version_without_an_int8_graph_is_published_once_more_with_one(shop: S
     said = shop.run("quantize", "--data", split_photos)
 
     first, second = (shop.store.open(number).manifest for number in (1, 2))
-    assert "without an int8 graph: none was asked for" in without.stdout
+    assert "without an int8 graph: none was requested" in without.stdout
     assert said.stderr == ""
     assert second.weights == first.weights
     assert second.quantization is not None
@@ -265,7 +265,7 @@ def test_another_networks_file_is_a_start(trained: Shop, shop: Shop, split_photo
     [
         (["--data", "nowhere"], "nowhere is not a folder"),
         (["--strategy", "head", "--head", "classic", *RANDOM], "pooled head"),
-        (["--backbone", "champion", "--width", "0.5"], "leave out --width"),
+        (["--backbone", "champion", "--width", "0.5"], "omit --width"),
         (["--backbone", "champion"], "no version is in service"),
         (["--backbone", "missing.h5"], "missing.h5"),
         ([], "ImageNet's weights can't be downloaded from https://"),
@@ -291,7 +291,7 @@ def test_the_file_of_imagenets_weights_is_the_one_that_the_setting_names(shop: S
     ).stderr
 
     assert "the backbone is ImageNet's VGG16, because no version is in service" in said
-    assert "CATDOG_IMAGENET_WEIGHTS names nowhere.h5, and there is no such file" in said.splitlines()[-1]
+    assert "CATDOG_IMAGENET_WEIGHTS names nowhere.h5, but there is no such file" in said.splitlines()[-1]
 
 
 def test_evaluate_says_which_classes_there_are_and_takes_folders_of_other_names(trained: Shop, tmp_path: Path) -> None:
@@ -300,8 +300,8 @@ def test_evaluate_says_which_classes_there_are_and_takes_folders_of_other_names(
     (photos / "dog").rename(photos / "Dog")
 
     said = trained.run("evaluate", "--data", photos, fails=True).stderr
-    assert "has folders of Dog, cats, and the model has the classes cat, dog" in said
-    assert "say which folder holds photos of which class: --map cats=cat" in said
+    assert "has folders of Dog, cats, but the model has the classes cat, dog" in said
+    assert "map the folders to classes: --map cats=cat" in said
 
     assert "100.00%" in trained.run("evaluate", "--data", photos, "--map", "cats=cat").stdout
     assert (
@@ -319,10 +319,10 @@ def test_a_doctor_says_of_folders_what_a_training_would(trained: Shop, tmp_path:
     refused = trained.run("train", "--data", photos, fails=True).stderr
 
     assert "0 of bird in train" in examined
-    assert "  bird: it holds no photo, which stops a training" in examined
+    assert "  bird: it contains no photo; a training would fail" in examined
     assert "  cat/gone.jpg: it is a link that leads nowhere" in examined
     assert "gone.jpg: it is a link that leads nowhere" in refused
-    assert "bird holds no photo; add some, or remove the folder" in refused
+    assert "bird contains no photo; add some, or remove the folder" in refused
     for command in ("doctor", "train"):
         assert (
             "seen: no picture; wanted: <class>/photo.jpg"
@@ -333,7 +333,7 @@ def test_a_doctor_says_of_folders_what_a_training_would(trained: Shop, tmp_path:
 def test_photos_are_taken_in_examined_and_trained_on_by_a_worker(shop: Shop, split_photos: Path, trained: Shop) -> None:
     shutil.copytree(trained.store.root, shop.store.root)
     said = shop.run("import", split_photos, "--dataset", "pets").stdout
-    assert said == "104 pictures are new in pets, which had 0 of them already\n"
+    assert said == "104 pictures added to pets; 0 were already in it\n"
 
     examined = json.loads(shop.run("doctor", "--dataset", "pets", "--json").stdout)
     assert examined["photos"] == 104

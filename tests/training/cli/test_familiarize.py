@@ -170,5 +170,6 @@ def test_a_version_that_calls_nothing_unknown_cannot_be_measured_by_that(folder:
     said = Shop(folder).run("evaluate", "--data", split_photos, "--neither", split_photos, fails=True)
 
     assert said.stderr == (
-        "catdog: version 1 calls no photo unknown; publish it anew with: python -m training quantize --data DIR\n"
+        "catdog: version 1 has no out-of-distribution detector; to publish it with one:"
+        " python -m training quantize --data DIR\n"
     )

@@ -72,7 +72,7 @@ def test_an_int8_graph_is_made_unless_it_is_not_wanted() -> None:
 
 @pytest.mark.parametrize("backbone", ["auto", "champion", "imagenet", "1"])
 def test_a_width_for_a_backbone_that_has_one_is_refused(backbone: str) -> None:
-    with pytest.raises(RecipeError, match="leave out --width"):
+    with pytest.raises(RecipeError, match="omit --width"):
         config("--backbone", backbone, "--width", "0.5")
 
 
@@ -87,7 +87,7 @@ def test_every_recipe_names_its_backbone() -> None:
 
 @pytest.mark.parametrize("option", ["--epochs", "--batch-size", "--unfreeze", "--patience"])
 def test_what_a_head_would_ignore_is_refused(option: str) -> None:
-    with pytest.raises(RecipeError, match=f"^{option} concerns the strategies finetune and full alone"):
+    with pytest.raises(RecipeError, match=f"^{option} applies only to the strategies finetune and full"):
         config(option, "3", "--strategy", "head")
     config(option, "3", "--strategy", "finetune")
 

@@ -178,7 +178,7 @@ def test_too_few_photos_are_counted_by_split_and_class(photos: Path, examine: Ca
 
     sentence = finding(examine(), "too-few").sentence
 
-    assert "19 of cat in train, where 20 are needed; 9 of dog in test, where 10 are needed;" in sentence
+    assert "19 of cat in train (20 needed); 9 of dog in test (10 needed);" in sentence
 
 
 def test_a_class_with_more_than_ten_times_the_photos_of_another_is_found(photos: Path, cache: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_class_with_more_than_ten_times_the_photos_of_another_is_found(photos:
     more = checks.examine(CLASSES, whole | {"train": cats + dogs[:1]}, Network(NETWORK, ARRAYS), cache)
 
     assert [found.kind for found in ten_times.findings] == ["too-few"]
-    assert finding(more, "imbalance").sentence.startswith("20 photos of cat to train on, but 1 of dog:")
+    assert finding(more, "imbalance").sentence.startswith("20 training photos of cat, but 1 of dog:")
 
 
 def test_a_set_too_poor_to_train_on_can_be_examined(photos: Path, cache: Path) -> None:
@@ -208,7 +208,7 @@ def test_a_single_class_is_found(photos: Path, cache: Path) -> None:
 
     found = finding(checks.examine(("cat",), cats, Network(NETWORK, ARRAYS), cache), "single-class")
 
-    assert "all photos are of cat, where a classifier needs two classes" in found.sentence
+    assert "all photos are of cat, but a classifier needs at least two classes" in found.sentence
 
 
 def test_mending_keeps_each_picture_in_the_last_split_that_has_it(

@@ -120,7 +120,7 @@ def test_an_empty_class_is_an_error_that_names_its_folder(tmp_path: Path) -> Non
     draw_set(tmp_path, 3, ("cat",))
     (tmp_path / "dog").mkdir()
 
-    with pytest.raises(DatasetError, match="dog holds no photo"):
+    with pytest.raises(DatasetError, match="dog contains no photo"):
         dataset.read(tmp_path)
 
 
@@ -242,7 +242,7 @@ def test_a_class_without_a_readable_photo_is_an_error(split_photos: Path) -> Non
     found = dataset.read(split_photos)
     cats = tuple(photo for photo in found.splits["train"] if photo.label == 0)
 
-    with pytest.raises(DatasetError, match="no photo of dog to train on that can be read; add some"):
+    with pytest.raises(DatasetError, match="no readable training photo of dog; add some"):
         found.with_only({"train": cats})
 
 

@@ -139,7 +139,7 @@ def test_nothing_readable_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("no photo")
     reported = []
 
-    with pytest.raises(DatasetError, match="not one of the 1 photos"):
+    with pytest.raises(DatasetError, match="none of the 1 photos"):
         FeatureExtractor(tmp_path, lambda photo, error: reported.append(photo.path.name)).outputs(
             [Photo(tmp_path / "text.jpg", 0, "0" * 64, "text.jpg")], Network(TINY, random_arrays(TINY))
         )

@@ -73,7 +73,7 @@ def test_two_trainings_at_once_download_them_once(site: Site, downloads: Path) -
 
 def test_a_download_that_was_cut_off_goes_on_where_it_stopped(site: Site, downloads: Path) -> None:
     site.cut_after_bytes = CUT
-    with pytest.raises(DownloadError, match=r"bytes early\. What has come is kept"):
+    with pytest.raises(DownloadError, match=r"bytes early\. The downloaded part is kept"):
         imagenet.weights_file(downloads)
     assert PUBLISHED not in names(downloads)
 

@@ -107,7 +107,7 @@ def test_without_test_photos_of_ones_own_the_kept_ones_decide(
     nothing = judge(champion, untested)
     assert not nothing.promote
     assert (nothing.photos, nothing.photos_missing) == (0, 60)
-    assert nothing.reason.startswith("kept out: too few test photos (0) to tell")
+    assert nothing.reason.startswith("not promoted: too few test photos (0) to tell")
 
     remember(store, folder, tmp_path)
 
@@ -153,8 +153,8 @@ def test_other_classes_cannot_be_compared(judge: Judge, champion: Contender, tmp
 
     assert not decision.promote
     assert decision.reason == (
-        "kept out: its classes are cat, fish, and those of version 1 cat, dog: the two can't be compared, so it is"
-        " yours to decide"
+        "not promoted: its classes are cat, fish, but those of version 1 are cat, dog: the two can't be compared;"
+        " decide yourself whether to promote it"
     )
 
 
@@ -176,7 +176,7 @@ def test_test_photos_that_the_champion_was_trained_on_do_not_count(
     decision = judge(champion, mixed)
 
     assert (decision.promote, decision.photos, decision.photos_left_out) == (False, 10, 32)
-    assert decision.reason.startswith("kept out: too few test photos (10) to tell")
+    assert decision.reason.startswith("not promoted: too few test photos (10) to tell")
     assert "32 more are not counted, because this version or the one in service was trained on them" in decision.reason
 
 
@@ -215,7 +215,7 @@ def test_a_champion_without_a_record_of_its_training_photos_is_compared_and_doub
 
     record.write_bytes(kept)
     assert decision.promote
-    assert "version 1 doesn't say which photos it was trained on" in decision.reason
+    assert "version 1 doesn't record which photos it was trained on" in decision.reason
 
 
 def test_a_candidate_that_calls_more_photos_unknown_is_kept_out(

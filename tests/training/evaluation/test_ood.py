@@ -174,5 +174,5 @@ def test_every_visible_file_below_a_folder_is_a_photo_of_neither_class(tmp_path:
 
 
 def test_a_folder_without_a_photo_of_neither_class_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="holds no photo"):
+    with pytest.raises(DatasetError, match="contains no photo"):
         ood.photos_of_neither(tmp_path / "nowhere")

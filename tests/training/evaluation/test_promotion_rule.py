@@ -56,8 +56,7 @@ def test_a_candidate_that_is_as_good_takes_the_champions_place() -> None:
         "recall of dog",
     ]
     assert decision.reason == (
-        "promoted: accuracy 98.4% against 98.0% of 1,000 photos (p = 0.87);"
-        " log-loss 0.045 against 0.048, where 0.058 is the limit"
+        "promoted: accuracy 98.4% against 98.0% on 1,000 photos (p = 0.87); log-loss 0.045 against 0.048 (limit 0.058)"
     )
 
 
@@ -85,7 +84,7 @@ def test_a_loss_of_accuracy_is_said_with_its_numbers() -> None:
     decision = decide(says(wrong=[*CATS[:8], *DOGS[:8]], unsure=0.51), says(wrong=CATS[:2], unsure=0.51))
 
     assert decision.reason == (
-        "kept out: accuracy 98.4% against 99.8% of 1,000 photos (p = 6.1e-05: no chance, as it is below 0.05);"
+        "not promoted: accuracy 98.4% against 99.8% on 1,000 photos (p = 6.1e-05, significant: below 0.05);"
         f" {promotion_rule.ADVICE}"
     )
 
@@ -106,7 +105,7 @@ def test_no_class_may_lose_more_than_two_points_of_recall(lost: int, promote: bo
     assert decision.promote == promote
     if not promote:
         assert decision.reason == (
-            f"kept out: recall of dog 97.8% against 100.0%, where 98.0% is the limit; {promotion_rule.ADVICE}"
+            f"not promoted: recall of dog 97.8% against 100.0% (limit 98.0%); {promotion_rule.ADVICE}"
         )
 
 
@@ -115,7 +114,7 @@ def test_an_answer_too_sure_or_not_sure_enough_keeps_it_out() -> None:
     right = decide(says(sure=0.96), says(sure=0.96))
 
     assert broken(unsure) == ["calibration error"]
-    assert "calibration error 6.0% against 6.0%, where 5% is the limit" in unsure.reason
+    assert "calibration error 6.0% against 6.0% (limit 5%)" in unsure.reason
     assert right.promote
 
 
@@ -133,7 +132,7 @@ def test_without_test_photos_of_a_class_it_is_kept_out_however_good_it_is_on_the
 
     assert broken(decision) == ["test photos"]
     assert decision.photos_missing == 5
-    assert decision.reason.startswith("kept out: too few test photos (500, but 0 of dog) to tell")
+    assert decision.reason.startswith("not promoted: too few test photos (500, but 0 of dog) to tell")
     assert [rule.name for rule in decision.rules][-1] == "recall of cat"
 
 
@@ -148,9 +147,9 @@ def test_too_few_test_photos_keep_it_out_and_the_decision_says_how_many_more_wou
     (rule,) = (rule for rule in decision.rules if not rule.passed)
     assert (rule.name, rule.candidate, rule.limit) == ("test photos", photos // 2, 30)
     assert decision.reason == (
-        f"kept out: too few test photos ({photos}) to tell whether it is better or worse; about {missing} more would do"
-        f" (30 of each class are enough): add some {10 * missing} pictures, of which one in 10 becomes a test photo, or"
-        " sort them into train/<class>, validation/<class> and test/<class>"
+        f"not promoted: too few test photos ({photos}) to tell whether it is better or worse; about {missing} more are"
+        f" needed (30 of each class are enough): add about {10 * missing} pictures, of which one in 10 becomes a test"
+        " photo, or sort them into train/<class>, validation/<class> and test/<class>"
     )
 
 
@@ -159,7 +158,7 @@ def test_30_test_photos_of_each_class_are_enough() -> None:
 
     assert decision.promote
     assert decision.photos_missing == 0
-    assert decision.rules[0].sentence == "60 test photos, 30 or more of each class"
+    assert decision.rules[0].sentence == "60 test photos, at least 30 of each class"
 
 
 def test_so_many_as_were_asked_for_are_enough() -> None:
@@ -248,8 +247,8 @@ def test_photos_that_the_champion_was_trained_on_are_counted_apart() -> None:
 
 def test_a_champion_that_does_not_say_what_it_was_trained_on_is_doubted() -> None:
     assert promotion_rule.doubted(of(60)).reason.endswith(
-        "version 7 doesn't say which photos it was trained on; if test photos were among them, it looks better here"
-        " than it is"
+        "version 7 doesn't record which photos it was trained on; if test photos were among them, its results here are"
+        " too good"
     )
 
 
@@ -267,8 +266,8 @@ def test_the_fine_tuning_that_called_35_of_300_cats_and_dogs_unknown_instead_of_
     decision = doubting(range(35), range(9), photos=300)
 
     assert decision.reason == (
-        "kept out: 11.7% of 300 photos called unknown against 3.0%, where 5.0% is the limit (p = 1.5e-08: no chance,"
-        f" as it is below 0.05); {promotion_rule.ADVICE}"
+        "not promoted: 11.7% of 300 photos called unknown against 3.0% (limit 5.0%; p = 1.5e-08,"
+        f" significant: below 0.05); {promotion_rule.ADVICE}"
     )
 
 
@@ -287,7 +286,7 @@ def test_a_version_that_calls_no_photo_unknown_is_not_compared_by_that() -> None
 
 
 def test_what_cannot_be_measured_is_kept_out_and_says_why() -> None:
-    assert promotion_rule.keep(3, "no photos") == Decision(promote=False, reason="kept out: no photos", champion=3)
+    assert promotion_rule.keep(3, "no photos") == Decision(promote=False, reason="not promoted: no photos", champion=3)
 
 
 def test_without_a_champion_there_is_nothing_to_lose() -> None:

@@ -129,7 +129,7 @@ def test_broken_photos_are_left_out(photos: tuple[Photo, ...], tmp_path: Path) -
     graph = quantization.graph(network(), (broken, *photos[:3]), 0, tmp_path / "graphs")
 
     assert quantization.calibration_photos(graph) == 3
-    with pytest.raises(DatasetError, match="not one of the 1 photos"):
+    with pytest.raises(DatasetError, match="none of the 1 photos"):
         quantization.graph(network(seed=1), [broken], 0, tmp_path / "graphs")
 
 
@@ -190,7 +190,7 @@ def test_int8_serves_where_it_loses_no_more_than_may_be_lost(accuracy: float, lo
     )
 
     assert found == serves
-    assert reason.startswith("int8 serves: " if serves else "int8 does not serve, for it loses more than ")
+    assert reason.startswith("int8 serves: " if serves else "int8 does not serve, because it loses more than ")
     assert f"accuracy {accuracy:.2%} against 98.00% in float32" in reason
     assert "of 1,000 photos" in reason
 

@@ -87,9 +87,9 @@ def test_the_rule_keeps_a_worse_candidate_out(first: tuple[Path, Outcome], split
 
     assert not outcome.promoted
     number = outcome.version.number
-    assert outcome.reason.startswith("kept out: accuracy 0.0% against 100.0% of 60 photos")
+    assert outcome.reason.startswith("not promoted: accuracy 0.0% against 100.0% on 60 photos")
     assert outcome.reason.endswith(
-        f". To promote it all the same: python -m training promote {number}, or POST /models/{number}/promote"
+        f". To promote it anyway: python -m training promote {number}, or POST /models/{number}/promote"
     )
     assert store.champion() == champion
     assert store.open(outcome.version.number).manifest.decision == outcome.decision
@@ -109,7 +109,7 @@ def test_too_few_test_photos_keep_a_version_out(first: tuple[Path, Outcome], spl
 
     assert not outcome.promoted
     assert outcome.reason.startswith(
-        "kept out: too few test photos (5) to tell whether it is better or worse; about 55 more would do"
+        "not promoted: too few test photos (5) to tell whether it is better or worse; about 55 more are needed"
     )
 
 
@@ -191,12 +191,12 @@ def test_who_asks_for_it_gets_it_whatever_the_rule_says(
     rolled_back_to = Store(folder / "models").roll_back()
 
     assert outcome.promoted
-    assert outcome.reason.startswith("promoted, as asked; the rule would have it kept out: ")
+    assert outcome.reason.startswith("promoted, as requested; decision of the promotion rule: not promoted: ")
     assert rolled_back_to == outcome.decision.champion
 
     kept = run(folder, replace(against(split_photos), promote="never"))
     assert not kept.promoted
-    assert kept.reason.startswith("not promoted, as asked; the rule would have it promoted: ")
+    assert kept.reason.startswith("not promoted, as requested; decision of the promotion rule: promoted: ")
 
 
 def test_a_champion_that_came_meanwhile_stays(first: tuple[Path, Outcome], split_photos: Path) -> None:

@@ -75,7 +75,7 @@ def test_a_version_without_a_graph_says_that_none_was_asked_for(folder: Path) ->
     version = Store(folder / "models").open(2)
 
     assert version.manifest.quantization is None
-    assert version.manifest.unquantized == "none was asked for"
+    assert version.manifest.unquantized == "none was requested"
     assert version.network().int8 is None
     assert not (version.path / "int8.xml").exists()
 
@@ -152,7 +152,7 @@ def test_a_graph_that_does_not_serve_leaves_everything_as_if_there_were_none(
     assert all(np.array_equal(array, expected[name]) for name, array in version.load().items())
     assert found.quantization is not None
     assert not found.quantization.serves
-    assert "int8 does not serve, for it loses more than -1 of log-loss" in found.quantization.reason
+    assert "int8 does not serve, because it loses more than -1 of log-loss" in found.quantization.reason
     assert version.network().int8 is None
     assert version.network("int8").int8 is not None
 

@@ -105,8 +105,8 @@ def test_a_job_that_fails_says_why_and_the_next_one_runs(
     work(jobs, run, tmp_path)
 
     assert jobs.get(first.id).reason == "there is no photo of cat; add some"
-    assert jobs.get(second.id).reason == "it failed unexpectedly (KeyError); the job's log says where"
-    assert jobs.get(third.id).reason == "No space left on device; the job's log says with which file"
+    assert jobs.get(second.id).reason == "unexpected error (KeyError); the job's log has the traceback"
+    assert jobs.get(third.id).reason == "No space left on device; the job's log names the file"
     assert "Traceback" in log_file(tmp_path, second.id).read_text()
     assert "Traceback" not in capfd.readouterr().err
     assert jobs.get(fourth.id).status is Status.SUCCEEDED
