@@ -1,3 +1,3 @@
-"""What serving and training share."""
+"""The package shared by the service and the trainer."""
 
 __version__ = "0.1.0"

@@ -1,8 +1,8 @@
-"""The database of labels and jobs that service and trainer share: SQLite or PostgreSQL.
+"""The database of labels and jobs, shared by service and trainer: SQLite or PostgreSQL.
 
-A moment is a float: seconds since 1970, by the clocks of the machines that share the database. One transaction
-writes at a time: in SQLite by its nature, in PostgreSQL by an advisory lock. So what a transaction reads is true until
-it ends, files included that are only changed within one.
+Times are floats: seconds since 1970, by the clocks of the machines that share the database. Only one transaction writes
+at a time: SQLite guarantees that itself, in PostgreSQL an advisory lock does. So what a writing transaction reads stays
+true until it ends; this includes files that are only changed within such transactions.
 """
 
 import errno
@@ -47,11 +47,11 @@ from catdog.splits import by_content
 
 FILE: Final = "catdog.sqlite"  # in the data folder
 SCHEMA_VERSION: Final = 1
-BUSY_SECONDS: Final = 10.0  # that a transaction in SQLite waits for another one
-SLOW_SECONDS: Final = 2.0  # a failure that took longer is one of a server that doesn't answer
-ROWS: Final = 5_000  # that are changed by one statement
-SPARED_SECONDS: Final = 1.0  # after such a failure, for which others fail at once instead of waiting as long
-WRITE_LOCK: Final = 0x636174646F67  # PostgreSQL's advisory lock of our writers: "catdog"
+BUSY_SECONDS: Final = 10.0  # how long a transaction in SQLite waits for another one
+SLOW_SECONDS: Final = 2.0  # a failure that took longer means that the server doesn't answer
+ROWS: Final = 5_000  # changed by one statement
+SPARED_SECONDS: Final = 1.0  # after such a failure other requests fail at once for this long
+WRITE_LOCK: Final = 0x636174646F67  # PostgreSQL's advisory lock for our writers: "catdog"
 DISK_FULL: Final = "53100"  # PostgreSQL's code
 DAMAGED: Final = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
@@ -61,7 +61,7 @@ schema = Table("catdog_schema", _metadata, Column("version", Integer, primary_ke
 
 identity = Table(
     "catdog_identity", _metadata, Column("id", String(32), primary_key=True)
-)  # of this database, made once
+)  # of this database, created once
 
 pictures = Table(
     "pictures",
@@ -70,13 +70,13 @@ pictures = Table(
     Column("dataset", String(64), nullable=False),
     Column("sha256", String(64), nullable=False, index=True),
     Column("label", String(LIMIT_CHARACTERS), nullable=False),
-    Column("split", String(10), nullable=False),  # "" where the content decides
+    Column("split", String(10), nullable=False),  # "" if the content decides
     Column("source", String(10), nullable=False),
     Column("name", Text, nullable=False),
     Column("added_at", Float, nullable=False),
     Column("drawn", String(10), default=lambda row: by_content(row.get_current_parameters()["sha256"])),  # split
     UniqueConstraint("dataset", "sha256", "label", "split"),
-    Index("pictures_by_split", "dataset", "split", "drawn", "label"),  # all that counting them reads
+    Index("pictures_by_split", "dataset", "split", "drawn", "label"),  # a covering index for the counts
 )
 
 jobs = Table(
@@ -90,7 +90,7 @@ jobs = Table(
     Column("attempts", Integer, nullable=False, default=0),
     Column("worker", String(64)),  # that holds the lease
     Column("lease_until", Float),
-    Column("cancel_at", Float),  # when it was asked to stop
+    Column("cancel_at", Float),  # when cancelling was requested
     Column("submitted_at", Float, nullable=False),
     Column("started_at", Float),
     Column("ended_at", Float),
@@ -115,14 +115,14 @@ job_events = Table(
 
 
 class Database:
-    """A connection pool; the tables are made when they are first needed. Safe to use from several threads.
+    """A connection pool; the tables are created when they are first needed. Safe to use from several threads.
 
-    Every use may raise DatabaseUnavailable, or OSError (ENOSPC) where its disk is full.
+    Every use may raise DatabaseUnavailable, or OSError (ENOSPC) if its disk is full.
     """
 
     def __init__(self, url: str | URL) -> None:
         self._closing = False
-        self._spared: tuple[float, str] = 0.0, ""  # until when nobody waits for a server, and why
+        self._spared: tuple[float, str] = 0.0, ""  # until when requests fail without waiting, and why
         self._engine = _engine(url, lambda: self._closing)
         self._ready = False
         self._preparing = Lock()
@@ -133,13 +133,13 @@ class Database:
         return cls(url or URL.create("sqlite", database=str(data_dir.absolute() / FILE)))
 
     def identity(self) -> str:
-        """What no other database has."""
+        """A unique id of this database."""
         with self.reading() as connection:
             return str(connection.execute(select(identity.c.id)).scalar_one())
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that changes nothing."""
+        """A read-only transaction."""
         with self._answered():
             self._prepare()
             with self._engine.connect() as connection:
@@ -147,7 +147,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that may change everything; it is kept if nothing is raised in it, and alone meanwhile."""
+        """A writing transaction, the only one at a time; committed unless an exception is raised in it."""
         with self._answered():
             self._prepare()
             with self._write() as connection:
@@ -166,7 +166,7 @@ class Database:
             raise
 
     def _spare(self) -> None:
-        """Raise DatabaseUnavailable where others have just waited in vain: queues of them would wait for minutes."""
+        """Raise DatabaseUnavailable if a request has just timed out; queued requests would else wait for minutes."""
         until, reason = self._spared
         if monotonic() < until:
             raise DatabaseUnavailable(reason)
@@ -199,13 +199,13 @@ class Database:
             self._ready = True
 
     def close(self) -> None:
-        """Close it; whoever waits for a server now gets DatabaseUnavailable."""
+        """Close it; threads that wait for a server get DatabaseUnavailable."""
         self._closing = True
         self._engine.dispose()
 
 
 def _widen_labels(connection: Connection) -> None:
-    """Let a table of an earlier catdog take labels as long as they may be now; SQLite takes any length."""
+    """Migrate a table of an earlier version of catdog to the present label length; SQLite accepts any length."""
     if connection.dialect.name == "postgresql":
         columns = {column["name"]: column["type"] for column in inspect(connection).get_columns(pictures.name)}
         if str(columns["label"]) != f"VARCHAR({LIMIT_CHARACTERS})":
@@ -213,7 +213,7 @@ def _widen_labels(connection: Connection) -> None:
 
 
 def _add_draws(connection: Connection) -> None:
-    """Let a table of an earlier catdog say which split each content draws, and let it be counted by that."""
+    """Migrate a table of an earlier version of catdog: add the split drawn by content, and the index for counting."""
     if pictures.c.drawn.name not in {column["name"] for column in inspect(connection).get_columns(pictures.name)}:
         connection.execute(text("ALTER TABLE pictures ADD COLUMN drawn VARCHAR(10)"))
     for index in pictures.indexes:
@@ -225,10 +225,10 @@ def _add_draws(connection: Connection) -> None:
 
 
 def _engine(url: str | URL, is_closing: Callable[[], bool]) -> Engine:
-    """Raises DatabaseUnavailable where nothing can be done with such a URL."""
+    """Raises DatabaseUnavailable if the URL can't be used."""
     try:
         parsed = _parsed(url)
-        if "@" in (parsed.host or ""):  # else an error of the driver prints a part of the password with the host
+        if "@" in (parsed.host or ""):  # otherwise a driver error would show a part of the password with the host
             raise ValueError("the user name or password holds an @; write it as %40")
         if parsed.drivername in ("postgres", "postgresql"):
             parsed = parsed.set(drivername="postgresql+psycopg")
@@ -244,29 +244,29 @@ def _engine(url: str | URL, is_closing: Callable[[], bool]) -> Engine:
         return create_engine(parsed, pool_pre_ping=True)
     except ModuleNotFoundError as error:
         raise DatabaseUnavailable(
-            f"CATDOG_DATABASE_URL can't be used: {error}; the extra `postgres` brings PostgreSQL's driver"
+            f"CATDOG_DATABASE_URL can't be used: {error}; install PostgreSQL's driver with the extra `postgres`"
         ) from error
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         raise DatabaseUnavailable(f"CATDOG_DATABASE_URL can't be used: {error}") from error
 
 
 def _parsed(url: str | URL) -> URL:
-    """Its port may be a password after which `@` and the host are missing: Python's error would print it."""
+    """Parse the URL without revealing its port, which may be a password if `@` and the host are missing."""
     try:
         return make_url(url)
     except ValueError:
-        raise ValueError("its port is no number; write driver://user:password@host:port/database") from None
+        raise ValueError("its port is not a number; write driver://user:password@host:port/database") from None
 
 
 def _set_up_sqlite(connection: Any, record: object) -> None:
     """A rollback journal: in SQLite 3.40 two processes that reset a write-ahead log at once can corrupt it."""
-    connection.isolation_level = None  # transactions begin where `_begin_sqlite` says, and not where Python guesses
+    connection.isolation_level = None  # transactions begin in `_begin_sqlite`, not implicitly by Python
     connection.execute("PRAGMA journal_mode=DELETE")
     connection.execute("PRAGMA synchronous=FULL")
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """A writer takes the lock at once: two readers that both want to write later would be stuck."""
+    """A writer takes the lock at the start: two readers that both want to write later would deadlock."""
     writes = connection.get_execution_options().get("catdog_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
@@ -279,9 +279,9 @@ def _translated() -> Iterator[None]:
         original = error.orig
         full = getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
         if full or getattr(original, "sqlstate", None) == DISK_FULL:
-            raise OSError(errno.ENOSPC, "the database has no room left; make some") from error
+            raise OSError(errno.ENOSPC, "the database's disk is full; free some space") from error
         raise DatabaseUnavailable(str(original)) from error
-    except NoConnectionLeft as error:  # of the pool: others wait for the server with all of them
+    except NoConnectionLeft as error:  # all connections of the pool are in use, waiting for the server
         raise DatabaseUnavailable(str(error)) from error
     except DBAPIError as error:
         if error.connection_invalidated or getattr(error.orig, "sqlite_errorcode", None) in DAMAGED:

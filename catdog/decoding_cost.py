@@ -1,6 +1,6 @@
-"""Estimates the time and memory that decoding a photo takes, from its header.
+"""Estimates the time and memory needed to decode a photo, from its header.
 
-Measured for the dearest files that `python -m benchmarks.load.hostile_photos` knows, on one core of an AMD EPYC.
+Measured with the most expensive files of `python -m benchmarks.load.hostile_photos`, on one core of an AMD EPYC.
 """
 
 import re
@@ -23,14 +23,14 @@ _SIZE_PROPERTY = re.compile(rb"ispe\0{4}(.{4})(.{4})", re.DOTALL)
 
 @dataclass(frozen=True)
 class Demand:
-    """About what decoding takes at most: seconds of one core, and bytes beyond those of the file."""
+    """Upper estimates for decoding: seconds of one core, and bytes in addition to the file."""
 
     seconds: float = 0.0
     memory_bytes: int = 0
 
 
 def demand(data: bytes) -> Demand:
-    """Nothing where the header is broken, by which the photo is refused."""
+    """The estimate for a photo; zero if its header is broken, because then it is refused without decoding."""
     with suppress(UnsupportedImage, OSError, struct.error, IndexError):
         name = images.identify(data)
         if name == "JPEG":
@@ -54,7 +54,7 @@ def _of_jpeg(data: bytes) -> Demand:
     seconds = pixels * each + len(data) * _SECONDS_A_BYTE
     if frame.has_end:
         return Demand(seconds, coefficients + pixels // scale**2 * 10)
-    return Demand(3 * seconds, coefficients + pixels * 10)  # it is decoded as a whole, twice more
+    return Demand(3 * seconds, coefficients + pixels * 10)  # the truncation check decodes it completely, two more times
 
 
 def _size(data: bytes, format: str) -> tuple[int, int]:

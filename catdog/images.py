@@ -1,8 +1,8 @@
 """Decodes a photo to the pixels that the network sees: the only preprocessing.
 
-Decoding is Pillow's, and resizing that of `image_resize`. What is added here: the format is found from the bytes and
-only that format's reader runs, the limits, what counts as broken, and depth, alpha and orientation done right.
-Colour profiles are never looked at. Everything here is safe to call from several threads.
+Pillow decodes, and `catdog.image_formats.resize` resizes. This module adds: detection of the format from the bytes, so
+that only its reader runs; limits; checks for broken photos; and correct depth, alpha and orientation. Colour profiles
+are ignored. Everything here is safe to call from several threads.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ from catdog.network.architecture import INPUT_PIXELS
 LIMIT_PIXELS = 25_000_000
 LIMIT_SIDE_PIXELS = 16_384
 LIMIT_RUN_LENGTH_PIXELS = 2_000_000  # Pillow unpacks a run-length BMP in Python, 2 bytes in half a microsecond
-# Shortcuts may take a photo down to this many times the target, and no further: docs/decisions/0003.
+# Fast reductions may shrink a photo to this multiple of the target size, not further: docs/decisions/0003.
 REDUCED_RATIO = 3
 
 _READERS: dict[str, type[ImageFile.ImageFile]] = {
@@ -50,9 +50,9 @@ with suppress(ImportError):
     from pillow_heif import HeifImageFile
 
     _READERS["HEIC"] = HeifImageFile
-FORMATS = tuple(_READERS)  # that are taken
+FORMATS = tuple(_READERS)  # supported formats
 
-# What a file starts with. AVIF comes before HEIC, whose general brands (mif1, msf1) an AVIF may carry too.
+# The signatures of files. AVIF comes before HEIC, because an AVIF may have HEIC's general brands (mif1, msf1) too.
 _SIGNATURES = {
     "JPEG": rb"\xff\xd8\xff",
     "PNG": rb"\x89PNG\r\n\x1a\n",
@@ -69,10 +69,10 @@ _SIGNATURES = {
     "PDF": rb"%PDF-",
 }
 
-# What Pillow's readers raise over corrupt bytes; caught around calls to them alone.
+# The exceptions of Pillow's readers for corrupt bytes; caught only around calls to them.
 _CORRUPT = (
     Image.DecompressionBombError,
-    Image.DecompressionBombWarning,  # an exception where Python was told so
+    Image.DecompressionBombWarning,  # an exception if Python is configured so
     AssertionError,
     EOFError,
     IndexError,
@@ -111,17 +111,17 @@ _STEPS = {
     "reduced ratio": REDUCED_RATIO,
     "channels": "RGB",
 }
-# Whoever changes what the pixels become changes `_STEPS`: versions trained on other pixels then refuse to load.
+# A change of the resulting pixels must change `_STEPS`: versions trained on other pixels then refuse to load.
 FINGERPRINT = hashlib.sha256(json.dumps(_STEPS, sort_keys=True).encode()).hexdigest()
 
-# Pillow's own limit is twice this; it must let the largest WebP pass, for which ours can then name the size.
+# Pillow's own limit is twice this; it must accept the largest WebP, so that our error can name the size.
 Image.MAX_IMAGE_PIXELS = 16_383**2 // 2
-# Pillow warns of broken metadata in texts without end, and Python would keep each one to show it only once.
+# Pillow's warnings of broken metadata vary without limit, and Python would store each one to show it only once.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def decode(data: bytes, pixels: int = INPUT_PIXELS) -> NDArray[np.uint8]:
-    """The whole photo, squashed: uint8 RGB (pixels, pixels, 3), 0-255.
+    """The whole photo, squashed to a square: uint8 RGB (pixels, pixels, 3), 0-255.
 
     Raises UnsupportedImage, BrokenImage or TooManyPixels.
     """
@@ -132,7 +132,7 @@ def decode(data: bytes, pixels: int = INPUT_PIXELS) -> NDArray[np.uint8]:
         picture, box = _load(image, file, pixels, has_end)
         flat = _flatten(picture)
     squashed = resize.squash(flat, pixels, box, REDUCED_RATIO)
-    # Turned last: the target is square, so the order doesn't matter and this one moves the fewest pixels.
+    # Rotated last: the target is square, so the order doesn't matter, and this way the fewest pixels are moved.
     upright = _UPRIGHT.get(_orientation(image, metadata))
     if upright is not None:
         squashed = squashed.transpose(upright)
@@ -140,7 +140,7 @@ def decode(data: bytes, pixels: int = INPUT_PIXELS) -> NDArray[np.uint8]:
 
 
 def identify(data: bytes) -> str:
-    """The format by the bytes themselves, one of FORMATS; raises UnsupportedImage."""
+    """The format detected from the bytes, one of FORMATS; raises UnsupportedImage."""
     names = (name for name, signature in _SIGNATURES.items() if re.match(signature, data, re.DOTALL))
     name = next(names, None)
     if name not in FORMATS:
@@ -157,7 +157,7 @@ def _reading(format: str) -> Iterator[None]:
 
 
 def _essence(data: bytes, format: str) -> tuple[bytes, Metadata, bool]:
-    """The file with what its pixels need alone, what says how to turn them, and whether it has an end marker."""
+    """The file with only what its pixels need, the orientation metadata, and whether it has an end marker."""
     metadata, has_end = Metadata(), True
     match format:
         case "JPEG":
@@ -169,20 +169,20 @@ def _essence(data: bytes, format: str) -> tuple[bytes, Metadata, bool]:
             data, metadata = chunks.read_webp(data)
         case "GIF":
             data = chunks.read_gif(data)
-        case "AVIF":  # whose orientation stands elsewhere, and which libavif refuses for a broken EXIF block
+        case "AVIF":  # orientation is stored elsewhere; libavif refuses files with a broken EXIF block
             _check_limits(*avif.largest_frame(data))
             data = _ITEM_OF_EXIF.sub(rb"\1skip", data)
     return data, metadata, has_end
 
 
 def _open(data: bytes, format: str) -> ImageFile.ImageFile:
-    """Reads the header and checks the limits; no pixel is decoded."""
-    if format == "GIF":  # for which Pillow makes an empty frame before the size can be asked
+    """Read the header and check the limits, without decoding any pixel."""
+    if format == "GIF":  # Pillow allocates an empty frame before the size is available
         _check_limits(*struct.unpack_from("<HH", data, 6))
     try:
         image = _READERS[format](BytesIO(data))
-    except MemoryError as error:  # at what the header asks for; later on the photo may be sound
-        raise OSError("its header asks for more memory than there is") from error
+    except MemoryError as error:  # caused by the header; later errors may not be the photo's fault
+        raise OSError("its header requires more memory than available") from error
     _check_limits(*image.size)
     match image:
         case PngImageFile():
@@ -199,7 +199,7 @@ def _check_limits(width: int, height: int, limit_pixels: int = LIMIT_PIXELS) -> 
 
 
 def _load(image: ImageFile.ImageFile, data: bytes, pixels: int, has_end: bool) -> tuple[Image.Image, Box | None]:
-    """Decodes the pixels; returns them with the box that the photo fills, None for all of it."""
+    """Decode the pixels; returns them with the box that the photo fills, None for all of it."""
     if isinstance(image, WebPImageFile):
         return _load_webp(image), None
     if not isinstance(image, JpegImageFile):
@@ -214,14 +214,14 @@ def _load(image: ImageFile.ImageFile, data: bytes, pixels: int, has_end: bool) -
 
 
 def _load_webp(image: WebPImageFile) -> Image.Image:
-    """As Pillow loads it, but the decoder, which holds two pictures of this size, is freed before the next copy."""
+    """Like Pillow's load, but frees the decoder, which holds two pictures of this size, before the next copy."""
     decoded, _, _ = image._get_next()
     del image._decoder
     return Image.frombytes(image.mode, image.size, decoded, "raw", image.rawmode)
 
 
 def _load_jpeg(image: JpegImageFile, pixels: int) -> Box | None:
-    """Decodes at a half, quarter or eighth where that is large enough; the photo may then end inside the last pixel."""
+    """Decode at a half, quarter or eighth if that is large enough; the photo may then end inside the last pixel."""
     at_least = REDUCED_RATIO * pixels
     drafted = image.draft(None, (at_least, at_least))
     image.load()
@@ -229,9 +229,9 @@ def _load_jpeg(image: JpegImageFile, pixels: int) -> Box | None:
 
 
 def _check_end(image: JpegImageFile, data: bytes, pixels: int) -> None:
-    """Raises OSError if an end marker stands where pixels are missing, which libjpeg silently fills up with grey.
+    """Raise OSError if pixels are missing before the end marker, which libjpeg silently replaces with grey.
 
-    Bytes put in front of the marker are ignored if the picture was complete, and become pixels if it wasn't.
+    Bytes inserted before the marker are ignored if the picture is complete, and become pixels if it isn't.
     """
     longer = JpegImageFile(BytesIO(truncation.with_more(data)))
     _load_jpeg(longer, pixels)
@@ -240,7 +240,7 @@ def _check_end(image: JpegImageFile, data: bytes, pixels: int) -> None:
 
 
 def _scale_transparent_colour(image: PngImageFile) -> None:
-    """Does to the transparent colour what Pillow does to the pixels of these depths, but not to it."""
+    """Scale the transparent colour like the pixels: at these depths Pillow scales only the pixels."""
     colour = image.info.get("transparency")
     match image.tile[0].args:
         case "L;2" if colour is not None:
@@ -252,7 +252,7 @@ def _scale_transparent_colour(image: PngImageFile) -> None:
 
 
 def _flatten(image: Image.Image) -> Image.Image:
-    """The same picture in 8 bits, mode RGB or L, over white where it's transparent."""
+    """The picture in 8 bits, mode RGB or L, with transparency over white."""
     if image.mode == "I;16":
         return _flatten_16_bit(image)
     if image.has_transparency_data:
@@ -264,7 +264,7 @@ def _flatten(image: Image.Image) -> Image.Image:
 
 
 def _flatten_16_bit(image: Image.Image) -> Image.Image:
-    # Pillow's own conversion cuts off at 255; the high byte is what it takes of 16-bit colour.
+    # Pillow's own conversion clips at 255; for 16-bit colour it uses the high byte.
     values = np.array(image)
     values[values == image.info.get("transparency", -1)] = 0xFFFF
     return Image.fromarray((values >> 8).astype(np.uint8))

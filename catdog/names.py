@@ -1,4 +1,4 @@
-"""Which names classes and data sets may have."""
+"""Validates the names of classes and data sets."""
 
 import re
 from collections.abc import Iterable
@@ -10,18 +10,18 @@ from catdog.faults import shown
 
 LIMIT_CHARACTERS: Final = 100  # of a class
 LIMIT_DATASET_CHARACTERS: Final = 64
-RESERVED: Final = ("unknown", "neither")  # what answers and reports call a photo that is like none of the classes
+RESERVED: Final = ("unknown", "neither")  # used in answers and reports for photos that are like none of the classes
 PUNCTUATION: Final = " -_.()',&+"
 
 _DATASET = re.compile(rf"[a-z0-9][a-z0-9_-]{{0,{LIMIT_DATASET_CHARACTERS - 1}}}")
-# Letters and marks by their category, but nothing is seen of them: fillers, the grapheme joiner, variation selectors.
+# Letters and marks by category, but invisible: fillers, the grapheme joiner, variation selectors.
 _INVISIBLE = re.compile("[\u034f\u115f\u1160\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _JOINERS = "\u200c\u200d"
 _VIRAMA = 9  # combining class
 
 
 def checked_label(text: str) -> str:
-    """The name of a class, trimmed and composed (Unicode NFC); DatasetError where it isn't one."""
+    """The name of a class, trimmed and normalised (Unicode NFC); DatasetError if it isn't valid."""
     label = normalize("NFC", text.strip())
     refuse_reserved(label)
     fault = _fault(label)
@@ -34,37 +34,37 @@ def checked_label(text: str) -> str:
 
 
 def refuse_reserved(label: str) -> None:
-    """DatasetError where answers under this name couldn't be told from those on photos that are like no class."""
+    """DatasetError if the name is reserved for photos that are like none of the classes."""
     if normalize("NFKC", label.strip()).casefold() in RESERVED:
         raise DatasetError(
-            f"{shown(label)!r} can't be the name of a class: it stands for a photo that is like none of the classes, so"
-            " answers couldn't be told apart; choose another name"
+            f"{shown(label)!r} can't be the name of a class: it is reserved for photos that are like none of the"
+            " classes; choose another name"
         )
 
 
 def folded(label: str) -> str:
-    """What two spellings have in common that differ in upper and lower case, or Unicode form, alone."""
+    """The name case-folded and normalised: equal for spellings that differ only in case or Unicode form."""
     return normalize("NFC", normalize("NFC", label).casefold())
 
 
 def same_class(label: str, names: Iterable[str]) -> str | None:
-    """The one of `names` that is spelt so, or so but for upper and lower case; None where none is."""
+    """The one of `names` that is equal to the label, exactly or ignoring case; None if there is none."""
     alike = [name for name in names if folded(name) == folded(label)]
     return label if label in alike else next(iter(alike), None)
 
 
 def checked_dataset_name(text: str) -> str:
-    """The name of a data set; DatasetError where it isn't one."""
+    """The name of a data set; DatasetError if it isn't valid."""
     if not _DATASET.fullmatch(text):
         raise DatasetError(
             f"{shown(text)!r} can't be the name of a data set: 1 to {LIMIT_DATASET_CHARACTERS} of a-z, 0-9, _ and - are"
-            " taken, a letter or digit first"
+            " allowed, beginning with a letter or digit"
         )
     return text
 
 
 def _fault(label: str) -> str:
-    """What the rule has against it, empty where nothing."""
+    """How the name breaks the rule, empty if it doesn't."""
     if not label:
         return "it is empty"
     if len(label) > LIMIT_CHARACTERS:
@@ -85,5 +85,5 @@ def _is_allowed(label: str, place: int) -> bool:
 
 
 def _takes_joiner(before: str) -> bool:
-    """Whether spelling may need a joiner here: in Arabic script, and after a virama (RFC 5892, appendix A)."""
+    """Whether a joiner is allowed here: in Arabic script, and after a virama (RFC 5892, appendix A)."""
     return bidirectional(before) == "AL" or combining(before) == _VIRAMA

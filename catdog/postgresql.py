@@ -1,6 +1,6 @@
 """Connections to PostgreSQL with a limit on every wait.
 
-The server's own timeouts don't help there, because it is the server that doesn't run.
+The server's own timeouts don't help if the server itself doesn't run.
 """
 
 from collections.abc import Callable, Generator
@@ -12,15 +12,15 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import ConnectionPoolEntry
 
-CONNECT_SECONDS: Final = 5  # that a connection may take to come about, of each address of the server
-ANSWER_SECONDS: Final = 8.0  # that the server may take for a statement, waiting for other writers included
-LOOK_SECONDS: Final = 0.1  # between two looks whether to go on waiting
+CONNECT_SECONDS: Final = 5  # for establishing a connection, per address of the server
+ANSWER_SECONDS: Final = 8.0  # for a statement, including waiting for other writers
+LOOK_SECONDS: Final = 0.1  # between two checks whether to stop waiting
 
 Result = TypeVar("Result")
 
 
 def engine(url: URL, is_closing: Callable[[], bool]) -> Engine:
-    """Connections to that server. Once `is_closing` no statement waits for it any longer."""
+    """An engine for that server. When `is_closing` returns true, statements stop waiting."""
 
     class Connection(_Impatient):
         gives_up = staticmethod(is_closing)
@@ -45,7 +45,7 @@ class _Impatient(psycopg.Connection[Any]):
     gives_up: Callable[[], bool]
 
     def wait(self, gen: Generator[Any, Any, Result], *arguments: Any, **options: Any) -> Result:
-        """Where every statement waits for its answer; OperationalError, and the connection closed, after too long."""
+        """Wait for a statement's answer; after too long the connection is closed and OperationalError raised."""
         options["interval"] = LOOK_SECONDS
         return super().wait(self._bounded(gen), **options)
 
@@ -55,7 +55,7 @@ class _Impatient(psycopg.Connection[Any]):
             awaited = next(answering)
             while True:
                 ready = yield awaited
-                if not ready:  # nothing came within LOOK_SECONDS
+                if not ready:  # nothing was received within LOOK_SECONDS
                     self._check(until)
                 awaited = answering.send(ready)
         except StopIteration as ended:
@@ -64,7 +64,7 @@ class _Impatient(psycopg.Connection[Any]):
 
     def _check(self, until: float) -> None:
         if self.gives_up():
-            reason = "the service ends, and waits for the database no longer"
+            reason = "the service is stopping and no longer waits for the database"
         elif monotonic() > until:
             reason = f"the server hasn't answered for {ANSWER_SECONDS:g} seconds"
         else:

@@ -1,6 +1,6 @@
-"""Assigns photos to splits by their content, so that they keep their split as a set grows.
+"""Assigns photos to splits by content, so that they keep their split as a data set grows.
 
-The one exception: a class that content leaves without a training photo keeps in train the one that came closest to it.
+The only exception: if content puts no photo of a class into train, the photo that is closest to train is moved there.
 """
 
 from collections import defaultdict
@@ -9,12 +9,12 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 SPLITS: Final = ("train", "validation", "test")
-SHARE: Final = 0.1  # of the photos, for validation and for test each
+SHARE: Final = 0.1  # of the photos, for each of validation and test
 SEED: Final = 0
 
 
 class Dealt(NamedTuple):
-    """A photo to be put into a split: the sha256 of its content, its class, and the split if a person chose one."""
+    """A photo to assign: the sha256 of its content, its class, and the split if a person chose one."""
 
     sha256: str
     label: Hashable
@@ -22,24 +22,24 @@ class Dealt(NamedTuple):
 
 
 def by_content(photo: str, splits: Sequence[str] = SPLITS, seed: int = SEED, share: float = SHARE) -> str:
-    """The split of the photo with this sha256: `share` for each but the first, which takes the rest."""
+    """The split of the photo with this sha256: `share` for each but the first, which gets the rest."""
     place = int(draw(photo, seed) / share) + 1
     return splits[place] if place < len(splits) else splits[0]
 
 
 def draw(photo: str, seed: int = SEED) -> float:
-    """A number for the photo with this sha256, from 0 to below 1; from some number on photos are trained on."""
+    """A pseudorandom number in [0, 1) for the photo with this sha256; photos with high numbers are in train."""
     return int.from_bytes(sha256(f"{seed} {photo}".encode()).digest()[:8]) / 2**64
 
 
 def deal(
     photos: Iterable[Dealt], splits: Sequence[str] = SPLITS, seed: int = SEED, share: float = SHARE
 ) -> dict[str, str]:
-    """The split of each content, by its sha256; the order of the photos makes no difference.
+    """The split of each content, by its sha256; the order of the photos doesn't matter.
 
-    A chosen split decides, else the content does. A class without a photo in `splits[0]` moves the one with the highest
-    draw there, of those without a chosen split. That photo goes back to the split of its content when the class
-    gets another training photo, unless the move was stored as chosen. No other photo ever moves.
+    A chosen split has priority over the content's. If a class has no photo in `splits[0]`, its photo with the highest
+    draw, among those without a chosen split, is moved there. It returns to the split of its content when the class gets
+    another training photo, unless the move was stored as chosen. No other photo ever moves.
     """
     chosen: dict[str, str] = {}
     by_class = defaultdict(set)
@@ -57,9 +57,9 @@ def deal(
 
 
 def spared(photos: Sequence[Dealt], seed: int = SEED) -> set[str]:
-    """The sha256 of training photos that may validate instead: a tenth, one at least, those furthest from train.
+    """The sha256 of training photos to use for validation: a tenth, at least one, with the lowest draws.
 
-    Every class keeps the one with its highest draw, so there may be none.
+    Every class keeps its photo with the highest draw, so the result may be empty.
     """
     by_draw = sorted(photos, key=lambda photo: draw(photo.sha256, seed))
     kept = set({photo.label: photo.sha256 for photo in by_draw}.values())

@@ -1,6 +1,6 @@
 """Unpacks an uploaded ZIP of labelled pictures.
 
-Its folders are read by the rules of `catdog.datasets.layout`, as those on a disk are.
+Its folders are interpreted by the rules of `catdog.datasets.layout`, like folders on disk.
 """
 
 import re
@@ -20,7 +20,7 @@ _ARCHIVE_NAME: Final = re.compile(r".*\.(?:zip|tar|t?gz|t?bz2?|t?xz|7z|rar|t?zst
 
 @dataclass(frozen=True)
 class Member:
-    """What an archive says of a picture; `name` is only to be shown, `split` None where nobody chose it."""
+    """A picture in an archive; `name` is only for display, `split` is None if the folders don't set it."""
 
     name: str
     label: str
@@ -29,9 +29,9 @@ class Member:
 
 @dataclass(frozen=True)
 class Unpacked:
-    """The pictures with the files that they are in now.
+    """The pictures, with the paths of the unpacked files.
 
-    `skipped` is what was left out, as (name in the archive, reason), and `empty` are class folders without a picture.
+    `skipped` are the files left out, as (name in the archive, reason), `empty` the class folders without a picture.
     """
 
     pictures: list[tuple[Member, Path]]
@@ -40,9 +40,9 @@ class Unpacked:
 
 
 def unpack(archive: Path, folder: Path) -> Unpacked:
-    """Write every picture into `folder`, which exists, as files called 0, 1, 2 and so on.
+    """Write every picture into the existing `folder`, as files called 0, 1, 2 and so on.
 
-    ArchiveError where the archive is hostile, damaged, ambiguous or without a picture; `folder` is then as it was.
+    ArchiveError if the archive is hostile, damaged, ambiguous or without a picture; `folder` is then unchanged.
     """
     with opened(archive) as zipped:
         skipped = {place: reason for place in zipped.members if (reason := _unfit(zipped, place))}
@@ -56,18 +56,18 @@ def unpack(archive: Path, folder: Path) -> Unpacked:
 
 
 def _unfit(zipped: Zipped, place: PurePosixPath) -> str | None:
-    """Why a member is left out, None where it is a picture."""
+    """Why a member is left out, None if it is a picture."""
     head = next(zipped.read(place, HEAD_BYTES), b"")
     if any(map(is_leftover, place.parts)):
         return "it is hidden, or made by the system"
     fault = fault_of(head)
     if fault and _ARCHIVE_NAME.fullmatch(place.name):
-        return f"it is another archive, which isn't opened; pack the pictures themselves if it holds any ({fault})"
+        return f"it is a nested archive, which isn't opened; if it has pictures, pack these themselves ({fault})"
     return fault
 
 
 def _arranged(zipped: Zipped, skipped: Mapping[PurePosixPath, str]) -> Layout:
-    """What each picture is, by the folders that it is in; ArchiveError where they don't say."""
+    """The class and split of each picture, by its folders; ArchiveError if they are unclear."""
     folders = {place for place in zipped.folders if not any(map(is_leftover, place.parts))}
     folders |= {place.parent for place in zipped.members if not any(map(is_leftover, place.parts))}
     pictures = [place for place in zipped.members if place not in skipped]
@@ -83,7 +83,7 @@ def _said(layout: Layout, place: PurePosixPath) -> tuple[str, str | None]:
 
 
 def _write(zipped: Zipped, pictures: Container[PurePosixPath], folder: Path) -> dict[PurePosixPath, Path]:
-    """Unpack everything, so that damage shows wherever it is, but write pictures alone; nothing stays of a failure."""
+    """Unpack everything, to detect any damage, but write only the pictures; a failure leaves no file behind."""
     files: dict[PurePosixPath, Path] = {}
     try:
         for place in zipped.members:

@@ -14,10 +14,10 @@ TRAIN: Final = SPLITS[0]
 
 
 def counted(connection: Connection, dataset: str | None = None) -> tuple[dict[str, Counts], set[str]]:
-    """The counts by data set, of one or of all; and the data sets of which they may be wrong.
+    """The counts by data set, of one or of all; and the data sets whose counts may be wrong.
 
-    Those are where a split follows from more than the picture's own row: where another row of its content has another
-    split that a person chose, and where a class has no picture to train on.
+    Counts may be wrong if a split depends on more than the picture's own row: if another row of the same content has a
+    different split that a person chose, or if a class has no training picture.
     """
     columns = pictures.c.dataset, pictures.c.split, pictures.c.drawn, pictures.c.label
     query = select(*columns, func.count()).where(_of(dataset)).group_by(*columns).order_by(*columns)
@@ -25,7 +25,7 @@ def counted(connection: Connection, dataset: str | None = None) -> tuple[dict[st
     chosen: dict[str, set[bool]] = {}
     uncertain = set()
     for name, split, drawn, label, count in connection.execute(query):
-        if not (split or drawn):  # written by an earlier catdog just now
+        if not (split or drawn):  # written by an earlier version of catdog that is still running
             uncertain.add(name)
         add(counts.setdefault(name, {}), split or drawn or TRAIN, label, count)
         chosen.setdefault(name, set()).add(bool(split))
@@ -38,7 +38,7 @@ def _is_untrained(counts: Counts) -> bool:
 
 
 def of_pictures(found: Iterable[Picture]) -> Counts:
-    """The same of pictures that were read."""
+    """The counts of these pictures."""
     counts: Counts = {}
     for picture in found:
         add(counts, picture.split, picture.label, 1)
@@ -55,7 +55,7 @@ def _of(dataset: str | None) -> ColumnElement[bool]:
 
 
 def _has_two(connection: Connection, dataset: str) -> bool:
-    """Whether a content has a row with a chosen split, and another one without or with another."""
+    """Whether any content has a row with a chosen split and a row without one or with a different one."""
     other = pictures.alias()
     same = and_(other.c.dataset == dataset, other.c.sha256 == pictures.c.sha256, other.c.split != pictures.c.split)
     chosen = select(pictures.c.id).where(pictures.c.dataset == dataset, pictures.c.split != "", exists().where(same))

@@ -2,14 +2,14 @@
 
     data/pictures/
       3f/3f9c...             a picture, named by the sha256 of its bytes; no file here ever changes
-      .incoming-9c3f.../     pictures on their way in
+      .incoming-9c3f.../     pictures being uploaded
       .database              the identity of the database that names the pictures
 
-What was acknowledged is on the disk. Files come before their rows and go after them, so that a crash between the two
+Acknowledged pictures are on the disk. A file is written before its row and removed after it, so a crash in between
 leaves a file without a row, which `sweep` removes.
 
-A row says which split a person chose for the picture, nothing where the content decides. Where a class would have no
-training picture, one of it is stored as if train had been chosen: so it stays there as the class grows.
+A row has the split that a person chose for the picture, or nothing if the content decides. If a class would have no
+training picture, one is stored as if train had been chosen, so it stays there as the class grows.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -33,9 +33,9 @@ from catdog.system.failpoints import failpoint
 
 FOLDER = "pictures"  # in the data folder
 INCOMING = ".incoming-"
-MARK = ".database"  # says which database's the pictures are
+MARK = ".database"  # the file with the identity of the pictures' database
 ROWS = 500  # in one statement
-FIRST = 100  # pictures of a class among which one trains, but with a chance of 0.2 ** 100
+FIRST = 100  # pictures of a class; none of them is drawn into train with a probability of 0.2 ** 100
 
 Item = TypeVar("Item")
 
@@ -50,23 +50,23 @@ class Datasets:
 
     @contextmanager
     def incoming(self) -> Iterator[Path]:
-        """A directory to gather new pictures in, on the disk where they will stay; removed at the end."""
+        """A directory for new pictures, on the same disk as the stored ones; removed at the end."""
         if not (self._root / MARK).exists():
             self._is_ours()
         with durable.scratch(self._root, INCOMING) as folder:
             yield folder
 
     def add(self, dataset: str, new: Iterable[New], source: Source, correcting: bool = False) -> list[Added]:
-        """Take the files, which lie in `incoming`, into a data set: all of them or none, on the disk on return.
+        """Add files in `incoming` to a data set, all or none; they are on the disk on return.
 
-        A picture that is there already under the same label stays as it is, unless another split is chosen for it. A
-        label that differs from one of the data set in upper and lower case alone is stored as that one. With
-        `correcting`, labels that the same content had there before are gone. Every class keeps a training picture.
+        A picture that already exists with the same label is unchanged, unless a different split is chosen for it. A
+        label that differs from an existing one only in case is stored as the existing one. `correcting` replaces
+        the labels that the same content had in the data set. Every class keeps a training picture.
         """
         fingerprinted = [(one, sha256_of(one.file)) for one in new]
         files = {digest: one.file for one, digest in fingerprinted}
         try:
-            self._files.place(files)  # the slow part, while others may write
+            self._files.place(files)  # the slow part, outside the transaction
             failpoint("pictures.placed")
             with self._database.writing() as connection:
                 self._files.replace_removed(files)
@@ -85,12 +85,12 @@ class Datasets:
         return added
 
     def names(self) -> tuple[str, ...]:
-        """Every data set that has a picture."""
+        """All data sets that have a picture."""
         with self._database.reading() as connection:
             return tuple(connection.scalars(select(pictures.c.dataset).distinct().order_by(pictures.c.dataset)))
 
     def pictures(self, dataset: str) -> list[Picture]:
-        """All of them, in the order in which they came; DatasetNotFound where there is none."""
+        """All pictures, in the order of their addition; DatasetNotFound if there are none."""
         columns = (pictures.c[field.name] for field in fields(Picture))
         query = select(*columns).where(pictures.c.dataset == dataset).order_by(pictures.c.id)
         with self._database.reading() as connection:
@@ -101,7 +101,7 @@ class Datasets:
         return [Picture(**dict(row._mapping) | {"split": row.split or dealt[row.sha256]}) for row in rows]
 
     def counts(self, dataset: str | None = None) -> dict[str, Counts]:
-        """How many pictures each data set has, by split and class: of one, else DatasetNotFound, or of all."""
+        """The number of pictures by data set, split and class: of one data set (else DatasetNotFound) or of all."""
         with self._database.reading() as connection:
             counts, uncertain = counted(connection, dataset)
         if dataset is not None and not counts:
@@ -111,29 +111,29 @@ class Datasets:
         return counts
 
     def labelled_by_feedback(self) -> set[str]:
-        """The sha256 of every picture that somebody corrected or confirmed."""
+        """The sha256 of every picture whose label was corrected or confirmed by feedback."""
         with self._database.reading() as connection:
             return set(connection.scalars(select(pictures.c.sha256).where(pictures.c.source == "feedback")))
 
     def path(self, sha256: str) -> Path:
-        """Where the picture of this content is."""
+        """The path of the picture with this content."""
         return self._files.path(sha256)
 
     def read(self, dataset: str, sha256: str) -> bytes:
-        """The bytes of a picture of a data set; PictureNotFound where it isn't in it."""
+        """The bytes of a picture; PictureNotFound if it isn't in the data set."""
         with self._database.reading() as connection:
             if connection.scalar(select(pictures.c.id).where(_is(dataset, sha256)).limit(1)) is None:
                 raise PictureNotFound(dataset, sha256)
         try:
             return self.path(sha256).read_bytes()
-        except FileNotFoundError as error:  # it was taken out meanwhile
+        except FileNotFoundError as error:  # it was removed since the query
             raise PictureNotFound(dataset, sha256) from error
 
     def remove(self, dataset: str, sha256: str) -> None:
-        """Take a picture out of a data set, under every label; PictureNotFound where it isn't in it.
+        """Remove a picture from a data set, with all its labels; PictureNotFound if it isn't in it.
 
-        The file goes as well, unless another data set has it. Was it the last training picture of its class, then the
-        one that content puts closest to train takes its place.
+        The file is removed too, unless another data set has it. If it was the last training picture of its class, the
+        picture whose content draws closest to train replaces it.
         """
         with self._database.writing() as connection:
             labels = _labelled_as(connection, dataset, [sha256])
@@ -144,22 +144,22 @@ class Datasets:
         self._remove_unlabelled([sha256])
 
     def sweep(self) -> int:
-        """Remove the files that no data set has and what dead processes were gathering; returns how many files.
+        """Remove files without a row and uploads of dead processes; returns the number of files removed.
 
-        DatasetError where the pictures are of another database: all of them would seem to be left over.
+        DatasetError if the pictures belong to another database: all of them would seem to have no row.
         """
         if not self._root.is_dir():
             return 0
         if not self._is_ours():
             raise DatasetError(
                 f"the pictures in {self._root} are of another database than the one in use: set CATDOG_DATABASE_URL to"
-                f" theirs; where that is lost, remove {MARK} there, and the pictures that no data set names any more"
+                f" theirs; if that database is lost, remove {MARK} there, and the pictures that no data set refers to"
             )
         durable.sweep(self._root, INCOMING)
         return sum(self._remove_unlabelled(found - self._labelled(found)) for found in self._files.by_folder())
 
     def _is_ours(self) -> bool:
-        """Whether the files are of this database, which marks the folder as its own where nothing speaks against it."""
+        """Whether the files belong to this database; marks the folder as its own if it has no mark yet."""
         mark = self._root / MARK
         if not mark.exists():
             if not any(self._files.by_folder()) or any(map(self._labelled, self._files.by_folder())):
@@ -171,15 +171,15 @@ class Datasets:
         return mark.read_text().strip() == self._database.identity()
 
     def _labelled(self, found: Collection[str]) -> set[str]:
-        """Those of one folder's sha256 that have a row."""
+        """Those of these sha256 that have a row."""
         within = pictures.c.sha256.between(min(found), max(found))
         with self._database.reading() as connection:
             return set(connection.scalars(select(pictures.c.sha256).where(within)))
 
     def _remove_unlabelled(self, digests: Collection[str]) -> int:
-        """Remove files that no data set has; returns how many. What the database keeps from it is left to `sweep`.
+        """Remove files without a row; returns their number. If the database is unavailable, `sweep` removes them later.
 
-        A transaction of its own: until it ends no row is written that names one of them.
+        Runs in its own transaction, so no row that refers to one of them can be written in the meantime.
         """
         removed = 0
         with suppress(DatabaseUnavailable):
@@ -213,7 +213,7 @@ def _insert(
 
 
 def _labels(connection: Connection, dataset: str, asked: Iterable[str]) -> dict[str, str]:
-    """The label that each one asked for is stored as: the first that was there of those that differ in case alone."""
+    """The stored label for each requested one: the oldest existing label that differs only in case."""
     query = select(pictures.c.label).where(pictures.c.dataset == dataset).group_by(pictures.c.label)
     exactly = list(connection.scalars(query.order_by(func.min(pictures.c.id))))
     alike: dict[str, str] = {}
@@ -223,7 +223,7 @@ def _labels(connection: Connection, dataset: str, asked: Iterable[str]) -> dict[
 
 
 def _known(connection: Connection, dataset: str, digests: Sequence[str]) -> dict[str, set[tuple[str, str]]]:
-    """The label and chosen split of those rows of a data set that have one of these contents, by sha256."""
+    """The labels and chosen splits of these contents in a data set, by sha256."""
     known: dict[str, set[tuple[str, str]]] = {}
     query = select(pictures.c.sha256, pictures.c.label, pictures.c.split).where(pictures.c.dataset == dataset)
     for some in _in_parts(digests):
@@ -233,20 +233,20 @@ def _known(connection: Connection, dataset: str, digests: Sequence[str]) -> dict
 
 
 def _last_split(chosen: Iterable[str]) -> str:
-    """The split that a content follows which stands in these: the last of the chosen ones, "" without any."""
+    """The split of a content with these chosen splits: the last in the order of splits, "" without any."""
     return max((split for split in chosen if split), key=SPLITS.index, default="")
 
 
 def _labelled_as(connection: Connection, dataset: str, digests: Collection[str]) -> dict[str, None]:
-    """The labels that these contents have in a data set."""
+    """The labels of these contents in a data set."""
     known = _known(connection, dataset, list(digests))
     return dict.fromkeys(label for rows in known.values() for label, _ in rows)
 
 
 def _keep_training(connection: Connection, dataset: str, labels: Iterable[str]) -> set[str]:
-    """Store one picture as a training one, of each of these classes that has none; returns the sha256 of those.
+    """For each of these classes without a training picture, store one as such; returns the sha256 of the moved ones.
 
-    A class has one among its first, because this is done whenever pictures come or go.
+    Looking at the first pictures of a class is enough, because this runs whenever pictures are added or removed.
     """
     moved: set[str] = set()
     for label in labels:
@@ -263,7 +263,7 @@ def _keep_training(connection: Connection, dataset: str, labels: Iterable[str]) 
 
 
 def _moved(added: Sequence[Added], moved: Collection[str]) -> list[Added]:
-    """The same, where pictures with these sha256 are stored as training ones."""
+    """A copy in which the pictures with these sha256 are in train."""
     return [
         Added(replace(one.picture, split=SPLITS[0]), one.is_new) if one.picture.sha256 in moved else one
         for one in added

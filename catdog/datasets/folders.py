@@ -1,4 +1,4 @@
-"""Reads folders of pictures from disk; skips the files that operating systems leave in them."""
+"""Reads folders of pictures from disk; skips files created by operating systems."""
 
 import os
 import stat
@@ -14,7 +14,7 @@ from catdog.errors import DatasetError, UnclearFolders, UnsupportedImage
 HEAD_BYTES: Final = 512  # enough for every signature in catdog.images
 NOT_UTF_8: Final = "its name isn't UTF-8; rename it, for instance with `convmv -r --notest -f cp1252 -t utf8 FOLDER`"
 
-# Names in lower case; what begins with a dot (.DS_Store, ._1.jpg, .git, .ipynb_checkpoints) is left out as well.
+# Names in lower case. Names that begin with a dot (.DS_Store, ._1.jpg, .git, .ipynb_checkpoints) are skipped too.
 LEFT_BY_SYSTEMS: Final = frozenset(
     {
         "__macosx",  # macOS, in ZIPs
@@ -39,7 +39,7 @@ LEFT_BY_SYSTEMS: Final = frozenset(
         "@recently-snapshot",
     }
 )
-# A file with such a name is meant to be a picture, even where its bytes are none.
+# A file with such an extension is meant to be a picture, even if its bytes aren't one.
 _PICTURE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".avif", ".heic", ".heif", ".tif", ".tiff")
 )
@@ -47,7 +47,7 @@ _PICTURE_SUFFIXES = frozenset(
 
 @dataclass
 class Listing:
-    """All files below a folder by their path in it: pictures, and with a reason what is left out; and all folders."""
+    """The contents of a folder by relative path: pictures, files left out with reasons, and all folders."""
 
     pictures: list[PurePosixPath] = field(default_factory=list)
     folders: list[PurePosixPath] = field(default_factory=list)
@@ -55,12 +55,12 @@ class Listing:
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a file or folder of this name is hidden, or was left by a system and not by a person."""
+    """Whether a file or folder with this name is hidden, or was created by an operating system."""
     return name.startswith(".") or name.casefold() in LEFT_BY_SYSTEMS
 
 
 def read(root: Path) -> Layout:
-    """The pictures below a folder in their classes; DatasetError where they can't be told."""
+    """The pictures below a folder by class; DatasetError if the classes are unclear."""
     found = listed(root)
     try:
         layout = arrange(found.pictures, found.folders)
@@ -71,12 +71,13 @@ def read(root: Path) -> Layout:
 
 
 def listed(root: Path) -> Listing:
-    """Everything below a folder but what systems left there; DatasetError where it is none.
+    """Everything below a folder except system files; DatasetError if it isn't a folder.
 
-    A picture is known by its first bytes, or by its name: then it may be broken. Links are followed.
+    A picture is recognised by its first bytes or by its extension; in the latter case it may be broken. Links are
+    followed.
     """
     if not root.is_dir():
-        raise DatasetError(f"{root} is not a folder; pass one that holds <class>/photo.jpg for two or more classes")
+        raise DatasetError(f"{root} is not a folder; pass one with <class>/photo.jpg for at least two classes")
     found = Listing()
     waiting = [(PurePosixPath(), frozenset[tuple[int, int]]())]
     while waiting:
@@ -97,7 +98,7 @@ def listed(root: Path) -> Listing:
 
 
 def _is_folder(root: Path, place: PurePosixPath, above: Collection[tuple[int, int]], found: Listing) -> bool:
-    """Whether it is a folder to look into; what isn't is put where it belongs."""
+    """Whether it is a folder to descend into; anything else is added to `found`."""
     path = root / place
     try:
         status = path.stat()
@@ -115,7 +116,7 @@ def _is_folder(root: Path, place: PurePosixPath, above: Collection[tuple[int, in
 
 
 def _fault(path: Path, status: os.stat_result, above: Collection[tuple[int, int]]) -> str | None:
-    """Why it is left out; OSError where it can't be read."""
+    """Why it is left out, None if it isn't; OSError if it can't be read."""
     if not is_unicode(path.name):
         return NOT_UTF_8
     if stat.S_ISDIR(status.st_mode):
@@ -131,7 +132,7 @@ def _fault(path: Path, status: os.stat_result, above: Collection[tuple[int, int]
 
 
 def fault_of(head: bytes) -> str | None:
-    """Why the file that begins so is no supported picture; None where it is one."""
+    """Why a file with these first bytes is not a supported picture; None if it is one."""
     if not head:
         return "it is empty"
     try:

@@ -1,11 +1,10 @@
-"""Derives split and class of a picture from its path, in folders and ZIPs alike.
+"""Derives split and class of a picture from its path, in folders and ZIPs.
 
-<class>/photo.jpg           pictures of a class, which may have folders below it, with no more pictures than itself
-<split>/<class>/photo.jpg   splits that were chosen, also as <class>/<split>/photo.jpg
+<class>/photo.jpg           pictures of a class; subfolders may have pictures too, but not more than the folder itself
+<split>/<class>/photo.jpg   chosen splits, also as <class>/<split>/photo.jpg
 
-A split folder may be called train, training, training_set, val, valid, validation, dev, test, testing, test_set and the
-like. A folder that holds all others is passed over under any name. Folders that can be read in two ways are
-refused.
+A split folder may be called train, training, training_set, val, valid, validation, dev, test, testing, test_set or
+similar. A single folder that contains all others is skipped, whatever its name. Ambiguous folders are refused.
 """
 
 import re
@@ -18,7 +17,7 @@ from catdog.errors import DatasetError, UnclearFolders
 from catdog.names import checked_label, folded
 
 WANTED: Final = "<class>/photo.jpg, or train/<class>/photo.jpg, validation/<class>/photo.jpg and test/<class>/photo.jpg"
-LIMIT_DEPTH: Final = 16  # folders that are looked at of a path: a ZIP may hold paths of thousands
+LIMIT_DEPTH: Final = 16  # number of folders considered in a path: a ZIP may have paths with thousands
 LONGEST_LIST: Final = 8  # folders shown in a message
 NO_CLASS: Final = "it is in no class folder"
 
@@ -33,7 +32,7 @@ Parts = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Place:
-    """What the folders say of a picture; `split` is None where they say none."""
+    """The class and split of a picture; `split` is None if the folders don't set it."""
 
     label: str
     split: str | None
@@ -41,7 +40,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Layout:
-    """Pictures in their classes; the files that were left out, with reasons; and class folders without a picture."""
+    """Pictures with their classes; the files left out, with reasons; and class folders without a picture."""
 
     pictures: Mapping[PurePosixPath, Place]
     skipped: Mapping[PurePosixPath, str]
@@ -49,12 +48,12 @@ class Layout:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Sorted by name."""
+        """The names of the classes, sorted."""
         return tuple(sorted({place.label for place in self.pictures.values()}))
 
     @property
     def without_files(self) -> tuple[PurePosixPath, ...]:
-        """The empty ones of which no file was left out either: what they were made for is missing."""
+        """The class folders that have no file at all, not even one that was left out."""
         left_out = {above for file in self.skipped for above in (file, *file.parents)}
         return tuple(place for place in self.empty if place not in left_out)
 
@@ -66,18 +65,18 @@ class Layout:
 @dataclass
 class _Folder:
     parts: Parts
-    own: list[PurePosixPath] = field(default_factory=list)  # pictures right in it
+    own: list[PurePosixPath] = field(default_factory=list)  # pictures directly in it
     below: int = 0  # pictures in folders below it
     inner: dict[str, "_Folder"] = field(default_factory=dict)
 
     @property
     def with_pictures(self) -> dict[str, "_Folder"]:
-        """The folders in it that have a picture, themselves or below."""
+        """Its subfolders that contain a picture, directly or below."""
         return {name: folder for name, folder in self.inner.items() if folder.own or folder.below}
 
     @property
     def is_class(self) -> bool:
-        """Whether most pictures are right in it: otherwise it may hold the class folders."""
+        """Whether most pictures are directly in it: otherwise its subfolders may be the class folders."""
         return len(self.own) >= self.below
 
     @property
@@ -93,9 +92,9 @@ class _Class:
 
 
 def arrange(pictures: Iterable[PurePosixPath], folders: Iterable[PurePosixPath] = ()) -> Layout:
-    """The class and split of each picture, by its path within the whole; UnclearFolders where they can't be told.
+    """The class and split of each picture, by its relative path; UnclearFolders if they are ambiguous.
 
-    `folders` are all that there are, so that empty class folders are found.
+    `folders` are all folders, so that empty class folders are found.
     """
     root = _tree(pictures, folders)
     try:
@@ -117,7 +116,7 @@ def arrange(pictures: Iterable[PurePosixPath], folders: Iterable[PurePosixPath] 
 
 
 def split_of(name: str) -> str | None:
-    """The split that a folder of this name stands for."""
+    """The split that a folder name stands for, None if it is not the name of a split."""
     plain = re.sub(r"[\s_-]", "", name.casefold())
     return next((split for split, names in _SPLITS.items() if names.fullmatch(plain)), None)
 
@@ -135,7 +134,7 @@ def _tree(pictures: Iterable[PurePosixPath], folders: Iterable[PurePosixPath]) -
 
 
 def _reach(root: _Folder, parts: Parts) -> list[_Folder]:
-    """The folders from the root to this one, made where missing."""
+    """The folders from the root to this one, created if missing."""
     way = [root]
     for part in parts[:LIMIT_DEPTH]:
         here = way[-1]
@@ -148,7 +147,7 @@ def _prefixes(parts: Parts) -> Iterator[Parts]:
 
 
 def _unwrapped(folder: _Folder, inside_split: bool = False) -> _Folder:
-    """The folder itself, or that below it which all pictures are in and which holds the class folders or splits."""
+    """The folder itself, or the one below it that contains all pictures and has the class or split folders."""
     while True:
         with_pictures = folder.with_pictures
         if len(with_pictures) != 1:
@@ -181,13 +180,13 @@ def _refuse_mixture(folders: Mapping[str, _Folder], splits: Mapping[str, str]) -
     named = next((name for name in splits if folders[name].is_class), None)
     if others and named and all(folder.is_class for folder in others):
         raise UnclearFolders(
-            f"{named} is the name of a split, but holds pictures and no class folders; if it is a class, put all class"
+            f"{named} is the name of a split, but has pictures and no class folders; if it is a class, put all class"
             f" folders into a folder called train, as train/{named}",
             folders[named].path,
         )
     if others:
         raise UnclearFolders(
-            f"where some pictures are in {', '.join(splits)}, all must be in train, validation or test",
+            f"if some pictures are in {', '.join(splits)}, all must be in train, validation or test",
             _first_picture(others[0]),
         )
 
@@ -201,7 +200,7 @@ def _of_split(folder: _Folder, split: str) -> list[_Class]:
     if stray := [*folder.own, *inside.own]:
         raise UnclearFolders("a picture is in a split, but in no class folder there", str(stray[0]))
     if all(map(split_of, inside.with_pictures)):
-        raise UnclearFolders("a split holds folders that are named as splits, and no classes", inside.path)
+        raise UnclearFolders("a split contains folders that are named like splits, but no classes", inside.path)
     return _plain(inside, split, inside is not folder)
 
 
@@ -211,15 +210,15 @@ def _plain(top: _Folder, split: str | None, is_wrapped: bool) -> list[_Class]:
     deeper = next((folder for folder in with_pictures.values() if not folder.is_class), None)
     if deeper or (is_wrapped and len(with_pictures) == 1):
         raise UnclearFolders(
-            "most pictures are deeper in a folder that may be a class or hold the classes; bring all class folders side"
-            " by side, with pictures right in them",
+            "most pictures are deeper in a folder that may be a class or hold the classes; put all class folders side"
+            " by side, with pictures directly in them",
             deeper.path if deeper else top.path,
         )
     return [_Class(folder, name, split) for name, folder in with_pictures.items()]
 
 
 def _labels(classes: Iterable[_Class]) -> dict[str, str]:
-    """The label that each name of a class folder stands for."""
+    """The label for each name of a class folder."""
     labels = {}
     for one in classes:
         if not is_unicode(one.name):
@@ -237,14 +236,14 @@ def _labels(classes: Iterable[_Class]) -> dict[str, str]:
         other = spellings.setdefault(folded(label), label)
         if other != label:
             raise UnclearFolders(
-                f"two classes differ in upper and lower case alone: {', '.join(sorted((label, other)))}; give both"
+                f"two classes differ only in upper and lower case: {', '.join(sorted((label, other)))}; give both"
                 " folders one name"
             )
     return labels
 
 
 def _empty(root: _Folder, top: _Folder, classes: Iterable[_Class]) -> Iterator[PurePosixPath]:
-    """Folders without a picture where class folders stand, and empty splits."""
+    """Folders without a picture at the level of the class folders, and empty splits."""
     levels = {one.folder.parts[:-1] for one in classes} | {top.parts}
     has_splits = any(one.split for one in classes)
     for parts in sorted(levels):
@@ -261,7 +260,7 @@ def _first_picture(folder: _Folder) -> str:
 
 
 def _seen(root: _Folder) -> str:
-    """Each folder with pictures right in it, and how many."""
+    """Each folder with pictures directly in it, and their number, as text."""
     shown: list[str] = []
     more, waiting = 0, [root]
     while waiting:
@@ -275,18 +274,18 @@ def _seen(root: _Folder) -> str:
 
 
 def first_left_out(skipped: Mapping[PurePosixPath, str]) -> str:
-    """The end of a sentence on what is missing: how many files were left out, and why the first one was."""
+    """The end of an error message: the number of files left out, and why the first one was."""
     for place, reason in skipped.items():
         return f"; of {len(skipped):,} left out the first is {printable(str(place))}: {reason}"
     return ""
 
 
 def is_unicode(name: str) -> bool:
-    """False where it has bytes that are no UTF-8, as `os.fsdecode` keeps them."""
+    """False if the name has bytes that aren't UTF-8, as `os.fsdecode` represents them."""
     return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def printable(name: str) -> str:
-    """A name as it can be shown: what is no character, or none to be seen, is escaped."""
+    """A name for display: invalid and invisible characters are escaped."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return text if text.isprintable() else repr(text)[1:-1]

@@ -1,7 +1,7 @@
 """Stores picture files, one per content, named by their sha256.
 
-A file that is placed before its row is written may be removed meanwhile, because no row names it yet. So whoever adds
-keeps a second name of the file, in the folder that it came in, until the row is there.
+A file is placed before its row is written, and may be removed in between, because no row refers to it yet. So the code
+that adds it keeps a second link to the file, in the upload folder, until the row is written.
 """
 
 import errno
@@ -19,7 +19,7 @@ Source = Literal["upload", "archive", "import", "feedback"]
 
 @dataclass(frozen=True)
 class New:
-    """A picture to be added: a file, what people call it, its class, and its split where somebody chose it."""
+    """A picture to be added: its file, its name, its class, and its split if a person chose one."""
 
     file: Path
     name: str
@@ -29,7 +29,7 @@ class New:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture under a label in a data set."""
+    """A picture with a label in a data set."""
 
     sha256: str
     name: str
@@ -40,13 +40,18 @@ class Picture:
 
 
 class Added(NamedTuple):
-    """A picture that was to be added, and whether it is new there."""
+    """An added picture, and whether it is new in the data set."""
 
     picture: Picture
     is_new: bool
 
 
-NO_LINKS: Final = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}  # of file systems without hard links
+NO_LINKS: Final = {
+    errno.EPERM,
+    errno.EOPNOTSUPP,
+    errno.ENOSYS,
+    errno.EMLINK,
+}  # raised by file systems without hard links
 
 
 class PictureFiles:
@@ -56,22 +61,24 @@ class PictureFiles:
         self._root = root
 
     def path(self, sha256: str) -> Path:
-        """Where the picture of this content is."""
+        """The path of the picture with this content."""
         return self._root / sha256[:2] / sha256
 
     def place(self, files: Mapping[str, Path]) -> None:
-        """Bring files, by the sha256 of their content, to where they stay and to the disk; they keep their old names.
+        """Link files, given by the sha256 of their content, to their final places and sync them; old names remain.
 
-        Takes an fsync for each file: too long for a transaction.
+        Needs an fsync for each file: too slow for a transaction.
         """
         for sha256, file in files.items():
             self._place(sha256, file)
-        for folder in {self.path(sha256).parent for sha256 in files}:  # of others' files, too: theirs may come later
+        for folder in {
+            self.path(sha256).parent for sha256 in files
+        }:  # existing files too: the other process may not have synced them yet
             durable.sync(folder)
         durable.sync(self._root)
 
     def replace_removed(self, files: Mapping[str, Path]) -> None:
-        """Place those again that were removed since, because no row named them: within the row's transaction."""
+        """Place files again that were removed since, because no row referred to them; within the row's transaction."""
         if removed := {sha256: file for sha256, file in files.items() if not self.path(sha256).exists()}:
             self.place(removed)
 
@@ -79,7 +86,7 @@ class PictureFiles:
         self.path(sha256).unlink(missing_ok=True)
 
     def by_folder(self) -> Iterator[set[str]]:
-        """The sha256 of every file, those of one folder at a time."""
+        """The sha256 of every file, one folder at a time."""
         for folder in sorted(self._root.glob("[0-9a-f][0-9a-f]")):
             if names := {path.name for path in folder.iterdir()}:
                 yield names
@@ -92,7 +99,7 @@ class PictureFiles:
         path.parent.mkdir(exist_ok=True)
         try:
             os.link(file, path)
-        except FileExistsError:  # another request brought the same content just now
+        except FileExistsError:  # another request just added the same content
             pass
         except OSError as error:
             if error.errno not in NO_LINKS:

@@ -1,8 +1,8 @@
 """Opens an untrusted ZIP safely.
 
-It is taken whole or refused whole, with ArchiveError. zipfile finds the members and inflates them; it is not relied on
-for more. What stops a bomb is this: no two members share bytes of the archive, the sizes that they declare add up to
-no more than the limits, and none unpacks to one byte more than it declares.
+It is accepted or refused as a whole, with ArchiveError. zipfile only finds the members and inflates them. Three checks
+stop ZIP bombs: no two members share bytes of the archive, their declared sizes add up to at most the limits, and none
+unpacks to more bytes than it declares.
 """
 
 import re
@@ -22,10 +22,10 @@ from catdog.datasets.layout import is_unicode
 from catdog.errors import ArchiveError
 
 LIMIT_MEMBERS = 20_000
-LIMIT_DIRECTORY_BYTES = 8 * 1024**2  # of the archive's list of members, where that many usually take 2 to 4 MiB
+LIMIT_DIRECTORY_BYTES = 8 * 1024**2  # of the central directory; LIMIT_MEMBERS usually need 2 to 4 MiB
 LIMIT_UNPACKED_BYTES = 2 * 1024**3
-LIMIT_RATIO = 100  # bytes unpacked for each byte of the archive: photos have 1, deflate can reach 1,032
-RATIO_COUNTS_FROM_BYTES = 1024**2  # unpacked: a few drawings in plain colours may pack better, and do no harm
+LIMIT_RATIO = 100  # bytes unpacked per byte of the archive: about 1 for photos; deflate can reach 1,032
+RATIO_COUNTS_FROM_BYTES = 1024**2  # unpacked: a few drawings in plain colours may compress better, and are harmless
 CHUNK_BYTES = 1024**2
 
 _ENCRYPTED, _UTF8 = 0x1, 0x800  # flags of a member
@@ -35,9 +35,9 @@ _UNICODE_PATH = 0x7075  # Info-ZIP's extra field: APPNOTE.TXT, 4.6.9
 
 
 class Zipped:
-    """An open archive; `members` are its files by their place in it, none of them hostile by what it declares.
+    """An open archive; `members` are its files by path, checked by their declared properties.
 
-    `folders` are those that it names. A name in an unknown encoding has its bytes as `os.fsdecode` would keep them.
+    `folders` are the folders listed in it. Bytes of a name in an unknown encoding are kept as by `os.fsdecode`.
     """
 
     def __init__(self, file: ZipFile, size_bytes: int) -> None:
@@ -45,10 +45,10 @@ class Zipped:
         self.members, self.folders = _checked(file.infolist(), size_bytes)
 
     def read(self, place: PurePosixPath, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
-        """A member's content in chunks: just as many bytes as it declares."""
+        """A member's content in chunks: exactly as many bytes as it declares."""
         member = self.members[place]
         longer = copy(member)
-        longer.file_size += 1  # zipfile stops there without a word, however much is left
+        longer.file_size += 1  # zipfile silently stops there, even if more follows
         count = 0
         with _reading(str(place)), self._file.open(longer) as content:
             while chunk := content.read(chunk_bytes):
@@ -57,13 +57,11 @@ class Zipped:
                     break
                 yield chunk
         if count != member.file_size:
-            raise ArchiveError(
-                f"it declares {member.file_size:,} bytes of a file, but they are another number", str(place)
-            )
+            raise ArchiveError(f"the declared size of a file, {member.file_size:,} bytes, is wrong", str(place))
 
 
 class _Bounded(BufferedReader):
-    """A file of which nobody reads much at once: zipfile reads the list of members whole, however long it is."""
+    """A file that limits the size of one read: zipfile reads the whole central directory at once, of any size."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > max(LIMIT_DIRECTORY_BYTES, CHUNK_BYTES):
@@ -73,7 +71,7 @@ class _Bounded(BufferedReader):
 
 @contextmanager
 def opened(archive: Path) -> Iterator[Zipped]:
-    """The archive to be read; ArchiveError where it isn't a ZIP, or one that nobody makes in good faith."""
+    """Open the archive; ArchiveError if it isn't a ZIP, or is hostile."""
     with _Bounded(FileIO(archive)) as file:
         with _reading(hint="other formats (.tar, .7z, .rar) aren't read"):
             zipped = ZipFile(file)
@@ -85,21 +83,21 @@ def opened(archive: Path) -> Iterator[Zipped]:
 def _reading(member: str | None = None, hint: str = "") -> Iterator[None]:
     try:
         yield
-    # What zipfile's versions raise over bytes that they can't make sense of; an OSError is the disk's.
+    # The exceptions that various versions of zipfile raise for invalid bytes; an OSError comes from the disk.
     except (BadZipFile, EOFError, OverflowError, RuntimeError, ValueError, struct.error, zlib.error) as error:
         reason = str(error) or type(error).__name__
-        raise ArchiveError(f"it is no ZIP file, or damaged or cut short ({reason})", member, hint) from error
+        raise ArchiveError(f"it is not a ZIP file, or is damaged or truncated ({reason})", member, hint) from error
 
 
 def _checked(
     infos: Sequence[ZipInfo], archive_bytes: int
 ) -> tuple[dict[PurePosixPath, ZipInfo], tuple[PurePosixPath, ...]]:
-    """The files and folders among the members, after everything that can be known of them without unpacking."""
+    """The files and folders among the members, after all checks that don't need unpacking."""
     if len(infos) > LIMIT_MEMBERS:
         raise ArchiveError(f"it holds {len(infos):,} files, more than {LIMIT_MEMBERS:,}")
     files: dict[PurePosixPath, ZipInfo] = {}
     folders: list[PurePosixPath] = []
-    seen: dict[str, bool] = {}  # whether each name, as some file systems see it, is a folder's
+    seen: dict[str, bool] = {}  # whether it is a folder, by case-folded and normalised name
     for info in infos:
         name = _name(info)
         _refuse_path(name)
@@ -108,7 +106,7 @@ def _checked(
         same = normalize("NFC", str(place)).casefold()
         is_folder = name.endswith("/")
         if same in seen and not (is_folder and seen[same]):
-            raise ArchiveError("it holds the same name twice, as some file systems see it", name)
+            raise ArchiveError("it holds the same name twice for some file systems", name)
         seen[same] = is_folder
         if is_folder:
             folders.append(place)
@@ -120,22 +118,22 @@ def _checked(
 
 
 def _name(info: ZipInfo) -> str:
-    """The whole name, as it was meant, with / between folders.
+    """The whole name, decoded, with / between folders.
 
-    Many write UTF-8 and don't say so, and zipfile reads it as code page 437. The code pages of DOS and Windows, Shift
-    JIS and GBK can't be distinguished, so the bytes of other names are kept as they are.
+    Many programs write UTF-8 without setting its flag, and zipfile decodes that as code page 437. The code pages of DOS
+    and Windows, Shift JIS and GBK can't be distinguished, so names that aren't UTF-8 keep their bytes.
     """
     name = info.orig_filename  # `filename` ends at a NUL
     if not info.flag_bits & _UTF8:
         written = name.encode("cp437")
         name = _unicode_path(info.extra, written) or written.decode("utf-8", "surrogateescape")
     if "/" in name and not is_unicode(name):
-        return name  # in Shift JIS a backslash may be half of a letter
-    return name.replace("\\", "/")  # which Windows' own tools have written
+        return name  # in Shift JIS a backslash may be the second byte of a character
+    return name.replace("\\", "/")  # written by some Windows tools
 
 
 def _unicode_path(extra: bytes, written: bytes) -> str | None:
-    """The name in Info-ZIP's extra field, unless it was made for another name than the one that is `written`."""
+    """The name in Info-ZIP's extra field, unless it belongs to a name other than `written`."""
     place = 0
     while place + 4 <= len(extra):
         kind, length = struct.unpack_from("<HH", extra, place)
@@ -164,16 +162,18 @@ def _refuse_kind(info: ZipInfo, name: str) -> None:
     if info.flag_bits & _ENCRYPTED:
         raise ArchiveError("it holds an encrypted file; pack it without a password", name)
     if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-        raise ArchiveError("it holds a file packed in an unusual way; use deflate, which every tool has", name)
+        raise ArchiveError(
+            "it holds a file with an unsupported compression method; use deflate, which every tool has", name
+        )
 
 
 def _refuse_overlap(infos: Sequence[ZipInfo], archive_bytes: int) -> None:
-    """Refuse members that use bytes twice, so that the archive is read once at most: Fifield, "A better zip bomb"."""
+    """Refuse overlapping members, so every byte of the archive is read at most once: Fifield, "A better zip bomb"."""
     end = 0
     for info in sorted(infos, key=lambda info: info.header_offset):
         start, end = end, info.header_offset + _LOCAL_HEADER_BYTES + info.compress_size
         if info.header_offset < start or end > archive_bytes:
-            raise ArchiveError("it holds a file that overlaps another, or the end", _name(info))
+            raise ArchiveError("it holds a file that overlaps another one, or the end of the archive", _name(info))
 
 
 def _refuse_bomb(unpacked_bytes: int, archive_bytes: int) -> None:

@@ -21,13 +21,13 @@ from catdog.network.architecture import (
     Network,
 )
 
-BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)  # the photos of a call are filled up to one of these, each compiled once
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)  # a call's photos are padded to one of these, each compiled once
 POLICIES: Final[dict[Precision, str]] = {"f32": "float32", "bf16": "mixed_bfloat16"}
 
 
 @keras.saving.register_keras_serializable(package="catdog")
 class Preprocessing(layers.Layer):  # type: ignore[misc]  # Keras ships no types
-    """RGB 0-255 of any dtype to floating BGR with ImageNet's mean subtracted, as the published weights expect."""
+    """Converts RGB 0-255 of any dtype to floating BGR minus ImageNet's mean, as the published weights expect."""
 
     def call(self, pixels: Any) -> Any:
         bgr = ops.flip(ops.cast(pixels, self.compute_dtype), axis=-1)
@@ -41,12 +41,12 @@ def build(
     kernels: str = "glorot_uniform",
     side: int | None = INPUT_PIXELS,
 ) -> keras.Model:
-    """The network: RGB 0-255 (n, side, side, 3) in, [logits (n, classes), features (n, features)] out.
+    """Build the network: RGB 0-255 (n, side, side, 3) in, [logits (n, classes), features (n, features)] out.
 
-    `policy` is a Keras dtype policy such as "mixed_bfloat16"; logits and features are float32 under every one.
-    `dropout` comes before every dense layer: for training, inference knows none. `kernels` is Keras's initializer of
-    these; "zeros" where all are assigned, for JAX compiles random numbers anew for every shape. With `side` None the
-    network takes pictures of any size, which the classic head can't.
+    `policy` is a Keras dtype policy such as "mixed_bfloat16"; logits and features are always float32.
+    `dropout` is applied before every dense layer, in training only. `kernels` is Keras's initializer of the kernels;
+    use "zeros" if all will be assigned, because JAX compiles random numbers for every shape. With `side` None the
+    network accepts pictures of any size, which the classic head can't.
     """
     pixels = keras.Input((side, side, 3), dtype="uint8", name="pixels")
     x = Preprocessing(dtype=policy, name="preprocessing")(pixels)
@@ -76,32 +76,32 @@ def build(
 
 
 def assign(model: keras.Model, arrays: Arrays) -> None:
-    """Put `arrays` into the layers of `model` that bear their names; layers without an array keep theirs."""
+    """Assign `arrays` to the layers of `model` with their names; layers without an array are unchanged."""
     for layer in {name.split("/")[0] for name in arrays}:
         model.get_layer(layer).set_weights([arrays[f"{layer}/kernel"], arrays[f"{layer}/bias"]])
 
 
 def arrays(model: keras.Model, architecture: Architecture) -> dict[str, NDArray[np.float32]]:
-    """What `assign` puts in, taken out: the arrays of every layer of the architecture."""
+    """The arrays of every layer of the architecture: the reverse of `assign`."""
     names = (f"{layer.name}/{array}" for layer in architecture.layers for array in ("kernel", "bias"))
     values = (value for layer in architecture.layers for value in model.get_layer(layer.name).get_weights())
     return {name: np.asarray(value, np.float32) for name, value in zip(names, values, strict=True)}
 
 
 def has_accelerator() -> bool:
-    """Whether Keras's backend computes elsewhere than on the processor."""
-    if keras.backend.backend() == "torch":  # whose devices Keras doesn't list
+    """Whether Keras's backend uses an accelerator."""
+    if keras.backend.backend() == "torch":  # Keras doesn't list its devices
         return bool(ops.zeros(1).device.type != "cpu")
     return not keras.distribution.list_devices()[0].startswith("cpu")
 
 
 def device() -> str:
-    """What Keras computes with, and on."""
+    """Keras's backend and device, as text."""
     return f"Keras with {keras.backend.backend()} on {'a GPU' if has_accelerator() else 'the processor'}"
 
 
 def precision_of(asked: Asked = "auto") -> Precision:
-    """What the network is run in where `asked` is: bfloat16 on an accelerator, else float32. ValueError for int8."""
+    """The precision for `asked`: "auto" is bfloat16 on an accelerator, else float32. ValueError for int8."""
     if asked == "int8":
         raise ValueError("Keras doesn't run the int8 graph, OpenVINO does; ask for auto, bf16 or f32")
     if asked != "auto":
@@ -110,11 +110,10 @@ def precision_of(asked: Asked = "auto") -> Precision:
 
 
 class KerasEngine(head.ReplaceableHead):
-    """Runs the network as Keras builds it, on whatever backend and device Keras uses: one call at a time.
+    """Runs the Keras network on Keras's backend and device, one call at a time.
 
-    `largest_batch` is one of BATCH_SIZES. None takes 64 on an accelerator, and 1 elsewhere: there photos together are
-    hardly quicker than one by one, and every photo that fills a batch up costs as much as a real one.
-    ValueError where int8 is asked for.
+    `largest_batch` is one of BATCH_SIZES; None is 64 on an accelerator and 1 on a processor, where batches are hardly
+    faster than single photos and every padding photo costs as much as a real one. ValueError if int8 is requested.
     """
 
     streams = 1
@@ -128,10 +127,10 @@ class KerasEngine(head.ReplaceableHead):
         places = self._model.get_layer(f"{BLOCKS[-1].name}_pool").output
         self._explaining = keras.Model(self._model.inputs, [self._model.get_layer("features").output, places])
         self._head = head.of(network.arrays) if network.architecture.head == "pooled" else None
-        self._lock = Lock()  # on JAX a model is without its weights while it predicts
+        self._lock = Lock()  # on JAX a model has no weights while it predicts
 
     def warm(self) -> None:
-        """Run every size of batch once, so that nothing is compiled while a photo waits."""
+        """Run every batch size once, so that no request has to wait for compiling."""
         for size in self._sizes:
             self._run(np.zeros((size, INPUT_PIXELS, INPUT_PIXELS, 3), np.uint8))
 
@@ -142,9 +141,9 @@ class KerasEngine(head.ReplaceableHead):
         return Output(logits if self._head is None else head.logits(features, self._head), features)
 
     def explain(self, pixels: NDArray[np.uint8], shared: bool = False) -> Explained:
-        """One photo after another; what this takes is compiled when it is first asked for."""
+        """One photo after another; compiled at the first call."""
         if self._head is None:
-            raise ValueError("only a pooled head says where in a photo it sees something")
+            raise ValueError("only a pooled head has class activation maps")
         with self._lock:
             parts = [self._explaining.predict_on_batch(photo[np.newaxis]) for photo in pixels]
         features, places = (np.concatenate(outputs).astype(np.float32) for outputs in zip(*parts, strict=True))
@@ -152,7 +151,7 @@ class KerasEngine(head.ReplaceableHead):
         return Explained(output, head.activation_maps(places, self._head), self._head[head.BIAS])
 
     def _run(self, pixels: NDArray[np.uint8]) -> Output:
-        """What the model says of at most `largest_batch` photos, filled up to a size that is compiled."""
+        """The output for at most `largest_batch` photos, padded to a compiled size."""
         size = next(size for size in self._sizes if size >= len(pixels))
         batch = pixels
         if len(pixels) < size:

@@ -28,17 +28,17 @@ logger = logging.getLogger(__name__)
 
 NCHW = (0, 3, 1, 2)
 NHWC = (0, 2, 3, 1)
-OIHW = (3, 2, 0, 1)  # OpenVINO's order of a kernel that Keras keeps as height, width, in, out
+OIHW = (3, 2, 0, 1)  # OpenVINO's order of a kernel; Keras's is height, width, in, out
 
 
 def build(architecture: Architecture, arrays: Arrays) -> ov.Model:
-    """The network: uint8 RGB (n, 224, 224, 3) in, features (n, features) out; with the classic head logits, too.
+    """Build the network: uint8 RGB (n, 224, 224, 3) in, features (n, features) out; with the classic head also logits.
 
-    The pooled head is left to `catdog.network.head`.
+    The pooled head is computed by `catdog.network.head`.
     """
     pixels = opset.parameter([-1, INPUT_PIXELS, INPUT_PIXELS, 3], np.uint8, name="pixels")
     planes = opset.transpose(opset.convert(pixels, "f32"), NCHW)
-    # The kernel of the first convolution is turned to RGB instead of every photo to BGR.
+    # The kernel of the first convolution is reordered to RGB, instead of every photo to BGR.
     mean_rgb = np.array(MEAN_BGR[::-1], np.float32).reshape(1, 3, 1, 1)
     x = opset.subtract(planes, mean_rgb)
     first = architecture.backbone_layers[0].name
@@ -71,7 +71,7 @@ def _maximum(x: ov.Node) -> ov.Node:
 def _classic_head(architecture: Architecture, arrays: Arrays, x: ov.Node) -> ov.Node:
     *hidden, predictions = architecture.head_layers
     inputs = hidden[0].kernel_shape[0]
-    x = opset.reshape(opset.transpose(x, NHWC), [-1, inputs], special_zero=False)  # as Keras flattens
+    x = opset.reshape(opset.transpose(x, NHWC), [-1, inputs], special_zero=False)  # Keras's order of flattening
     for layer in hidden:
         x = opset.relu(_dense(x, arrays, layer.name))
     return _dense(x, arrays, predictions.name)
@@ -83,9 +83,9 @@ def _dense(x: ov.Node, arrays: Arrays, name: str) -> ov.Node:
 
 
 def precision_of(network: Network, asked: Asked = "auto") -> Precision:
-    """What the network is run in where `asked` is: int8 where it has such a graph, else bfloat16, else float32.
+    """The precision for `asked`: "auto" is int8 if the network has such a graph, else bfloat16, else float32.
 
-    Each only where the processor computes in it.
+    int8 and bfloat16 are used only if the processor supports them.
     """
     if asked != "auto":
         return asked
@@ -95,20 +95,20 @@ def precision_of(network: Network, asked: Asked = "auto") -> Precision:
 
 
 def computes_in(capability: Literal["INT8", "BF16"]) -> bool:
-    """Whether the processor does."""
+    """Whether the processor supports this precision."""
     return capability in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 class OpenVINOEngine(head.ReplaceableHead):
-    """Runs the network on the processor, in two ways: one call on all threads, or several that share them.
+    """Runs the network on the processor in two ways: one call on all threads, or several calls that share them.
 
-    The first answers soonest; the second does more in all, for threads that work on one photo wait for each other.
-    `threads` None takes every core that the process may use; `streams` is how many calls share them, None for as many
-    as OpenVINO finds best. What was compiled is kept in the folder `cache`, and not compiled again. ValueError where
-    int8 is asked for of a network without such a graph.
+    The first has the lowest latency; the second the highest throughput, because threads that work on the same photo
+    wait for each other. `threads` None uses every core available to the process; `streams` is the number of calls that
+    share them, None for OpenVINO's choice. Compiled networks are cached in the folder `cache`. ValueError if int8 is
+    requested for a network without such a graph.
     """
 
-    largest_batch = 1  # photos together are no quicker than one by one, and hold all their activations at once
+    largest_batch = 1  # a batch is not faster than single photos, and needs memory for all its activations
 
     def __init__(
         self,
@@ -122,12 +122,14 @@ class OpenVINOEngine(head.ReplaceableHead):
         options: dict[str, str | int] = {
             "INFERENCE_NUM_THREADS": threads or resources.usable_cores(),
             "ENABLE_CPU_PINNING": False,
-            # Of what isn't in int8 float32 is a sliver, and the same on every processor.
+            # The layers that aren't in int8 take little time in float32, which is the same on every processor.
             "INFERENCE_PRECISION_HINT": "f32" if self.precision == "int8" else self.precision,
         }
         if cache is not None and _is_folder(cache):
             options |= {"CACHE_DIR": str(cache), "CACHE_MODE": "OPTIMIZE_SIZE"}
-            if self.precision == "int8" and network.int8 is not None:  # else what is kept of it is never found again
+            if (
+                self.precision == "int8" and network.int8 is not None
+            ):  # otherwise the cached network is never found again
                 options["WEIGHTS_PATH"] = str(network.int8.path.with_suffix(".bin"))
         graph = _graph(network, self.precision)
         alone = ov.Core().compile_model(graph, "CPU", options | {"PERFORMANCE_HINT": "LATENCY"})
@@ -142,7 +144,7 @@ class OpenVINOEngine(head.ReplaceableHead):
         self._head = head.of(network.arrays) if network.architecture.head == "pooled" else None
 
     def alone(self) -> Self:
-        """Another engine on this one's graph that knows only the first way."""
+        """An engine that shares this one's graph and has only the first way."""
         other = copy(self)
         other._shared, other.streams = self._alone, 1
         return other
@@ -157,14 +159,14 @@ class OpenVINOEngine(head.ReplaceableHead):
 
     def explain(self, pixels: NDArray[np.uint8], shared: bool = False) -> Explained:
         if self._head is None:
-            raise ValueError("only a pooled head says where in a photo it sees something")
+            raise ValueError("only a pooled head has class activation maps")
         features, planes = (self._shared if shared else self._alone).infer(pixels, 2)
         maps = head.activation_maps(planes.transpose(NHWC), self._head)
         return Explained(Output(head.logits(features, self._head), features), maps, self._head[head.BIAS])
 
 
 class _Requests:
-    """So many sets of activations of one compiled graph, each for one call at a time."""
+    """A pool of inference requests (sets of activations) of one compiled graph, each for one call at a time."""
 
     def __init__(self, compiled: ov.CompiledModel, count: int) -> None:
         self._free: SimpleQueue[ov.InferRequest] = SimpleQueue()
@@ -172,7 +174,7 @@ class _Requests:
             self._free.put(compiled.create_infer_request())
 
     def infer(self, pixels: NDArray[np.uint8], outputs: int) -> list[NDArray[np.float32]]:
-        """So many of the graph's outputs, the first ones."""
+        """The first `outputs` outputs of the graph."""
         request = self._free.get()
         try:
             return [output.copy() for output in request.infer([pixels], share_outputs=True).to_tuple()[:outputs]]
@@ -187,17 +189,19 @@ def _graph(network: Network, precision: Precision) -> ov.Model:
         graph = ov.Core().read_model(network.int8.path)
     else:
         raise ValueError("the network has no int8 graph")
-    if network.architecture.head == "pooled":  # costs infer nothing to speak of: in int8 1.955 ms of a core, not 1.945
+    if (
+        network.architecture.head == "pooled"
+    ):  # costs `infer` almost nothing: 1.955 instead of 1.945 ms of a core in int8
         (average,) = (node for node in graph.get_ops() if node.get_type_name() == "ReduceMean")
         graph.add_results([opset.result(average.input_value(0), name="planes")])  # (n, features, 7, 7)
     return graph
 
 
 def _is_folder(cache: Path) -> bool:
-    """Whether the folder is there or could be made: without it OpenVINO gives up, though it can do without writing."""
+    """Whether the folder exists or could be created: without it OpenVINO fails, although it doesn't need to write."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        logger.warning("what is compiled isn't kept: %s", error)
+        logger.warning("compiled networks aren't cached: %s", error)
         return False
     return True

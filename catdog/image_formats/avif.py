@@ -1,7 +1,7 @@
-"""Reads the true size of the pictures in an AVIF from its AV1 headers.
+"""Reads the real size of the pictures in an AVIF from its AV1 headers.
 
-After ISO/IEC 14496-12 (boxes), 23008-12 (items) and the AV1 specification, 5.3 to 5.5. A file of 2 KB whose container
-said 64 x 64 had 144 megapixels decoded.
+Follows ISO/IEC 14496-12 (boxes), 23008-12 (items) and the AV1 specification, 5.3 to 5.5. The container can't be
+trusted: a file of 2 KB whose container says 64 x 64 decoded to 144 megapixels.
 """
 
 import struct
@@ -13,7 +13,7 @@ _SEQUENCE_HEADER = 1
 
 
 def largest_frame(data: bytes) -> tuple[int, int]:
-    """Width and height in pixels of the largest picture that decoders find; OSError where they find none."""
+    """Width and height in pixels of the largest picture that a decoder can find; OSError if there is none."""
     view, sizes, budget = memoryview(data), [], iter(range(LIMIT_PARTS))
     try:
         for stream in _streams(view):
@@ -26,7 +26,7 @@ def largest_frame(data: bytes) -> tuple[int, int]:
 
 
 def _boxes(data: memoryview, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Name and place of the content of each box."""
+    """The name of each box, and the start and end of its content."""
     for _ in range(LIMIT_PARTS):
         if start + 8 > end:
             return
@@ -78,12 +78,12 @@ def _items(data: memoryview, start: int, end: int) -> Iterator[memoryview]:
                 continue
             left_bytes -= sum(map(len, extents)) if len(extents) > 1 else 0
             if left_bytes < 0:
-                raise OSError("its parts lie over each other")
+                raise OSError("its parts overlap")
             yield extents[0] if len(extents) == 1 else memoryview(b"".join(extents))
 
 
 def _picture_items(data: memoryview, start: int, end: int) -> Iterator[int]:
-    """The numbers of those in AV1."""
+    """The numbers of the items in AV1."""
     for name, inner, _ in _boxes(data, start + (6 if data[start] == 0 else 8), end):
         if name == b"infe":
             size = 2 if data[inner] == 2 else 4
@@ -92,7 +92,7 @@ def _picture_items(data: memoryview, start: int, end: int) -> Iterator[int]:
 
 
 def _extents(data: memoryview, at: int, inside: int) -> Iterator[tuple[int, list[memoryview]]]:
-    """Each item's number, and the parts that it lies in."""
+    """Each item's number, and the parts with its data."""
     version, sizes, more_sizes = data[at], data[at + 4], data[at + 5]
     size = 4 if version == 2 else 2
     numbers = _Numbers(data, at + 6)
@@ -120,7 +120,7 @@ def _within_limit(count: int) -> int:
 
 
 class _Numbers:
-    """Big-endian numbers, one after another."""
+    """Reads consecutive big-endian numbers."""
 
     def __init__(self, data: memoryview, at: int) -> None:
         self._data = data
@@ -134,7 +134,7 @@ class _Numbers:
 
 
 def _sequence_headers(data: memoryview, budget: Iterator[int]) -> Iterator[memoryview]:
-    """The content of these units of an AV1 stream, up to its end or what is no unit."""
+    """The contents of the sequence headers in an AV1 stream, up to its end or the first invalid unit."""
     at = 0
     for _ in budget:
         if at >= len(data) or data[at] & 0x80:

@@ -1,8 +1,8 @@
 """Parses the structure of PNG, WebP and GIF files before Pillow does, in linear time.
 
-Pillow gets the first picture and what its pixels need. It handles every chunk in Python, and unpacks texts and colour
-profiles that are never used. After W3C's PNG specification (third edition), RFC 9649 (WebP) and the GIF89a
-specification.
+Pillow then gets only the first picture and what its pixels need. Otherwise it would handle every chunk in Python, and
+unpack texts and colour profiles that are never used. Follows W3C's PNG specification (third edition), RFC 9649 (WebP)
+and the GIF89a specification.
 """
 
 import struct
@@ -11,27 +11,27 @@ from collections.abc import Iterator
 
 from catdog.image_formats.orientation import Metadata
 
-LIMIT_CHUNKS = 20_000  # of a PNG or WebP; 10 MiB in chunks of 512 bytes
+LIMIT_CHUNKS = 20_000  # of a PNG or WebP; enough for 10 MiB in chunks of 512 bytes
 LIMIT_BLOCKS = 20_000  # of a GIF's extensions before its picture, of up to 255 bytes each
-LIMIT_TEXT_BYTES = 2**20  # of the one text that may say how a PNG is to be turned, unpacked
+LIMIT_TEXT_BYTES = 2**20  # unpacked size of the text that may have a PNG's orientation
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
-_PNG_PIXELS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT"))  # which must be undamaged
+_PNG_PIXELS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT"))  # these must be undamaged
 _XMP_KEY, _EXIF_KEY = b"XML:com.adobe.xmp\0", b"Raw profile type exif\0"
 _ALPHA, _ANIMATED = 0x10, 0x02  # flags of a WebP
 
 
 class Truncated(OSError):
-    """The file ends inside what the pixels need."""
+    """The file ends within data that the pixels need."""
 
     def __init__(self) -> None:
         super().__init__("image file is truncated")
 
 
 def read_png(data: bytes) -> tuple[bytes, Metadata]:
-    """The first picture as a PNG of its own, and what says how it is turned; OSError where pixels are damaged.
+    """The first picture as a separate PNG, and the metadata with its orientation; OSError if pixels are damaged.
 
-    Damage elsewhere is no fault of the picture: browsers show it.
+    Damage elsewhere is ignored, as in browsers.
     """
     kept: list[bytes | memoryview] = [PNG_START]
     pixels: list[memoryview] = []
@@ -56,7 +56,7 @@ def read_png(data: bytes) -> tuple[bytes, Metadata]:
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, bool]]:
-    """Name, content, and whether the checksum is right (or cut off); up to IEND, or to damage behind the pixels."""
+    """Name, content, and whether the checksum is right (or cut off); up to IEND, or to damage after the pixels."""
     view, at, has_pixels = memoryview(data), len(PNG_START), False
     for _ in range(LIMIT_CHUNKS):
         if at + 8 > len(data):
@@ -85,7 +85,7 @@ def _png_chunk(name: bytes, content: bytes | memoryview) -> bytes:
 
 
 def _note(name: bytes, content: memoryview) -> bytes:
-    """Which of the chunks that may say how the picture is turned this is; no other text is looked at."""
+    """Which of the chunks that may have the orientation this is; other texts are ignored."""
     if name == b"eXIf":
         return name
     for of, key in ((b"iTXt", _XMP_KEY), (b"tEXt", _EXIF_KEY), (b"zTXt", _EXIF_KEY)):
@@ -101,7 +101,7 @@ def _png_exif(notes: dict[bytes, memoryview]) -> bytes:
         text = _unpacked(bytes(notes[b"zTXt"][len(_EXIF_KEY) + 1 :]))
     else:
         text = bytes(notes.get(b"tEXt", b"")[len(_EXIF_KEY) :])
-    try:  # ImageMagick writes it in hexadecimal, below three lines
+    try:  # ImageMagick writes it in hexadecimal, after three lines
         return bytes.fromhex(b"".join(text.split(b"\n")[3:]).decode("ascii"))
     except ValueError:
         return b""
@@ -109,7 +109,7 @@ def _png_exif(notes: dict[bytes, memoryview]) -> bytes:
 
 def _png_xmp(notes: dict[bytes, memoryview]) -> bytes:
     content = bytes(notes.get(b"iTXt", b""))[len(_XMP_KEY) :]
-    text = content[2:].split(b"\0", 2)[-1]  # behind a language and a translated keyword
+    text = content[2:].split(b"\0", 2)[-1]  # after a language and a translated keyword
     return _unpacked(text) if content[:1] == b"\1" else text
 
 
@@ -121,7 +121,7 @@ def _unpacked(packed: bytes) -> bytes:
 
 
 def read_webp(data: bytes) -> tuple[bytes, Metadata]:
-    """The first picture as a WebP of its own, whatever size the file says it has; OSError where it is cut short."""
+    """The first picture as a separate WebP, ignoring the declared file size; OSError if it is truncated."""
     kept: list[bytes] = []
     exif, xmp, has_picture = b"", b"", False
     for name, content in _webp_chunks(data):
@@ -141,7 +141,7 @@ def read_webp(data: bytes) -> tuple[bytes, Metadata]:
 
 
 def webp_size(data: bytes) -> tuple[int, int]:
-    """Width and height of the canvas, or else of its first picture; OSError where there is none."""
+    """Width and height of the canvas, else of the first picture; OSError if there is none."""
     for name, content in _webp_chunks(data):
         if name == b"VP8X" and len(content) >= 10:
             width, height = (int.from_bytes(content[at : at + 3], "little") + 1 for at in (4, 7))
@@ -156,7 +156,7 @@ def webp_size(data: bytes) -> tuple[int, int]:
 
 
 def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Those that are complete."""
+    """The complete chunks."""
     view, at = memoryview(data), 12
     for _ in range(LIMIT_CHUNKS):
         if at + 8 > len(data):
@@ -174,13 +174,13 @@ def _webp_chunk(name: bytes, content: bytes | memoryview) -> bytes:
 
 
 def read_gif(data: bytes) -> bytes:
-    """The first picture as a GIF of its own; OSError where its header is broken."""
+    """The first picture as a separate GIF; OSError if its header is broken."""
     start, controls, at = _gif_picture(data)
     return b"".join((data[:start], *controls, memoryview(data)[at:]))
 
 
 def gif_size(data: bytes) -> tuple[int, int]:
-    """Width and height of the screen or as far as its first picture reaches; OSError where the header is broken."""
+    """Width and height of the screen, or of its first picture's extent if larger; OSError if the header is broken."""
     *_, at = _gif_picture(data)
     left, top, width, height = struct.unpack_from("<HHHH", data.ljust(at + 9, b"\0"), at + 1)
     screen = struct.unpack_from("<HH", data, 6)
@@ -188,7 +188,7 @@ def gif_size(data: bytes) -> tuple[int, int]:
 
 
 def _gif_picture(data: bytes) -> tuple[int, list[bytes], int]:
-    """Where the palette ends, what controls the first picture, and where that begins."""
+    """The end of the palette, the control blocks of the first picture, and the picture's start."""
     start = at = 13 + _palette_bytes(data[10:11])
     controls: list[bytes] = []
     blocks = 0
@@ -209,7 +209,7 @@ def _gif_picture(data: bytes) -> tuple[int, list[bytes], int]:
 
 
 def _after_blocks(data: bytes, at: int, blocks: int) -> tuple[int, int]:
-    """Where a chain of blocks ends, and how many blocks there are with it."""
+    """The end of a chain of blocks, and the number of blocks so far."""
     while at < len(data) and data[at] and blocks <= LIMIT_BLOCKS:
         at += 1 + data[at]
         blocks += 1

@@ -1,6 +1,6 @@
 """Parses a JPEG before Pillow does, in linear time, and keeps only what the pixels need.
 
-After ITU-T T.81, annex B. Pillow handles segments in Python and joins Exif segments one by one, in quadratic time.
+Follows ITU-T T.81, annex B. Pillow handles segments in Python and joins Exif segments one by one, in quadratic time.
 """
 
 import re
@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from catdog.image_formats.orientation import Metadata
 
 LIMIT_SEGMENTS = 1000  # phones write up to 160: extended XMP, depth maps, gain maps, 64 KiB each
-LIMIT_SCANS = 50  # where 10 are usual: 42 bytes make one more pass over every pixel
+LIMIT_SCANS = 50  # 10 are usual; 42 bytes are enough for one more pass over every pixel
 LIMIT_FILL_BYTES = 65_536  # between the segments before the first scan
-LIMIT_TABLE_BYTES = 65_536  # of quantization before the first scan, where 520 are usual; Pillow unpacks each in Python
+LIMIT_TABLE_BYTES = 65_536  # of quantization tables before the first scan, 520 are usual; Pillow unpacks them in Python
 
 START, END, SCAN = b"\xff\xd8", b"\xff\xd9", b"\xff\xda"
 _SEQUENTIAL = (0xC0, 0xC1)
@@ -23,12 +23,12 @@ _APPLICATION = range(0xE0, 0xF0)
 _COMMENT, _QUANTIZATION = 0xFE, 0xDB
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")  # restarts (D0 to D7) belong to the pixels
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
-_PADDING_BYTES = 8  # more noughts than these are no pixels
+_PADDING_BYTES = 8  # longer runs of zeros aren't pixels
 
 
 @dataclass(frozen=True)
 class Segment:
-    """From its marker at `start` to `end`; the content is what follows its length."""
+    """A segment from its marker at `start` to `end`; the content follows its length field."""
 
     marker: int
     start: int
@@ -41,16 +41,16 @@ class Segment:
 
 @dataclass(frozen=True)
 class Jpeg:
-    """`file` has no metadata, ends with an end marker, and nothing follows that."""
+    """A parsed JPEG; `file` has no metadata, and ends with an end marker."""
 
     file: bytes
     metadata: Metadata
-    has_end: bool  # in the original file; where not, only the pixels can tell whether it is cut short
+    has_end: bool  # in the original file; if not, only the pixels show whether it is truncated
 
 
 @dataclass
 class _Reading:
-    """What is known of a JPEG so far."""
+    """The state of parsing a JPEG."""
 
     kept: list[bytes | memoryview] = field(default_factory=lambda: [START])
     exif: list[memoryview] = field(default_factory=list)
@@ -61,7 +61,7 @@ class _Reading:
 
 
 def read(data: bytes) -> Jpeg:
-    """The structure of a JPEG; OSError where it is broken or holds more than the limits allow."""
+    """Parse a JPEG; OSError if it is broken or exceeds the limits."""
     reading, coverage, end = _Reading(), _Coverage(), None
     for segment in segments(data):
         if segment.marker == 0xD9:
@@ -81,7 +81,7 @@ def read(data: bytes) -> Jpeg:
 
 
 def segments(data: bytes) -> Iterator[Segment]:
-    """Every segment in order, between the pixels too; OSError where they are more than LIMIT_SEGMENTS."""
+    """Every segment in order, including those between the pixels; OSError if there are more than LIMIT_SEGMENTS."""
     view, at, scanned, fill_bytes = memoryview(data), 2, False, 0
     for _ in range(LIMIT_SEGMENTS):
         until = len(data) if scanned else at + LIMIT_FILL_BYTES - fill_bytes
@@ -95,9 +95,9 @@ def segments(data: bytes) -> Iterator[Segment]:
         if marker in _WITH_LENGTH:
             length = int.from_bytes(view[at : at + 2])
             if length < 2 or at + length > len(data):
-                if scanned:  # damage inside the pixels, which the decoder judges
+                if scanned:  # damage inside the pixels, which the decoder handles
                     return
-                raise OSError("a segment before the pixels is cut short")
+                raise OSError("a segment before the pixels is truncated")
             at += length
         scanned |= marker == 0xDA
         yield Segment(marker, start, at, view[start + 4 : at])
@@ -107,7 +107,7 @@ def segments(data: bytes) -> Iterator[Segment]:
 
 
 def _sort(segment: Segment, reading: _Reading, data: bytes) -> None:
-    """Notes orientation, and keeps the segment if pixels depend on it."""
+    """Note the orientation, and keep the segment if pixels depend on it."""
     if segment.marker == 0xE1 and segment.begins(_EXIF):
         reading.exif.append(segment.content[len(_EXIF) :])
     elif segment.marker == 0xE1 and segment.begins(_XMP):
@@ -121,7 +121,7 @@ def _sort(segment: Segment, reading: _Reading, data: bytes) -> None:
 
 
 def _counts(segment: Segment) -> bool:
-    """Whether libjpeg's pixels depend on it: of metadata only JFIF and Adobe name the colour model."""
+    """Whether libjpeg's pixels depend on it: of the metadata only JFIF and Adobe define the colour model."""
     if segment.marker == 0xE0:
         return segment.begins(b"JFIF\0") and len(segment.content) >= 14
     if segment.marker == 0xEE:
@@ -134,7 +134,7 @@ def _rebuilt(data: bytes, reading: _Reading, coverage: "_Coverage", end: int | N
     metadata = Metadata(exif, bytes(reading.xmp or b""))
     if not reading.first_scan:
         raise OSError("no pixels follow its header")
-    if end is None and data.find(END, reading.first_scan) >= 0:  # behind damage; `rfind` is slow where there is none
+    if end is None and data.find(END, reading.first_scan) >= 0:  # after damage; `rfind` is slow if there is none
         end = data.rfind(END)
     has_end = end is not None
     if end is None:
@@ -145,7 +145,7 @@ def _rebuilt(data: bytes, reading: _Reading, coverage: "_Coverage", end: int | N
 
 
 def _end_of_pixels(data: bytes) -> int:
-    """Where the file ends without what fills it up: 0xFF, or noughts, of which the first may be pixels."""
+    """The end of the file without padding: 0xFF bytes, or zeros, the first of which may be pixels."""
     noughts = len(data) - len(data.rstrip(b"\0"))
     if noughts > _PADDING_BYTES:
         return len(data) - noughts + _PADDING_BYTES
@@ -153,7 +153,7 @@ def _end_of_pixels(data: bytes) -> int:
 
 
 class _Coverage:
-    """Which coefficients of which component the scans have sent, down to which bit."""
+    """The coefficients of each component that the scans have sent, down to which bit."""
 
     def __init__(self) -> None:
         self._bits: dict[int, list[int | None]] = {}
@@ -168,31 +168,31 @@ class _Coverage:
         content = bytes(segment.content)
         with_last = 1 + 2 * content[0] if content else 0
         if len(content) < with_last + 3:
-            raise OSError("a scan's header is cut short")
+            raise OSError("a scan's header is truncated")
         first, last, low = content[with_last], content[with_last + 1], content[with_last + 2] & 15
         for number in content[1:with_last:2]:
             if number in self._bits:
                 self._bits[number][first : last + 1] = [low] * (min(last, 63) + 1 - first)
 
     def check(self) -> None:
-        """OSError unless every bit of every component has had its scan."""
+        """OSError unless scans have sent every bit of every component."""
         if not self._bits or any(bit != 0 for bits in self._bits.values() for bit in bits):
             raise OSError("image file is truncated: scans are missing")
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What the header says of the pixels."""
+    """The header's description of the pixels."""
 
     width: int
     height: int
     components: int
-    is_one_pass: bool  # a decoder holds the coefficients of a few rows at a time, else all of them
+    is_one_pass: bool  # a decoder keeps the coefficients of only a few rows, else all of them
     has_end: bool
 
 
 def frame(data: bytes) -> Frame | None:
-    """None where there is none before the pixels; OSError where the header is broken or holds too much."""
+    """The frame header, None if there is none before the pixels; OSError if it is broken or exceeds the limits."""
     last = None
     for segment in segments(data):
         if segment.marker == 0xDA:

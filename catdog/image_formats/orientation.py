@@ -1,6 +1,6 @@
 """Reads a photo's orientation from EXIF or XMP, without the other metadata.
 
-After JEITA CP-3451 (Exif 2.3), 4.6.4; the block is a TIFF file. Pillow reads every entry, in Python.
+Follows JEITA CP-3451 (Exif 2.3), 4.6.4; the block is a TIFF file. Pillow would read every entry, in Python.
 """
 
 import re
@@ -16,14 +16,14 @@ _IN_XMP = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 
 @dataclass(frozen=True)
 class Metadata:
-    """What may say how the photo is to be turned; empty where there is none."""
+    """The metadata that may have the photo's orientation; empty if missing."""
 
     exif: bytes = b""
     xmp: bytes = b""
 
     @property
     def orientation(self) -> int:
-        """1 to 8 if it is sound; a broken EXIF block is no fault of the picture and counts as 1."""
+        """The orientation, 1 to 8; a broken EXIF block is ignored and counts as 1."""
         try:
             found = _in_exif(self.exif) if self.exif else None
         except (KeyError, struct.error):

@@ -1,6 +1,6 @@
 """Detects truncated JPEGs, whose missing pixels libjpeg fills with grey.
 
-Bytes put in front of the end marker are ignored if the picture was complete, and become pixels if it wasn't.
+Bytes inserted before the end marker are ignored if the picture is complete, and become pixels if it isn't.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ _MORE = b"\x5a" * 64
 def ends_in_grey(image: Image.Image) -> bool:
     """Whether pixels may be missing."""
     corner = image.crop((max(0, image.width - 8), max(0, image.height - 8), *image.size))
-    return set(np.asarray(corner).flat) <= {127, 128}  # 127 where CMYK was stored inverted
+    return set(np.asarray(corner).flat) <= {127, 128}  # 127 if CMYK was stored inverted
 
 
 def with_more(data: bytes) -> bytes:
@@ -26,7 +26,7 @@ def with_more(data: bytes) -> bytes:
 
 
 def check_all_there(data: bytes) -> None:
-    """Raises OSError where pixels of a JPEG are missing that had no end marker; none of its pixels is left out here."""
+    """Raises OSError if a JPEG without an end marker lacks pixels; decodes all of its pixels."""
     if _sha256_of_all(data) != _sha256_of_all(with_more(data)):
         raise OSError("image file is truncated")
 
@@ -38,5 +38,5 @@ def _sha256_of_all(jpeg: bytes) -> bytes:
 
 
 def sha256(image: Image.Image) -> bytes:
-    """Of the pixels."""
+    """The hash of the pixels."""
     return hashlib.sha256(np.asarray(image).data).digest()

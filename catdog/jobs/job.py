@@ -6,17 +6,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-FOLDER = "jobs"  # in the data folder: their logs, and what a stopped one goes on from
+FOLDER = "jobs"  # in the data folder: logs, and the state for resuming
 
 
 class Status(StrEnum):
-    """What has become of a job."""
+    """The status of a job."""
 
     QUEUED = "queued"  # it waits for a worker
-    RUNNING = "running"  # a worker is at it
-    SUCCEEDED = "succeeded"  # a version was published; whether it serves is in the decision
-    FAILED = "failed"  # no version came of it; the reason says why
-    CANCELLED = "cancelled"  # somebody ended it before a version came of it
+    RUNNING = "running"  # a worker is running it
+    SUCCEEDED = "succeeded"  # a version was published; the decision says whether it was promoted
+    FAILED = "failed"  # no version was published; the reason says why
+    CANCELLED = "cancelled"  # cancelled before a version was published
 
     @property
     def is_final(self) -> bool:
@@ -25,7 +25,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Job:
-    """What is known of it; moments are seconds since 1970."""
+    """A job's record; times are seconds since 1970."""
 
     number: int
     id: str
@@ -45,13 +45,13 @@ class Job:
 
 
 def log_file(data_dir: Path, job: str) -> Path:
-    """Where the trainer's output goes while it is at that job."""
+    """The file for the trainer's output during that job."""
     return data_dir / FOLDER / f"{job}.log"
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to a job: it came to a status, got on, or ended an epoch."""
+    """An event of a job: a new status, progress, or the end of an epoch."""
 
     id: int
     at: float

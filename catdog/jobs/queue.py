@@ -1,8 +1,8 @@
 """The queue of training jobs and their history.
 
-A worker claims a job with a lease that it renews while it lives. One that falls silent loses the job, which is run
-once more; whatever a worker writes for a job, it writes while it holds the lease. A database that doesn't answer is
-asked again for as long as a lease lasts.
+A worker claims a job with a lease that it renews while it runs. A worker that stops renewing loses the job, which is
+run again. A worker writes for a job only while it holds the lease. Requests to a database that doesn't answer are
+repeated for as long as a lease lasts.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -21,19 +21,19 @@ from catdog.jobs.job import Event, Job, Status
 from catdog.system.failpoints import failpoint
 
 WAITING: Final = 8  # jobs that may be queued
-ATTEMPTS: Final = 2  # that a job gets where its worker dies
+ATTEMPTS: Final = 2  # per job, if its workers die
 LEASE_SECONDS: Final = 20.0
 DAY_SECONDS: Final = 86_400.0
 OPEN: Final = (Status.QUEUED, Status.RUNNING)
 RETRY_SECONDS: Final = 0.5  # between two attempts at a database that doesn't answer
-SILENT: Final = "the worker fell silent: its machine or process was ended, perhaps for lack of memory"
+SILENT: Final = "the worker stopped responding: its process or machine ended, perhaps for lack of memory"
 
 
 Answer = TypeVar("Answer")
 
 
 def patiently(ask: Callable[[], Answer]) -> Answer:
-    """What `ask` returns, tried again while the database doesn't answer; DatabaseUnavailable after LEASE_SECONDS."""
+    """The result of `ask`, repeated while the database doesn't answer; DatabaseUnavailable after LEASE_SECONDS."""
     until = monotonic() + LEASE_SECONDS
     while True:
         try:
@@ -45,15 +45,15 @@ def patiently(ask: Callable[[], Answer]) -> Answer:
 
 
 class Jobs:
-    """The queue, for those who ask for jobs and watch them. Any number of processes may use it at once."""
+    """The job queue, to submit, watch and claim jobs. Any number of processes may use it at once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def submit(self, request: Mapping[str, Any], key: str | None = None) -> Job:
-        """Queue a job. With a `key` that came with the same request before, the job of then; else KeyReused.
+        """Queue a job. A `key` that was used for the same request returns that job; for another one it is KeyReused.
 
-        QueueFull where too many wait.
+        QueueFull if too many jobs are queued.
         """
         with self._database.writing() as connection:
             if key is not None and (known := _find(connection, jobs.c.idempotency_key == key)):
@@ -71,7 +71,7 @@ class Jobs:
         return self.get(job)
 
     def get(self, job: str) -> Job:
-        """Raises JobNotFound."""
+        """A job by its id; raises JobNotFound."""
         with self._database.reading() as connection:
             return _get(connection, job)
 
@@ -82,36 +82,36 @@ class Jobs:
             return [_job(row) for row in rows.mappings()]
 
     def counts(self) -> dict[Status, int]:
-        """How many there are of each status."""
+        """The number of jobs by status."""
         with self._database.reading() as connection:
             found = connection.execute(select(jobs.c.status, func.count()).group_by(jobs.c.status))
             return dict.fromkeys(Status, 0) | {Status(status): count for status, count in found}
 
     def running(self) -> list[Job]:
-        """Those that are in the hands of a worker."""
+        """The jobs that a worker is running."""
         with self._database.reading() as connection:
             rows = connection.execute(select(jobs).where(jobs.c.status == Status.RUNNING))
             return [_job(row) for row in rows.mappings()]
 
     def events(self, job: str, after: int = 0) -> list[Event]:
-        """What happened to a job after the event with that id, in order."""
+        """The events of a job after the event with that id, in order."""
         columns = (job_events.c[field.name] for field in fields(Event))
         query = select(*columns).where(job_events.c.job == job, job_events.c.id > after).order_by(job_events.c.id)
         with self._database.reading() as connection:
             return [Event(*row) for row in connection.execute(query)]
 
     def ids(self) -> set[str]:
-        """Of every job that is known."""
+        """The ids of all jobs."""
         with self._database.reading() as connection:
             return set(connection.scalars(select(jobs.c.id)))
 
     def open_ids(self) -> set[str]:
-        """Of those that wait or run."""
+        """The ids of queued and running jobs."""
         with self._database.reading() as connection:
             return set(connection.scalars(select(jobs.c.id).where(jobs.c.status.in_(OPEN))))
 
     def prune(self, days: float) -> int:
-        """Forget jobs that ended so many days ago, with their events, but for the newest one; returns how many."""
+        """Delete jobs that ended `days` or more days ago, with their events, except the newest; returns the number."""
         old = select(jobs.c.id).where(
             jobs.c.status.not_in(OPEN),
             jobs.c.ended_at < time() - days * DAY_SECONDS,
@@ -122,7 +122,7 @@ class Jobs:
             return connection.execute(delete(jobs).where(jobs.c.id.in_(old))).rowcount
 
     def cancel(self, job: str) -> Job:
-        """End a job that waits, and ask one that runs to end; JobEnded where it has ended otherwise."""
+        """End a queued job, or request a running one to end; JobEnded if it has ended in another way."""
         with self._database.writing() as connection:
             found = _get(connection, job)
             if found.status is Status.QUEUED:
@@ -134,7 +134,7 @@ class Jobs:
         return self.get(job)
 
     def is_waiting(self) -> bool:
-        """Whether a worker would get a job if it asked now."""
+        """Whether `claim` would return a job now."""
         with self._database.reading() as connection:
             running = select(jobs.c.number).where(jobs.c.status == Status.RUNNING)
             if connection.scalar(running.where(jobs.c.lease_until >= time()).limit(1)):
@@ -143,7 +143,7 @@ class Jobs:
             return connection.scalar(open_.limit(1)) is not None
 
     def claim(self, worker: str) -> "Lease | None":
-        """The oldest job that waits, for this worker; None where none does, or one is running."""
+        """Claim the oldest queued job for this worker; None if there is none, or if a job is running."""
         with self._database.writing() as connection:
             self._end_leases(connection, jobs.c.lease_until < time(), SILENT)
             if _find(connection, jobs.c.status == Status.RUNNING):
@@ -161,9 +161,10 @@ class Jobs:
         return Lease(self._database, job, worker)
 
     def give_up(self, worker: str, reason: str) -> None:
-        """Take a worker's job from it, as when its lease ends: for whoever knows that it is dead, and why.
+        """End a worker's lease early, for callers that know that the worker is dead, and why.
 
-        One that died before it had a job has tried the one that waits longest: else it would be tried for ever.
+        If it died before it claimed a job, this counts as an attempt of the oldest queued job; otherwise that would be
+        tried for ever.
         """
         with self._database.writing() as connection:
             if self._end_leases(connection, jobs.c.worker == worker, reason):
@@ -173,7 +174,7 @@ class Jobs:
                 _retry_or_fail(connection, job.id, job.attempts + 1, reason)
 
     def _end_leases(self, connection: Connection, of: Any, reason: str) -> int:
-        """Take the jobs of these leases from their workers; returns how many."""
+        """End these leases and requeue or end their jobs; returns the number."""
         found = connection.execute(select(jobs).where(jobs.c.status == Status.RUNNING, of)).mappings().all()
         for job in map(_job, found):
             if job.cancel_at is not None:
@@ -184,9 +185,9 @@ class Jobs:
 
 
 class Lease:
-    """A job in the hands of a worker. Every method raises LeaseLost once the job isn't its any more.
+    """A job claimed by a worker. Every method raises LeaseLost after the worker has lost the job.
 
-    All but `renew` ask a database that doesn't answer again, as `patiently` does.
+    All methods except `renew` repeat requests to a database that doesn't answer, like `patiently`.
     """
 
     def __init__(self, database: Database, job: Job, worker: str) -> None:
@@ -196,12 +197,12 @@ class Lease:
 
     @contextmanager
     def held(self) -> Iterator[Connection]:
-        """A transaction in which nobody can take the job: what is done meanwhile is done by its one worker."""
+        """A transaction during which the worker can't lose the job, so no other worker does the same work."""
         with ExitStack() as stack:
             yield patiently(lambda: stack.enter_context(self._held()))
 
     def renew(self) -> bool:
-        """Hold the job for LEASE_SECONDS more; returns whether it was asked to stop."""
+        """Extend the lease by LEASE_SECONDS; returns whether cancelling was requested."""
         with self._held() as connection:
             self._set(connection, lease_until=time() + LEASE_SECONDS)
             return _get(connection, self.job.id).cancel_at is not None
@@ -211,12 +212,12 @@ class Lease:
         self._write(lambda connection: _tell(connection, self.job.id, kind, data), values)
 
     def end(self, status: Status, reason: str, **values: Any) -> None:
-        """Bring the job to a final status."""
+        """Give the job a final status."""
         self._write(lambda connection: _end(connection, self.job.id, status, reason), values)
         failpoint("job.finished")
 
     def release(self, reason: str) -> None:
-        """Put the job back into the queue for the next worker, as if this one had never tried."""
+        """Put the job back into the queue for the next worker, without counting this attempt."""
         self._write(lambda connection: _requeue(connection, self.job.id, reason, self.job.attempts - 1), {})
 
     @contextmanager
@@ -276,7 +277,7 @@ def _get(connection: Connection, job: str) -> Job:
 
 
 def _find(connection: Connection, *conditions: Any) -> Job | None:
-    """The oldest job that meets the conditions."""
+    """The oldest job that meets the conditions, None if there is none."""
     row = connection.execute(select(jobs).where(*conditions).order_by(jobs.c.number).limit(1)).mappings().first()
     return None if row is None else _job(row)
 

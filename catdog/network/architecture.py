@@ -1,7 +1,7 @@
-"""VGG16 as data: the Keras model and the OpenVINO graph are both built from it.
+"""Describes VGG16 as data, from which both the Keras model and the OpenVINO graph are built.
 
 Configuration D of Simonyan & Zisserman, "Very Deep Convolutional Networks for Large-Scale Image
-Recognition" (2014). Layer names are those of the weights that Keras publishes.
+Recognition" (2014). Layer names are those of Keras's published weights.
 """
 
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from catdog.system.durable import sha256_of
 
-INPUT_PIXELS = 224  # height and width of what the network is served
+INPUT_PIXELS = 224  # height and width of the network's input in service
 KERNEL_PIXELS = 3  # height and width of every convolution, stride 1, padded to keep the size
-POOL_PIXELS = 2  # height and width of the maximum that ends each block, and its stride
-MEAN_BGR = (103.939, 116.779, 123.68)  # of ImageNet's training photos; the network subtracts it, in this order
+POOL_PIXELS = 2  # height, width and stride of the max pooling that ends each block
+MEAN_BGR = (103.939, 116.779, 123.68)  # mean of ImageNet's training photos, which the network subtracts
 CLASSIC_UNITS = 4096  # of each hidden layer in the paper's own head
 
 Head = Literal["pooled", "classic"]
@@ -29,7 +29,7 @@ Arrays = Mapping[str, NDArray[np.float32]]  # every array of a network by its na
 
 @dataclass(frozen=True)
 class Block:
-    """Convolutions at one resolution, each followed by ReLU, then a 2 x 2 maximum."""
+    """Convolutions at one resolution, each followed by ReLU, then 2 x 2 max pooling."""
 
     name: str
     convolutions: int
@@ -63,7 +63,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Architecture:
-    """One member of the family: how many classes, how wide, and which head.
+    """A variant of VGG16: its number of classes, width and head.
 
     `width` multiplies every channel count: 1.0 is the paper's network, small widths make fast tests.
     The head "pooled" is global average pooling, then one dense layer; "classic" is the paper's:
@@ -76,7 +76,7 @@ class Architecture:
 
     def __post_init__(self) -> None:
         if self.classes < 2:
-            raise ValueError(f"a classifier needs two or more classes, not {self.classes}")
+            raise ValueError(f"a classifier needs at least two classes, not {self.classes}")
         if not 0 < self.width <= 1:
             raise ValueError(f"width must be in (0, 1], not {self.width}")
 

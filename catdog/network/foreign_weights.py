@@ -1,6 +1,6 @@
 """Recognises weight files that aren't HDF5, and says how to convert them.
 
-Nothing in such a file is unpickled, executed or unpacked; of a ZIP the list of names is read.
+Nothing in such a file is unpickled, executed or unpacked; only the list of names in a ZIP is read.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ FROM_TORCH: Final = (
     " layer.set_weights([weight.permute(2, 3, 1, 0).numpy(), bias.numpy()]), then " + SAVE
 )
 
-# The first bytes of files that get mistaken for weights: what they are, and what to do.
+# The first bytes of files that are mistaken for weights: what they are, and what to do.
 STARTS: Final = (
     (b"version https://git-lfs", "a Git LFS pointer instead of the file", "fetch it: git lfs pull"),
     (b"\x1f\x8b", "compressed with gzip", "unpack it: gunzip"),
@@ -34,7 +34,7 @@ STARTS: Final = (
 
 
 def kind(path: Path) -> str:
-    """A sentence about a file that HDF5 can't open, without its name."""
+    """A sentence about a file that HDF5 can't open, without the file's name."""
     try:
         with path.open("rb") as file:
             start = file.read(FIRST_BYTES)
@@ -42,15 +42,15 @@ def kind(path: Path) -> str:
         return error.strerror or "can't be opened"
     if start.startswith(HDF5):
         return (
-            f"not an HDF5 file that can be read: damaged or cut short at {path.stat().st_size:,} bytes;"
+            f"not a readable HDF5 file: damaged or truncated at {path.stat().st_size:,} bytes;"
             " download or copy it again"
         )
     found, advice = _found(path, start)
-    return f"not an HDF5 file{f' but {found}' if found else ', or cut short'}; {advice}"
+    return f"not an HDF5 file{f' but {found}' if found else ', or truncated'}; {advice}"
 
 
 def missing(path: Path) -> str | None:
-    """The same about a path where there is no file, or a folder; None where nothing more can be said."""
+    """The same about a path without a file, or to a folder; None if nothing helpful can be said."""
     if path.is_dir():
         if (path / "saved_model.pb").exists():
             return f"Is a directory: a TensorFlow SavedModel; {IN_KERAS}"
@@ -63,12 +63,12 @@ def missing(path: Path) -> str | None:
 
 
 def _found(path: Path, start: bytes) -> tuple[str, str]:
-    """What it is, "" where that can't be seen, and what to do."""
+    """What the file is, "" if unknown, and what to do."""
     name = path.name
     if not start:
         return "empty", "download or copy it again"
     if not start.strip(b"\0"):
-        return "zeros, as where a download made room for it and then ended", "download or copy it again"
+        return "zeros, as after an interrupted download", "download or copy it again"
     if start.startswith(b"PK"):
         return _zipped(path)
     if start[4:8] == b"TFL3":

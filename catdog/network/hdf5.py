@@ -1,8 +1,8 @@
 """Reads float arrays from an untrusted HDF5 file.
 
-Nothing in such a file leads out of it, runs, or makes an array larger than asked for: only hard links are followed,
-attributes and types other than floats are left alone, and an array is read only after its header was checked.
-What this can't promise is HDF5 itself: made-up metadata can still crash its C library (1.14) or exhaust the memory.
+Such a file can't make us read other files, run code, or allocate an array larger than requested: only hard links are
+followed, attributes and types other than floats are ignored, and an array is read only after its header was checked.
+HDF5 itself isn't safe: forged metadata can still crash its C library (1.14) or exhaust the memory.
 """
 
 import zlib
@@ -25,21 +25,21 @@ from catdog.errors import WeightsError
 MAX_DEPTH = 16  # of groups within groups; Keras needs 7
 FLOATS = (h5t.IEEE_F32LE, h5t.IEEE_F32BE, h5t.IEEE_F16LE, h5t.IEEE_F16BE)
 
-NOT_FINITE = "holds NaN or infinity: the training that it comes from diverged, or the file is damaged; take another"
+NOT_FINITE = "holds NaN or infinity: the training that produced it diverged, or the file is damaged; use another one"
 
-# What zlib raises at bytes that make no sense, and h5py, which has an error of Python for each of HDF5's.
+# The exceptions of zlib for invalid bytes, and of h5py, which maps HDF5's errors to various Python exceptions.
 CORRUPT = (OSError, RuntimeError, KeyError, ValueError, TypeError, zlib.error)
 
 
 class _Damaged(ValueError):
-    """What we found wrong with stored bytes ourselves."""
+    """Damage in stored bytes that this module found itself."""
 
 
 @contextmanager
 def stored_arrays(path: Path) -> Iterator[dict[str, "StoredArray"]]:
-    """Open a file and give its arrays by their paths in it, none of them read yet.
+    """Open a file and yield its arrays by their paths in it, without reading them.
 
-    Raises WeightsError where the file is not HDF5, cut short, or holds anything but arrays, groups and hard links.
+    Raises WeightsError if the file is not HDF5, is truncated, or has anything but arrays, groups and hard links.
     """
     with _opened(path) as file:
         with _corruption_refused(path.name):
@@ -57,7 +57,7 @@ class StoredArray:
 
     @property
     def shape(self) -> tuple[int, ...] | None:
-        """As the header says; None where only to ask for it could open other files, or where it is damaged."""
+        """The shape from the header; None if reading it could open other files, or if it is damaged."""
         try:
             creation = self.dataset.get_create_plist()
             elsewhere = creation.get_layout() == h5d.VIRTUAL or creation.get_external_count()
@@ -66,14 +66,14 @@ class StoredArray:
             return None
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Raise WeightsError unless the header says: plain floats of this shape, inside this file."""
+        """Raise WeightsError unless the header describes plain floats of this shape, stored inside this file."""
         with _corruption_refused(self.file, self.item):
             problem = self._problem(shape)
         if problem:
             raise WeightsError(self.file, problem, self.item)
 
     def read(self) -> NDArray[np.float32]:
-        """The values, all finite. Only for an array that passed `check`, which bounds what this takes."""
+        """The values, all finite. Only for an array that passed `check`, which bounds the memory needed."""
         with _corruption_refused(self.file, self.item):
             chunked = self.dataset.get_create_plist().get_layout() == h5d.CHUNKED
             values = _widened(self._read_chunks() if chunked else self._read_whole())
@@ -83,16 +83,16 @@ class StoredArray:
 
     def _problem(self, shape: tuple[int, ...]) -> str | None:
         creation, stored_type = self.dataset.get_create_plist(), self.dataset.get_type()
-        # First of all: merely asking a virtual dataset for its shape can open other files.
+        # This check comes first: reading the shape of a virtual dataset can already open other files.
         if creation.get_layout() == h5d.VIRTUAL:
-            return "is a virtual dataset, whose values lie elsewhere; store the values themselves"
+            return "is a virtual dataset, whose values are in other files; store the values themselves"
         if creation.get_external_count():
             return "is stored in another file; store the values themselves"
         if _filters(creation) not in ([], [h5z.FILTER_DEFLATE]):
             numbers = ", ".join(map(str, _filters(creation)))
-            return f"went through HDF5's filters {numbers}; only gzip ({h5z.FILTER_DEFLATE}) or none is taken"
+            return f"went through HDF5's filters {numbers}; only gzip ({h5z.FILTER_DEFLATE}) or none is supported"
         if not _is_bfloat16(stored_type) and not any(stored_type.equal(accepted) for accepted in FLOATS):
-            return f"holds {_type_name(stored_type)}s; only float32 and float16 are taken{_in_float32(stored_type)}"
+            return f"holds {_type_name(stored_type)}s; only float32 and float16 are supported{_in_float32(stored_type)}"
         if self.dataset.shape != shape:
             found = self.dataset.shape
             return f"has the shape {found}, but the network needs {shape}{_reordered(found, shape)}"
@@ -115,14 +115,14 @@ class StoredArray:
         for corner in product(*map(range, [0] * values.ndim, values.shape, chunk)):
             data = self._chunk(corner, prod(chunk) * values.itemsize, gzip)
             place = values[tuple(slice(start, start + length) for start, length in zip(corner, chunk, strict=True))]
-            # Chunks at the edge are stored whole and reach beyond it.
+            # Chunks at the edge are stored in full and extend beyond it.
             place[...] = np.frombuffer(data, values.dtype).reshape(chunk)[tuple(map(slice, place.shape))]
         return values
 
     def _chunk(self, corner: tuple[int, ...], length_bytes: int, gzip: bool) -> bytes:
-        """The chunk that begins at `corner`, unpacked."""
+        """The decompressed chunk that begins at `corner`."""
         stored_bytes = self.dataset.get_chunk_info_by_coord(corner).size
-        # h5py makes its buffer by one number of the file, and HDF5 fills it by another.
+        # h5py allocates its buffer by one number in the file, and HDF5 fills it by another.
         if stored_bytes > 2 * length_bytes + 64 if gzip else stored_bytes != length_bytes:
             raise _Damaged(f"a chunk of {length_bytes} bytes can't be stored in {stored_bytes}")
         filters_skipped, data = self.dataset.read_direct_chunk(corner)
@@ -130,12 +130,12 @@ class StoredArray:
 
 
 def _is_bfloat16(stored: h5t.TypeID) -> bool:
-    """Whether it is what Keras stores bfloat16 as: two bytes that HDF5 knows nothing of."""
+    """Whether it is Keras's storage of bfloat16: an opaque type of two bytes."""
     return isinstance(stored, h5t.TypeOpaqueID) and stored.get_size() == 2
 
 
 def _widened(values: NDArray[Any]) -> NDArray[Any]:
-    """bfloat16 as float32, whose upper half it is; anything else as it is."""
+    """bfloat16 as float32, whose upper half it is; anything else unchanged."""
     if values.dtype.kind != "V":
         return values
     return (np.ascontiguousarray(values).view("<u2").astype(np.uint32) << 16).view(np.float32)
@@ -148,15 +148,15 @@ def _in_float32(stored: h5t.TypeID) -> str:
 
 
 def _reordered(found: tuple[int, ...], needed: tuple[int, ...]) -> str:
-    """What to do about a kernel (out, in, height, width), as Theano has it."""
+    """Advice for a kernel in Theano's order (out, in, height, width), else ""."""
     if len(needed) != 4 or found != (needed[3], needed[2], needed[0], needed[1]):
         return ""
     turned = "kernel[:, :, ::-1, ::-1].transpose(2, 3, 1, 0)"
-    return f"; that is Theano's order: take the file for TensorFlow, or transpose each kernel: {turned}"
+    return f"; that is Theano's order: use the file for TensorFlow, or transpose each kernel: {turned}"
 
 
 def _inflate(data: bytes, length: int) -> bytes:
-    """Decompress to exactly `length` bytes, where HDF5's own filter would unpack a bomb of any size."""
+    """Decompress to exactly `length` bytes; HDF5's own filter would unpack a bomb of any size."""
     inflater = zlib.decompressobj()
     inflated = inflater.decompress(data, length + 1)
     if len(inflated) != length or not inflater.eof:
@@ -187,18 +187,18 @@ def _corruption_refused(file: str, item: str | None = None) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """What is wrong, in words that can be shown: HDF5's own may hold paths and addresses."""
+    """The problem in public words: HDF5's own messages may contain paths and addresses."""
     number = getattr(error, "errno", None)
     return str(error) if isinstance(error, _Damaged) else strerror(number) if number else type(error).__name__
 
 
 def _walk(file: str, group: h5g.GroupID, prefix: str, seen: set[int]) -> Iterator[tuple[str, h5d.DatasetID]]:
-    """Every array under `group` by its path. `seen` are the objects met so far, by their addresses."""
+    """Every array under `group` by its path. `seen` are the addresses of the objects found so far."""
     for name, link in _links(group):
         item = prefix + name.decode(errors="replace")
-        # HDF5 would take a slash within a name for a path, and follow links along it that nobody looked at.
+        # HDF5 would treat a slash within a name as a path, and follow links along it that weren't checked.
         if link != h5l.TYPE_HARD or b"/" in name:
-            raise WeightsError(file, "is a link that may lead anywhere; only hard links are taken", item)
+            raise WeightsError(file, "is a link that may lead anywhere; only hard links are supported", item)
         found = h5o.open(group, name)
         address = h5o.get_info(found).addr
         if address in seen or item.count("/") >= MAX_DEPTH:
@@ -213,17 +213,17 @@ def _walk(file: str, group: h5g.GroupID, prefix: str, seen: set[int]) -> Iterato
 
 
 def _links(group: h5g.GroupID) -> list[tuple[bytes, int]]:
-    """Names and kinds of a group's links, none of them followed."""
+    """Names and kinds of a group's links, without following them."""
     links: list[tuple[bytes, int]] = []
     group.links.iterate(lambda name, info: links.append((name, info.type)), info=True)
     return links
 
 
 def _filters(creation: Any) -> list[int]:
-    """HDF5's numbers of the filters that values went through, in their order."""
+    """HDF5's numbers of the filters that were applied to the values, in order."""
     return [creation.get_filter(index)[0] for index in range(creation.get_nfilters())]
 
 
 def _type_name(stored: h5t.TypeID) -> str:
-    """A type in words, such as "8-byte float", without looking into what a file defined itself."""
+    """A type in words, such as "8-byte float", without inspecting types defined by the file."""
     return f"{stored.get_size()}-byte {type(stored).__name__.removeprefix('Type').removesuffix('ID').lower()}"

@@ -1,4 +1,4 @@
-"""The pooled head: a linear map of the features, the same in training and serving."""
+"""Computes the pooled head, a linear map of the features, the same in training and serving."""
 
 from copy import copy
 from typing import Self
@@ -14,7 +14,7 @@ ARRAYS = KERNEL, BIAS = "predictions/kernel", "predictions/bias"
 def logits(features: NDArray[np.float32], arrays: Arrays) -> NDArray[np.float32]:
     """Logits (n, classes) of features (n, features), by the "predictions" layer in `arrays`.
 
-    In float64, so that the size of a batch doesn't show in the result.
+    Computed in float64, so that the result doesn't depend on the batch size.
     """
     kernel = arrays[KERNEL].astype(np.float64)
     result: NDArray[np.float32] = (features @ kernel + arrays[BIAS]).astype(np.float32)
@@ -22,8 +22,9 @@ def logits(features: NDArray[np.float32], arrays: Arrays) -> NDArray[np.float32]
 
 
 def activation_maps(places: NDArray[np.floating], arrays: Arrays) -> NDArray[np.float32]:
-    """What each place adds to the logits, (n, 7, 7, classes), by what the backbone makes of it: (n, 7, 7, features).
+    """Class activation maps: each position's contribution to the logits, from its backbone output.
 
+    `places` is (n, 7, 7, features), the result (n, 7, 7, classes).
     Zhou, Khosla, Lapedriza, Oliva & Torralba, "Learning Deep Features for Discriminative Localization" (2016).
     """
     result: NDArray[np.float32] = (places @ arrays[KERNEL].astype(np.float64)).astype(np.float32)
@@ -31,17 +32,17 @@ def activation_maps(places: NDArray[np.floating], arrays: Arrays) -> NDArray[np.
 
 
 def of(arrays: Arrays) -> Arrays:
-    """The arrays of the head alone, so that those of the backbone can go."""
+    """Only the arrays of the head, so that those of the backbone can be freed."""
     return {name: arrays[name] for name in ARRAYS}
 
 
 class ReplaceableHead:
-    """An engine whose pooled head is apart from what is compiled. The classic head is compiled: `_head` is None."""
+    """An engine whose pooled head isn't compiled with the network. The classic head is: `_head` is None."""
 
     _head: Arrays | None
 
     def with_head(self, arrays: Arrays) -> Self:
-        """Another engine that shares what is compiled, with the pooled head in `arrays`.
+        """An engine that shares the compiled network, with the pooled head in `arrays`.
 
         ValueError for the classic head.
         """

@@ -13,22 +13,22 @@ ONLY_VGG19: Final = {f"block{number}_conv4" for number in (3, 4, 5)}
 
 
 def refuse_other_count(file: str, convolutions: int) -> None:
-    """Raise WeightsError for a network of so many convolutions; with one too few or too many, an array is named."""
+    """Raise WeightsError for a clearly different number of convolutions; for one off, a later error names an array."""
     if abs(convolutions - VGG16) > 1:
-        like = ", as VGG19 has," if convolutions == VGG19 else ""
+        like = ", as VGG19 has" if convolutions == VGG19 else ""
         raise WeightsError(
-            file, f"holds a network of {convolutions} convolutions{like} where VGG16 has {VGG16}; pass VGG16's weights"
+            file, f"holds a network of {convolutions} convolutions{like}, but VGG16 has {VGG16}; pass VGG16's weights"
         )
 
 
 def refuse_vgg19(file: str, layers: Collection[str]) -> None:
-    """Raise WeightsError where all layers are there that VGG19 has and VGG16 hasn't."""
+    """Raise WeightsError if the file has all layers that VGG19 has and VGG16 doesn't."""
     if ONLY_VGG19.issubset(layers):
         refuse_other_count(file, VGG19)
 
 
 def other_width(arrays: Mapping[str, StoredArray], paths: Mapping[str, str], needed: Architecture) -> str:
-    """What to do about VGG16 at another width; "" where it isn't that. `paths` lead to arrays by their names."""
+    """Advice for VGG16 at another width, else "". `paths` are the arrays' paths by their names."""
     if not arrays.keys() >= set(paths.values()):
         return ""
     first = arrays[paths["block1_conv1/kernel"]].shape

@@ -4,7 +4,7 @@ Keras 3 (`model.save_weights("*.weights.h5")`) names arrays by the class and ord
 `layers/conv2d_3/vars/0`. Keras 2 named them by layer: `block2_conv2/block2_conv2/kernel:0`.
 
 Keras 3 also loads a network from several files, by an index (`model.load_weights("model.weights.json")`).
-In that layout the backbone has a file of its own, which is the same for every head on it: FILES, and an INDEX.
+In that layout, FILES and an INDEX, the backbone has a separate file, which is the same for every head on it.
 """
 
 import json
@@ -29,17 +29,17 @@ from catdog.network.hdf5 import StoredArray, stored_arrays
 StoredType = Literal["float32", "float16"]
 
 INDEX = "model.weights.json"
-FILES = BACKBONE, HEAD = "model_00000.weights.h5", "model_00001.weights.h5"  # Keras itself names the first one so
+FILES = BACKBONE, HEAD = "model_00000.weights.h5", "model_00001.weights.h5"  # Keras's own name for the first one
 
-# A whole network that was made a layer or an attribute of another one keeps its own numbering, after its path there.
+# A whole network that is a layer or an attribute of another one keeps its own numbering, after its path there.
 KERAS_3_PATH = re.compile(r"(?!optimizer/)(?P<network>(?:.*/)?)(?P<place>layers/conv2d(?:_\d+)?/vars/\d+)")
 
 # A subclass of keras.Model stores its layers by the names of its attributes.
 ATTRIBUTE_PATH = re.compile(r"(?!optimizer/)(?:.*/)?(?P<layer>block\d+_conv\d+)/vars/(?P<array>[01])")
 
-# The file published with Keras says `block1_conv1/block1_conv1_W_1:0`; later ones `block1_conv1/block1_conv1/kernel:0`,
+# The file published with Keras has `block1_conv1/block1_conv1_W_1:0`; later ones `block1_conv1/block1_conv1/kernel:0`,
 # after `model_weights/` if the whole model was saved, and after the name of the network if that was a layer.
-# An optimiser's moments may bear the same names.
+# An optimiser's moments may have the same names.
 KERAS_2_PATH = re.compile(
     r"(?!optimizer_weights/)(?:.*/)?(?P<layer>block\d+_conv\d+)(?:_\d+)?[/_](?P<array>kernel|bias|W|b)(?:_\d+)?(?::0)?"
 )
@@ -49,7 +49,7 @@ ALONE = "save that network alone: model.get_layer('vgg16').save_weights('vgg16.w
 
 
 class _Fingerprinted(NamedTuple):
-    """A backbone whose fingerprint is known, for as long as somebody has it: a training asks for it many times."""
+    """A backbone with its cached fingerprint, while the arrays are in use: a training needs it many times."""
 
     arrays: Sequence[weakref.ref[NDArray[np.float32]]]
     digest: str
@@ -65,10 +65,10 @@ _last = _Fingerprinted([], "")
 def read(
     path: Path, architecture: Architecture, names: Collection[str] | None = None
 ) -> dict[str, NDArray[np.float32]]:
-    """Read a Keras 3 file that holds this network and nothing else; of its arrays those with these names, None for all.
+    """Read a Keras 3 file that contains exactly this network; returns the arrays with these names, None for all.
 
-    At `path` may be an INDEX as well: what it says is known, so it isn't read. Returns the arrays named and ordered as
-    in `architecture.shapes`. Raises WeightsError.
+    `path` may also be an INDEX, which isn't read because its content is known. The arrays are named and ordered as in
+    `architecture.shapes`. Raises WeightsError.
     """
     found: dict[str, NDArray[np.float32]] = {}
     for file, layers in zip(files(path), _layers(path, architecture), strict=True):
@@ -80,14 +80,14 @@ def read(
 
 
 def files(path: Path) -> tuple[Path, ...]:
-    """The files that hold the arrays of the network at `path`."""
+    """The files with the arrays of the network at `path`."""
     return tuple(path.with_name(name) for name in FILES) if path.name == INDEX else (path,)
 
 
 def read_backbone(path: Path, architecture: Architecture) -> dict[str, NDArray[np.float32]]:
-    """Read the convolutions from a Keras 3 or Keras 2 file, whatever its head.
+    """Read the convolutions from a Keras 3 or Keras 2 file with any head.
 
-    Returns the backbone's arrays named and ordered as in `architecture.shapes`, no kernel all zeros. Raises
+    Returns the backbone's arrays named and ordered as in `architecture.shapes`; no kernel is all zeros. Raises
     WeightsError.
     """
     paths = _keras_3_paths(architecture.backbone_layers)
@@ -104,10 +104,10 @@ def read_backbone(path: Path, architecture: Architecture) -> dict[str, NDArray[n
 
 
 def write(path: Path, architecture: Architecture, arrays: Arrays, dtype: StoredType = "float32") -> None:
-    """Write a Keras 3 file, and return once it is on the disk.
+    """Write a Keras 3 file, and return when it is on the disk.
 
-    Raises WeightsError, before anything is written, where `arrays` aren't this network's or don't fit `dtype`; OSError
-    where the disk is full.
+    Raises WeightsError, before anything is written, if `arrays` aren't this network's or don't fit `dtype`; OSError if
+    the disk is full.
     """
     (content,) = packed(path, architecture, arrays, dtype).values()
     with path.open("wb") as written:
@@ -119,9 +119,9 @@ def write(path: Path, architecture: Architecture, arrays: Arrays, dtype: StoredT
 def packed(
     path: Path, architecture: Architecture, arrays: Arrays, dtype: StoredType = "float32"
 ) -> dict[str, memoryview]:
-    """The content of the files of the network at `path`, by their names; the same arrays give the same bytes.
+    """The contents of the files of the network at `path`, by name; the same arrays give the same bytes.
 
-    Where that is an INDEX these are FILES and itself, else the one file. Raises WeightsError as `write`.
+    For an INDEX these are FILES and the index, else the one file. Raises WeightsError like `write`.
     """
     _refuse_other_names(path.name, arrays, architecture.shapes)
     stored = {name: _packed(path.name, name, arrays[name], shape, dtype) for name, shape in architecture.shapes.items()}
@@ -133,17 +133,17 @@ def packed(
 
 
 def halved(arrays: Arrays) -> dict[str, NDArray[np.float32]]:
-    """The arrays in float16's values, to be stored in half the bytes; one that these don't reach stays as it is."""
+    """The arrays rounded to float16's values, to need half the bytes; one with larger values is unchanged."""
     return {name: half if np.isfinite(half := _half(array)).all() else array for name, array in arrays.items()}
 
 
 def smallest(arrays: Iterable[NDArray[np.float32]]) -> StoredType:
-    """The type that holds these arrays in the fewest bytes and loses nothing."""
+    """The smallest type that stores these arrays without loss."""
     return "float16" if all(np.array_equal(_half(array), array) for array in arrays) else "float32"
 
 
 def backbone_fingerprint(architecture: Architecture, arrays: Arrays) -> str:
-    """sha256 of the convolutions' arrays, which nobody may change in place: the same for every head on one backbone."""
+    """sha256 of the convolutions' arrays, the same for every head on them; the arrays must not be changed in place."""
     names = (f"{layer.name}/{array}" for layer in architecture.backbone_layers for array in ("kernel", "bias"))
     backbone = [arrays[name] for name in sorted(names)]
     global _last
@@ -168,7 +168,7 @@ def _layers(path: Path, architecture: Architecture) -> tuple[Sequence[Layer], ..
 
 def _hdf5(paths: Mapping[str, str], stored: Mapping[str, NDArray[np.floating]]) -> memoryview:
     """A file of the arrays at `paths`, by their names."""
-    content = BytesIO()  # on a full disk HDF5 itself fails where nobody can catch it
+    content = BytesIO()  # in memory, because on a full disk HDF5 fails with errors that can't be caught
     with h5py.File(content, "w") as file:
         for name, place in paths.items():
             file[place] = stored[name]
@@ -177,7 +177,7 @@ def _hdf5(paths: Mapping[str, str], stored: Mapping[str, NDArray[np.floating]]) 
 
 
 def _index(places: Mapping[str, Mapping[str, str]], stored: Mapping[str, NDArray[np.floating]]) -> memoryview:
-    """In which file Keras finds the arrays of each layer."""
+    """The index: the file in which Keras finds each layer's arrays."""
     layers = {f"/{place.rpartition('/')[0]}": [file] for file, paths in places.items() for place in paths.values()}
     total = sum(array.nbytes for array in stored.values())
     return memoryview(json.dumps({"metadata": {"total_size": total}, "weight_map": layers}, indent=2).encode())
@@ -207,7 +207,7 @@ def _read_convolutions(
             raise WeightsError(file, error.problem + hint, error.item) from None
         raise
     for name, array in found.items():
-        if array.ndim > 1 and not array.any():  # as where a download left a hole
+        if array.ndim > 1 and not array.any():  # as after an interrupted download
             problem = "holds only zeros; the file is damaged or incomplete: download or copy it again"
             raise WeightsError(file, problem, arrays[paths[name]].item)
     return found
@@ -230,7 +230,7 @@ def _half(array: NDArray[np.float32]) -> NDArray[np.float32]:
 def _packed(
     file: str, name: str, values: NDArray[np.float32], shape: tuple[int, ...], dtype: StoredType
 ) -> NDArray[np.floating]:
-    """The values as they are stored."""
+    """The values in the stored type."""
     if values.shape != shape:
         raise WeightsError(file, f"has the shape {values.shape}, but the network needs {shape}", name)
     with np.errstate(over="ignore"):
@@ -241,7 +241,7 @@ def _packed(
 
 
 def _keras_3_paths(layers: Iterable[Layer]) -> dict[str, str]:
-    """Where Keras 3 stores each array, by its name in `Architecture.shapes`."""
+    """Keras 3's path of each array, by its name in `Architecture.shapes`."""
     paths: dict[str, str] = {}
     counts = {"conv2d": 0, "dense": 0}
     for layer in layers:
@@ -258,7 +258,7 @@ def _keras_3_convolutions(
 ) -> dict[str, StoredArray]:
     """The arrays of the network whose convolutions are numbered like VGG's, by their paths in it.
 
-    Where none is, those of the network with the most convolutions, to say what is wrong with it.
+    If there is none, those of the network with the most convolutions, for the error message.
     """
     networks: dict[str, dict[str, StoredArray]] = {}
     for path, array in arrays.items():
@@ -282,7 +282,7 @@ def _named_convolutions(file: str, arrays: Mapping[str, StoredArray]) -> dict[st
         if match := KERAS_2_PATH.fullmatch(path) or ATTRIBUTE_PATH.fullmatch(path):
             name = f"{match['layer']}/{NAMES[match['array']]}"
             if name in convolutions:
-                raise WeightsError(file, f"is a second {name}, beside {convolutions[name].item}", path)
+                raise WeightsError(file, f"is a second {name}, in addition to {convolutions[name].item}", path)
             convolutions[name] = array
     other_networks.refuse_vgg19(file, {name.partition("/")[0] for name in convolutions})
     return convolutions

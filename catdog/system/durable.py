@@ -17,9 +17,9 @@ LOCK = ".lock"
 
 @contextmanager
 def locked(path: Path, wait: bool = True) -> Iterator[None]:
-    """Hold the lock file at `path`, which is made where missing, alone among all processes and threads.
+    """Hold the lock file at `path` exclusively among all processes and threads; it is created if missing.
 
-    The lock ends with its holder, however that ends. Without `wait`, BlockingIOError where it is held.
+    The operating system releases the lock if its holder dies. Without `wait`, BlockingIOError if it is held.
     """
     with path.open("ab") as file:  # writable, because network file systems lock no other files exclusively
         fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -27,7 +27,7 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
 
 
 def sync(path: Path) -> None:
-    """Bring a file's content, or a directory's list of names, to the disk."""
+    """Write a file's content, or a directory's list of names, to the disk (fsync)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -36,14 +36,14 @@ def sync(path: Path) -> None:
 
 
 def sync_tree(path: Path) -> None:
-    """Bring a directory and everything below it to the disk."""
+    """Write a directory and everything below it to the disk (fsync)."""
     for inside in path.rglob("*"):
         sync(inside)
     sync(path)
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Make `text` the content of the file in one step. Only one writer at a time."""
+    """Replace the file's content by `text` atomically. Only one writer at a time."""
     aside = path.with_name(f".{path.name}.new")
     try:
         aside.write_text(text, "utf-8")
@@ -56,14 +56,14 @@ def replace_text(path: Path, text: str) -> None:
 
 @contextmanager
 def scratch(root: Path, prefix: str) -> Iterator[Path]:
-    """A new empty directory somewhere below `root`, removed at the end unless it was moved away.
+    """A new empty directory below `root`, removed at the end unless it was moved.
 
-    It lies in a hidden one that begins with `prefix`; those that killed processes left behind are removed first.
+    It is in a hidden directory whose name begins with `prefix`; those left by killed processes are removed first.
     """
     root.mkdir(parents=True, exist_ok=True)
     hidden = root / f"{prefix}{secrets.token_hex(8)}"
     with ExitStack() as stack:
-        with locked(root / LOCK):  # so that nobody takes it for an abandoned one before it is locked
+        with locked(root / LOCK):  # so that no other process removes it as abandoned before it is locked
             _remove_abandoned(root, prefix)
             inside = hidden / "content"
             inside.mkdir(parents=True)
@@ -73,7 +73,7 @@ def scratch(root: Path, prefix: str) -> Iterator[Path]:
 
 
 def sweep(root: Path, prefix: str) -> None:
-    """Remove what killed processes left of `scratch`, where there is such a folder."""
+    """Remove the directories that killed processes left in `scratch`, if any."""
     if root.is_dir():
         with locked(root / LOCK):
             _remove_abandoned(root, prefix)

@@ -1,7 +1,7 @@
 """Points at which a test can kill the process.
 
-`FAILPOINTS=publish.renamed` in the environment ends the process when it comes to that place; several are separated by
-commas. Without the variable this does nothing.
+The environment variable `FAILPOINTS=publish.renamed` kills the process when it reaches that point; several points are
+separated by commas. Without the variable this does nothing.
 """
 
 import os
@@ -12,7 +12,7 @@ VARIABLE: Final = "FAILPOINTS"
 
 OF_PICTURES: Final = ("pictures.placed", "pictures.added", "picture.unlabelled")
 
-# In the order in which a job comes by.
+# In the order in which a job reaches them.
 NAMES: Final = (
     "job.submitted",
     "job.claimed",
@@ -27,6 +27,6 @@ NAMES: Final = (
 
 
 def failpoint(name: str) -> None:
-    """End the process here, if the environment asks for it."""
+    """Kill the process here if FAILPOINTS contains `name`."""
     if name in os.environ.get(VARIABLE, "").split(","):
         os.kill(os.getpid(), signal.SIGKILL)

@@ -1,6 +1,6 @@
-"""How many processor cores and how much memory this process may use.
+"""Determines how many cores and how much memory this process may use.
 
-On a shared machine or in a container that is less than the machine has.
+On a shared machine or in a container this is less than the machine has.
 """
 
 import os
@@ -10,33 +10,33 @@ from contextlib import suppress
 from math import ceil
 from pathlib import Path
 
-NICE = 19  # the processor is the trainer's where nobody else wants it
+NICE = 19  # lowest priority: the trainer uses idle processor time
 
 PROC = Path("/proc/self/cgroup")
 MOUNT = Path("/sys/fs/cgroup")
 
-# "number:controllers:/path" on each line; version 2 has one line, and no controllers there.
+# "number:controllers:/path" on each line; version 2 has one line without controllers.
 GROUP = re.compile(r"^\d+:([^:\n]*):/(.*)$", re.MULTILINE)
 
-# Microseconds of processor time in every so many; without a limit version 2 says "max" and version 1 "-1".
+# Microseconds of processor time, per period of microseconds; without a limit version 2 has "max" and version 1 "-1".
 QUOTA = re.compile(rb"(\d+)\s+([1-9]\d*)\s*")
-MEMORY_FILES = ("memory.max", "memory.limit_in_bytes")  # of version 2 and 1; without a limit the first says "max"
+MEMORY_FILES = ("memory.max", "memory.limit_in_bytes")  # of version 2 and 1; without a limit the first has "max"
 LARGE = 2e8  # multiplications from which several cores are faster than one
 
 
 def usable_cores() -> int:
-    """By affinity and by the quota of every cgroup that this process is in; a part of a core counts as one."""
+    """The cores by affinity and by the quotas of the process's cgroups, rounded up."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([allowed, *map(ceil, _quotas())]))
 
 
 def threads_for(multiplications: int) -> int:
-    """How many threads to fit a regression on: shared by two, small products took ten times as long."""
+    """The number of threads for a regression: on two threads small products took ten times as long."""
     return usable_cores() if multiplications >= LARGE else 1
 
 
 def _quotas() -> Iterator[float]:
-    """Each in cores: seconds of processor time a second. Whatever else is found there limits nothing."""
+    """The processor quotas in cores (seconds per second); other contents of the files are ignored."""
     for folder in cgroups("cpu"):
         found = QUOTA.fullmatch(_read(folder))
         if found:
@@ -44,9 +44,9 @@ def _quotas() -> Iterator[float]:
 
 
 def _read(folder: Path) -> bytes:
-    """Quota and period, as version 2 has them in one file and version 1 in two; nothing where there is neither.
+    """Quota and period, from one file in version 2 or two files in version 1; empty if neither exists.
 
-    The root has none, and a container may not see the folders that lie above its own.
+    The root has none, and a container may not see the folders above its own.
     """
     try:
         file = folder / "cpu.max"
@@ -58,9 +58,9 @@ def _read(folder: Path) -> bytes:
 
 
 def cgroups(controller: str) -> Iterator[Path]:
-    """The cgroups that may limit this process in that, its own first; none elsewhere than on Linux.
+    """The cgroups of this controller that may limit this process, its own first; empty except on Linux.
 
-    Where several controllers of version 1 share a folder, each of them has a link to it.
+    If several controllers of version 1 share a folder, each of them has a link to it.
     """
     try:
         text = os.fsdecode(PROC.read_bytes())
@@ -75,7 +75,7 @@ def cgroups(controller: str) -> Iterator[Path]:
 
 
 def usable_bytes() -> int:
-    """By the machine's memory and by the limit of every cgroup that this process is in."""
+    """The memory by the machine's size and the limits of the process's cgroups."""
     return min([os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), *_memory_limits()])
 
 
@@ -92,15 +92,15 @@ def default_threads() -> int:
 
 
 def limit_process(threads: int) -> None:
-    """Keep this process to so many cores, and behind every other process.
+    """Limit this process to `threads` cores, at the lowest priority.
 
-    Called from the main thread before others are started: on Linux each inherits both from the one that starts it.
+    Call it in the main thread before other threads are started: on Linux a thread inherits both from its creator.
     """
     from threadpoolctl import threadpool_limits  # part of the trainer alone
 
     os.nice(NICE)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
-    threadpool_limits(threads)  # of libraries that have counted the cores already
+    threadpool_limits(threads)  # for libraries that have already counted the cores
     for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ[variable] = str(threads)

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PLACES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-CLOSE_SECONDS = 2.0  # for what is left, where nobody takes it; the library itself would try for 10
+CLOSE_SECONDS = 2.0  # limit for sending the remaining spans; the library's own is 10
 
 
 def provider(name: str) -> "TracerProvider | None":
-    """What sends the spans of the service of that name, on a thread and in batches, until it is closed.
+    """A provider that sends the spans of the service `name`, in batches on a thread, until it is closed.
 
-    None where the environment doesn't ask for it, and where it can't be had, which the log says.
+    None if the environment doesn't enable tracing, or if the library is missing, which is logged.
     """
     place = next((name for name in PLACES if os.environ.get(name)), None)
     if place is None or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
@@ -35,7 +35,7 @@ def provider(name: str) -> "TracerProvider | None":
 
 
 def close(provider: "TracerProvider") -> None:
-    """Send what is left, for at most CLOSE_SECONDS."""
+    """Send the remaining spans, for at most CLOSE_SECONDS."""
     closing = Thread(target=provider.shutdown, daemon=True)
     closing.start()
     closing.join(CLOSE_SECONDS)

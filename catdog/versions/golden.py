@@ -1,7 +1,7 @@
-"""Golden pictures: a loaded version must answer them as it did when it was published.
+"""Golden pictures, which a loaded version must answer as it did when it was published.
 
-They are made, not photographed: colours that change every 56, 16, 12 and 6 pixels. Nothing that is drawn with them
-depends on the platform or a library: whole numbers alone, and SHAKE-256 for chance.
+They are synthetic: colours that change every 56, 16, 12 and 6 pixels. They depend neither on the platform nor on a
+library, because only integers and SHAKE-256 are used.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ from catdog.network.architecture import INPUT_PIXELS, Network
 from catdog.versions import calibration
 from catdog.versions.manifest import Golden
 
-# Random colours along a side: the shipped model is sure of no picture.
+# The number of random colours along a side, chosen so that the shipped model is unsure about every picture.
 GRIDS = (5, 15, 20, 40)
 
-# How far a probability may be from the golden one. In float32 OpenVINO and Keras differed by 1e-7. In bfloat16 the
+# The largest allowed difference of a probability. In float32 OpenVINO and Keras differed by 1e-7. In bfloat16 the
 # shipped version differed by 0.001, heads of width 1/32 on a few drawn pictures by 0.017, and random networks, whose
-# logits are in the hundreds, by 0.1. Reading BGR for RGB moves the shipped version by 0.04: float32 notices.
-# In int8 the golden answers are those of the same graph, whose whole numbers are the same everywhere; a float32
-# that is rounded otherwise moves one by a step.
+# logits are in the hundreds, by 0.1. Mistaking BGR for RGB changes the shipped version's by 0.04: float32 detects it.
+# In int8 the golden answers are from the same graph, whose integers are the same everywhere; a float32 that is rounded
+# differently changes one of them by one step.
 TOLERANCE: Final[dict[Precision, float]] = {"f32": 1e-3, "bf16": 0.15, "int8": 0.05}
 
 
@@ -55,9 +55,9 @@ def record(
     precision: Precision = "f32",
     features: NDArray[np.float32] | None = None,
 ) -> Golden:
-    """The answers to keep, computed in this precision.
+    """Compute the golden answers in this precision.
 
-    `features` (4, features) are those of the pictures in it, where they are known and the head is pooled.
+    `features` (4, features) are the pictures' features in this precision, if known and the head is pooled.
     """
     if features is None:
         logits = OpenVINOEngine(network, precision).infer(pictures()).logits
@@ -70,25 +70,25 @@ def record(
 def check(
     found: NDArray[np.float64], expected: Golden, precision: Precision, places: Sequence[int] = range(len(GRIDS))
 ) -> None:
-    """Raise ValueError unless the answers `found` in this precision are the expected ones, within its tolerance.
+    """Raise ValueError unless the answers `found` in this precision equal the expected ones within its tolerance.
 
-    `found` (n, classes) are those to the pictures at `places`.
+    `found` (n, classes) are the answers to the pictures at `places`.
     """
     if expected.pictures != fingerprint():
-        raise ValueError("its golden answers are to other pictures than this catdog's; train it again")
+        raise ValueError("its golden answers belong to pictures of another version of catdog; train it again")
     kept, shape = np.array(expected.probabilities), (len(GRIDS), found.shape[1])
     if kept.shape != shape:
         raise ValueError(f"its golden answers have the shape {kept.shape}, but it gives {shape}; train it again")
     apart = float(np.abs(found - kept[list(places)]).max())
-    if not apart <= TOLERANCE[precision]:  # nor where it is no number
+    if not apart <= TOLERANCE[precision]:  # also raises for NaN
         raise ValueError(
             f"its answers are not those that it was published with: a probability differs by {apart:.3g},"
-            f" and in {precision} only {TOLERANCE[precision]:g} is taken"
+            f" but in {precision} at most {TOLERANCE[precision]:g} is allowed"
         )
 
 
 def _field(side: int) -> NDArray[np.uint8]:
-    """Random colours on a grid of side x side, mixed linearly in between: uint8 (224, 224, 3)."""
+    """Random colours on a grid of side x side, interpolated linearly: uint8 (224, 224, 3)."""
     colours = np.frombuffer(shake_256(f"catdog 0 {side}".encode()).digest(side * side * 3), np.uint8)
     pixel = np.arange(INPUT_PIXELS)
     before, share = np.divmod(pixel * (side - 1), INPUT_PIXELS)  # share of the next colour, in INPUT_PIXELS-ths

@@ -1,7 +1,7 @@
-"""Hard-links files that several versions have in common.
+"""Hard-links identical files of several versions.
 
-What a version has stays its own: it is there until the last version that has it is deleted, whichever that is, and a
-copy of a version's folder is whole. The file system counts the links, so nothing else has to.
+A shared file exists until the last version that has it is deleted, in any order, and a copy of a version's folder is
+complete. The file system counts the links, so no other bookkeeping is needed.
 """
 
 import os
@@ -15,12 +15,12 @@ BLOCK_BYTES = 2**20  # compared at a time
 
 
 def put(path: Path, content: memoryview, others: Iterable[Path]) -> None:
-    """Make a new file with this content: a link to one of the `others` that has it, else a file of its own.
+    """Create a file with this content: a link to one of the `others` with the same content, else a new file.
 
-    It is on the disk then. Others may be missing, and may be on a file system that has no links. OSError where there is
-    no room.
+    It is on the disk on return. `others` may be missing, or on a file system without links. OSError if the disk
+    is full.
     """
-    different: set[tuple[int, int]] = set()  # by device and inode: of many links one is read
+    different: set[tuple[int, int]] = set()  # by device and inode, so that only one of many links is read
     for other in others:
         with suppress(OSError):
             if _has(other, content, different):
@@ -33,7 +33,7 @@ def put(path: Path, content: memoryview, others: Iterable[Path]) -> None:
 
 
 def _has(path: Path, content: memoryview, different: set[tuple[int, int]]) -> bool:
-    """Whether a plain file has this content; remembers in `different` which one has not."""
+    """Whether it is a regular file with this content; adds files with other contents to `different`."""
     found = path.lstat()
     inode = found.st_dev, found.st_ino
     if not stat.S_ISREG(found.st_mode) or found.st_size != len(content) or inode in different:

@@ -1,17 +1,17 @@
 """The model store: a directory per version, and a file that names the champion.
 
     models/
-      champion               the number in service; below it those before it, newest first. Replaced, never edited
-      1/                     a version; no file in it ever changes
-        model.weights.h5     or, of a head on a backbone that others have, too, model.weights.json and its files
+      champion               the number in service, then the previous ones, newest first. Replaced, never edited
+      1/                     a version; its files never change
+        model.weights.h5     or, for a head on a shared backbone, model.weights.json and its files
         manifest.json
         report/
-      .last                  the highest number given so far, so that a deleted version's is not given again
-      .lock                  held while anything here changes
-      .draft-3f9c.../        a version in the making, locked by the process that makes it
+      .last                  the highest number used so far, so that a deleted version's is not reused
+      .lock                  held during changes of the store
+      .draft-3f9c.../        an unfinished version, locked by the process that makes it
 
-A step interrupted at any point leaves whole versions and the old champion or the new one; what else it
-left behind is hidden, and removed by the next step of its kind. Reading takes no lock and writes nothing.
+A step interrupted at any point leaves complete versions and either the old or the new champion; other leftovers are
+hidden, and removed by the next step of the same kind. Reading takes no lock and writes nothing.
 """
 
 import re
@@ -39,19 +39,19 @@ from catdog.versions.version import MANIFEST, WEIGHTS, Version
 __all__ = ["Draft", "Store", "Version", "Within"]
 
 SHIPPED = 1  # the version in the repository: in service until another is promoted, and never pruned
-CHAMPIONS_REMEMBERED = 20  # the one in service and those before it
-CHAMPIONS_KEPT = 2  # before the one in service, which pruning leaves there
-DRAFT, DELETED = ".draft-", ".deleted-"  # how the names of what is hidden begin
+CHAMPIONS_REMEMBERED = 20  # the one in service and the previous ones
+CHAMPIONS_KEPT = 2  # previous champions that pruning keeps
+DRAFT, DELETED = ".draft-", ".deleted-"  # prefixes of hidden directories
 
 _NUMBER = re.compile("[1-9][0-9]{0,17}")
 
-# What a step is taken in, under the store's lock: entering it may raise, and then the step is not taken.
+# A context in which a step runs, under the store's lock; if entering it raises, the step isn't done.
 Within = Callable[[], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A version in the making: write the weights and the report into `path`, then publish it."""
+    """An unfinished version: write the weights and the report into `path`, then publish it."""
 
     path: Path
     _store: "Store"
@@ -61,16 +61,16 @@ class Draft:
         return self.path / WEIGHTS
 
     def put(self, name: str, content: memoryview, made_from: Path | None = None) -> None:
-        """Write a file of the version; one that another version, or `made_from`, has byte for byte takes no room."""
+        """Write a file of the version; it is hard-linked if another version, or `made_from`, has the same bytes."""
         versions = [self._store.root / str(number) / name for number in reversed(self._store.versions())]
         shared_files.put(self.path / name, content, [*([made_from] if made_from else []), *versions])
 
     def publish(self, describe: Callable[[int], Manifest], within: Within = nullcontext) -> Version:
-        """Make the draft a version, whole or not at all.
+        """Make the draft a version, all or nothing.
 
-        `describe` is given the number that the store chose and returns the manifest; should it raise, nothing is
-        published. No other process can publish meanwhile, so it must not take long. BrokenVersion where the
-        manifest doesn't fit the files, OSError where the disk is full.
+        `describe` gets the number that the store chose and returns the manifest; if it raises, nothing is published. It
+        must be fast, because no other process can publish in the meantime. BrokenVersion if the manifest doesn't match
+        the files, OSError if the disk is full.
         """
         return self._store._publish(self.path, describe, within)
 
@@ -95,19 +95,19 @@ class Store:
         return champions[0]
 
     def open(self, version: int) -> Version:
-        """The version with its manifest read; its weights are not looked at yet."""
+        """The version with its manifest; its weights are not read or checked."""
         if version not in (versions := self.versions()):
             raise VersionNotFound(version, versions)
         return Version.read(version, self._path(version))
 
     @contextmanager
     def draft(self) -> Iterator[Draft]:
-        """A directory to make a version in, removed at the end unless published."""
+        """A directory for making a version, removed at the end unless published."""
         with durable.scratch(self.root, DRAFT) as path:
             yield Draft(path, self)
 
     def promote(self, version: int, instead_of: int | None = None, within: Within = nullcontext) -> None:
-        """Put a version into service, after verifying it; ChampionChanged where that isn't `instead_of`'s place."""
+        """Verify a version and put it into service; ChampionChanged if the champion isn't `instead_of`."""
         with self._changing(), within():
             self.open(version).verify()
             champions = self._champions()
@@ -120,9 +120,9 @@ class Store:
             failpoint("promote.replaced")
 
     def roll_back(self) -> int:
-        """Put the champion before this one back into service and return its number, else NoEarlierChampion.
+        """Put the previous champion back into service and return its number, else NoEarlierChampion.
 
-        Those that were deleted or broken since are passed over; the shipped version is the last resort.
+        Versions that were deleted or are broken are skipped; the shipped version is the last resort.
         """
         with self._changing():
             champion = self.champion()
@@ -156,7 +156,7 @@ class Store:
             return deleted
 
     def sweep(self) -> None:
-        """Remove what interrupted steps left, where there is anything."""
+        """Remove what interrupted steps left behind."""
         if any(self.root.glob(f"{DRAFT}*")):
             durable.sweep(self.root, DRAFT)
         if any(self._left()):
@@ -172,13 +172,13 @@ class Store:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Change the store alone among all processes."""
+        """Exclusive access, among all processes, for changing the store."""
         self.root.mkdir(parents=True, exist_ok=True)
         with durable.locked(self.root / durable.LOCK):
             yield
 
     def _champions(self) -> tuple[int, ...]:
-        """The version in service, then those before it, newest first; empty where there is none."""
+        """The version in service, then the previous ones, newest first; empty if there is none."""
         return _read_numbers(self.root / "champion") or ((SHIPPED,) if SHIPPED in self.versions() else ())
 
     def _put_into_service(self, champions: tuple[int, ...]) -> None:
@@ -186,7 +186,7 @@ class Store:
         durable.replace_text(self.root / "champion", "".join(lines))
 
     def _before(self, champion: int) -> int | None:
-        """The champion that a rollback from this one leads to; None where there is none that can serve."""
+        """The champion that a rollback from this one leads to; None if none can serve."""
         candidates = (*self._champions()[1:], SHIPPED)
         return next((version for version in candidates if self._can_follow(champion, version)), None)
 
@@ -198,7 +198,7 @@ class Store:
         return version != champion
 
     def _publish(self, path: Path, describe: Callable[[int], Manifest], within: Within) -> Version:
-        durable.sync_tree(path)  # the slow part, while others may still change the store
+        durable.sync_tree(path)  # the slow part, outside the lock
         failpoint("publish.written")
         with self._changing(), within():
             number = 1 + max((*_read_numbers(self.root / ".last"), *self.versions()), default=0)
@@ -219,12 +219,12 @@ class Store:
             raise VersionInService(version)
         self._path(version).rename(self.root / f"{DELETED}{version}")
         durable.sync(self.root)
-        for deleted in self.root.glob(f"{DELETED}*"):  # also what an interrupted step left
+        for deleted in self.root.glob(f"{DELETED}*"):  # including leftovers of interrupted steps
             shutil.rmtree(deleted, ignore_errors=True)
 
 
 def _read_numbers(path: Path) -> tuple[int, ...]:
-    """The version numbers in a file, one a line; empty where there is no file."""
+    """The version numbers in a file, one per line; empty if there is no file."""
     try:
         lines = path.read_text("ascii").splitlines()
     except FileNotFoundError:
@@ -239,4 +239,4 @@ def _read_numbers(path: Path) -> tuple[int, ...]:
 
 
 def _not_numbers(path: Path) -> StoreError:
-    return StoreError(f"the file {path.name} should hold version numbers, one a line; write one into it or remove it")
+    return StoreError(f"the file {path.name} should hold version numbers, one per line; write one into it or remove it")

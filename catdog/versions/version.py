@@ -25,12 +25,12 @@ MANIFEST = "manifest.json"
 INT8_GRAPH = "int8.xml"
 
 
-# What this process has found in files that haven't been touched since: reading 59 MB for each look would be felt.
+# Results for files that haven't changed since this process read them: reading 59 MB for each check would be slow.
 _known: dict[tuple[int, ...], WeightsFile | Neighbours] = {}
 
 
 def _state(path: Path) -> tuple[int, ...]:
-    """What changes when a file does: the time of the last change of it can't be set back."""
+    """Values that change with the file, such as its ctime, which can't be set back."""
     found = path.stat()
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
@@ -49,7 +49,7 @@ class Version:
 
     @classmethod
     def read(cls, number: int, path: Path) -> Self:
-        """The version in a directory, by its manifest alone; BrokenVersion where that can't be used."""
+        """The version in a directory, from its manifest only; BrokenVersion if that can't be used."""
         try:
             manifest = Manifest.from_json((path / MANIFEST).read_bytes())
         except OSError as error:
@@ -60,13 +60,13 @@ class Version:
 
     @property
     def weights_path(self) -> Path:
-        """What Keras's `load_weights` loads: the .h5, or the .json that says which .h5 files hold what."""
+        """The file for Keras's `load_weights`: the .h5, or the .json index of several .h5 files."""
         return self.path / (weights.INDEX if self.manifest.weights.is_sharded else WEIGHTS)
 
     def verify(self) -> None:
-        """Raise BrokenVersion unless its files are the manifest's and the preprocessing is this code's."""
+        """Raise BrokenVersion unless its files match the manifest and its preprocessing is this code's."""
         if self.manifest.preprocessing != FINGERPRINT:
-            raise BrokenVersion(self.number, "it was trained on photos prepared differently; train it again")
+            raise BrokenVersion(self.number, "it was trained with different preprocessing; train it again")
         self._verify_weights()
         self._verify_neighbours()
 
@@ -101,7 +101,7 @@ class Version:
         _known[state] = known.neighbours
 
     def detector(self) -> Detector | None:
-        """What tells photos of none of the classes, None where it can't tell them; BrokenVersion."""
+        """Its out-of-distribution detector, None if it has none; BrokenVersion."""
         self._verify_neighbours()
         try:
             return ood.read(self.manifest, self.path)
@@ -109,9 +109,9 @@ class Version:
             raise BrokenVersion(self.number, f"{ood.FILE}: {error}") from error
 
     def load(self, names: Collection[str] | None = None) -> dict[str, NDArray[np.float32]]:
-        """Arrays of the network by their names in `Architecture.shapes`, None for all; else BrokenVersion.
+        """The network's arrays with these names in `Architecture.shapes`, None for all; else BrokenVersion.
 
-        After `verify`.
+        Call `verify` first.
         """
         self.verify()
         try:
@@ -120,11 +120,10 @@ class Version:
             raise BrokenVersion(self.number, str(error)) from error
 
     def network(self, precision: Asked = "auto", whole: bool = True) -> Network:
-        """The network to be run in this precision; BrokenVersion where its files can't be used.
+        """The network for this precision; BrokenVersion if its files can't be used.
 
-        An int8 graph that was found good enough to serve, but is damaged or gone, is done without unless it was asked
-        for: everything in it can be had from the weights. Where there is one, and the network needn't be `whole`, only
-        the pooled head's arrays are read.
+        If an int8 graph that may serve is damaged or missing, the weights are used without it, unless int8 was
+        requested. If there is one and the network needn't be `whole`, only the pooled head's arrays are read.
         """
         graph, architecture = self._graph_for(precision), self.manifest.architecture
         if whole or graph is None:
@@ -140,7 +139,7 @@ class Version:
         try:
             return self._int8_graph()
         except BrokenVersion as error:
-            logger.warning("%s; it is run without", error)
+            logger.warning("%s; the network is run without it", error)
             return None
 
     def _int8_graph(self) -> Int8Graph:

@@ -84,4 +84,4 @@ def test_closing_the_database_ends_every_wait_for_its_server(
         used.close()
         with pytest.raises(DatabaseUnavailable) as caught:
             waiting.result(PATIENCE_SECONDS)
-    assert "waits for the database no longer" in caught.value.reason
+    assert "no longer waits for the database" in caught.value.reason

@@ -132,7 +132,7 @@ def test_a_database_without_room_is_a_full_disk(small_disk: Path, tmp_path: Path
     jobs.submit({"notes": ""})
     (small_disk / "filler").write_bytes(bytes(shutil.disk_usage(small_disk).free))
 
-    with pytest.raises(OSError, match="the database has no room left"):
+    with pytest.raises(OSError, match="the database's disk is full"):
         jobs.submit({"notes": "x" * MIB})
 
     (small_disk / "filler").unlink()

@@ -197,7 +197,9 @@ def test_a_folder_whose_name_is_no_label_is_refused(tmp_path: Path) -> None:
 
 
 def test_classes_that_differ_in_case_alone_are_refused(tmp_path: Path) -> None:
-    refused(of("train/Cat/1.jpg", "test/cat/2.jpg", "test/dog/3.jpg"), tmp_path, "case alone: Cat, cat")
+    refused(
+        of("train/Cat/1.jpg", "test/cat/2.jpg", "test/dog/3.jpg"), tmp_path, "only in upper and lower case: Cat, cat"
+    )
 
 
 def test_nothing_is_left_where_the_last_file_is_damaged(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_what_was_seen_is_cut_short_and_can_be_printed() -> None:
 
 
 def test_classes_that_differ_in_case_alone_are_refused() -> None:
-    with pytest.raises(UnclearFolders, match="case alone: Cat, cat"):
+    with pytest.raises(UnclearFolders, match="only in upper and lower case: Cat, cat"):
         arranged("train/Cat/1", "test/cat/2", "test/dog/3")
 
 

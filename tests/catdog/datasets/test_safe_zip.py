@@ -243,7 +243,7 @@ def test_a_file_beyond_the_end_is_refused(field: int, value: int, tmp_path: Path
 
 def test_a_file_that_a_long_header_pushes_beyond_the_end_is_refused(tmp_path: Path) -> None:
     archive = packed(("cat/1.jpg", CONTENT))
-    refused(patched(archive, EXTRA_BYTES, b"\xff\xff"), tmp_path, "cut short", "cat/1.jpg")
+    refused(patched(archive, EXTRA_BYTES, b"\xff\xff"), tmp_path, "truncated", "cat/1.jpg")
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
@@ -261,12 +261,12 @@ def test_two_headers_that_name_a_file_differently_are_refused(tmp_path: Path) ->
 
 def test_an_archive_that_is_cut_short_anywhere_is_refused(tmp_path: Path) -> None:
     for kept in range(len(GOOD)):
-        refused(GOOD[:kept], tmp_path, "cut short")
+        refused(GOOD[:kept], tmp_path, "truncated")
 
 
 @pytest.mark.parametrize("content", [b"", b"meow", b"\xff\xd8\xff" * 100, bytes(100_000), a_tar()])
 def test_what_is_no_zip_is_refused(content: bytes, tmp_path: Path) -> None:
-    refused(content, tmp_path, r"no ZIP file.*other formats \(.tar, .7z, .rar\) aren't read")
+    refused(content, tmp_path, r"not a ZIP file.*other formats \(.tar, .7z, .rar\) aren't read")
 
 
 def test_a_disk_that_fails_is_no_fault_of_the_archive(tmp_path: Path) -> None:

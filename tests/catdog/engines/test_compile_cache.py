@@ -100,7 +100,7 @@ def test_without_a_folder_for_the_cache_the_engine_works_and_says_so(
     engine = OpenVINOEngine(NETWORK, "f32", cache=tmp_path / "file" / below)
 
     assert np.array_equal(engine.infer(PIXELS).logits, OpenVINOEngine(NETWORK, "f32").infer(PIXELS).logits)
-    assert "isn't kept" in caplog.text
+    assert "aren't cached" in caplog.text
     assert str(tmp_path / "file") in caplog.text
 
 

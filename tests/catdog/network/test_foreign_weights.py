@@ -80,7 +80,7 @@ def test_a_file_that_is_cut_short_is_to_be_copied_again(tmp_path: Path) -> None:
         file["layers/conv2d/vars/0"] = np.zeros(5000)
     (tmp_path / "vgg16.h5").write_bytes((tmp_path / "vgg16.h5").read_bytes()[:3000])
 
-    with pytest.raises(WeightsError, match="cut short at 3,000 bytes; download or copy it again"):
+    with pytest.raises(WeightsError, match="truncated at 3,000 bytes; download or copy it again"):
         weights.read_backbone(tmp_path / "vgg16.h5", SMALL)
 
 

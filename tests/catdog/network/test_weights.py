@@ -261,7 +261,7 @@ def test_of_two_networks_like_vgg16_none_is_chosen(tmp_path: Path, path: Path) -
 
 @pytest.mark.parametrize(
     ("convolutions", "said"),
-    [(53, "53 convolutions where"), (16, "16 convolutions, as VGG19 has, where"), (3, "3 convolutions where")],
+    [(53, "53 convolutions, but"), (16, "16 convolutions, as VGG19 has, but"), (3, "3 convolutions, but")],
 )
 def test_another_network_is_called_one(tmp_path: Path, convolutions: int, said: str) -> None:
     with h5py.File(tmp_path / "other.weights.h5", "w") as file:
@@ -277,7 +277,7 @@ def test_vgg19_is_called_by_its_name(tmp_path: Path) -> None:
     fourth = {f"block{number}_conv4/kernel": np.zeros((3, 3, 8, 8), np.float32) for number in (3, 4, 5)}
     write_keras_2(tmp_path / "vgg19.h5", ARRAYS | fourth, *KERAS_2["published"])
 
-    with pytest.raises(WeightsError, match="holds a network of 16 convolutions, as VGG19 has, where VGG16 has 13"):
+    with pytest.raises(WeightsError, match="holds a network of 16 convolutions, as VGG19 has, but VGG16 has 13"):
         weights.read_backbone(tmp_path / "vgg19.h5", SMALL)
 
 

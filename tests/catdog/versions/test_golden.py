@@ -44,7 +44,7 @@ def test_a_network_that_changed_is_refused_with_the_largest_difference() -> None
     found = golden.answers(OpenVINOEngine(Network(TINY, changed), "f32"), 50.0)
     apart = np.abs(found - np.array(expected.probabilities)).max()
 
-    with pytest.raises(ValueError, match=f"a probability differs by {apart:.3g}, and in f32 only 0.001 is taken"):
+    with pytest.raises(ValueError, match=f"a probability differs by {apart:.3g}, but in f32 at most 0.001 is allowed"):
         golden.check(found, expected, "f32")
 
 

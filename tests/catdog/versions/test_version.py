@@ -110,7 +110,7 @@ def test_a_change_in_any_file_of_the_weights_is_noticed(store: Store, sharded: V
 def test_weights_for_other_preprocessing_are_not_loaded(store: Store, loadable: Version) -> None:
     redescribe(loadable, preprocessing="0" * 64)
 
-    with pytest.raises(BrokenVersion, match="trained on photos prepared differently; train it again"):
+    with pytest.raises(BrokenVersion, match="trained with different preprocessing; train it again"):
         store.open(1).load()
 
 

@@ -123,7 +123,7 @@ def test_a_rare_compression_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"<html>log in to this network</html>", zipped()[:-100]])
 def test_what_is_no_whole_zip_file_is_refused(content: bytes, tmp_path: Path) -> None:
-    refused(content, tmp_path, "no ZIP file")
+    refused(content, tmp_path, "not a ZIP file")
 
 
 def test_damaged_bytes_are_refused(tmp_path: Path) -> None:

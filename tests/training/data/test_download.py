@@ -185,7 +185,7 @@ def test_another_archive_than_the_pinned_one_is_refused_and_not_put_on_record(si
 def test_photos_that_are_there_must_have_come_with_the_pinned_digest(site: Site, folder: Path) -> None:
     download(folder, site.url)
     assert download(folder, site.url, sha256=DIGEST.upper()) == folder
-    with pytest.raises(DownloadError, match=f"came with the sha256 {DIGEST}, not 000"):
+    with pytest.raises(DownloadError, match=f"with the sha256 {DIGEST}, not 000"):
         download(folder, site.url, sha256="0" * 64)
 
 
