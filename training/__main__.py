@@ -158,12 +158,12 @@ def _add_measuring_commands(of: Any) -> tuple[ArgumentParser, ...]:
     evaluate.set_defaults(run=commands.evaluate)
 
     remember = of.add_parser(
-        "remember", help="store features of test photos with the shipped version, to compare candidates on"
+        "remember", help="publish the shipped version with features of test photos, to compare candidates on"
     )
     remember.add_argument("--data", type=Path, required=True, metavar="DIR", help="photos, as for evaluate")
     remember.set_defaults(run=commands.remember)
 
-    familiarize = of.add_parser("familiarize", help="fit the out-of-distribution threshold of the shipped version")
+    familiarize = of.add_parser("familiarize", help="publish the shipped version with a newly fitted unknown threshold")
     familiarize.add_argument("--data", type=Path, required=True, metavar="DIR", help="its training photos")
     train_arguments.add_neither_to(familiarize)
     familiarize.set_defaults(run=commands.familiarize)

@@ -29,7 +29,9 @@ def familiarize(store: Store, data: Path, neither: Path | None, command: str, ex
     if neither is not None:
         candidate = candidate.beside(ood.photos_of_neither(neither, extractor.report), extractor)
     if (detector := candidate.contender.detector) is None or (bank := detector.bank) is None:
-        raise DatasetError(f"no threshold can be fitted on {data}: the features of most photos are zero; use other photos")
+        raise DatasetError(
+            f"no threshold can be fitted on {data}: the features of most photos are zero; use other photos"
+        )
 
     def write(path: Path) -> None:
         path.write_bytes(bank.encoded())

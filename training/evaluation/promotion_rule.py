@@ -17,7 +17,7 @@ RECALL: Final = 0.02  # largest allowed decrease, for each class
 UNKNOWN: Final = 0.02  # largest allowed increase of the share of photos called unknown
 CALIBRATION_ERROR: Final = 0.05  # the candidate must be below it
 ROUNDING: Final = 1e-9  # 0.97 - 0.95 is more than 0.02 in floating point
-ADVICE: Final = "more training photos or corrected labels may help (python -m training doctor finds wrong labels)"
+ADVICE: Final = "more training photos or corrected labels may help (python -m training check-data finds wrong ones)"
 
 Labels = NDArray[np.integer]
 Said = NDArray[np.bool_]
