@@ -1,4 +1,4 @@
-"""Measures catdog against its alternatives: `python -m benchmarks [PART...]`."""
+"""Compares catdog with its alternatives: `python -m benchmarks [PART...]`."""
 
 import signal
 import sys
@@ -22,13 +22,13 @@ from catdog.errors import CatdogError
 from catdog.versions.version import Version
 
 PARTS = ("serving", "training", "retraining")
-STOPPED = 130  # exit status after Ctrl-C, as shells have it
+STOPPED = 130  # exit status after Ctrl-C, the same as shells use
 
 
 def main() -> int:
-    """Measure, and write and print the results after each part; the exit status is 1 where something can't be."""
+    """Measure, and write and print the results after each part; exit status 1 if something can't be measured."""
     arguments = _parser().parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))  # so that what was started is ended then, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))  # so that started processes are ended too
     try:
         with TemporaryDirectory(prefix="catdog-benchmarks-") as folder:
             for results in _measure(arguments, Path(folder)):
@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def _measure(arguments: Namespace, folder: Path) -> Iterator[Results]:
-    """What is known after each part: of a long run that ends early that is left."""
+    """The results after each part, so that a long run that is stopped early keeps them."""
     until = monotonic() + 60 * arguments.minutes
     machine = Machine.this()
     shipped = versions.shipped(arguments.models, folder / "shipped")
@@ -79,8 +79,8 @@ def _growth(results: Results, trained: training.Comparison, shipped: Version, un
     results = replace(results, grown=found.steps)
     if found.steps:
         results = results.noted(
-            f"Growth: the same with {growth.VALIDATION} photos to validate with, and one epoch of the tutorial's, which"
-            " may take several."
+            f"Growth: the same with {growth.VALIDATION} validation photos, and one epoch of the tutorial's way, which"
+            " may need several."
         )
     if found.too_long:
         results = results.noted(f"Growth to {found.too_long:,} photos takes longer than --minutes allow: left out.")
@@ -100,7 +100,7 @@ def _retraining(results: Results, models: Sequence[Model], folder: Path) -> Resu
 
 
 def _without_photos(part: str, folder: Path) -> str | None:
-    """The note that says so where the part's photos aren't there."""
+    """A note if the part's photos are missing, else None."""
     return None if folder.is_dir() else f"{part} was skipped: it needs photos in ../{folder.relative_to(ROOT.parent)}."
 
 
@@ -109,8 +109,8 @@ def _uploads() -> list[Upload]:
 
 
 def _parser() -> ArgumentParser:
-    parser = ArgumentParser("python -m benchmarks", description="Measures side by side with the usual way.")
-    # Not `choices`: some versions of argparse hold the empty list against them.
+    parser = ArgumentParser("python -m benchmarks", description="Compares catdog with the usual ways.")
+    # Not `choices`: some versions of argparse reject the empty list then.
     parser.add_argument(
         "parts",
         nargs="*",
@@ -119,17 +119,17 @@ def _parser() -> ArgumentParser:
         metavar="PART",
         help=f"{', '.join(PARTS)}; {' and '.join(DEFAULT)} by default",
     )
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="of serving (default 5)")
-    parser.add_argument("--seconds", type=float, default=1.2, metavar="S", help="of each load (default 1.2)")
-    parser.add_argument("--epochs", type=int, default=10, metavar="N", help="that a tutorial gets at most (default 10)")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="rounds of serving (default 5)")
+    parser.add_argument("--seconds", type=float, default=1.2, metavar="S", help="duration of each load (default 1.2)")
+    parser.add_argument("--epochs", type=int, default=10, metavar="N", help="limit for the tutorial (default 10)")
     parser.add_argument(
         "--minutes",
         type=float,
         default=27,
         metavar="M",
-        help="that all may take: how training grows with its photos is measured as far as it fits (default 27)",
+        help="limit for everything: growth of training is measured as far as time allows (default 27)",
     )
-    parser.add_argument("--models", type=Path, default=ROOT / "models", metavar="DIR", help="with version 1")
+    parser.add_argument("--models", type=Path, default=ROOT / "models", metavar="DIR", help="store with version 1")
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results", metavar="DIR")
     return parser
 

@@ -1,8 +1,8 @@
 """Accuracy and speed of reduced-size JPEG decoding.
 
-Accuracy: the JPEGs of FOLDER, squashed to sizes well below their own, reduced against full decoding. Only the ratio
-of photo to target counts, so a small target stands for a large photo. Beside it, what saving the photo once more
-changes. Time: one of them, enlarged, squashed to what the network takes.
+Accuracy: compares reduced with full decoding of the JPEGs of FOLDER, squashed to sizes well below their own. Only the
+ratio of photo to target matters, so a small target stands for a large photo. For comparison it also measures the
+effect of saving the photo again. Time: one of them, enlarged, squashed to the network's input size.
 """
 
 import sys
@@ -33,7 +33,7 @@ def squash(data: bytes, pixels: int, ratio: int) -> NDArray[np.int64]:
 
 
 def differences(photos: list[bytes], ratio: int) -> Iterator[NDArray[np.int64]]:
-    """Of each photo that is large enough to be reduced, against full decoding; levels of 0-255."""
+    """The difference between reduced and full decoding for each photo that is large enough, in levels of 0-255."""
     for photo in photos:
         smaller_side = min(Image.open(BytesIO(photo)).size)
         for pixels in TARGETS_PIXELS:
@@ -42,14 +42,14 @@ def differences(photos: list[bytes], ratio: int) -> Iterator[NDArray[np.int64]]:
 
 
 def differences_when_saved_again(photos: list[bytes]) -> Iterator[NDArray[np.int64]]:
-    """The yardstick: what one more trip through an ordinary JPEG changes."""
+    """The reference: the difference that saving as an ordinary JPEG again makes."""
     for photo in photos:
         again = saved(Image.open(BytesIO(photo)))
         yield np.abs(squash(photo, TARGETS_PIXELS[1], NEVER) - squash(again, TARGETS_PIXELS[1], NEVER)).ravel()
 
 
 def milliseconds(data: bytes, ratio: int) -> float:
-    """Of processor time, so that other work on the machine counts little; the least of some rounds."""
+    """Processor time, so that other load matters little; the minimum of some rounds."""
     durations = []
     for _ in range(ROUNDS):
         start = thread_time()

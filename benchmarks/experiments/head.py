@@ -1,4 +1,4 @@
-"""Log-loss of heads trained on few photos, by how their penalty and temperature are chosen.
+"""Measures the log-loss of heads trained on few photos, for two ways to choose their penalty and temperature.
 
 `python -m benchmarks.experiments.head` prints the table of docs/decisions/0006. It needs the photos in ../shared/data.
 """
@@ -22,8 +22,8 @@ from training.data.features import FeatureExtractor
 from training.evaluation import temperature_scaling
 from training.fitting import linear_head
 
-SIZES = (100, 300, 1000, 2000)  # photos in all: eight of ten train, one of ten validates
-SETS = 8  # drawn of each size
+SIZES = (100, 300, 1000, 2000)  # photos in total: 80% for training, 10% for validation
+SETS = 8  # random sets of each size
 
 Seen = tuple[NDArray[np.float32], NDArray[np.int64]]  # features (n, f) and labels (n,)
 
@@ -56,7 +56,7 @@ def _features(photos: Path, cache: Path) -> tuple[Seen, Seen]:
 
 
 def _both(train: Seen, fresh: Seen, size: int, seed: int) -> tuple[float, float]:
-    """Log-loss on `fresh` of one set's head, chosen and calibrated by validation photos, and by cross-validation."""
+    """Log-loss on `fresh` of one set's head, tuned and calibrated on validation photos, and by cross-validation."""
     rows, labels = train
     drawn = np.random.default_rng(seed).permutation(len(labels))[:size]
     fitted, held_out = drawn[: size * 8 // 10], drawn[size * 8 // 10 : size * 9 // 10]

@@ -1,6 +1,6 @@
-"""Speed of a training step with Keras's and with fused batch normalisation.
+"""Measures the speed of a training step with Keras's and with fused batch normalisation.
 
-Both train the slim network, interleaved, in bfloat16 on TensorFlow. Prints photos a second: the median and range of
+Both train the slim network, interleaved, in bfloat16 on TensorFlow. Prints photos per second: the median and range of
 the rounds.
 """
 
@@ -15,8 +15,8 @@ from training.fitting import trainable_network
 from training.fitting.trainable_network import BatchNormalization
 
 ROUNDS = 5
-STEPS = 6  # a round
-SIZES = ((64, 64), (112, 64), (160, 48))  # picture size in pixels, photos a step
+STEPS = 6  # per round
+SIZES = ((64, 64), (112, 64), (160, 48))  # picture size in pixels, photos per step
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _plain(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """A copy of a layer, with Keras's own normalisation for ours."""
+    """A copy of a layer, with Keras's own normalisation instead of ours."""
     kind = keras.layers.BatchNormalization if isinstance(layer, BatchNormalization) else type(layer)
     return kind.from_config(layer.get_config())
 
@@ -46,7 +46,7 @@ def _compiled(model: keras.Model) -> keras.Model:
 def _speed(model: keras.Model, pixels: int, batch: int) -> float:
     photos = np.random.default_rng(0).integers(0, 256, (batch, pixels, pixels, 3), np.uint8)
     labels = np.arange(batch) % 2
-    model.train_on_batch(photos, labels)  # compiles at the first round of a size
+    model.train_on_batch(photos, labels)  # compiles in the first round of a size
     began = perf_counter()
     for _ in range(STEPS):
         model.train_on_batch(photos, labels)

@@ -1,4 +1,4 @@
-"""Out-of-distribution measures from the literature; larger means more familiar."""
+"""Out-of-distribution measures from the literature; larger values mean more familiar."""
 
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -13,13 +13,13 @@ from training.evaluation import ood
 SHRINKAGE: Final = 0.1  # of a covariance towards a multiple of the identity
 CLIPPED: Final = 0.9  # quantile of the training photos' features that ReAct clips at
 PRUNED: Final = 90  # percentile of a photo's features below which ASH sets them to zero
-RESIDUAL: Final = 0.5  # share of the dimensions that ViM takes for the main space
+RESIDUAL: Final = 0.5  # share of the dimensions that ViM uses as the principal space
 
 Values = NDArray[np.float64]
 
 
 class Fitted(NamedTuple):
-    """Training photos: features (n, features), labels (n,); and the head, where there is one."""
+    """Training photos: features (n, features), labels (n,); and the head, if there is one."""
 
     features: Values
     labels: NDArray[np.int64]
@@ -27,13 +27,13 @@ class Fitted(NamedTuple):
     bias: Values | None  # (classes,)
 
     def logits(self, features: Values) -> Values:
-        assert self.kernel is not None  # noqa: S101  # measures that need a head are given one
+        assert self.kernel is not None  # noqa: S101  # measures that need a head get one
         assert self.bias is not None  # noqa: S101
         return np.asarray(features @ self.kernel + self.bias)
 
     @property
     def means(self) -> Values:
-        """Of each class, (classes, features)."""
+        """The mean of each class, (classes, features)."""
         return np.stack([self.features[self.labels == label].mean(axis=0) for label in np.unique(self.labels)])
 
 
@@ -88,16 +88,16 @@ def length(_: Fitted, seen: Values) -> Values:
 
 
 def mahalanobis(fit: Fitted, seen: Values) -> Values:
-    """Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples" (2018); of length 1.
+    """Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples" (2018); normalised features.
 
-    So by Müller & Hein, "Mahalanobis++: Improving OOD Detection via Feature Normalization" (2025).
+    Normalised as in Müller & Hein, "Mahalanobis++: Improving OOD Detection via Feature Normalization" (2025).
     """
     fit = fit._replace(features=unit(fit.features))
     return -_to_classes(fit, unit(seen))
 
 
 def relative(fit: Fitted, seen: Values) -> Values:
-    """Ren et al., "A Simple Fix to Mahalanobis Distance for Improving Near-OOD Detection" (2021); of length 1."""
+    """Ren et al., "A Simple Fix to Mahalanobis Distance for Improving Near-OOD Detection" (2021); normalised."""
     fit, seen = fit._replace(features=unit(fit.features)), unit(seen)
     return _squares(seen - fit.features.mean(axis=0), _precision(fit.features)) - _to_classes(fit, seen)
 
@@ -117,7 +117,7 @@ def nearest(k: int) -> Measure:
 
 
 def whitened(k: int) -> Measure:
-    """The same of features whitened as `training.evaluation.ood` does it: what versions go by."""
+    """The same with features whitened like in `training.evaluation.ood`: the measure that versions use."""
 
     def measure(fit: Fitted, seen: Values) -> Values:
         bank = ood.bank_of(fit.features.astype(np.float32), fit.labels)
@@ -198,12 +198,12 @@ def _some(fit: Fitted, places: NDArray[np.int64]) -> Fitted:
 
 
 def unit(rows: Values) -> Values:
-    """Each divided by its length."""
+    """Each row divided by its length."""
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9))
 
 
 def _nearest(fit: Fitted, seen: Values, k: int) -> Values:
-    """The k largest similarities, (n, k) behind others; a training photo itself is one of them."""
+    """The k largest similarities in the last columns of the result; a training photo includes itself."""
     found = unit(seen) @ unit(fit.features).T
     k = min(k, found.shape[1])
     return np.sort(found, axis=1)[:, -k:]
@@ -220,7 +220,7 @@ def _squares(rows: Values, precision: Values) -> Values:
 
 
 def _to_classes(fit: Fitted, seen: Values) -> Values:
-    """The squared distance to the nearest class's mean, in the covariance within classes."""
+    """The squared Mahalanobis distance to the nearest class's mean, with the within-class covariance."""
     labels = np.unique(fit.labels, return_inverse=True)[1]
     precision = _precision(fit.features - fit.means[labels])
     return np.asarray(np.min([_squares(seen - mean, precision) for mean in fit.means], axis=0))

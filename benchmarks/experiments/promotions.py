@@ -1,4 +1,4 @@
-"""How often the promotion rule promotes a worse model: the table of decision 12.
+"""Measures how often the promotion rule promotes a worse model: the table of decision 12.
 
 `python -m benchmarks.experiments.promotions [SETS]` trains on SETS (30) random small data sets, lets the rule decide on
 each version, and compares it with the champion on 300 photos that neither was trained or tested on. It needs the photos
@@ -32,11 +32,11 @@ from training.fitting.observer import Observer, Terminal
 from training.publishing.pipeline import Request, train
 
 HELD_OUT: Final = 300
-FEWEST, MOST = 20, 300  # photos of a data set
-TESTED: Final = 30  # of each class, where a data set brings test photos
+FEWEST, MOST = 20, 300  # photos in a data set
+TESTED: Final = 30  # test photos of each class, if a data set has any
 CHANCE: Final = 0.05
 BREEDS: Final = ("Abyssinian", "American Bobtail", "American Curl")
-FINE_TUNED: Final = {  # trials that fine-tune, which takes minutes: photos, and whether test photos are among them
+FINE_TUNED: Final = {  # trials that fine-tune, which takes minutes: photos, and whether test photos are included
     6: (60, False),
     13: (110, True),
     20: (102, False),
@@ -47,7 +47,7 @@ Photos = Mapping[str, Sequence[Path]]  # by class
 
 
 class Quiet(Terminal):
-    """Prints nothing but that a photo was skipped."""
+    """Prints only skipped photos."""
 
     def epoch(self, row: Mapping[str, float], epochs: int) -> None:
         """Not printed."""
@@ -55,7 +55,7 @@ class Quiet(Terminal):
 
 @dataclass(frozen=True)
 class Trial:
-    """A data set, how it is trained on, and how that came out: wrong and unknown of the held-out photos, each (n,)."""
+    """A data set, its training, and the results: which held-out photos are wrong and unknown, (n,) each."""
 
     photos: int
     classes: int
@@ -68,7 +68,7 @@ class Trial:
 
     @property
     def is_worse(self) -> bool:
-        """Whether the new version is worse beyond chance, in errors or in what it calls unknown."""
+        """Whether the new version is significantly worse, in errors or in photos called unknown."""
         return min(chance(*self.wrong), chance(*self.unknown)) < CHANCE
 
     def row(self, number: int) -> str:
@@ -88,13 +88,13 @@ class Trial:
 
 
 def chance(before: np.ndarray, after: np.ndarray) -> float:
-    """How probable so many more, or even more, are between equals (McNemar's exact test), of bool (n,) each."""
+    """The one-sided p-value of McNemar's exact test for an increase, from bool (n,) each."""
     lost, won = int((after & ~before).sum()), int((before & ~after).sum())
     return float(binomtest(lost, lost + won, alternative="greater").pvalue) if lost + won else 1.0
 
 
 def drawn(photos: Photos, size: int, brings_test_photos: bool, random: np.random.Generator, folder: Path) -> Path:
-    """A folder with `size` of the photos, of every class about as many; split by content, or with splits of its own."""
+    """A folder with `size` photos, about equally many of each class; split by content, or with split folders."""
     for place, (label, paths) in enumerate(photos.items()):
         count = size // len(photos) + (place < size % len(photos))
         some = [paths[index] for index in random.permutation(len(paths))[:count]]
@@ -111,7 +111,7 @@ def drawn(photos: Photos, size: int, brings_test_photos: bool, random: np.random
 def tried(
     config: Config, data: Path, size: int, held_out: Sequence[Photo], store: Store, data_dir: Path, observer: Observer
 ) -> Trial:
-    """Train on a folder, let the rule decide, and measure both on the held-out photos; the champion serves again."""
+    """Train on a folder, apply the rule, and measure both on the held-out photos; then restore the champion."""
     champion = store.champion()
     brings = (data / "test").is_dir()
     outcome = train(Request(config, data, command="benchmarks.experiments.promotions"), store, data_dir, observer)
@@ -125,7 +125,7 @@ def tried(
 
 
 def _measured(version: Version, photos: Sequence[Photo], data_dir: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Which photos it gets wrong, and which it calls unknown: bool (n,) each."""
+    """Which photos the version gets wrong, and which it calls unknown: bool (n,) each."""
     contender = Contender.of(version)
     readable, output, _ = FeatureExtractor(data_dir / "features", _broken).outputs(photos, contender.network)
     said = contender.answers(output)
@@ -138,7 +138,7 @@ def _broken(photo: Photo, error: CatdogError) -> None:
 
 
 def held_out_of(photos: Photos, share: int) -> tuple[list[Photo], dict[str, list[Path]]]:
-    """`share` photos of each class to measure on, by their sha256, and all the others."""
+    """`share` held-out photos of each class, chosen by sha256, and all others."""
     held: list[Photo] = []
     others = {}
     for label, (name, paths) in enumerate(photos.items()):
@@ -149,7 +149,7 @@ def held_out_of(photos: Photos, share: int) -> tuple[list[Photo], dict[str, list
 
 
 def _unseen_of_the_pool(folder: Path) -> dict[str, list[Path]]:
-    """The 1,178 photos of the shipped version's data set that it was validated with, and not trained on."""
+    """The 1,178 validation photos of the shipped version's data set, which it was not trained on."""
     share = float(str(Store(ROOT / "models").open(SHIPPED).manifest.lineage.config["validation_share"]))
     found: dict[str, list[Path]] = {"cat": [], "dog": []}
     for shard in sorted((SHARED_DATA / "pool").glob("*.zip")):
@@ -180,7 +180,7 @@ def _trials(sets: int, folder: Path, observer: Observer) -> Iterator[Trial]:
         random = np.random.default_rng(number)
         size = round(float(np.exp(random.uniform(np.log(FEWEST), np.log(MOST)))))
         brings = bool(random.random() < 0.5) and size >= 4 * TESTED
-        config = Config(backbone="champion", seed=1 + number)  # 0 chose those of the pool
+        config = Config(backbone="champion", seed=1 + number)  # seed 0 split the pool
         if number in FINE_TUNED:
             size, brings = FINE_TUNED[number]
             config = replace(config, strategy="finetune", stages=(Stage(224, 2, 16),))
@@ -192,7 +192,7 @@ def _trials(sets: int, folder: Path, observer: Observer) -> Iterator[Trial]:
 
 
 def main() -> None:
-    """Print a row for each data set, then how many were promoted, and how many of those are worse beyond chance."""
+    """Print a row for each data set, then the numbers of promoted and of significantly worse versions."""
     if not all((SHARED_DATA / name).is_dir() for name in ("pool", "cat_breeds", "cats_and_dogs")):
         sys.exit(f"python -m benchmarks.experiments.promotions needs the photos in {SHARED_DATA}")
     sets = int(sys.argv[1]) if len(sys.argv) > 1 else 30
@@ -205,8 +205,8 @@ def main() -> None:
             print(trial.row(number), flush=True)
     promoted = [trial for trial in trials if trial.promoted]
     worse, all_worse = (sum(trial.is_worse for trial in some) for some in (promoted, trials))
-    print(f"\n{len(promoted)} of {len(trials)} versions were promoted, {worse} of them worse beyond chance.")
-    print(f"Of all {len(trials)} versions {all_worse} are worse beyond chance.")
+    print(f"\n{len(promoted)} of {len(trials)} versions were promoted, {worse} of them significantly worse.")
+    print(f"Of all {len(trials)} versions {all_worse} are significantly worse.")
     sys.exit(any(trial.is_worse for trial in promoted))
 
 

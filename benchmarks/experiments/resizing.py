@@ -1,8 +1,8 @@
-"""Speed of decoding photos with Pillow's resizing and with a SIMD library's.
+"""Measures the speed of decoding photos with Pillow's resizing and with a SIMD library's.
 
-Speed: both ways decode the same photos in turn on every core, in one run, so that other work on the machine slows
-both. Pixels: both against the same filter in 64-bit floating point. `--agreement`: what the version in service says
-of the validation photos, by one way and by the other.
+Speed: both ways decode the same photos alternately on every core, in one run, so that other load slows both. Pixels:
+both are compared with the same filter in 64-bit floating point. `--agreement`: compares the answers of the version in
+service to the validation photos.
 """
 
 import sys
@@ -36,10 +36,10 @@ Pixels = NDArray[np.uint8]
 
 
 class Speed(NamedTuple):
-    """Of one round over all photos."""
+    """The speed of one round over all photos."""
 
-    photos_a_second: float  # on every core
-    milliseconds: float  # of processor time, a photo
+    photos_a_second: float  # on all cores
+    milliseconds: float  # of processor time per photo
 
 
 def decoded(way: str, sent: Sequence[bytes], pool: ThreadPoolExecutor | None = None) -> list[Pixels]:
@@ -48,7 +48,7 @@ def decoded(way: str, sent: Sequence[bytes], pool: ThreadPoolExecutor | None = N
 
 
 def rounds(sent: Sequence[bytes]) -> dict[str, list[Speed]]:
-    """The ways take turns, and begin in turn."""
+    """The ways alternate, and so does the one that begins."""
     found: dict[str, list[Speed]] = {way: [] for way in WAYS}
     with ThreadPoolExecutor(resources.usable_cores()) as pool:
         for number in range(ROUNDS + 1):
@@ -57,7 +57,7 @@ def rounds(sent: Sequence[bytes]) -> dict[str, list[Speed]]:
                 decoded(way, sent, pool)
                 took, used = perf_counter() - begun, process_time() - used
                 found[way].append(Speed(len(sent) / took, 1000 * used / len(sent)))
-    return {way: speeds[1:] for way, speeds in found.items()}  # the first warms up
+    return {way: speeds[1:] for way, speeds in found.items()}  # without the first round, a warm-up
 
 
 def speed(sent: Sequence[bytes]) -> Iterator[str]:
@@ -85,7 +85,7 @@ def weights(size: int) -> NDArray[np.float64]:
 
 
 def exact(photo: bytes) -> NDArray[np.float64]:
-    """The squashed photo, rounded nowhere; only for photos that are decoded at full size."""
+    """The squashed photo without any rounding; only for photos that are decoded at full size."""
     full = np.asarray(Image.open(BytesIO(photo)).convert("RGB"), np.float64)
     squashed: NDArray[np.float64] = np.einsum(
         "yh,hwc,xw->yxc", weights(full.shape[0]), full, weights(full.shape[1]), optimize=True

@@ -1,10 +1,10 @@
 """Compares out-of-distribution measures: the tables of decision 14.
 
-`python -m benchmarks.experiments.unknown` measures the version in service, `--backbone FILE` the convolutions of a
-file, such as ../shared/models/vgg16_imagenet_notop_float16.h5. It compares with the photos of DIR/train, `--data DIR`,
-by default ../shared/data/cats_and_dogs; known photos are those of DIR/validation, photos of neither class those of
-../shared/data/neither. `--banks` prints how many training photos it takes and which, `--thresholds` how many photos of
-both kinds are unknown, by how many photos set the threshold.
+`python -m benchmarks.experiments.unknown` measures the version in service, `--backbone FILE` the convolutions in a
+file, such as ../shared/models/vgg16_imagenet_notop_float16.h5. Training photos are those of DIR/train (`--data DIR`,
+by default ../shared/data/cats_and_dogs), known photos those of DIR/validation, photos of neither class those of
+../shared/data/neither. `--banks` compares numbers and selections of training photos, `--thresholds` prints how many
+photos of both kinds are unknown, by the number of photos that set the threshold.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -39,7 +39,7 @@ WORST: Final = 0.95
 
 
 class Photos:
-    """Features of the training photos, of the known ones and of those of neither class, and labels of the first two."""
+    """Features of the training photos, the known photos and the photos of neither class; labels of the first two."""
 
     def __init__(self, data: Path, neither: Path, network: Network, cache: Path) -> None:
         splits = dataset.read(data).splits
@@ -48,7 +48,7 @@ class Photos:
         self.neither, _ = _seen(ood.photos_of_neither(neither), network, cache)
 
     def without(self, label: int) -> "Photos":
-        """Those of one class are of neither class, and aren't trained on."""
+        """A copy in which one class counts as neither class, and isn't trained on."""
         other = object.__new__(Photos)
         other.training, other.labels = self.training[self.labels != label], self.labels[self.labels != label]
         is_known = self.labels_of_known != label
@@ -63,7 +63,7 @@ def _seen(photos: Sequence[Photo], network: Network, cache: Path) -> tuple[Value
 
 
 def fitted(photos: Photos) -> Fitted:
-    """With a linear head, where there are classes to tell apart."""
+    """The training photos, with a linear head if there are at least two classes."""
     kernel = bias = None
     names, labels = np.unique(photos.labels, return_inverse=True)
     if len(names) > 1:
@@ -73,25 +73,25 @@ def fitted(photos: Photos) -> Fitted:
 
 
 def auroc(known: Values, neither: Values) -> float:
-    """How often a photo of neither class is below a known one."""
+    """The probability that a photo of neither class has a lower value than a known one."""
     truth = np.repeat([1, 0], [len(known), len(neither)])
     return float(roc_auc_score(truth, np.concatenate([known, neither])))
 
 
 def left_out(measure: Measure, each: Sequence[tuple[Fitted, Photos]]) -> float:
-    """Mean AUROC where each class in turn is of neither: the rule that chooses, which needs no other photos."""
+    """Mean AUROC with each class in turn left out: the selection criterion, which needs no other photos."""
     return float(np.mean([auroc(measure(fit, one.known), measure(fit, one.neither)) for fit, one in each]))
 
 
 def row(measure: Measure, fit: Fitted, photos: Photos) -> tuple[float, ...]:
-    """AUROC, and the shares of neither class below the thresholds that keep so much of the known photos."""
+    """AUROC, and the shares of neither class below the thresholds that keep the shares KEPT of the known photos."""
     known, neither = measure(fit, photos.known), measure(fit, photos.neither)
     told = ((neither < np.quantile(known, 1 - kept, method="lower")).mean() for kept in KEPT)
     return auroc(known, neither), *map(float, told)
 
 
 def measures(photos: Photos) -> Iterator[str]:
-    """Each measure on all training photos."""
+    """The table of all measures, with all training photos."""
     fit = fitted(photos)
     each = [(fitted(one), one) for one in _without_each(photos)]
     yield "| measure | AUROC, a class left out | AUROC, neither | told at 95% | told at 96% |"
@@ -104,7 +104,7 @@ def measures(photos: Photos) -> Iterator[str]:
 
 
 def banks(photos: Photos) -> Iterator[str]:
-    """The similarity to the k-th nearest of some of the training photos."""
+    """The table of the similarity to the k-th nearest photo, for selections of the training photos."""
     yield "| photos | which | k | AUROC, a class left out | AUROC, neither | told at 95% | told at 96% |"
     yield "|---:|---|---:|---:|---:|---:|---:|"
     random = np.random.default_rng(0)
@@ -127,9 +127,9 @@ def _without_each(photos: Photos) -> list[Photos]:
 
 
 def thresholds(photos: Photos) -> Iterator[str]:
-    """How many known photos are unknown by thresholds that the first of others set, in two ways, and how many others.
+    """The shares of known photos and of others called unknown, by thresholds set in two ways on few other photos.
 
-    One draw in twenty calls more known photos unknown than the "worst".
+    "Worst" is the 95th percentile over the draws.
     """
     fit = Fitted(photos.training, photos.labels, None, None)
     bank = at_random(fit, ood.MOST, np.random.default_rng(0))
@@ -168,7 +168,7 @@ def main() -> None:
     parser.add_argument("--backbone", type=Path, metavar="FILE")
     parser.add_argument("--data", type=Path, default=SHARED_DATA / "cats_and_dogs", metavar="DIR")
     parser.add_argument("--neither", type=Path, default=SHARED_DATA / "neither", metavar="DIR")
-    parser.add_argument("--cache", type=Path, help="folder that keeps features for the next time")
+    parser.add_argument("--cache", type=Path, help="folder to cache features in")
     table = parser.add_mutually_exclusive_group()
     table.add_argument("--banks", dest="table", action="store_const", const=banks, default=measures)
     table.add_argument("--thresholds", dest="table", action="store_const", const=thresholds)

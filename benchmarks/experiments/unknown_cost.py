@@ -1,7 +1,6 @@
-"""Processor time that `unknown` adds to an answer: a number of decision 14.
+"""Measures the processor time that `unknown` adds to an answer: a number of decision 14.
 
-`python -m benchmarks.experiments.unknown_cost` prints it, in processor time of one thread, for a version's size at full
-width.
+`python -m benchmarks.experiments.unknown_cost` prints the processor time of one thread, for a version at full width.
 """
 
 from time import thread_time
@@ -15,11 +14,11 @@ from catdog.versions.ood import Bank, Detector, of_length_1
 from training.evaluation.ood import MOST, NEAREST
 
 TIMES: Final = 200
-OTHER_BYTES: Final = 64 * 2**20  # touched in between, so that no cache holds what is needed: an inference does that
+OTHER_BYTES: Final = 64 * 2**20  # touched in between to empty the processor's caches, as an inference does
 
 
 def main() -> None:
-    """Time one photo after the other, by similarity and by length."""
+    """Time single photos, by similarity and by length."""
     random, size = np.random.default_rng(0), Architecture(2, 1.0).features
     bank = Bank(np.eye(size, dtype=np.float32), of_length_1(random.random((MOST, size), np.float32)))
     neighbours = Neighbours(sha256="0" * 64, bytes=1, photos=MOST, nearest=NEAREST, usual_similarity=0.8)

@@ -1,7 +1,7 @@
-"""Cost of metrics, logs and traces per request, in microseconds.
+"""Measures the cost of metrics, logs and traces per request, in microseconds.
 
-The app between is none: it only notes what a prediction notes. Beside the numbers, which are always counted, each
-request is logged or traced; nobody takes the traces, which another thread would send.
+The measured app is a stub that only records what a prediction records. Metrics are always counted; in addition each
+request is logged or traced. The traces are discarded, because another thread would send them.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from app.telemetry.logs import TEXT, JsonLines, RequestLog
 from app.telemetry.request_record import PhotoTimes, RequestRecord, RequestRecorder, record_photo, record_version
 
 ROUNDS, REQUESTS = 50, 500
-NOWHERE = "http://127.0.0.1:9"  # the port where everything is discarded, on machines that have it
+NOWHERE = "http://127.0.0.1:9"  # the discard port
 
 Listener = Callable[[RequestRecord], None]
 
@@ -33,11 +33,11 @@ async def receive() -> Message:
 
 
 async def send(message: Message) -> None:
-    """To nobody."""
+    """Discard the message."""
 
 
 async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-    """What any app does here."""
+    """The stub app."""
     await receive()
     scope["route"] = Route
     await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -45,7 +45,7 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class Prediction:
-    """Notes what a prediction notes, and answers."""
+    """An app that records what a prediction records, and answers."""
 
     def __init__(self) -> None:
         self.measurements = QueueStats()
@@ -66,7 +66,7 @@ def watched(*listeners: Listener) -> RequestRecorder:
 
 
 async def measure(app: Callable[[Scope, Receive, Send], object]) -> float:
-    """Microseconds a request, the best of ROUNDS."""
+    """Microseconds per request, the best of ROUNDS."""
     found: list[float] = []
     for _ in range(ROUNDS):
         scopes: Sequence[Scope] = [
@@ -80,7 +80,7 @@ async def measure(app: Callable[[Scope, Receive, Send], object]) -> float:
 
 
 def logged(formatter: logging.Formatter) -> float:
-    """With every request in the log."""
+    """Microseconds per request with every request logged."""
     with open(os.devnull, "w") as nothing:  # noqa: PTH123
         handler = logging.StreamHandler(nothing)
         handler.setFormatter(formatter)

@@ -1,8 +1,8 @@
-"""How hostile clients affect a well-behaved one.
+"""Measures how hostile clients affect a well-behaved one.
 
-Starts the service with the shipped model on a loopback port, and a client that predicts five times a second: alone, and
-while others attack. Then the service is told to end under the attack. A scenario is a function that sends what one
-attacker sends until it is told to stop; add it to SCENARIOS. `--memory-mib` bounds the service's memory.
+Starts the service with the shipped model on a loopback port, and a client that predicts five times per second: alone,
+then during an attack. Finally the service gets SIGTERM under the attack. A scenario is a function that runs one
+attacker until an event is set; add it to SCENARIOS. `--memory-mib` limits the service's memory.
 """
 
 import argparse
@@ -28,8 +28,8 @@ from benchmarks.load import hostile_clients, hostile_photos
 from benchmarks.load.client import Client
 
 EVERY_SECONDS = 0.2
-GRACE_SECONDS = 11  # `leave_seconds` and `drain_seconds` by default
-END_SECONDS = 300  # after which a service is killed that was told to end
+GRACE_SECONDS = 11  # the defaults of `leave_seconds` and `drain_seconds`
+END_SECONDS = 300  # after SIGTERM, then the service is killed
 WORST = (
     "AVIF, alpha",
     "WebP, lossless, alpha",
@@ -42,12 +42,12 @@ WORST = (
     "GIF",
 )
 
-Attack = Callable[[int, int, Event], None]  # by the port and the attacker's number, until the event is set
+Attack = Callable[[int, int, Event], None]  # arguments: port, number of the attacker, and the event that ends it
 
 
 @dataclass
 class Seen:
-    """By the client that does no harm: how long each answer took, in seconds, and how many failed."""
+    """The well-behaved client's results: the time of each answer in seconds, and the number of failures."""
 
     seconds: list[float] = field(default_factory=list)
     failed: int = 0
@@ -57,7 +57,7 @@ class Seen:
 
 
 def predict_for(port: int, seconds: float) -> Seen:
-    """A prediction every EVERY_SECONDS; one that is late holds none up, but the next is sent when it is done."""
+    """A prediction every EVERY_SECONDS; after a late answer the next one is sent at once."""
     seen, uploads = Seen(), [Upload.of(photo) for photo in photos.photos()]
     began = perf_counter()
     with Client(port) as client:
@@ -72,7 +72,7 @@ def predict_for(port: int, seconds: float) -> Seen:
 
 
 def worst_photos() -> Attack:
-    """Sends the dearest files within 10 MiB and 25 megapixels, one after another."""
+    """Sends the most expensive files within 10 MiB and 25 megapixels, one after another."""
     files = [hostile_photos.FILES[name]() for name in WORST]
 
     def attack(port: int, number: int, stop: Event) -> None:
@@ -127,7 +127,7 @@ def measure(
     with processes.limited(python("app"), memory_mib) as command, running(command, settings, folder) as process:
         with Client(process.port) as client:
             process.seconds_until(lambda: client.succeeds("/health/ready"))
-        predict_for(process.port, 2)  # so that it has settled
+        predict_for(process.port, 2)  # warm-up
         alone = predict_for(process.port, seconds / 2)
         with attacked(attack, process.port, clients):
             beside = predict_for(process.port, seconds)
@@ -159,9 +159,9 @@ def main() -> None:
         "python -m benchmarks.faults.abuse", description=__doc__.splitlines()[0] if __doc__ else ""
     )
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"of {', '.join(SCENARIOS)}; by default all")
-    parser.add_argument("--seconds", type=float, default=60, help="that each attack lasts (60)")
-    parser.add_argument("--clients", type=int, default=2, help="that attack (2)")
-    parser.add_argument("--memory-mib", type=int, help="that the service may use, by a control group (no limit)")
+    parser.add_argument("--seconds", type=float, default=60, help="duration of each attack (60)")
+    parser.add_argument("--clients", type=int, default=2, help="number of attackers (2)")
+    parser.add_argument("--memory-mib", type=int, help="memory limit of the service, by a cgroup (none)")
     given = parser.parse_args()
     for name in given.scenarios:
         if name not in SCENARIOS:

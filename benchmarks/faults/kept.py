@@ -1,4 +1,4 @@
-"""Checks that everything that a service acknowledged is on its disk."""
+"""Checks that everything a service acknowledged is on its disk."""
 
 import os
 from dataclasses import dataclass, field
@@ -14,13 +14,13 @@ from catdog.jobs.job import Status
 from catdog.jobs.queue import Jobs
 from catdog.versions.store import Store
 
-STAYS = {".lock", ".last", ".database"}  # of what is hidden
-UNFINISHED = (".new", ".tmp", ".copy")  # but for SQLite's journal, which its next write takes over
+STAYS = {".lock", ".last", ".database"}  # hidden files that are no leftovers
+UNFINISHED = (".new", ".tmp", ".copy")  # without SQLite's journal, which its next write handles
 
 
 @dataclass
 class Acknowledged:
-    """By answers of the service; `maybe`: asked for, and the answer never came. Pictures by their sha256."""
+    """What the service acknowledged. `maybe` are requests without an answer. Pictures are named by their sha256."""
 
     there: set[str] = field(default_factory=set)
     maybe_there: set[str] = field(default_factory=set)
@@ -37,7 +37,7 @@ class Acknowledged:
         return acknowledged
 
     def goes(self, picture: str) -> None:
-        """It is about to be taken out."""
+        """The picture is about to be removed."""
         self.maybe_there.add(picture)
         self.there.discard(picture)
 
@@ -48,7 +48,7 @@ class Acknowledged:
         return acknowledged
 
     def settle(self, folder: Path) -> None:
-        """After a restart there is no maybe: what is there stays, and what isn't doesn't come."""
+        """After a restart resolve `maybe`: what exists must stay, what doesn't must not appear."""
         rows = _rows(folder)
         self.there |= self.maybe_there & rows
         self.gone |= self.maybe_there - rows
@@ -58,7 +58,7 @@ class Acknowledged:
 
 @dataclass(frozen=True)
 class Findings:
-    """What is wrong, by kind: names of what is lost or came back, and of files that are left over."""
+    """Problems by kind: the names of lost, reappeared and left-over items."""
 
     lost: list[str]
     returned: list[str]
@@ -71,7 +71,7 @@ class Findings:
 
 
 def examine(folder: Path, noted: Acknowledged, is_clear: bool = True) -> Findings:
-    """What is wrong with what `noted` says; without `is_clear` files may be left over, as right after a kill."""
+    """Compare the folder with `noted`; without `is_clear` files may be left over, as right after a kill."""
     rows = _rows(folder)
     store = Store(folder / "models")
     lost = sorted(noted.there - rows)
@@ -100,7 +100,7 @@ def _is_whole(picture: Path) -> bool:
 
 
 def _left(folder: Path, rows: set[str], files: dict[str, Path]) -> list[str]:
-    """Pictures without a row, drafts, and whatever is hidden or half-written."""
+    """Pictures without a row, drafts, and hidden or unfinished files."""
     uploads = folder / "data" / UPLOADS
     whole = {kept.prediction.prediction_id for kept in PredictionLog(folder / "data", 1, 1).newest()}
     half = [path.name for path in uploads.glob("*") if path.name not in whole]
@@ -108,10 +108,10 @@ def _left(folder: Path, rows: set[str], files: dict[str, Path]) -> list[str]:
 
 
 def _hidden(folder: Path) -> list[str]:
-    """What is hidden, or called as unfinished files are, and what lies within."""
+    """Hidden entries and those named like unfinished files, with their contents."""
     return [
         str((Path(root) / name).relative_to(folder))
-        for root, folders, names in os.walk(folder)  # which passes over what goes meanwhile
+        for root, folders, names in os.walk(folder)  # ignores entries that disappear in the meantime
         for name in (*folders, *names)
         if (name.startswith(".") and name not in STAYS) or name.endswith(UNFINISHED)
     ]

@@ -1,10 +1,9 @@
 """Kills the service at random moments under load and checks what is lost.
 
-A service with a tiny network and SQLite is asked by several clients at once: pictures and ZIPs come in, feedback is
-given, pictures are taken out, versions are promoted, trainings are asked for and cancelled. After each kill it is
-started again, and then everything that was acknowledged must be there, what was acknowledged as removed must not, and
-no file may be left over. It takes some 4 seconds a kill, works in a folder of its own, and exits with 1 where it finds
-anything wrong.
+Several clients use a service with a tiny network and SQLite at once: they upload pictures and ZIPs, give feedback,
+remove pictures, promote versions, and start and cancel trainings. After each kill the service is restarted. Then
+everything acknowledged must exist, everything acknowledged as removed must not, and no file may be left over. It takes
+about 4 seconds per kill, uses a temporary folder, and exits with 1 if it finds a problem.
 """
 
 import argparse
@@ -35,13 +34,13 @@ KEY = "the key of the killed service"
 VERSIONS = 3
 WIDTH = 1 / 32
 PHOTOS_IN_A_ZIP = 40
-LIVES_SECONDS = (0.05, 2.5)  # under load, before the kill
-CLEARED_SECONDS = 30.0  # after a start, within which what was left must be gone
+LIVES_SECONDS = (0.05, 2.5)  # duration of the load before the kill
+CLEARED_SECONDS = 30.0  # after a start, within which leftovers must be removed
 LOOK_SECONDS = 0.1
 
 
 class Load:
-    """Clients of one life of the service; each step notes what it is about to ask, and then what was acknowledged."""
+    """Clients of one run of the service; each step notes its request, and then what was acknowledged."""
 
     def __init__(self, url: str, noted: Acknowledged, chance: random.Random) -> None:
         self._url = url
@@ -52,7 +51,7 @@ class Load:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Every step again and again, each on a thread, until the end of the block."""
+        """Repeat every step, each on its own thread, until the end of the block."""
         threads = [threading.Thread(target=self._repeat, args=(step,)) for step in STEPS]
         for thread in threads:
             thread.start()
@@ -148,7 +147,7 @@ STEPS: dict[str, Step] = {
 
 
 def noise(chance: random.Random) -> bytes:
-    """A photo that no other is like."""
+    """A photo that is unlike every other."""
     pixels = np.random.default_rng(chance.randrange(2**63)).integers(0, 256, (24, 24, 3), np.uint8)
     file = BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
@@ -166,7 +165,7 @@ def is_ready(process: Process) -> bool:
 
 
 def cleared(folder: Path, noted: Acknowledged) -> Findings:
-    """What is wrong once the service had the time to clear up."""
+    """The problems after the service had time to clean up."""
     until = monotonic() + CLEARED_SECONDS
     while (found := examine(folder, noted)).left and monotonic() < until:
         sleep(LOOK_SECONDS)
@@ -174,7 +173,7 @@ def cleared(folder: Path, noted: Acknowledged) -> Findings:
 
 
 def kill_once(folder: Path, noted: Acknowledged, chance: random.Random) -> tuple[Findings, Counter[str]]:
-    """One life of the service: what is wrong with what the last kill left, and then load and a kill."""
+    """One run of the service: check the state after the last kill, then load and a kill."""
     settings = {
         "CATDOG_MODELS_DIR": str(folder / "models"),
         "CATDOG_DATA_DIR": str(folder / "data"),
@@ -205,7 +204,7 @@ def main() -> int:
         folder = Path(name)
         for _ in range(VERSIONS):
             versions.random(WIDTH, folder / "models")
-        for life in range(arguments.kills + 1):  # the last one is only looked at, and killed as well
+        for life in range(arguments.kills + 1):  # the last run is only checked, then killed
             found, answers = kill_once(folder, noted, chance)
             wrong += [f"after kill {life}: {sentence}" for sentence in found.sentences()]
             print(f"\r{life} of {arguments.kills} kills", end="", file=sys.stderr, flush=True)

@@ -1,7 +1,7 @@
 """Stops the service under load and counts failed requests.
 
-Clients keep their connections alive and ask without a pause. The service is told to end; a request whose connection was
-open and that has no whole answer is lost. A connection that is refused tells a client that the service has gone.
+Clients keep their connections alive and send requests without a pause. Then the service gets SIGTERM. A request on an
+open connection without a complete answer is lost. A refused connection isn't a loss: the service has ended.
 """
 
 import argparse
@@ -23,7 +23,7 @@ CLIENT_SECONDS = 60
 
 
 class Asking(Thread):
-    """One client: predictions and looks at the health in turns, until the service takes no connection any more."""
+    """One client: alternating predictions and health checks, until the service accepts no connection."""
 
     def __init__(self, port: int, number: int) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Asking(Thread):
     def run(self) -> None:
         connection = HTTPConnection("127.0.0.1", self._port, timeout=CLIENT_SECONDS)
         while True:
-            if connection.sock is None:  # the service closed it, after an answer that said so
+            if connection.sock is None:  # the service closed it, as announced in an answer
                 try:
                     connection.connect()
                 except OSError:
@@ -60,7 +60,7 @@ class Asking(Thread):
 
 
 def stop(clients: int, folder: Path) -> tuple[int, list[str], float]:
-    """Answers, what was lost, and the seconds from SIGTERM to the end, of one stop."""
+    """Stop once: the number of answers, the errors of lost requests, and the seconds from SIGTERM to the end."""
     settings = {
         "CATDOG_MODELS_DIR": str(ROOT / "models"),
         "CATDOG_DATA_DIR": str(folder / "data"),
@@ -86,8 +86,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         "python -m benchmarks.faults.stopping", description="Stops the service under load."
     )
-    parser.add_argument("--stops", type=int, default=15, help="how often (15)")
-    parser.add_argument("--clients", type=int, default=8, help="that keep their connections alive (8)")
+    parser.add_argument("--stops", type=int, default=15, help="number of stops (15)")
+    parser.add_argument("--clients", type=int, default=8, help="number of clients (8)")
     given = parser.parse_args()
     sys.stdout.write(f"{Machine.this().where}\n")
     lost = 0

@@ -1,4 +1,4 @@
-"""The GPU benchmark's results as Markdown and numbers."""
+"""Writes the GPU benchmark's results as Markdown and numbers."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,10 +8,11 @@ from pathlib import Path
 from statistics import median
 
 EXPLAINED = (
-    "Of the engine: of its speed alone with the largest batches; 0.7 is wanted with 64 clients. CPU: all threads of the"
-    " service. Event loop: how much of the time the service's main thread computes. Together: inferred at once."
+    "Of the engine: share of its speed alone with the largest batches; the target is 0.7 with 64 clients. CPU: all"
+    " threads of the service. Event loop: share of the time that the service's main thread computes. Together: photos"
+    " inferred at once."
 )
-ALONE, THROUGH_HTTP = "engine alone", "`/"  # what begins so
+ALONE, THROUGH_HTTP = "engine alone", "`/"  # prefixes of measurements' names
 HEADS = (
     "photos/s",
     "lowest to highest",
@@ -27,33 +28,33 @@ HEADS = (
 
 @dataclass(frozen=True)
 class Sample:
-    """One measurement of one round; what doesn't apply is None. Latencies are of requests."""
+    """One measurement of one round; values that don't apply are None. Latencies are of requests."""
 
     photos_a_second: float
     p50_seconds: float | None = None
     p99_seconds: float | None = None
     failures: int = 0
-    cpu_seconds: float | None = None  # of the service, a photo
+    cpu_seconds: float | None = None  # of the service, per photo
     loop_share: float | None = None  # of the time that the service's main thread worked
     together: float | None = None  # photos in one inference, on average
 
 
 @dataclass
 class Measured:
-    """One model's samples by what was measured, and what went wrong."""
+    """One model's samples by measurement, and notes on failures."""
 
     model: str
     samples: dict[str, list[Sample]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def middle(self, what: str) -> float:
-        """The median of photos a second; KeyError where it wasn't measured."""
+        """The median of photos per second; KeyError if it wasn't measured."""
         return median(each.photos_a_second for each in self.samples[what])
 
 
 @dataclass(frozen=True)
 class Page:
-    """All of a run; `about` says where and with what, a sentence or a name each."""
+    """All results of a run; `about` describes the machine and the method."""
 
     day: date
     where: str
@@ -61,7 +62,7 @@ class Page:
     measured: Sequence[Measured]
 
     def write(self, base: Path) -> Path:
-        """Both files, in place of what an earlier part of the run wrote; returns the Markdown's path."""
+        """Write both files, replacing those of an earlier part of the run; returns the Markdown's path."""
         base.parent.mkdir(parents=True, exist_ok=True)
         raw = {"day": str(self.day), "where": self.where, **self.about, "models": [asdict(m) for m in self.measured]}
         base.with_name(f"{base.name}.json").write_text(json.dumps(raw, indent=1) + "\n", "utf-8")
@@ -82,7 +83,7 @@ class Page:
 
 
 def table(measured: Measured) -> Iterator[str]:
-    """Medians over the rounds; failures are those of all."""
+    """Medians over the rounds; failures are summed."""
     yield f"| | {' | '.join(HEADS)} |"
     yield f"|---|{'---:|' * len(HEADS)}"
     for what, samples in measured.samples.items():
@@ -90,7 +91,7 @@ def table(measured: Measured) -> Iterator[str]:
 
 
 def _share(what: str, measured: Measured) -> float | None:
-    """Of the engine's speed with the largest batches, what comes through HTTP; None where one isn't known."""
+    """The speed over HTTP as a share of the engine's with the largest batches; None if either is unknown."""
     engine = [measured.middle(name) for name in measured.samples if name.startswith(ALONE)]
     return measured.middle(what) / engine[-1] if engine and what.startswith(THROUGH_HTTP) else None
 

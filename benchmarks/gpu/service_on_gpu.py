@@ -1,7 +1,7 @@
 """Compares the service on a GPU with its engine alone.
 
-It writes a page below benchmarks/results after every round, and prints it at the end. What can't be measured is noted,
-and the rest goes on. It runs without a GPU, too, where the service infers photos one by one.
+It writes a page below benchmarks/results after every round, and prints it at the end. Failed measurements are noted,
+and the others continue. It also runs without a GPU; the service then infers photos one by one.
 """
 
 import os
@@ -42,18 +42,18 @@ from training.publishing.lineage import BACKENDS
 FULL = "full"
 SIZES = (1, 8, 64)  # of the engine's batches, and numbers of clients
 BATCH, BATCH_CLIENTS, FILES = f"{PREDICT}/batch", 8, 16
-QUEUE = max(*SIZES, BATCH_CLIENTS * FILES)  # photos: none is refused
-DIFFERENT = 64  # photos at most
-VARIABLES = {  # unless they are set
+QUEUE = max(*SIZES, BATCH_CLIENTS * FILES)  # photos; large enough that none is refused
+DIFFERENT = 64  # largest number of different photos
+VARIABLES = {  # used unless already set
     "KERAS_BACKEND": "tensorflow",
-    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # the engine alone and the service are on the GPU together
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # the engine alone and the service share the GPU
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",
 }
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a model is measured; `written` is called when there is more to be shown."""
+    """How a model is measured; `written` is called when there are new results."""
 
     rounds: int
     seconds: float
@@ -62,11 +62,11 @@ class Plan:
     written: Callable[[], object]
 
 
-Parts = Iterator[tuple[str, Callable[[int], Sample]]]  # what, and how: by the number of the round
+Parts = Iterator[tuple[str, Callable[[int], Sample]]]  # name, and function of the round's number
 
 
 def measure(version: Version, measured: Measured, plan: Plan) -> None:
-    """Fill `measured`, round by round and in every round part by part."""
+    """Fill `measured`, with all parts in every round."""
     with ExitStack() as stack:
         parts = dict(alone(version, measured, plan, stack))
         with noted("the service", measured):
@@ -82,7 +82,7 @@ def measure(version: Version, measured: Measured, plan: Plan) -> None:
 
 @contextmanager
 def noted(what: str, measured: Measured) -> Iterator[None]:
-    """Notes what fails, and goes on: a GPU that is lent for minutes is not to be lost to one part."""
+    """Note failures and continue: time on a GPU may be limited, and one part must not waste it."""
     try:
         yield
     except Exception as error:
@@ -91,7 +91,7 @@ def noted(what: str, measured: Measured) -> Iterator[None]:
 
 
 def alone(version: Version, measured: Measured, plan: Plan, stack: ExitStack) -> Parts:
-    """The engine, in a process of its own."""
+    """The engine in a separate process."""
     process = stack.enter_context(ProcessPoolExecutor(1, get_context("spawn")))
     with noted("Keras", measured):
         measured.notes.append(process.submit(watched_service.computes_with).result())
@@ -104,7 +104,7 @@ def alone(version: Version, measured: Measured, plan: Plan, stack: ExitStack) ->
 
 
 def through_http(version: Version, measured: Measured, plan: Plan, stack: ExitStack) -> Parts:
-    """The service; it is started, and notes what that took."""
+    """Start the service, and note how long that took."""
     system = ours(version, Path(sys.executable), _settings(plan.folder))
     process = stack.enter_context(running(system.command, system.settings, plan.folder))
     ready, _ = start(system, process, Upload.of(photos.photos()[0]))
@@ -125,7 +125,7 @@ def _clients(number: int) -> str:
 
 
 def decoding(plan: Plan) -> Parts:
-    """As many threads as cores, with nothing beside."""
+    """Decoding alone, with as many threads as cores."""
 
     def decode(number: int) -> Sample:
         command = python("benchmarks.serving.limits", str(plan.seconds))
@@ -135,7 +135,7 @@ def decoding(plan: Plan) -> Parts:
 
 
 def _settings(folder: Path) -> dict[str, str]:
-    """Variables of the service."""
+    """Environment variables of the service."""
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     return {
         "KERAS_BACKEND": os.environ["KERAS_BACKEND"],
@@ -148,7 +148,7 @@ def _settings(folder: Path) -> dict[str, str]:
 
 
 def requests() -> Requests:
-    """Of both kinds, with the same photos."""
+    """Requests of both kinds, with the same photos."""
     sent = photos.photos()[:DIFFERENT]
     turn = cycle(sent)
     batches = [list(islice(turn, FILES)) for _ in range(max(1, len(sent) // FILES))]
@@ -156,7 +156,7 @@ def requests() -> Requests:
 
 
 def _upload(sent: Sequence[bytes]) -> bytes:
-    """All that goes over the wire."""
+    """The bytes of the request."""
     files = [("file", ("photo.jpg", photo, "image/jpeg")) for photo in sent]
     form = httpx.Request("POST", f"http://127.0.0.1{BATCH}", files=files)
     body = form.read()
@@ -165,7 +165,7 @@ def _upload(sent: Sequence[bytes]) -> bytes:
 
 
 def model(name: str, folder: Path) -> Version:
-    """VGG16 of random arrays, or a copy of the version in the folder of that name: champion of a store in `folder`."""
+    """VGG16 with random arrays, or a copy of the version in the folder `name`: the champion of a store in `folder`."""
     if name == FULL:
         return versions.random(1.0, folder)
     path = Path(name).resolve()
@@ -177,7 +177,7 @@ def model(name: str, folder: Path) -> Version:
 
 
 def machine() -> tuple[str, str]:
-    """The accelerator, and the processor beside it."""
+    """The accelerator and the processor."""
     here = Machine.this()
     processor = f"{here.cores} cores of {here.processor}"
     with suppress(OSError, subprocess.CalledProcessError):
@@ -188,7 +188,7 @@ def machine() -> tuple[str, str]:
 
 
 def page(arguments: Namespace, measured: Sequence[Measured]) -> Page:
-    """That of this run, still empty."""
+    """An empty page for this run."""
     device, processor = machine()
     names = ("keras", *BACKENDS[os.environ["KERAS_BACKEND"]], "fastapi", "uvicorn", "pillow", "numpy")
     packages = ", ".join(f"{name} {number}" for name, number in libraries(names).items())
@@ -204,7 +204,7 @@ def page(arguments: Namespace, measured: Sequence[Measured]) -> Page:
 
 
 def run(arguments: Namespace, folder: Path, crowd: Crowd) -> str:
-    """All models, one after the other; what the page says at the end."""
+    """Measure all models; returns the text of the final page."""
     measured: list[Measured] = []
     shown = page(arguments, measured)
     slug = re.sub("[^a-z0-9]+", "-", shown.where.lower()).strip("-")
@@ -223,9 +223,11 @@ def run(arguments: Namespace, folder: Path, crowd: Crowd) -> str:
 def main() -> None:
     parser = ArgumentParser("python -m benchmarks.gpu.service_on_gpu", description="Measures the service on a GPU.")
     shipped = ROOT / "models" / str(SHIPPED)
-    parser.add_argument("models", nargs="*", help=f"folders of versions, or `{FULL}`: VGG16 of random arrays")
+    parser.add_argument("models", nargs="*", help=f"folders of versions, or `{FULL}`: VGG16 with random arrays")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="(default 3)")
-    parser.add_argument("--seconds", type=float, default=1.2, metavar="S", help="of each measurement (default 1.2)")
+    parser.add_argument(
+        "--seconds", type=float, default=1.2, metavar="S", help="duration of each measurement (default 1.2)"
+    )
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results", metavar="DIR")
     arguments = parser.parse_args()
     arguments.models = arguments.models or [FULL, str(shipped)]

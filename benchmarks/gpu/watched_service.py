@@ -1,4 +1,4 @@
-"""A running service under load, with its processor and GPU use."""
+"""Measures a running service under load, with its processor and GPU use."""
 
 import re
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ from catdog.versions.store import Store
 
 WARMING = 3  # calls
 
-PROBLEM = b'"problem"'  # of a photo among others
+PROBLEM = b'"problem"'  # marks a failed photo in a batch
 
 
 class State(NamedTuple):
-    """Counted since the start."""
+    """Counters since the start."""
 
     cpu_seconds: float
     loop_seconds: float  # of the main thread, on which the event loop runs
@@ -34,13 +34,13 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class Service:
-    """It is asked by a crowd."""
+    """The service under the load of a crowd."""
 
     process: Process
     crowd: Crowd
 
     def measure(self, kind: str, clients: int, files: int, seconds: float, seed: int) -> Sample:
-        """Requests of this kind, of so many files each."""
+        """Measure requests of this kind with `files` files each."""
         before = self._state()
         load = self.crowd.ask(self.process.port, kind, clients, seconds, seed)
         cpu, loop, inferences, inferred = (now - then for now, then in zip(self._state(), before, strict=True))
@@ -67,13 +67,13 @@ def _number(page: str, name: str) -> float:
 
 
 def _main_thread(pid: int) -> float:
-    """Seconds of processor time; needs /proc."""
+    """Processor seconds of the main thread; needs /proc."""
     stat = Path(f"/proc/{pid}/task/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     return (int(stat[tree.USER_TICKS]) + int(stat[tree.SYSTEM_TICKS])) / tree.TICKS_A_SECOND
 
 
 def photos_a_second(version: Path, batch: int, seconds: float) -> float:
-    """Of calls with so many photos each, one after the other, in bfloat16; at least one call."""
+    """Photos per second of consecutive calls with `batch` photos each, in bfloat16; at least one call."""
     engine = _engine(version)
     pixels = np.random.default_rng(0).integers(0, 256, (batch, INPUT_PIXELS, INPUT_PIXELS, 3), np.uint8)
     for _ in range(WARMING):
@@ -86,12 +86,12 @@ def photos_a_second(version: Path, batch: int, seconds: float) -> float:
 
 
 def computes_with() -> str:
-    """The backend, and what it computes on."""
+    """The backend and its device."""
     return device()
 
 
 @cache
 def _engine(version: Path) -> KerasEngine:
-    """bf16 also where there is no GPU, and as many photos at once."""
+    """An engine in bf16 with the largest batches, also without a GPU."""
     network = Store(version.parent).open(int(version.name)).network("f32")
     return KerasEngine(network, "bf16", BATCH_SIZES[-1])

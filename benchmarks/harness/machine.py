@@ -26,7 +26,7 @@ LIBRARIES = (
 
 @dataclass(frozen=True)
 class Machine:
-    """The processor and the cores of it that this process may use; `versions` are of this environment."""
+    """The processor and the number of its cores that this process may use; `versions` are of this environment."""
 
     day: date
     processor: str
@@ -46,7 +46,7 @@ class Machine:
 
     @property
     def slug(self) -> str:
-        """What a file of results is named by."""
+        """The part of results' file names for this machine."""
         name = re.sub("[^a-z0-9]+", "-", self.processor.lower()).strip("-")
         return f"{self.day}-{self.cores}x{name}"
 

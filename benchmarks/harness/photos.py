@@ -15,13 +15,13 @@ from benchmarks.harness.processes import ROOT
 SHARED_DATA = ROOT.parent / "shared" / "data"
 ORIGINALS = SHARED_DATA / "originals"
 GENERATED = 20
-GENERATED_SIZE = (500, 375)  # width and height in pixels, common among the real ones
+GENERATED_SIZE = (500, 375)  # width and height in pixels, common for real photos
 QUALITY = 90
 PREDICT = "/predict"
 
 
 def photos(folder: Path = ORIGINALS) -> list[bytes]:
-    """JPEGs as they came from cameras, or else generated ones of much the same size."""
+    """Original JPEGs from cameras, or else generated ones of about the same size."""
     return [path.read_bytes() for path in sorted(folder.rglob("*.jpg"))] or list(map(generated, range(GENERATED)))
 
 
@@ -39,7 +39,7 @@ def generated(seed: int) -> bytes:
 
 @dataclass(frozen=True)
 class Upload:
-    """A photo as a form with the field `file`, encoded once so that this costs nothing while it is measured."""
+    """A photo as a form with the field `file`, encoded once so that encoding isn't measured."""
 
     body: bytes
     headers: Mapping[str, str]
@@ -51,7 +51,7 @@ class Upload:
 
     @property
     def request(self) -> bytes:
-        """All that goes over the wire for a prediction."""
+        """The bytes of the request for a prediction."""
         headers = {"Host": "127.0.0.1", **self.headers, "Content-Length": str(len(self.body))}
         lines = [f"POST {PREDICT} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         return "\r\n".join([*lines, "", ""]).encode() + self.body

@@ -13,15 +13,15 @@ from time import perf_counter, sleep
 from benchmarks.harness import tree
 
 MOUNT = Path("/sys/fs/cgroup")
-ENTER = 'echo $$ > "$0" && exec "$@"'  # the shell enters the group, and becomes the command
+ENTER = 'echo $$ > "$0" && exec "$@"'  # the shell enters the cgroup, then executes the command
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 180  # what a start or a request may take
-END_SECONDS = 30  # what an end may take
+PATIENCE_SECONDS = 180  # limit for a start or a request
+END_SECONDS = 30  # limit for an end
 POLL_SECONDS = 0.02
 LOG = "log.txt"
-LEFT_OUT = ("HOST", "PORT", "PYTHONDONTWRITEBYTECODE")  # without bytecode a start takes as long as the very first one
-LOG_CHARACTERS = 2000  # of its end, shown where a process failed
+LEFT_OUT = ("HOST", "PORT", "PYTHONDONTWRITEBYTECODE")  # without bytecode every start takes as long as the first one
+LOG_CHARACTERS = 2000  # of its end, shown if a process failed
 
 
 class BenchmarkError(Exception):
@@ -30,7 +30,7 @@ class BenchmarkError(Exception):
 
 @dataclass(frozen=True)
 class Process:
-    """A service on a loopback port; `started` is the moment before it was executed."""
+    """A service on a loopback port; `started` is the time before it was executed."""
 
     popen: subprocess.Popen[bytes]
     port: int
@@ -38,7 +38,7 @@ class Process:
     log: Path
 
     def seconds_until(self, condition: Callable[[], bool]) -> float:
-        """Wait for the condition and return how long after the start it came true."""
+        """Wait for the condition and return the seconds since the start."""
         while not condition():
             if self.popen.poll() is not None or perf_counter() - self.started > PATIENCE_SECONDS:
                 raise self._failure()
@@ -46,13 +46,13 @@ class Process:
         return perf_counter() - self.started
 
     def memory_bytes(self) -> tuple[int, int] | None:
-        """Of the service and all that it started: resident now, and at its peak; None where there is no /proc."""
+        """Resident memory of the service and its children, now and at the peak; None without /proc."""
         if self.popen.poll() is not None:
             raise self._failure()
         return tree.memory_bytes(self.popen.pid)
 
     def cpu_seconds(self) -> float | None:
-        """Of the service and all that it started; None where there is no /proc."""
+        """Processor seconds of the service and its children; None without /proc."""
         return tree.cpu_seconds(self.popen.pid)
 
     def _failure(self) -> BenchmarkError:
@@ -63,7 +63,7 @@ class Process:
 
 @contextmanager
 def running(command: list[str], settings: Mapping[str, str], folder: Path) -> Iterator[Process]:
-    """A service that takes its port from the variable PORT, in `folder`; it is ended whatever happens."""
+    """Run a service in `folder` that reads its port from the variable PORT; it is always ended."""
     port = _free_port()
     log = folder / LOG
     with log.open("wb") as file:
@@ -77,7 +77,7 @@ def running(command: list[str], settings: Mapping[str, str], folder: Path) -> It
 
 
 def run(command: list[str], settings: Mapping[str, str], folder: Path) -> float:
-    """Run a command in `folder` to its end, and return the seconds that it took; it ends when this is interrupted."""
+    """Run a command in `folder` and return its seconds; an interruption ends it."""
     log = folder / LOG
     with log.open("wb") as file:
         started = perf_counter()
@@ -96,7 +96,7 @@ def python(module: str, *arguments: str | Path, interpreter: Path | str = sys.ex
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Ours less LEFT_OUT and the settings of the service, with `settings` instead; this repository can be imported."""
+    """Our environment without LEFT_OUT and the service's settings, plus `settings` and this repository's path."""
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith("CATDOG_") and name not in LEFT_OUT
     }
@@ -114,13 +114,13 @@ def _free_port() -> int:
 
 
 def _end(popen: subprocess.Popen[bytes]) -> None:
-    """End it, and then what it left behind."""
+    """End the process, then its remaining children."""
     started = tree.members(popen.pid)
     popen.terminate()
     try:
         with suppress(subprocess.TimeoutExpired):
             popen.wait(END_SECONDS)
-    finally:  # also where a second Ctrl-C cuts the waiting short
+    finally:  # also if a second Ctrl-C interrupts the waiting
         popen.kill()
         popen.wait()
         tree.kill(started)
@@ -128,7 +128,7 @@ def _end(popen: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def limited(command: list[str], memory_mib: int | None) -> Iterator[list[str]]:
-    """The command that runs this one in a group of its own; the same one where None limits nothing."""
+    """The command wrapped to run in a cgroup with this limit; unchanged if the limit is None."""
     if memory_mib is None:
         yield command
         return

@@ -1,4 +1,4 @@
-"""Memory and processor time of a process and its children, from /proc."""
+"""Measures memory and processor time of a process and its children, from /proc."""
 
 import os
 import re
@@ -10,12 +10,12 @@ from pathlib import Path
 
 PROC = Path("/proc")
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
-STATE, PARENT, USER_TICKS, SYSTEM_TICKS, STARTED = 0, 1, 11, 12, 19  # places in /proc/*/stat, counted after the name
+STATE, PARENT, USER_TICKS, SYSTEM_TICKS, STARTED = 0, 1, 11, 12, 19  # indices in /proc/*/stat, counted after the name
 
 
 @dataclass(frozen=True)
 class Member:
-    """One process. Another one that gets its id later has `started` later."""
+    """One process. A later process with the same id has a different `started`."""
 
     pid: int
     parent: int
@@ -24,19 +24,19 @@ class Member:
 
 
 def members(root: int) -> list[Member]:
-    """The process and its descendants, as far as they live; none where there is no /proc."""
+    """The living ones of the process and its descendants; empty without /proc."""
     known = list(_all())
     found = [each for each in known if each.pid == root]
-    for parent in found:  # grows meanwhile
+    for parent in found:  # grows during the loop
         found += [each for each in known if each.parent == parent.pid]
     return found
 
 
 def memory_bytes(root: int) -> tuple[int, int] | None:
-    """Resident now, and at its peak; None where there is no /proc.
+    """Resident memory now and at the peak; None without /proc.
 
-    Now: the sum of Pss, so that what several processes share is counted once. Peak: the sum of what each one held at
-    most (VmHWM), with what they share counted in each.
+    Now: the sum of Pss, so that shared memory is counted once. Peak: the sum of each process's peak (VmHWM), with
+    shared memory counted in each.
     """
     found = members(root)
     resident = sum(_kibibytes(each.pid, "smaps_rollup", "Pss") for each in found)
@@ -45,13 +45,13 @@ def memory_bytes(root: int) -> tuple[int, int] | None:
 
 
 def cpu_seconds(root: int) -> float | None:
-    """What those that live have used; None where there is no /proc."""
+    """Processor seconds of the living processes; None without /proc."""
     found = members(root)
     return sum(each.cpu_seconds for each in found) if found else None
 
 
 def kill(left: list[Member]) -> None:
-    """End those that live still, even where their parent doesn't."""
+    """Kill the processes that are still alive, even if their parent isn't."""
     alive = {(each.pid, each.started) for each in _all()}
     for each in left:
         if (each.pid, each.started) in alive:
@@ -61,9 +61,9 @@ def kill(left: list[Member]) -> None:
 
 def _all() -> Iterator[Member]:
     for folder in PROC.glob("[0-9]*"):
-        with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
             fields = (folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
-            if fields[STATE] == "Z":  # ended, and not yet taken note of by its parent
+            if fields[STATE] == "Z":  # a zombie: ended, but not yet reaped by its parent
                 continue
             used = (int(fields[USER_TICKS]) + int(fields[SYSTEM_TICKS])) / TICKS_A_SECOND
             yield Member(int(folder.name), int(fields[PARENT]), int(fields[STARTED]), used)

@@ -24,13 +24,13 @@ from training.fitting import backbones, quantization
 CLASSES = ("cat", "dog")
 SEED = 0
 CALIBRATING = 20  # photos
-TEMPERATURE = 30.0  # the logits of random arrays are large; this brings the probabilities off 0 and 1
-SLIM = 0.25  # of VGG16's width, for a network that is quick beside what surrounds it
+TEMPERATURE = 30.0  # the logits of random arrays are large; this moves the probabilities away from 0 and 1
+SLIM = 0.25  # of VGG16's width, for a network that is fast compared with the rest of the service
 
 
 @dataclass(frozen=True)
 class Model:
-    """A version, and what results call it."""
+    """A version and its name in results."""
 
     name: str
     version: Version
@@ -42,26 +42,26 @@ class Model:
 
 
 def shipped(models: Path, folder: Path) -> Model:
-    """A copy of the version that came with the repository; VersionNotFound where the store has none."""
+    """A copy of the shipped version; VersionNotFound if the store has none."""
     version = Store(models).open(SHIPPED)
     shutil.copytree(version.path, folder / str(SHIPPED))
     return Model(f"version {SHIPPED}, width {version.manifest.width:g}", Store(folder).open(SHIPPED), is_shipped=True)
 
 
 def full_width(shipped: Model, folder: Path) -> Model:
-    """The shipped version, where it is as wide as VGG16, else what it computes at that width."""
+    """The shipped version if it has VGG16's full width, else an equivalent network at that width."""
     return shipped if shipped.is_full_width else Model("widened to full width", widened(shipped.version, folder))
 
 
 def slim(shipped: Model, folder: Path) -> Model:
-    """The shipped version, where it is narrower than VGG16, else random arrays of SLIM width."""
+    """The shipped version if it is narrower than VGG16, else random arrays of SLIM width."""
     if not shipped.is_full_width:
         return shipped
     return Model(f"random arrays, width {SLIM:g}", random_like(shipped.version, folder))
 
 
 def random(width: float, folder: Path) -> Version:
-    """VGG16 of random arrays: as fast as a trained one, and always the same."""
+    """VGG16 with random arrays: as fast as a trained one, and deterministic."""
     architecture = Architecture(len(CLASSES), width)
     with Store(folder).draft() as draft:
         weights.write(draft.weights_path, architecture, _arrays(architecture))
@@ -70,9 +70,9 @@ def random(width: float, folder: Path) -> Version:
 
 
 def widened(version: Version, folder: Path) -> Version:
-    """The same network at full width: what it computes stays, at what VGG16 costs.
+    """An equivalent network at full width: the same output at the cost of VGG16.
 
-    Every channel is there several times over, and weighs that much less in the next layer (Chen, Goodfellow & Shlens,
+    Every channel is duplicated, with smaller weights in the next layer (Chen, Goodfellow & Shlens,
     "Net2Net", 2016).
     """
     narrow = version.manifest.architecture
@@ -88,9 +88,9 @@ def widened(version: Version, folder: Path) -> Version:
 
 
 def random_like(version: Version, folder: Path) -> Version:
-    """Random arrays of SLIM width with the classes of a version, and with an int8 graph where it has one."""
+    """Random arrays of SLIM width with the classes of a version, and with an int8 graph if it has one."""
     architecture = Architecture(len(version.manifest.classes), SLIM)
-    # Nothing that was measured on photos is true of them, and a length of features is another.
+    # The version's measurements on photos don't apply to random arrays, and the lengths of features differ.
     like = version.manifest.model_copy(
         update={"temperature": TEMPERATURE, "metrics": {}, "unknown": None, "histograms": {}}
     )
@@ -98,14 +98,14 @@ def random_like(version: Version, folder: Path) -> Version:
 
 
 def with_another_backbone(version: Version) -> Version:
-    """Published beside a version: nearly the same network, but not a head on the same backbone."""
+    """Publish a nearly identical network into a version's store that isn't a head on the same backbone."""
     manifest, arrays = version.manifest, version.load()
     arrays["block1_conv1/bias"] = arrays["block1_conv1/bias"] + np.float32(0.01)
     return _publish(manifest, Network(manifest.architecture, arrays), version.path.parent)
 
 
 def _publish(like: Manifest, network: Network, folder: Path) -> Version:
-    """A network that computes what the version of a manifest does, or nearly, with an int8 graph of its own."""
+    """Publish a network that is like the version of a manifest, with its own int8 graph."""
     with Store(folder).draft() as draft, TemporaryDirectory() as aside:
         weights.write(draft.weights_path, network.architecture, network.arrays)
         file = WeightsFile.of(draft.weights_path, "float32")
@@ -125,7 +125,7 @@ def _publish(like: Manifest, network: Network, folder: Path) -> Version:
 
 
 def _calibrating(folder: Path) -> list[Photo]:
-    """Photos in files: speed doesn't depend on which."""
+    """Files of calibration photos; the speed doesn't depend on their content."""
     found = []
     for number, photo in enumerate(photos.photos()[:CALIBRATING]):
         path = folder / f"{number}.jpg"
@@ -165,6 +165,6 @@ def _manifest(number: int, width: float, file: WeightsFile) -> Manifest:
             seconds=0.0,
             hardware="",
             libraries={},
-            notes="random arrays, to be measured and not to be believed",
+            notes="random arrays, for speed measurements only",
         ),
     )

@@ -1,4 +1,4 @@
-"""A client that sends one request at a time over a kept connection."""
+"""A client that sends one request at a time over a persistent connection."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from http.client import HTTPConnection, HTTPException
@@ -12,7 +12,7 @@ from benchmarks.load.closed_loop import Load
 
 
 class Client:
-    """Asks the service on a port of this machine."""
+    """A client of the service on a local port."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -29,11 +29,11 @@ class Client:
         return self._exchange("GET", path) is not None
 
     def predict(self, upload: Upload) -> bytes | None:
-        """The answer; None where there was none or its status wasn't 200."""
+        """The answer; None without an answer or if its status isn't 200."""
         return self._exchange("POST", PREDICT, upload.body, upload.headers)
 
     def load(self, uploads: Sequence[Upload], order: Iterable[int], seconds: float) -> Load:
-        """What one client sees that sends the uploads in `order`, which doesn't end, for some seconds."""
+        """Send the uploads in `order`, which is infinite, for some seconds; returns what this client measured."""
         return closed_loop.ask(self._port, [upload.request for upload in uploads], iter(order), 1, seconds)
 
     def _exchange(
@@ -44,6 +44,6 @@ class Client:
             response = self._connection.getresponse()
             content = response.read()
         except (OSError, HTTPException):
-            self._connection.close()  # the next request opens another
+            self._connection.close()  # the next request opens a new one
             return None
         return content if response.status == 200 else None

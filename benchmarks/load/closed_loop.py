@@ -9,19 +9,19 @@ import numpy as np
 
 from benchmarks.load.exchanges import Exchanges
 
-Order = Iterator[int]  # places of photos, without an end
+Order = Iterator[int]  # infinite indices of photos
 
 
 @dataclass(frozen=True)
 class Load:
-    """What `clients` saw in `seconds`: how long each answer took, and how many requests had none or an error."""
+    """The results of `clients` clients in `seconds`: each answer's time, and the number of failed requests."""
 
     clients: int
     seconds: float  # from the first request to the last answer
     latencies_seconds: tuple[float, ...]
     failures: int
-    client_cpu_seconds: float  # that the clients themselves took
-    answers: Mapping[int, bytes]  # the first for each photo, by its place
+    client_cpu_seconds: float  # used by the clients themselves
+    answers: Mapping[int, bytes]  # the first for each photo, by index
 
     @property
     def answered(self) -> int:
@@ -29,11 +29,11 @@ class Load:
 
     @property
     def requests_a_second(self) -> float:
-        """Of those answered."""
+        """Answered requests per second."""
         return self.answered / self.seconds
 
     def percentile_seconds(self, percent: float) -> float | None:
-        """None where nothing was answered."""
+        """A percentile of the latencies; None without answers."""
         return percentile(self.latencies_seconds, percent)
 
 
@@ -42,7 +42,7 @@ def percentile(seconds: Sequence[float], percent: float) -> float | None:
 
 
 def ask(port: int, requests: Sequence[bytes], order: Iterator[int], clients: int, seconds: float) -> Load:
-    """Send the requests in `order`, which doesn't end, for some seconds, at least one from each client."""
+    """Send the requests in `order`, which is infinite, for some seconds, at least one from each client."""
     latencies: list[float] = []
     answers: dict[int, bytes] = {}
     failures = 0
@@ -65,7 +65,7 @@ def ask(port: int, requests: Sequence[bytes], order: Iterator[int], clients: int
 
 
 def shuffled(count: int, seed: int) -> Order:
-    """The places 0 to count - 1 in random order, again and again."""
-    chance = random.Random(seed)  # noqa: S311  # an order is no secret
+    """The indices 0 to count - 1 in random order, repeated forever."""
+    chance = random.Random(seed)  # noqa: S311  # no cryptography
     while True:
         yield from chance.sample(range(count), count)

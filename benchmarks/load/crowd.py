@@ -13,13 +13,13 @@ from benchmarks.harness.processes import PATIENCE_SECONDS
 from benchmarks.load import closed_loop
 from benchmarks.load.closed_loop import Load, shuffled
 
-Requests = Mapping[str, Sequence[bytes]]  # all that goes over the wire, by kind
+Requests = Mapping[str, Sequence[bytes]]  # the requests' bytes, by kind
 
 PROCESSES = 4
 
 
 class Crowd:
-    """Processes that share the clients and begin together; `requests` are encoded once, and sent to each process."""
+    """Processes that divide the clients and begin together; `requests` are encoded once and passed to each process."""
 
     def __init__(self, requests: Requests, processes: int = PROCESSES) -> None:
         context = multiprocessing.get_context("spawn")
@@ -33,7 +33,7 @@ class Crowd:
         self._pool.shutdown(cancel_futures=True)
 
     def ask(self, port: int, kind: str, clients: int, seconds: float, seed: int = 0) -> Load:
-        """What all clients together see that send requests of this kind for some seconds."""
+        """Send requests of this kind from all clients for some seconds; returns their combined results."""
         share, rest = divmod(clients, self._processes)
         parts = [
             self._pool.submit(_ask, port, kind, share + (place < rest), seconds, seed + place)
@@ -58,13 +58,13 @@ _barrier: Barrier
 
 
 def _prepare(requests: Requests, barrier: Barrier) -> None:
-    """What each process keeps."""
+    """Initialise a process."""
     global _requests, _barrier
     _requests, _barrier = requests, barrier
 
 
 def _ask(port: int, kind: str, clients: int, seconds: float, seed: int) -> Load:
-    """This process's part; the barrier gives each process one, and all the same begin."""
+    """This process's part; the barrier makes all processes begin at the same time, with one part each."""
     _barrier.wait(PATIENCE_SECONDS)
     requests = _requests[kind]
     load = closed_loop.ask(port, requests, shuffled(len(requests), seed), clients, seconds)

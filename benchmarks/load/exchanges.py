@@ -14,13 +14,13 @@ from typing import NamedTuple, Self
 from benchmarks.harness.processes import PATIENCE_SECONDS
 
 CHUNK_BYTES = 1 << 16
-LOOK_SECONDS = 1.0  # between two looks at what has waited for too long
+LOOK_SECONDS = 1.0  # between two checks for timeouts
 LAST_CHUNK = b"0\r\n\r\n"
 
 
 @dataclass(frozen=True)
 class Answered:
-    """One request: which photo, when it was due, how long after that it was answered, and with what; None: failed."""
+    """One request: its photo, due time, latency from then, and answer, None if it failed."""
 
     place: int
     due: float
@@ -43,7 +43,7 @@ class Response(NamedTuple):
 
 
 def response(received: bytes) -> Response | None:
-    """What was received, once it is all there; ValueError where it can't be told when it is."""
+    """The answer once it is complete, else None; ValueError if its length is unknown."""
     head, separator, body = received.partition(b"\r\n\r\n")
     if not separator:
         return None
@@ -56,7 +56,7 @@ def response(received: bytes) -> Response | None:
 
 
 class Exchanges:
-    """Sends `requests`, one for each photo, to the service on `port`; opens as many connections as are needed."""
+    """Sends `requests`, one per photo, to the service on `port`; opens as many connections as needed."""
 
     def __init__(self, port: int, requests: Sequence[bytes]) -> None:
         self._port = port
@@ -76,11 +76,11 @@ class Exchanges:
 
     @property
     def waiting(self) -> bool:
-        """Whether an answer is still to come."""
+        """Whether an answer is pending."""
         return bool(self._busy or self._failed)
 
     def ask(self, place: int, due: float) -> None:
-        """Send the photo at `place`; `wait` gives its answer."""
+        """Send the photo with index `place`; `wait` returns its answer."""
         try:
             connection = self._idle.pop() if self._idle else self._open()
             connection.begin(place, due, self._requests[place])
@@ -91,7 +91,7 @@ class Exchanges:
         self._selector.modify(connection.socket, connection.events, connection)
 
     def wait(self, seconds: float = LOOK_SECONDS) -> list[Answered]:
-        """What has been answered or has failed, once there is something or the time is over."""
+        """Wait until requests are answered or have failed, or until the timeout, and return them."""
         done = [self._failed.popleft() for _ in range(len(self._failed))]
         for key, _ in self._selector.select(0 if done else min(seconds, LOOK_SECONDS)):
             answered = self._advance(key.data)
@@ -116,7 +116,7 @@ class Exchanges:
         return None
 
     def _finish(self, connection: "_Connection", found: Response | None) -> Answered | None:
-        """The connection stays open after an answer; one that was idle has nothing to report."""
+        """Finish a request, or an idle connection without one; the connection stays open after an answer."""
         was_busy = connection in self._busy
         self._busy.discard(connection)
         if found is None:
@@ -148,7 +148,7 @@ class _Connection:
         self._send()
 
     def advance(self) -> Response | None:
-        """Send and receive what can be; the answer once it is complete. OSError where the other side is gone."""
+        """Send and receive without blocking; returns the answer once complete. OSError if the peer has closed."""
         self._send()
         try:
             chunk = self.socket.recv(CHUNK_BYTES)

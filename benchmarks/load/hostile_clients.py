@@ -1,6 +1,6 @@
 """Clients that try to use up a service's connections, memory or time.
 
-Each kind is one connection, which is opened once more whenever the service closes it. They speak to loopback alone.
+Each client is one connection, which is opened again whenever the service closes it. They only connect to loopback.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ Attack = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 
 
 class Kind(NamedTuple):
-    """So many connections that do the same."""
+    """A number of connections with the same behaviour."""
 
     attack: Attack
     connections: int
@@ -40,7 +40,7 @@ def head(path: str, *lines: str) -> bytes:
 
 
 async def dribble(reader: StreamReader, writer: StreamWriter) -> None:
-    """A byte a second, until the service has enough of it."""
+    """Send a byte per second, until the service closes the connection."""
     while not reader.at_eof():
         writer.write(b"x")
         with suppress(TimeoutError):
@@ -63,7 +63,7 @@ async def silent(reader: StreamReader, writer: StreamWriter) -> None:
 
 
 async def half_batch(reader: StreamReader, writer: StreamWriter) -> None:
-    """Half of a batch that is as large as it may be, and then nothing."""
+    """Send half of a batch of the largest size, and then nothing."""
     writer.write(head("/predict/batch", FORM, f"Content-Length: {BATCH_BYTES}") + PART)
     for _ in range(BATCH_BYTES // MIB // 2):
         writer.write(bytes(MIB))
@@ -76,7 +76,7 @@ async def tiny_chunks(reader: StreamReader, writer: StreamWriter) -> None:
 
 
 async def refused_tiny_chunks(reader: StreamReader, writer: StreamWriter) -> None:
-    """Where a key is needed, which isn't sent."""
+    """Send tiny chunks to an endpoint that requires a key, without the key."""
     await send_for_ever(
         writer, head("/datasets/pets/archive", "Content-Type: application/zip", CHUNKED), b"1\r\nx\r\n" * 10_000
     )
@@ -106,10 +106,10 @@ KINDS = {
 
 
 def elsewhere(name: str) -> Callable[[int, int, Event], None]:
-    """An attack by these clients, in a process of their own, until the event is set."""
+    """An attack by these clients in a separate process, until the event is set."""
 
     def attack(port: int, number: int, stop: Event) -> None:
-        if number > 0:  # all of them are one process
+        if number > 0:  # one process runs all clients
             return
         with subprocess.Popen(
             python("benchmarks.load.hostile_clients", name, str(port)), stderr=subprocess.DEVNULL
@@ -133,7 +133,7 @@ async def _again_and_again(attack: Attack, port: int) -> None:
 
 
 async def run(kind: Kind, port: int) -> None:
-    """All connections of a kind, until this is cancelled."""
+    """Run all connections of a kind until cancelled."""
     await asyncio.gather(*[_again_and_again(kind.attack, port) for _ in range(kind.connections)])
 
 

@@ -1,7 +1,7 @@
-"""Photos that are as expensive to decode as the service accepts, and what they cost.
+"""Makes the most expensive photos that the service accepts, and measures the cost of decoding them.
 
-Each file stays within 10 MiB and 25 megapixels and is decoded in a process of its own: seconds on one thread, and the
-process's peak memory beyond what it had before.
+Each file is within 10 MiB and 25 megapixels and is decoded in a separate process: seconds on one thread, and the
+increase of the process's peak memory.
 """
 
 import struct
@@ -23,7 +23,7 @@ from catdog.errors import ImageError
 
 LIMIT_BYTES = 10 * 2**20
 SIDE = 5000  # its square is the largest photo
-LONG = (16_384, 1343)  # too low for a JPEG to be decoded at a half
+LONG = (16_384, 1343)  # not high enough for decoding a JPEG at half size
 ONE = "--one"
 PNG_START = b"\x89PNG\r\n\x1a\n"
 
@@ -35,7 +35,7 @@ def saved(image: Image.Image, format: str, **options: Any) -> bytes:
 
 
 def noise(width: int, height: int, channels: int, step: int = 8) -> Image.Image:
-    """Blocks of random colours, `step` pixels wide: the higher, the smaller the file."""
+    """Blocks of random colours, `step` pixels wide; a larger `step` makes a smaller file."""
     random = np.random.default_rng(0)
     small = random.integers(0, 256, (-(-height // step), -(-width // step), channels), dtype=np.uint8)
     pixels: NDArray[np.uint8] = small.repeat(step, 0).repeat(step, 1)[:height, :width]
@@ -47,13 +47,13 @@ def segment(marker: int, content: bytes = b"") -> bytes:
 
 
 def with_segments(each: bytes) -> bytes:
-    """A small JPEG, filled up to the limit before its pixels."""
+    """A small JPEG, padded to the limit before its pixels."""
     small = saved(noise(64, 64, 3), "JPEG")
     return small[:2] + each * ((LIMIT_BYTES - len(small)) // len(each)) + small[2:]
 
 
 def scans(width: int, height: int, channels: int) -> bytes:
-    """A progressive JPEG with as many scans as there may be."""
+    """A progressive JPEG with the largest allowed number of scans."""
     image = noise(width, height, channels)
     data = saved(image.convert("CMYK") if channels == 4 else image, "JPEG", quality=50, progressive=True, subsampling=0)
     last = data[data.rindex(b"\xff\xda") : -2]
@@ -62,7 +62,7 @@ def scans(width: int, height: int, channels: int) -> bytes:
 
 
 def grey_corner(width: int, height: int) -> bytes:
-    """A JPEG that may be cut short, so that it is decoded twice."""
+    """A JPEG that may be truncated, so that it is decoded twice."""
     image = noise(width, height, 3)
     image.paste((128, 128, 128), (width - 64, height - 64, width, height))
     return saved(image, "JPEG", quality=60, progressive=True, subsampling=0)
@@ -73,13 +73,13 @@ def chunk(name: bytes, content: bytes = b"") -> bytes:
 
 
 def with_chunks(each: bytes, behind: int = 33) -> bytes:
-    """A small PNG, filled up to the limit behind its header."""
+    """A small PNG, padded to the limit after its header."""
     small = saved(noise(64, 64, 3), "PNG")
     return small[:behind] + each * ((LIMIT_BYTES - len(small)) // len(each)) + small[behind:]
 
 
 def deep_png(interlaced: bool, noisy: int) -> bytes:
-    """16 bits a channel with alpha, every row filtered by Paeth, the first ones noise."""
+    """A PNG with 16 bits per channel and alpha, every row with the Paeth filter, the first rows noise."""
     header = struct.pack(">IIBBBBB", SIDE, SIDE, 16, 6, 0, 0, interlaced)
     row = b"\4" + bytes(8 * SIDE)
     packer, random = zlib.compressobj(1), np.random.default_rng(0)
@@ -90,7 +90,7 @@ def deep_png(interlaced: bool, noisy: int) -> bytes:
 
 
 def exif_entries() -> bytes:
-    """65,535 entries, none of which says how the photo is turned."""
+    """EXIF with 65,535 entries, none of which is the orientation."""
     entries = b"".join(struct.pack(">HHII", 0x9000 + place % 0x1000, 7, 100, 8) for place in range(65_535))
     return b"MM\0*" + struct.pack(">IH", 8, 65_535) + entries
 
@@ -125,7 +125,7 @@ def webp_chunks() -> bytes:
 
 
 def avif_samples() -> bytes:
-    """An animation that says it has more frames than it could."""
+    """An animation that declares more frames than it can have."""
     data = saved(noise(64, 64, 3), "AVIF", save_all=True, append_images=[noise(64, 64, 3, 4)], speed=10)
     for name, place in ((b"stsz", 16), (b"stts", 16)):
         at = data.index(name) + place - 4
@@ -134,7 +134,7 @@ def avif_samples() -> bytes:
 
 
 def avif_larger_than_it_says() -> bytes:
-    """Its container says 64 x 64, the AV1 picture in it has 144 megapixels."""
+    """An AVIF whose container declares 64 x 64, but whose AV1 picture has 144 megapixels."""
     data = saved(Image.new("RGB", (12_000, 12_000)), "AVIF", speed=10)
     at = data.index(b"ispe") + 8
     return data[:at] + struct.pack(">II", 64, 64) + data[at + 8 :]
@@ -193,9 +193,9 @@ FILES: dict[str, Callable[[], bytes]] = {
 
 
 def measure() -> str:
-    """Decodes the file on stdin: seconds, and megabytes at the peak beyond those before; expected, and measured."""
+    """Decode the file on stdin: seconds and additional peak megabytes, expected and measured."""
     data = sys.stdin.buffer.read()
-    images.decode(saved(noise(64, 64, 3), "JPEG"))  # so that imports don't count
+    images.decode(saved(noise(64, 64, 3), "JPEG"))  # so that imports aren't measured
     expected = decoding_cost.demand(data)
     before, began = _peak_kilobytes(), perf_counter()
     try:
@@ -209,7 +209,7 @@ def measure() -> str:
 
 
 def _peak_kilobytes() -> int:
-    """What this process holds at most: on Linux, where `ru_maxrss` would count the parent's before the start."""
+    """The peak memory of this process, on Linux; `ru_maxrss` would include the parent's before the start."""
     (line,) = (line for line in Path("/proc/self/status").read_text("utf-8").splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1])
 

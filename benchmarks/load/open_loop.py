@@ -1,4 +1,4 @@
-"""An open loop: requests at a constant rate, so that waiting shows."""
+"""An open loop: requests at a constant rate, so that waiting is measured."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -13,13 +13,13 @@ from benchmarks.harness.photos import Upload
 from benchmarks.load.exchanges import Answered, Exchanges
 
 WINDOW_SECONDS = 5.0
-STOP_SECONDS = 0.1  # that the end may go unnoticed
+STOP_SECONDS = 0.1  # delay until the end is noticed
 
 
 class OpenLoop:
-    """Asks the service on `port` so many times a second from enter to exit, the photos in turn.
+    """Sends requests to the service on `port` at a constant rate from enter to exit, cycling through the photos.
 
-    A photo that is due while others wait for their answers goes over another connection.
+    A photo that is due while other answers are pending is sent over another connection.
     """
 
     def __init__(self, port: int, uploads: Sequence[Upload], requests_a_second: float) -> None:
@@ -35,7 +35,7 @@ class OpenLoop:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """What was sent is still answered."""
+        """Wait for the pending answers."""
         self._over.set()
         self._thread.join()
 
@@ -45,7 +45,7 @@ class OpenLoop:
 
     @property
     def latencies_seconds(self) -> list[float]:
-        """Of those answered, from the moment that each was due."""
+        """The latencies of answered requests, from their due times."""
         return [one.seconds for one in self.answered if one.answer is not None]
 
     def _ask(self) -> None:
@@ -63,7 +63,7 @@ class OpenLoop:
 def p99_milliseconds(answered: Sequence[Answered]) -> float:
     """The median over windows of WINDOW_SECONDS of each window's 99th percentile, failures left out.
 
-    Other guests of a shared machine hold it up in bursts of a few seconds, which would else be all that one sees.
+    Other load on a shared machine delays it in bursts of a few seconds, which would otherwise dominate the result.
     """
     windows: dict[float, list[float]] = {}
     for one in answered:

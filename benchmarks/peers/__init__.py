@@ -1,7 +1,7 @@
-"""Other servers that run a version of ours with Keras, set up as their documentation says.
+"""Other servers that run a version of ours with Keras, configured as their documentation recommends.
 
-Each has a folder with the service and the packages that it needs, pinned.
+Each has a folder with the service and its pinned packages.
 """
 
-BATCH = 8  # photos at most
-BATCH_WAIT_SECONDS = 0.005  # for others to come
+BATCH = 8  # largest number of photos
+BATCH_WAIT_SECONDS = 0.005  # how long a batch waits for more photos

@@ -32,13 +32,13 @@ def load_model(version: Version) -> keras.Model:
 
 
 def preprocess(photo: Image.Image) -> NDArray[np.float32]:
-    """What `load_model` takes of one photo (224, 224, 3)."""
+    """The input of `load_model` for one photo (224, 224, 3)."""
     resized = photo.convert("RGB").resize((INPUT_PIXELS, INPUT_PIXELS))
     pixels: NDArray[np.float32] = preprocess_input(np.array(resized, np.float32))
     return pixels
 
 
 def answer(classes: tuple[str, ...], row: NDArray[np.float32]) -> dict[str, Any]:
-    """Of one photo's probabilities (classes,)."""
+    """The answer for one photo's probabilities (classes,)."""
     label = classes[int(np.argmax(row))]
     return {"label": label, "probabilities": dict(zip(classes, map(float, row), strict=True))}

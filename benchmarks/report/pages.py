@@ -1,4 +1,4 @@
-"""Results as Markdown tables."""
+"""Writes results as Markdown tables."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -10,7 +10,7 @@ NONE = "–"
 
 
 def number(value: float | None, unit: float = 1.0) -> str:
-    """In three digits, more than a run is worth; `unit` turns the value's unit into the table's."""
+    """The value with three digits, multiplied by `unit`."""
     if value is None:
         return NONE
     scaled = value * unit
@@ -18,7 +18,7 @@ def number(value: float | None, unit: float = 1.0) -> str:
 
 
 def table(head: Sequence[str], words: int, rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """The first `words` columns are words, the others numbers."""
+    """A Markdown table; the first `words` columns are text, the others numbers."""
     yield f"| {' | '.join(head)} |"
     yield "|" + "---|" * words + "---:|" * (len(head) - words)
     for row in rows:

@@ -1,4 +1,4 @@
-"""Plots requests a second by the number of clients."""
+"""Plots requests per second by the number of clients."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -11,12 +11,12 @@ from benchmarks.serving.rounds import CLIENTS
 from benchmarks.serving.systems import OURS
 from training.evaluation.plots import BLUE, GREY, SMALL_POINTS, TEXT_POINTS, TITLE_POINTS
 
-BAR = 0.8 / len(CLIENTS)  # height of one, where the systems are 1 apart
+BAR = 0.8 / len(CLIENTS)  # height of a bar; the distance between systems is 1
 SHADES = (0.4, 0.6, 0.8, 1.0)
 
 
 def requests_a_second(comparisons: Sequence[Comparison], where: str) -> Figure:
-    """Medians over the rounds, each panel with its own scale; `where` says when and on what."""
+    """Medians over the rounds, each panel with its own scale; `where` is the machine and date."""
     drawn = [comparison for comparison in comparisons if len(comparison.rounds) > 1] or comparisons
     heights = [len(comparison.summaries) + 0.6 for comparison in drawn]
     figure = Figure((8, 1.4 + 0.85 * sum(heights)), layout="constrained")

@@ -15,12 +15,12 @@ from benchmarks.serving.limits import Overhead
 from benchmarks.serving.rounds import Latency, Round
 from benchmarks.trainer import growth, retraining, training
 
-DEFAULT = ("serving", "training")  # parts of the usual run; retraining takes as long again as the training
+DEFAULT = ("serving", "training")  # parts of the usual run; retraining takes as long as training
 
 
 @dataclass(frozen=True)
 class Results:
-    """What one run measured; a part that was left out is empty. `notes` say how, a sentence each."""
+    """The results of one run; skipped parts are empty. `notes` are sentences on the method."""
 
     machine: Machine
     notes: Sequence[str]
@@ -34,9 +34,9 @@ class Results:
         return replace(self, notes=[*self.notes, note])
 
     def write(self, folder: Path, parts: Sequence[str]) -> Path:
-        """Write everything below `folder`, named by day, processor and parts; returns the Markdown file.
+        """Write all files below `folder`, named by day, processor and parts; returns the Markdown file.
 
-        `parts` are those of the run; of few it replaces no file of more.
+        `parts` are the parts of the run: a run of few parts doesn't replace the files of one with more.
         """
         folder.mkdir(parents=True, exist_ok=True)
         base = folder / "-".join([self.machine.slug, *(() if tuple(parts) == DEFAULT else parts)])
@@ -49,7 +49,7 @@ class Results:
         return page
 
     def markdown(self, plotted: str | None = None) -> str:
-        """The page; `plotted` is the file of the plot beside it."""
+        """The page; `plotted` is the name of the plot's file."""
         lines = [f"# Benchmark on {self.machine.where}", "", f"{self.machine.libraries}.", *self.notes]
         rows = targets(self.served, self.overheads, self.trained, self.retrained)
         lines += ["", "## Against the targets", "", *pages.against_targets(rows)]
@@ -78,7 +78,7 @@ class Results:
 
 
 def _raw_serving(comparison: comparison.Comparison) -> dict[str, Any]:
-    """Everything but the answers, which belong to photos that aren't ours, and single latencies."""
+    """All fields except single latencies and the answers, which belong to photos that aren't ours."""
     return {
         "kind": comparison.kind,
         "model": comparison.model,

@@ -1,4 +1,4 @@
-"""The serving benchmark's method, in words beside its numbers."""
+"""Describes the method of the serving benchmark, for its results."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""The serving benchmark's results as Markdown tables."""
+"""Writes the serving benchmark's results as Markdown tables."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import median

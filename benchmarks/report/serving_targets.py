@@ -1,6 +1,6 @@
 """The serving benchmark's targets.
 
-A service that failed to answer, however seldom, reached no target.
+A service with any failed request reaches no target.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,34 +15,34 @@ from benchmarks.serving.systems import BATCHING, OURS, TUTORIAL
 
 @dataclass(frozen=True)
 class Row:
-    """One number of ours beside its target; `n` says of how many it is, `against` whose number it is compared with."""
+    """One number of ours and its target; `n` is the sample, `against` the name and number it is compared with."""
 
     what: str
-    ours: float | None  # None where it could not be measured, as in `against`
+    ours: float | None  # None if it could not be measured, also in `against`
     n: str
     target: str
     reached: bool
     against: tuple[str, float | None] | None = None
-    ratio: float | None = None  # how many times better ours is
+    ratio: float | None = None  # by which factor ours is better
     is_bound: bool = False  # the ratio is at least that
 
     @property
     def ratio_text(self) -> str:
-        """With two digits where ours isn't even twice as good."""
+        """The ratio, with two decimals below 2."""
         if self.ratio is None:
             return ""
         return f"{'over ' if self.is_bound else ''}{self.ratio:.{2 if self.ratio < 2 else 1}f}x"
 
 
-TUTORIAL_RATIO = 5.0  # requests a second, at full width
-BATCHING_RATIO = 4.0  # the same, against the best of those that form batches
+TUTORIAL_RATIO = 5.0  # requests per second, at full width
+BATCHING_RATIO = 4.0  # the same, against the best system that forms batches
 P50_RATIO = 5.0  # of a single client
 FIRST_ANSWER_RATIO = 4.0  # seconds from the start
 RESIDENT_RATIO = 3.0
-INFERENCE_SHARE = 0.95  # requests a second, of benchmark_app's
-BOTH_SHARE = 0.8  # the same, of what decoding and inference allow together
-OPEN_TIMES = 2.5  # p99 at 70% of capacity, of the p50 of a single client
-OVERHEAD_SECONDS = 1e-3  # a request
+INFERENCE_SHARE = 0.95  # requests per second, as a share of benchmark_app's
+BOTH_SHARE = 0.8  # the same, as a share of the limit of decoding and inference together
+OPEN_TIMES = 2.5  # p99 at 70% of capacity, as a multiple of a single client's p50
+OVERHEAD_SECONDS = 1e-3  # per request
 READY_SECONDS = 4.0  # of the shipped version
 RESIDENT_BYTES = 400e6  # of the shipped version
 
@@ -79,7 +79,7 @@ def _against_others(full: Comparison) -> Iterator[Row]:
 
 
 def _more(what: str, name: str, theirs: Summary | None, ours: Summary, least: float) -> Row:
-    """Requests a second; `theirs` None: they could not be measured."""
+    """The row of requests per second; `theirs` is None if they could not be measured."""
     speed = _speed(theirs) if theirs else None
     ratio = _speed(ours) / speed if speed else None
     reached = not ours.failures and ratio is not None and ratio >= least

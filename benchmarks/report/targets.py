@@ -13,8 +13,8 @@ TRAINING_RATIO = 20.0  # seconds to the same accuracy
 NEW_PHOTOS_SHARE = 0.1  # of the first retraining's seconds, with 100 new photos on 2,000 known ones
 FIRST_SECONDS = 300.0  # of a retraining, nothing known, at full width
 AGAIN_SECONDS = 10.0  # of a retraining, every photo known
-P99_RATIO = 2.0  # of predictions beside a training or across swaps, against predictions alone
-GROWTH = 0.05  # of resident memory over the swaps that follow the first 20
+P99_RATIO = 2.0  # of predictions during a training or swaps, against predictions alone
+GROWTH = 0.05  # of resident memory, over the swaps after the first 20
 
 
 def targets(
@@ -23,7 +23,7 @@ def targets(
     trained: training.Comparison | None = None,
     retrained: Sequence[retraining.Retraining] = (),
 ) -> Iterator[Row]:
-    """The rows that a run can fill."""
+    """The rows for which a run has results."""
     yield from serving_targets.rows(served, overheads)
     if trained:
         yield _training("head-only training, nothing known (s)", trained.cold, trained)
@@ -40,7 +40,7 @@ def _training(what: str, ours: training.Training, measured: training.Comparison)
 
 
 def _retraining(measured: retraining.Retraining) -> Iterator[Row]:
-    """What full width costs has targets of its own; at a smaller one starting a process takes the most."""
+    """Full width has additional targets; at a smaller width starting a process takes most of the time."""
     jobs, beside, swaps = measured.jobs, measured.training, measured.swaps
     once = f"{measured.model}, 1 run"
     if measured.is_full_width:

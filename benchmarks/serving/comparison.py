@@ -1,4 +1,4 @@
-"""Measures the service, its alternatives and the upper limits with the same weights."""
+"""Compares the service with its alternatives and with upper limits, with the same weights."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,21 +18,21 @@ from benchmarks.serving.systems import OURS, PEERS, TUTORIAL, System
 from catdog.engines.engine import Precision
 from catdog.versions.version import Version
 
-STUB_WIDTH = 1 / 32  # of the network that the service runs where it is measured without it
+STUB_WIDTH = 1 / 32  # width of the network for measuring the service without inference
 
 Kind = Literal["slim", "full width", "without AMX"]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One version, and the systems that serve it; `settings` are variables of what is measured alone."""
+    """One version and the systems that serve it; `settings` are environment variables of the limits' measurements."""
 
     kind: Kind
     model: str
     version: Version
     graph: Graph
     systems: Sequence[System]  # ours is the last
-    missing: Mapping[str, str] = field(default_factory=dict)  # those whose environment can't be made, and why
+    missing: Mapping[str, str] = field(default_factory=dict)  # systems without an environment, and why
     settings: Mapping[str, str] = field(default_factory=dict)
     clients: Sequence[int] = CLIENTS
     is_shipped: bool = False
@@ -40,12 +40,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the rounds of a case came to; `missing` says of a system that couldn't be measured why."""
+    """The results of a case; `missing` has the systems that couldn't be measured, and why."""
 
     kind: Kind
     model: str
     precision: Precision
-    first_start_seconds: float | None = None  # of ours to its first answer, with nothing compiled yet
+    first_start_seconds: float | None = None  # of ours, to its first answer, with nothing compiled yet
     rounds: dict[str, list[Round]] = field(default_factory=dict)  # by the name of the system
     missing: dict[str, str] = field(default_factory=dict)
     limits: list[Limit] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Comparison:
         return {name: Summary.of(rounds) for name, rounds in self.rounds.items() if rounds}
 
     def difference(self, name: str) -> tuple[float, int]:
-        """The largest between a probability of ours and the system's, and over how many photos."""
+        """The largest difference between our probability and the system's, and the number of photos compared."""
         ours, theirs = (_answers(self.rounds[each]) for each in (OURS, name))
         both = ours.keys() & theirs.keys()
         apart = (abs(ours[place][label] - theirs[place][label]) for place in both for label in ours[place])
@@ -65,17 +65,17 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Plan:
-    """How long everything takes, and where it happens."""
+    """The durations and folders of a comparison."""
 
     uploads: Sequence[Upload]
     rounds: int
     seconds: float
     folder: Path
-    interpreter: Path  # with what our service needs
+    interpreter: Path  # of our service's environment
 
 
 def cases(slim: Model, full: Model, has_amx: bool, plan: Plan) -> list[Case]:
-    """What is served by what; others serve nothing but trained weights, so that answers can be compared."""
+    """The cases; other systems serve only trained weights, so that answers can be compared."""
     found = [
         _case("slim", slim, (TUTORIAL,) if slim.is_shipped else (), plan),
         _case("full width", full, PEERS, plan),
@@ -97,7 +97,7 @@ def _case(kind: Kind, model: Model, names: Iterable[str], plan: Plan) -> Case:
 
 
 def _without_amx(full: Case, plan: Plan) -> Case:
-    """In what the service would take on such a processor: bfloat16 is slower there than float32."""
+    """The case for a processor without AMX, in the precision used there: bfloat16 would be slower than float32."""
     precision: Precision = "int8" if full.graph.precision == "int8" else "f32"
     graph = Graph.of(full.version, plan.folder, precision)
     settings = {"CATDOG_DATA_DIR": str(plan.folder / "data-without-amx"), "CATDOG_PRECISION": precision, **WITHOUT_AMX}
@@ -108,7 +108,7 @@ def _without_amx(full: Case, plan: Plan) -> Case:
 
 
 def compare(cases: Sequence[Case], plan: Plan) -> tuple[list[Comparison], list[Overhead]]:
-    """Interleaved rounds, every other one in reverse. All systems get the same photos in the same order."""
+    """Interleaved rounds, alternately in reverse order. All systems get the same photos in the same order."""
     found = [_started(case, plan) for case in cases]
     overheads: list[Overhead] = []
     steps = [step for case, comparison in zip(cases, found, strict=True) for step in _steps(case, comparison, plan)]
@@ -122,7 +122,7 @@ def compare(cases: Sequence[Case], plan: Plan) -> tuple[list[Comparison], list[O
 
 
 def _started(case: Case, plan: Plan) -> Comparison:
-    """Ours has been started once, so that the rounds find what it compiled, as any later start does."""
+    """Start our service once, so that the rounds find its compiled network, like any later start."""
     system = case.systems[-1]
     with running(system.command, system.settings, plan.folder) as process:
         _, first = start(system, process, plan.uploads[0])
@@ -154,7 +154,7 @@ def _serve(case: Case, comparison: Comparison, system: System, plan: Plan, numbe
 
 
 def _limit(case: Case, comparison: Comparison, plan: Plan, number: int) -> None:
-    seconds = plan.seconds * MANY_TIMES  # as long as the service that is held to it
+    seconds = plan.seconds * MANY_TIMES  # as long as the service that is compared with it
     found = Alone(plan.interpreter, seconds, plan.folder, case.settings).limit(case.graph)
     comparison.limits.append(found)
     print(f"round {number + 1}/{plan.rounds}: {case.model}, benchmark_app: {found.inference:.1f} a second", flush=True)
@@ -167,7 +167,7 @@ def _overhead(version: Version, overheads: list[Overhead], plan: Plan, number: i
 
 
 def _answers(rounds: Iterable[Round]) -> dict[int, Mapping[str, float]]:
-    """Probabilities by class, by the photo's place."""
+    """Probabilities by class, by the photo's index."""
     found: dict[int, Mapping[str, float]] = {}
     for each in rounds:
         for load in each.loads.values():
@@ -176,7 +176,7 @@ def _answers(rounds: Iterable[Round]) -> dict[int, Mapping[str, float]]:
 
 
 def _probabilities(answer: Any) -> Mapping[str, float]:
-    """BentoML gives a list, because it takes one."""
+    """The probabilities in an answer; BentoML returns a list, because it accepts one."""
     one = answer[0] if isinstance(answer, list) else answer
     found: Mapping[str, float] = one["probabilities"]
     return found

@@ -1,7 +1,7 @@
-"""Speed of one engine without a service: the table of decision 10.
+"""Measures the speed of one engine without a service: the table of decision 10.
 
-One photo at a time on all threads, and as many at a time as OpenVINO finds best, which share them; where the processor
-has AMX, once more without that and AVX-512.
+One photo at a time on all threads, and several at a time (OpenVINO's choice) that share the threads; if the processor
+has AMX, also without AMX and AVX-512.
 """
 
 import json
@@ -30,11 +30,11 @@ ROUNDS = 5
 SECONDS = 1.0
 PHOTO = golden.pictures()[:1]
 
-Speed = tuple[float, float]  # photos a second, and milliseconds of processor time a photo
+Speed = tuple[float, float]  # photos per second, and milliseconds of processor time per photo
 
 
 def measure(engine: OpenVINOEngine, shared: bool) -> Speed:
-    """From as many threads as the engine takes calls."""
+    """Measure with as many threads as the engine accepts parallel calls."""
     counts = [0] * (engine.streams if shared else 1)
     until = perf_counter() + SECONDS
 
@@ -71,7 +71,7 @@ def _median(found: Sequence[Speed]) -> Speed:
 
 
 def main() -> None:
-    """Measure in processes of their own: OpenVINO decides once what the processor can do."""
+    """Measure in separate processes, because OpenVINO detects the processor's features once."""
     if len(sys.argv) == 3:
         path, precisions = Path(sys.argv[1]), json.loads(sys.argv[2])
         print(json.dumps(list(speeds(Store(path.parent).open(int(path.name)), precisions))))
@@ -90,7 +90,7 @@ def main() -> None:
 
 def _print(version: Version, without_amx: bool) -> None:
     variables = os.environ | (WITHOUT_AMX if without_amx else {})
-    precisions = [each for each in PRECISIONS if not without_amx or each != "bf16"]  # which comes with AVX-512
+    precisions = [each for each in PRECISIONS if not without_amx or each != "bf16"]  # bf16 needs AVX-512
     command = [sys.executable, "-m", "benchmarks.serving.engine", str(version.path), json.dumps(precisions)]
     done = subprocess.run(command, env=variables, cwd=ROOT, stdout=subprocess.PIPE, check=True)
     for name, alone, shared in json.loads(done.stdout):

@@ -1,4 +1,4 @@
-"""Upper limits of serving: the network alone, decoding alone, the service without either."""
+"""Measures upper limits of serving: the network alone, decoding alone, the service without either."""
 
 import os
 import re
@@ -31,20 +31,20 @@ from catdog.versions.version import Version
 
 HINTS = ("latency", "throughput")
 SHAPE = f"[1,{INPUT_PIXELS},{INPUT_PIXELS},3]"
-# For oneDNN, which OpenVINO computes with: int8 at full width is then as quick as on two cores of AMD's Zen 4.
+# For oneDNN, which OpenVINO uses: int8 at full width is then as fast as on two cores of AMD's Zen 4.
 WITHOUT_AMX = {"ONEDNN_MAX_CPU_ISA": "AVX2_VNNI"}
 
 
 @dataclass(frozen=True)
 class Graph:
-    """The one that the service runs, as a file, and what it is run in."""
+    """The service's graph as a file, and its precision."""
 
     path: Path
     precision: Precision
 
     @classmethod
     def of(cls, version: Version, folder: Path, precision: Precision | None = None) -> Self:
-        """`precision` None: what the service takes by itself."""
+        """The graph of a version; `precision` None is the service's own choice."""
         network = version.network(precision or "auto")
         precision = precision_of(network, precision or "auto")
         if precision == "int8" and network.int8 is not None:
@@ -56,7 +56,7 @@ class Graph:
 
 @dataclass(frozen=True)
 class Limit:
-    """Photos a second, of one round."""
+    """Photos per second, of one round."""
 
     benchmark_app: Mapping[str, float]  # by hint
     decoding: float  # over all cores
@@ -67,13 +67,13 @@ class Limit:
 
     @property
     def both(self) -> float:
-        """What decoding and inference allow together, one after the other on the same cores."""
+        """The limit of decoding and inference together, one after the other on the same cores."""
         return 1 / (1 / self.decoding + 1 / self.inference)
 
 
 @dataclass(frozen=True)
 class Overhead:
-    """What a request costs besides decoding and inference: the service on one core, its client on another."""
+    """The cost of a request without decoding and inference: the service on one core, its client on another."""
 
     answered: int
     failures: int
@@ -83,7 +83,7 @@ class Overhead:
 
 @dataclass(frozen=True)
 class Alone:
-    """Measures with the environment of the service; `settings` are variables."""
+    """Measures with the service's environment; `settings` are environment variables."""
 
     interpreter: Path
     seconds: float
@@ -94,7 +94,7 @@ class Alone:
         return Limit({hint: self._benchmark_app(graph, hint) for hint in HINTS}, self._decoding())
 
     def _benchmark_app(self, graph: Graph, hint: str) -> float:
-        infer = "f32" if graph.precision == "int8" else graph.precision  # as the engine has it
+        infer = "f32" if graph.precision == "int8" else graph.precision  # like the engine
         options = (
             "-d",
             "CPU",
@@ -129,7 +129,7 @@ class Alone:
 
 
 def overhead(version: Version, interpreter: Path, uploads: Sequence[Upload], seconds: float, folder: Path) -> Overhead:
-    """One client; needs two cores, and /proc."""
+    """Measure with one client; needs two cores and /proc."""
     core, other, *_ = sorted(os.sched_getaffinity(0))
     command = python("benchmarks.serving.stub_service", str(core), interpreter=interpreter)
     models = {"CATDOG_MODELS_DIR": str(version.path.parent), "CATDOG_DATA_DIR": str(folder / "data-stub")}
@@ -145,7 +145,7 @@ def overhead(version: Version, interpreter: Path, uploads: Sequence[Upload], sec
 
 @contextmanager
 def _on(core: int) -> Iterator[None]:
-    """This thread on one core."""
+    """Pin this thread to one core."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
@@ -155,12 +155,12 @@ def _on(core: int) -> Iterator[None]:
 
 
 def can_pin() -> bool:
-    """Whether a service and its client can have a core each."""
+    """Whether a service and its client can have separate cores."""
     return hasattr(os, "sched_getaffinity") and len(os.sched_getaffinity(0)) > 1
 
 
 def _decode_alone(sent: list[bytes], first: int, seconds: float) -> float:
-    """Photos a second on one thread, which begins at the one with that number."""
+    """Photos per second of decoding on one thread, beginning with photo number `first`."""
     turn, begun, count, took = cycle(sent[first:] + sent[:first]), perf_counter(), 0, 0.0
     while took < seconds:
         images.decode(next(turn))

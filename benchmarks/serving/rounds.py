@@ -1,4 +1,4 @@
-"""Starts one system and measures it at several loads."""
+"""Starts a system and measures it at several loads."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ from benchmarks.load.closed_loop import Load, percentile, shuffled
 from benchmarks.load.open_loop import OpenLoop
 from benchmarks.serving.systems import System
 
-MANY = 8  # clients, at which systems are compared
+MANY = 8  # number of clients for comparing systems
 CLIENTS = (1, 2, MANY, 32)
-MANY_TIMES = 4  # as long as the others: the last answers of a load come one by one, while cores have nothing to do
-CAPACITY_SHARE = 0.7  # of the most requests a second that the same round saw
-OPEN_TIMES = 2.5  # as long as a closed loop
-SETTLE_TIMES = 1.25  # as long, before anything is measured: a service may have more to do once it answers
+MANY_TIMES = 4  # times as long as the others: at the end of a load some cores are idle
+CAPACITY_SHARE = 0.7  # of the most requests per second in the same round
+OPEN_TIMES = 2.5  # times as long as a closed loop
+SETTLE_TIMES = 1.25  # times as long, before measuring: a service may still do other work after its first answer
 
 
 @dataclass(frozen=True)
 class Open:
-    """Requests at a constant rate; latencies count from the moment that each was due."""
+    """Results at a constant rate; latencies count from the due times."""
 
     requests_a_second: float
     latencies_seconds: tuple[float, ...]
@@ -33,13 +33,13 @@ class Open:
 
 @dataclass(frozen=True)
 class Round:
-    """A system started, asked for a while and ended. Ready and first answer count from its start."""
+    """The results of starting, loading and ending a system. Ready and first answer count from its start."""
 
     ready_seconds: float | None
     first_answer_seconds: float
     loads: Mapping[int, Load]  # by the number of clients
-    open: Open | None  # where CLIENTS were all measured
-    cpu_seconds: float | None  # of all its processes, a request, at the most clients but one
+    open: Open | None  # if all CLIENTS were measured
+    cpu_seconds: float | None  # of all its processes, per request, at the second largest number of clients
     resident_bytes: int | None
     peak_bytes: int | None
 
@@ -57,7 +57,7 @@ class Round:
 def measure(
     system: System, uploads: Sequence[Upload], clients: Sequence[int], seconds: float, folder: Path, seed: int
 ) -> Round:
-    """Each number of clients for some seconds, then the constant rate; BenchmarkError where it doesn't start."""
+    """Measure each number of clients for some seconds, then a constant rate; BenchmarkError if it doesn't start."""
     with running(system.command, system.settings, folder) as process:
         ready, first = start(system, process, uploads[0])
         requests, order = [upload.request for upload in uploads], shuffled(len(uploads), seed)
@@ -76,7 +76,7 @@ def measure(
 
 
 def start(system: System, process: Process, upload: Upload) -> tuple[float | None, float]:
-    """Seconds from the start until it was ready, where it says so, and until it answered a photo."""
+    """Seconds from the start until it was ready, None if it doesn't report that, and until its first answer."""
     with Client(process.port) as client:
         health = system.health
         ready = None if health is None else process.seconds_until(lambda: client.succeeds(health))
@@ -91,7 +91,7 @@ def _open(port: int, uploads: Sequence[Upload], rate: float, seconds: float) -> 
 
 @dataclass(frozen=True)
 class Latency:
-    """Medians over the rounds of each round's percentiles; None where nothing was answered."""
+    """Medians over the rounds of each round's percentiles; None without answers."""
 
     p50_seconds: float | None
     p99_seconds: float | None
@@ -104,10 +104,10 @@ class Latency:
 
 @dataclass(frozen=True)
 class Summary:
-    """The rounds of one system: medians, and counts of all their requests."""
+    """The rounds of one system: medians, and total counts of requests."""
 
     rounds: int
-    requests_a_second: Mapping[int, float]  # by the number of clients, as are latencies
+    requests_a_second: Mapping[int, float]  # by the number of clients, like latencies
     latencies: Mapping[int, Latency]
     open: Latency | None
     answered: int
@@ -138,6 +138,6 @@ class Summary:
 
 
 def medians(values: Iterable[float | None]) -> float | None:
-    """Of those that are known."""
+    """The median of the known values."""
     known = [value for value in values if value is not None]
     return median(known) if known else None

@@ -1,7 +1,7 @@
-"""The service without decoding and inference.
+"""Runs the service without decoding and inference.
 
-Both are there, but return at once. It runs on one core, the one with that number. Its version must have no golden
-answers: the same is said of every photo.
+Both are replaced by stubs that return at once. It runs on the one core with the given number. Its version must have no
+golden answers, because the answer is the same for every photo.
 """
 
 import os
@@ -21,7 +21,7 @@ GREY = np.full((INPUT_PIXELS, INPUT_PIXELS, 3), 128, np.uint8)
 
 
 class Stub(OpenVINOEngine):
-    """Says of every photo what the network says of the first."""
+    """Returns the network's output for the first photo for every photo."""
 
     _said: Output | None = None
 

@@ -1,4 +1,4 @@
-"""The compared ways to serve, each with its environment."""
+"""The compared systems, each with its environment."""
 
 import re
 import subprocess
@@ -11,12 +11,12 @@ from benchmarks.harness.processes import ROOT, BenchmarkError, python
 from catdog.versions.version import Version
 
 FOLDER = ROOT / ".venv-bench"
-STAMP = "made-of.txt"  # what an environment was made of; written last
-SAID_LINES = 5  # of what uv said, shown where it failed
+STAMP = "made-of.txt"  # the requirements of an environment; written last
+SAID_LINES = 5  # of uv's output, shown if it failed
 
 
 def interpreter(name: str, requirements: Path, folder: Path = FOLDER) -> Path:
-    """The Python of the environment `name`, made anew where the requirements have changed; BenchmarkError if it can't.
+    """The Python of the environment `name`, made again if the requirements have changed; BenchmarkError if that fails.
 
     `requirements` pins every package by its hash.
     """
@@ -27,7 +27,7 @@ def interpreter(name: str, requirements: Path, folder: Path = FOLDER) -> Path:
     if not stamp.is_file() or stamp.read_text("utf-8") != made_of:
         print(f"making the environment {name}", flush=True)
         _uv("venv", "--clear", "--python", sys.executable, environment)
-        options = ("--require-hashes", "--compile-bytecode")  # as pip does, and a later start finds
+        options = ("--require-hashes", "--compile-bytecode")  # like pip, so that starts find bytecode
         _uv("pip", "install", "--python", python, *options, "--requirements", requirements)
         stamp.write_text(made_of, "utf-8")
     return python
@@ -53,7 +53,7 @@ DISTRIBUTIONS = {"LitServe": "litserve", "BentoML": "bentoml", "Ray Serve": "ray
 
 @dataclass(frozen=True)
 class System:
-    """A way to serve; `health` is the address that answers 200 once it is ready, where it has one."""
+    """A system that serves; `health` is the address that answers 200 when it is ready, if it has one."""
 
     name: str
     command: list[str]
@@ -62,7 +62,7 @@ class System:
 
 
 def peer(name: str, version: Version, folder: Path) -> System:
-    """One of PEERS, with its environment; BenchmarkError where that can't be made. `folder` is for what it leaves."""
+    """One of PEERS, with its environment; BenchmarkError if that can't be made. `folder` is for its files."""
     package = PEERS[name]
     command = python(
         f"benchmarks.peers.{package}.service", version.path, interpreter=interpreter(package, _requirements(name))
@@ -72,7 +72,7 @@ def peer(name: str, version: Version, folder: Path) -> System:
 
 
 def pinned(name: str) -> str:
-    """The package that a peer is, with its version; the tutorial's way is none, and runs Keras."""
+    """A peer's package with its version; the tutorial's way has no package and runs Keras."""
     distribution, text = DISTRIBUTIONS.get(name, "keras"), _requirements(name).read_text("utf-8")
     found = re.search(rf"^{distribution}==(\S+)", text, re.MULTILINE)
     return f"{distribution} {found[1]}" if found else distribution
@@ -83,11 +83,11 @@ def _requirements(name: str) -> Path:
 
 
 def our_interpreter() -> Path:
-    """The Python that has what serving needs, and no more."""
+    """The Python of an environment with only the packages for serving."""
     return interpreter("catdog", ROOT / "requirements" / "serve.txt")
 
 
 def ours(version: Version, interpreter: Path, settings: Mapping[str, str]) -> System:
-    """The service as `make serve` starts it, but for `settings`."""
+    """The service as started by `make serve`, with `settings`."""
     models = {"CATDOG_MODELS_DIR": str(version.path.parent)}
     return System(OURS, python("app", interpreter=interpreter), {**models, **settings}, health="/health/ready")

@@ -1,4 +1,4 @@
-"""How training time grows with the number of photos."""
+"""Measures how training time grows with the number of photos."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -15,14 +15,14 @@ from benchmarks.harness.photos import QUALITY, SHARED_DATA
 from benchmarks.trainer import training
 from catdog.versions.version import Version
 
-SIZES = (500, 2_000, 16_000)  # photos to train on
+SIZES = (500, 2_000, 16_000)  # training photos
 VALIDATION = 200
 POOL = SHARED_DATA / "pool"
 
 
 @dataclass(frozen=True)
 class Step:
-    """One number of photos: seconds of our whole training, and of one epoch the tutorial's way."""
+    """One number of photos: seconds of our whole training, and of one epoch of the tutorial's."""
 
     photos: int
     ours: float
@@ -31,17 +31,17 @@ class Step:
 
 @dataclass(frozen=True)
 class Growth:
-    """The steps for which there were enough photos and enough time; `too_long` is the first that had too little."""
+    """The steps with enough photos and time; `too_long` is the first one without enough time."""
 
     steps: tuple[Step, ...]
     too_long: int | None = None  # photos
 
 
 def measure(version: Version, folder: Path, pace: float, until: float, sizes: Sequence[int] = SIZES) -> Growth:
-    """One step a size, each of two whole commands from their start to their end.
+    """One step per size, each with two whole commands.
 
-    `pace` is the seconds that both take together for a photo, as far as is known, and `until` the moment on the
-    monotonic clock before which a step must be expected to end.
+    `pace` is an estimate of the seconds per photo of both together. `until` is the time on the monotonic clock before
+    which a step must be expected to end.
     """
     steps: list[Step] = []
     for size in sizes:
@@ -63,7 +63,7 @@ def measure(version: Version, folder: Path, pace: float, until: float, sizes: Se
 
 
 def _lay_out(folder: Path, size: int) -> bool:
-    """Put so many photos into folders of splits and classes, half of each class; False where there are too few."""
+    """Put `size` photos into folders of splits and classes, half of each class; False if there are too few."""
     for split, count in (("train", size), ("validation", VALIDATION)):
         for name in ("cat", "dog"):
             place = folder / split / name
@@ -77,7 +77,7 @@ def _lay_out(folder: Path, size: int) -> bool:
 
 
 def _photos(split: str, name: str) -> Iterator[bytes]:
-    """JPEGs of one class; those of the pool are made, because TensorFlow reads no WebP."""
+    """JPEGs of one class; those of the pool are converted, because TensorFlow can't read WebP."""
     yield from (path.read_bytes() for path in sorted((training.PHOTOS / split / name).iterdir()))
     if split == "train":
         for path in sorted(POOL.glob("*.zip")):

@@ -1,8 +1,8 @@
-"""Time of a head training relative to inference, by command and over HTTP.
+"""Measures the time of a head training relative to inference, by command and over HTTP.
 
-`python -m benchmarks.trainer.head_training [--photos N]` trains a head of version 1 on the 2,000 photos and the 1,000
-to validate with, or on the first N of them and half as many. Seconds are those on the clock and those of the
-processor's cores: where the machine has other work, the ratio of the latter is the one to go by.
+`python -m benchmarks.trainer.head_training [--photos N]` trains a head of version 1 on 2,000 training and 1,000
+validation photos, or on the first N and half as many. Seconds are wall-clock time and processor time; if the machine
+has other load, use the ratio of the latter.
 """
 
 import os
@@ -34,14 +34,14 @@ KNOWN_JOBS = 3  # the first of them starts the worker
 
 @dataclass
 class Seconds:
-    """On the clock, and of the processor's cores."""
+    """Wall-clock seconds, and processor seconds of all cores."""
 
     clock: float = 0.0
     cores: float = 0.0
 
     @contextmanager
     def counted(self) -> Iterator[None]:
-        """Adds what this process and the processes that it waits for take."""
+        """Add the time of this process and of the processes that it waits for."""
         clock, cores = perf_counter(), _cores()
         yield
         self.clock += perf_counter() - clock
@@ -49,8 +49,10 @@ class Seconds:
 
 
 def main() -> None:
-    parser = ArgumentParser("python -m benchmarks.trainer.head_training", description="Measures what a new head costs.")
-    parser.add_argument("--photos", type=int, default=2000, metavar="N", help="to train on (default 2000)")
+    parser = ArgumentParser(
+        "python -m benchmarks.trainer.head_training", description="Measures the cost of a new head."
+    )
+    parser.add_argument("--photos", type=int, default=2000, metavar="N", help="training photos (default 2000)")
     arguments = parser.parse_args()
     with TemporaryDirectory(prefix="catdog-benchmarks-") as place:
         folder = Path(place)
@@ -61,7 +63,7 @@ def main() -> None:
 
 
 def show_command(version: Version, data: Path, folder: Path) -> None:
-    """A head on the version, the only one of its store, with what its photos take in the engine before and after it."""
+    """Train a head on the version, the only one in its store; measure its photos in the engine before and after."""
     photos = [photo for split in dataset.read(data).splits.values() for photo in split]
     half, engine, command = len(photos) // 2, Seconds(), Seconds()
     _infer(version, photos[:half], "auto", engine)
@@ -85,7 +87,7 @@ def show_command(version: Version, data: Path, folder: Path) -> None:
 
 
 def show_jobs(version: Version, data: Path, folder: Path) -> None:
-    """Over HTTP, with the features that the command has left."""
+    """Train over HTTP, with the features cached by the command."""
     settings = {
         "CATDOG_MODELS_DIR": str(version.path.parent),
         "CATDOG_DATA_DIR": str(folder / "data"),
@@ -104,7 +106,7 @@ def show_jobs(version: Version, data: Path, folder: Path) -> None:
 
 
 def _infer(version: Version, photos: Sequence[Photo], precision: Asked, seconds: Seconds) -> None:
-    """Run the photos through an engine; only that counts."""
+    """Run the photos through an engine; only inference is measured."""
     engine = OpenVINOEngine(version.network(precision), precision)
     for start in range(0, len(photos), features.TOGETHER):
         _, pixels = decode(photos[start : start + features.TOGETHER], lambda *_: None)
@@ -113,7 +115,7 @@ def _infer(version: Version, photos: Sequence[Photo], precision: Asked, seconds:
 
 
 def _photos(folder: Path, train: int) -> Path:
-    """A folder of links to the first ones of each split and class."""
+    """A folder of links to the first photos of each split and class."""
     for split, thirds in SPLITS.items():
         for name in CLASSES:
             (folder / split / name).mkdir(parents=True)

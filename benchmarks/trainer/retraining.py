@@ -1,7 +1,7 @@
-"""Time of retraining jobs, and their effect on predictions.
+"""Measures the time of retraining jobs, and their effect on predictions.
 
-Predictions come at half of what the service can do alone, at a constant rate; their 99th percentiles are medians over
-windows of 5 seconds.
+Predictions are sent at a constant rate of half the service's capacity; their 99th percentiles are medians over windows
+of 5 seconds.
 """
 
 import json
@@ -28,26 +28,26 @@ NEW_PHOTOS = 100
 CAPACITY_SECONDS = 4.0
 ALONE_SECONDS = 10.0  # of predictions alone, before and after
 SWAPS = 200
-WARM_SWAPS = 20  # after which memory may hardly grow
+WARM_SWAPS = 20  # after these, memory may hardly grow
 SWAP_SECONDS = 0.25  # between two swaps
-SAME = 1e-3  # probabilities of one version on one machine
+SAME = 1e-3  # largest difference of probabilities of one version on one machine
 
 
 @dataclass(frozen=True)
 class Jobs:
-    """Seconds from the request to the end of a job with a new head, and what the last one's decision was."""
+    """Seconds from the request to the end of jobs with a new head, and the last one's decision."""
 
     photos: int
     first: float  # nothing known
     again: float  # every photo known
     new_photos: int
-    with_new: float  # so many photos new
+    with_new: float  # some photos new
     decision: str
 
 
 @dataclass(frozen=True)
 class Beside:
-    """Predictions alone, before and after, and while something else went on; of `requests` `failures` failed."""
+    """Predictions alone, before and after, and during something else; `failures` of `requests` failed."""
 
     requests_a_second: float
     requests: int
@@ -62,7 +62,7 @@ class Beside:
 
 @dataclass(frozen=True)
 class Swaps:
-    """So many promotions and rollbacks under load; `wrong` answers weren't those of the version that they name."""
+    """Promotions and rollbacks under load; `wrong` answers didn't match the version that they name."""
 
     swaps: int
     predictions: Beside
@@ -88,7 +88,7 @@ class Retraining:
 
 
 def measure(model: Model, uploads: Sequence[Upload], folder: Path) -> Retraining:
-    """Everything, with a service on the version's store."""
+    """Measure everything, with a service on the version's store."""
     name, version = model.name, model.version
     settings = {
         "CATDOG_MODELS_DIR": str(version.path.parent),
@@ -125,7 +125,7 @@ def _jobs(teacher: Teacher) -> Jobs:
 
 
 def _beside_training(port: int, teacher: Teacher, uploads: Sequence[Upload], rate: float, folder: Path) -> Beside:
-    """While a job looks at every photo anew."""
+    """Predictions during a job that computes the features of every photo again."""
     before = _alone(port, uploads, rate)
     shutil.rmtree(folder / "data" / "features")
     with OpenLoop(port, uploads, rate) as load:
@@ -134,7 +134,7 @@ def _beside_training(port: int, teacher: Teacher, uploads: Sequence[Upload], rat
 
 
 def _swaps(process: Process, teacher: Teacher, uploads: Sequence[Upload], rate: float, pair: tuple[int, int]) -> Swaps:
-    """Promotions of the second version and rollbacks to the first in turn, paced."""
+    """Alternating promotions of the second version and rollbacks to the first, at intervals."""
     expected = {version: _answers(process.port, teacher, version, uploads) for version in reversed(pair)}
     before = _alone(process.port, uploads, rate)
     warm = 0
@@ -151,12 +151,12 @@ def _swaps(process: Process, teacher: Teacher, uploads: Sequence[Upload], rate: 
 
 
 def _answers(port: int, teacher: Teacher, version: int, uploads: Sequence[Upload]) -> Mapping[int, Mapping[str, float]]:
-    """Probabilities by the photo's place, of a version that serves alone; it serves on."""
+    """Promote a version and return its probabilities by the photo's index."""
     teacher.ask("POST", f"/models/{version}/promote")
     with Client(port) as client:
         answers = [json.loads(client.predict(upload) or b"{}") for upload in uploads]
     if any(answer["model_version"] != version for answer in answers):
-        raise BenchmarkError(f"version {version} was promoted, but another one answered")
+        raise BenchmarkError(f"version {version} was promoted, but another version answered")
     return {place: answer["probabilities"] for place, answer in enumerate(answers)}
 
 
@@ -182,5 +182,5 @@ def _wrong(answered: Sequence[Answered], expected: Mapping[int, Mapping[int, Map
 def _resident(process: Process) -> int:
     measured = process.memory_bytes()
     if measured is None:
-        raise BenchmarkError("how much memory the service takes can't be read: it needs /proc")
+        raise BenchmarkError("the service's memory can't be measured without /proc")
     return measured[0]

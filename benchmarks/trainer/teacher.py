@@ -1,4 +1,4 @@
-"""Uploads pictures and starts trainings over HTTP, as a user does."""
+"""Uploads pictures and starts trainings over HTTP, like a user."""
 
 import io
 import json
@@ -17,7 +17,7 @@ JOB_SECONDS = 1200
 
 
 class Teacher:
-    """Uploads, retrains, promotes; whatever is refused ends the benchmark."""
+    """Uploads, retrains, promotes; a refused request ends the benchmark."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -34,7 +34,7 @@ class Teacher:
         return json.loads(content or b"null")
 
     def upload(self, dataset: str, photos: Mapping[str, Iterable[Path]]) -> None:
-        """Photos by class, as one ZIP."""
+        """Upload photos by class, as one ZIP."""
         zipped = io.BytesIO()
         with zipfile.ZipFile(zipped, "w") as archive:
             for label, paths in photos.items():
@@ -47,7 +47,7 @@ class Teacher:
         return job
 
     def wait(self, job: str) -> Mapping[str, Any]:
-        """The job once it has ended; BenchmarkError where no version came of it."""
+        """Wait until the job has ended; BenchmarkError if it published no version."""
         began = perf_counter()
         while True:
             found: Mapping[str, Any] = self.ask("GET", f"/retrain/{job}")

@@ -1,6 +1,6 @@
-"""Time to train a head to the same accuracy: the trainer against a tutorial's way.
+"""Measures the time to train a head to the same accuracy: the trainer against a tutorial's way.
 
-All three are whole commands, from their start to their end.
+All three are whole commands, from start to end.
 """
 
 import json
@@ -13,26 +13,26 @@ from catdog.versions.store import Store
 from catdog.versions.version import Version
 
 PHOTOS = SHARED_DATA / "cats_and_dogs"
-NEVER = 2.0  # an accuracy that no training comes to
-TOLERANCE = 0.001  # of accuracy, that the tutorial's way may stay below ours: one photo of 1,000
+NEVER = 2.0  # an accuracy that no training reaches
+TOLERANCE = 0.001  # by which the tutorial's accuracy may be below ours: one photo of 1,000
 
 
 @dataclass(frozen=True)
 class Training:
-    """One command, and the validation accuracy that it came to."""
+    """One command and its validation accuracy."""
 
     seconds: float
     accuracy: float
 
     @property
     def goal(self) -> float:
-        """The accuracy at which another may stop."""
+        """The accuracy at which another training may stop."""
         return self.accuracy - TOLERANCE
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Ours without and with known features; the tutorial's way with its validation accuracy after each epoch."""
+    """Our training without and with cached features; the tutorial's with its validation accuracy after each epoch."""
 
     train_photos: int
     validation_photos: int
@@ -44,18 +44,18 @@ class Comparison:
 
     @property
     def seconds_a_photo(self) -> float:
-        """Of ours with nothing known and one epoch of the tutorial's together."""
+        """Seconds per photo of ours without cached features and one epoch of the tutorial's together."""
         epoch = self.tutorial.seconds / len(self.epochs)
         return (self.cold.seconds + epoch) / (self.train_photos + self.validation_photos)
 
     @property
     def reached(self) -> bool:
-        """Whether the tutorial's way came to our goal; if not, its seconds are too few."""
+        """Whether the tutorial's training reached our goal; if not, its seconds are a lower bound."""
         return self.epochs[-1] >= self.cold.goal
 
 
 def compare(version: Version, data: Path, epochs: int, folder: Path) -> Comparison:
-    """Train on `data`/{train,validation}/<class>/*, each way once; publishes into the version's store."""
+    """Train on `data`/{train,validation}/<class>/* once each way; publishes into the version's store."""
     cold = ours(version, data, folder)
     cached = ours(version, data, folder)
     print(f"training: catdog {cold.seconds:.1f} s, with features known {cached.seconds:.1f} s", flush=True)
@@ -73,7 +73,7 @@ def compare(version: Version, data: Path, epochs: int, folder: Path) -> Comparis
 
 
 def ours(version: Version, data: Path, folder: Path) -> Training:
-    """A head on the version's backbone, published into its store; features are kept in `folder`."""
+    """Train a head on the version's backbone and publish it into its store; features are cached in `folder`."""
     folder.mkdir(exist_ok=True)
     models = version.path.parent
     options = ("--strategy", "head", "--backbone", str(version.number), "--promote", "never")
@@ -86,7 +86,7 @@ def ours(version: Version, data: Path, folder: Path) -> Training:
 def tutorial(
     version: Version, data: Path, accuracy: float, epochs: int, folder: Path
 ) -> tuple[float, tuple[float, ...]]:
-    """Seconds, and validation accuracy after each epoch, until one is `accuracy`."""
+    """Seconds, and the validation accuracy after each epoch, until one reaches `accuracy`."""
     result = folder / "accuracies.json"
     arguments = (version.path, data, str(accuracy), str(epochs), result)
     seconds = run(python("benchmarks.trainer.tutorial_training", *arguments), {}, folder)

@@ -1,7 +1,7 @@
 """A tutorial's way to train a head: every epoch runs the frozen network.
 
 `python -m benchmarks.trainer.tutorial_training VERSION PHOTOS ACCURACY EPOCHS RESULT` trains until the validation
-accuracy is reached, at most so many epochs, and writes the accuracy after each into the file RESULT, as JSON. The
+accuracy is reached, at most EPOCHS epochs, and writes the accuracy after each into the file RESULT, as JSON. The
 frozen network is that of a version of ours.
 """
 
@@ -22,7 +22,7 @@ BATCH = 32
 PREFETCH = -1  # tf.data.AUTOTUNE
 LEARNING_RATE = 1e-3
 DROPOUT = 0.2
-DIGITS = 6  # of an accuracy, which Keras computes in float32
+DIGITS = 6  # of an accuracy; Keras computes it in float32
 
 
 class StopAt(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types

@@ -4,7 +4,7 @@
 <split>/<class>/photo.jpg   chosen splits, also as <class>/<split>/photo.jpg
 
 A split folder may be called train, training, training_set, val, valid, validation, dev, test, testing, test_set or
-similar. A single folder that contains all others is skipped, whatever its name. Ambiguous folders are refused.
+similar. A single folder that contains all others is skipped under any name. Ambiguous folders are refused.
 """
 
 import re

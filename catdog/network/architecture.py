@@ -140,9 +140,9 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Int8Graph:
-    """The convolutions in int8, as OpenVINO writes a graph: `path` is the .xml, its constants lie beside it in .bin.
+    """The convolutions in int8, as an OpenVINO graph: `path` is the .xml; the .bin next to it has its constants.
 
-    With the classic head, that is part of the graph. `sha256` is of both files, one after the other.
+    The classic head is part of the graph. `sha256` is of both files, concatenated.
     """
 
     path: Path

@@ -1,4 +1,4 @@
-"""BentoML: one worker, whose dispatcher forms batches as it finds them quickest.
+"""BentoML: one worker, whose dispatcher chooses the batch sizes.
 
 `PORT=8001 python -m benchmarks.peers.bentoml.service models/1`
 """
@@ -7,13 +7,13 @@ import os
 import sys
 from typing import Any
 
-import bentoml  # type: ignore[import-not-found]  # it has an environment of its own
+import bentoml  # type: ignore[import-not-found]  # it has a separate environment
 import numpy as np
 from PIL import Image
 
 from benchmarks.peers import BATCH
 
-VERSION = "VERSION_PATH"  # the variable in which the processes of the service find it
+VERSION = "VERSION_PATH"  # environment variable that passes it to the service's processes
 
 
 @bentoml.service(workers=1)

@@ -1,4 +1,4 @@
-"""LitServe: one worker process, which decodes photos and runs those of a batch together.
+"""LitServe: one worker process, which decodes photos and runs them in batches.
 
 `PORT=8001 python -m benchmarks.peers.litserve.service models/1`
 """
@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-import litserve  # type: ignore[import-not-found]  # it has an environment of its own
+import litserve  # type: ignore[import-not-found]  # it has a separate environment
 import numpy as np
 from fastapi import Request
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ class Classifier(litserve.LitAPI):  # type: ignore[misc]
         self._model = network.load_model(version)
 
     def decode_request(self, request: Request) -> NDArray[np.float32]:
-        form: Any = request  # for LitServe gives the fields
+        form: Any = request  # LitServe passes the form's fields
         return self._network.preprocess(Image.open(form["file"].file))
 
     def batch(self, inputs: list[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 import numpy as np
-import ray  # type: ignore[import-not-found]  # it has an environment of its own
+import ray  # type: ignore[import-not-found]  # it has a separate environment
 from numpy.typing import NDArray
 from PIL import Image
 from ray import serve
@@ -43,5 +43,5 @@ class Classifier:
 if __name__ == "__main__":
     ray.init(include_dashboard=False, num_cpus=CORES)
     serve.start(http_options={"host": "127.0.0.1", "port": int(os.environ["PORT"])})
-    classifier = Classifier.bind(sys.argv[1])  # type: ignore[attr-defined]  # mypy passes over what decorates a class
+    classifier = Classifier.bind(sys.argv[1])  # type: ignore[attr-defined]  # mypy ignores class decorators
     serve.run(classifier, route_prefix="/predict", blocking=True)
