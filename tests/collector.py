@@ -1,4 +1,4 @@
-"""A collector of OpenTelemetry's traces, on this machine."""
+"""A local collector of OpenTelemetry traces."""
 
 import gzip
 import threading
@@ -11,7 +11,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 
 class Collector(ThreadingHTTPServer):
-    """Keeps what it is sent."""
+    """Stores the received spans."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Receiver)
@@ -33,7 +33,7 @@ class Collector(ThreadingHTTPServer):
         return found
 
     def below(self, parent: Span) -> list[Span]:
-        """Its children, by when they began."""
+        """Its children, by start time."""
         children = [span for span in self.spans if span.parent_span_id == parent.span_id]
         return sorted(children, key=lambda span: (span.start_time_unix_nano, span.end_time_unix_nano))
 

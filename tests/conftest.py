@@ -1,4 +1,4 @@
-"""What tests of every package share."""
+"""Fixtures for the tests of all packages."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.places import ROOT
 
 @pytest.fixture(scope="module")
 def no_https() -> Iterator[None]:
-    """Nothing can be downloaded from the internet, nor by processes that the tests start: requests fail at once."""
+    """No downloads from the internet, also in processes that the tests start: requests fail at once."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("https_proxy", "HTTPS_PROXY"):
             patch.setenv(name, "http://127.0.0.1:9")
@@ -23,7 +23,7 @@ def no_https() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The photos beside the repository, which are never part of it."""
+    """The photos next to the repository, which are never part of it."""
     folder = ROOT.parent / "shared" / "data"
     if not folder.is_dir():
         pytest.skip(f"needs photos that are no part of the repository, and {folder} is missing")
@@ -41,7 +41,7 @@ def imagenet_weights(shared_data: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def split_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """16 cats and dogs to train on, 6 to validate with, 30 to test: just enough to decide on a promotion by."""
+    """16 training, 6 validation and 30 test photos of cats and dogs each: just enough to decide on a promotion."""
     return draw_splits(tmp_path_factory.mktemp("photos"), 16, 6, 30)
 
 
@@ -53,7 +53,7 @@ def postgresql_url() -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind that is served."""
+    """An empty database of each supported kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'catdog.sqlite'}"
     url: str = request.getfixturevalue("empty_postgresql_url")
@@ -72,7 +72,7 @@ def empty_postgresql_url(postgresql_url: str) -> str:
 
 @pytest.fixture
 def open_database(database_url: str) -> Iterator[Callable[[], Database]]:
-    """Opens the database of the test once more, as another process would."""
+    """Opens the database of the test again, like another process."""
     opened: list[Database] = []
 
     def open_it() -> Database:

@@ -1,4 +1,4 @@
-"""Real databases to test with."""
+"""Real databases for tests."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ USER = "postgres"  # the server refuses to run as root
 
 @contextmanager
 def postgresql() -> Iterator[str]:
-    """The URL of a PostgreSQL server on a socket in a temporary folder, gone at the end; skips where there is none."""
+    """The URL of a PostgreSQL server on a socket in a temporary folder, removed at the end; skips if not installed."""
     programs = _programs()
     as_root = os.geteuid() == 0
     with tempfile.TemporaryDirectory(prefix="catdog-postgresql-") as name:
@@ -44,7 +44,7 @@ def postgresql() -> Iterator[str]:
 
 @contextmanager
 def frozen(url: str) -> Iterator[None]:
-    """The server of `postgresql` with none of its processes running, as on a machine that is suspended."""
+    """The server of `postgresql` with all its processes stopped, as on a suspended machine."""
     pids = _processes(Path(url.partition("host=")[2]) / "data" / "postmaster.pid")
     try:
         for pid in pids:
@@ -64,7 +64,7 @@ def _processes(pid_file: Path) -> list[int]:
 
 
 def _programs() -> Path:
-    """The folder of the newest server that is installed."""
+    """The folder of the newest installed server."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     if found:
         return found[-1].parent

@@ -1,4 +1,4 @@
-"""A place where jobs run: a store, data sets and a queue of its own."""
+"""A place where jobs run, with its own store, data sets and queue."""
 
 import shutil
 from collections.abc import Callable
@@ -25,7 +25,7 @@ WIDTH = 1 / 32
 
 
 class Place:
-    """Everything below one folder, but for the database."""
+    """Everything is below one folder, except the database."""
 
     def __init__(self, folder: Path, database: Database) -> None:
         self.data_dir = folder / "data"
@@ -34,12 +34,12 @@ class Place:
         self.jobs = Jobs(database)
 
     def learn(self, photos: Path) -> None:
-        """Publish one more version of the tiny network, trained on a folder; the first one serves."""
+        """Publish a further version of the tiny network, trained on a folder; the first one is promoted."""
         config = Config(backbone="random", width=WIDTH)
         train(Request(config, photos, command="", promote="never"), self.store, self.data_dir, Recorder())
 
     def collect(self, folder: Path, dataset: str, split: str | None = None, label: str | None = None) -> None:
-        """Take a folder into a data set: of classes, or with a label of one."""
+        """Import a folder into a data set: class folders, or pictures of one label."""
         if label is None:
             service_datasets.import_folder(folder, self.datasets, dataset)
             return
@@ -51,7 +51,7 @@ class Place:
             self.datasets.add(dataset, new, "import")
 
     def run(self, keep_versions: int = 5, on_phase: Callable[[str], None] | None = None, **request: Any) -> Job:
-        """Submit a job and work until none waits; `on_phase` is called when a phase begins."""
+        """Submit a job and work until none is queued; `on_phase` is called when a phase begins."""
         job = self.jobs.submit(request)
         with pytest.MonkeyPatch.context() as patch:
             if on_phase is not None:
@@ -61,7 +61,7 @@ class Place:
         return self.jobs.get(job.id)
 
     def work(self, keep_versions: int = 5) -> None:
-        """Run what waits, as a worker."""
+        """Run the queued jobs, like a worker."""
         runner = Runner(self.store, self.datasets, self.data_dir, keep_versions)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(worker, "IDLE_SECONDS", 0.0)

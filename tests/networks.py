@@ -7,7 +7,7 @@ from catdog.network.architecture import Architecture
 
 
 def random_arrays(architecture: Architecture, seed: int = 0) -> dict[str, NDArray[np.float32]]:
-    """Arrays that keep activations at about one size through the network, so that every layer matters."""
+    """Arrays that keep the size of activations about constant through the network, so that every layer matters."""
     chance = np.random.default_rng(seed)
     arrays = {}
     for name, shape in architecture.shapes.items():

@@ -1,4 +1,4 @@
-"""Someone who types the lines of a page, in a copy of this checkout as a clone would hold it."""
+"""Runs the command lines of a page in a copy of this checkout that is like a fresh clone."""
 
 import os
 import re
@@ -23,7 +23,7 @@ def blocks(page: str) -> list[str]:
 
 
 class Newcomer:
-    """Someone at a shell in a fresh checkout, whose service has a port of its own."""
+    """A shell in a fresh checkout, with a separate port for the service."""
 
     def __init__(self, checkout: Path, **environment: str) -> None:
         self.checkout = checkout
@@ -48,7 +48,7 @@ class Newcomer:
         return done.stdout
 
     def serve(self) -> str:
-        """Start the service anew, and wait until it is ready."""
+        """Restart the service, and wait until it is ready."""
         self.stop()
         self.service = subprocess.Popen(
             ["make", "serve"], cwd=self.checkout, env=self.environment, start_new_session=True
@@ -71,7 +71,7 @@ class Newcomer:
 
 
 def tracked_files() -> list[str]:
-    """What a clone would hold, and what is about to be added to it."""
+    """The tracked files, and untracked ones that aren't ignored."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""Who is told of a training in a test."""
+"""An observer that records a training in a test."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from training.fitting.observer import Phase
 
 
 class Recorder:
-    """Remembers what it was told; that a photo was skipped is a failure."""
+    """Records all events; a skipped photo is a failure."""
 
     def __init__(self) -> None:
         self.backbones: list[str] = []

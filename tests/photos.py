@@ -15,14 +15,14 @@ def draw(path: Path, kind: str, seed: int) -> None:
 
 
 def draw_splits(root: Path, train: int, validation: int, test: int) -> Path:
-    """So many pictures of a cat and of a dog each in a folder a split below `root`; returns `root`."""
+    """Draw this number of cats and of dogs into a folder per split below `root`; returns `root`."""
     for place, (split, photos) in enumerate((("train", train), ("validation", validation), ("test", test))):
         draw_set(root / split, photos, first=1000 * place)
     return root
 
 
 def draw_set(root: Path, photos: int, kinds: tuple[str, ...] = ("cat", "dog"), first: int = 0) -> Path:
-    """`photos` pictures of each kind below `root`, in a folder a kind; returns `root`."""
+    """Draw `photos` pictures of each kind below `root`, in a folder per kind; returns `root`."""
     for place, kind in enumerate(kinds):
         for number in range(photos):
             draw(root / kind / f"{number}.png", kind, seed=first + 10_000 * place + number)

@@ -1,14 +1,14 @@
-"""Tests wait for what they expect, and never sleep for a while that should do."""
+"""Tests wait for conditions, and never sleep for a fixed time."""
 
 import threading
 from collections.abc import Callable
 from time import monotonic
 
-PATIENCE_SECONDS = 60  # what a busy machine may take for anything here
+PATIENCE_SECONDS = 60  # generous, for a busy machine
 
 
 def until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS, every: float = 0.005) -> None:
-    """Wait for the condition, looked at every so many seconds, and fail where it doesn't come true."""
+    """Wait for the condition, polled at an interval of seconds, and fail if it doesn't become true in time."""
     deadline = monotonic() + seconds
     while not condition():
         assert monotonic() < deadline, "it never happened"

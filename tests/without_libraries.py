@@ -11,7 +11,7 @@ TRAINER = ("keras", "matplotlib", "nncf", "scipy", "sklearn", "tensorflow", "thr
 
 
 class Missing(MetaPathFinder):
-    """Finds none of these libraries."""
+    """An import finder that hides these libraries."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = names

@@ -1,4 +1,4 @@
-"""Numbers as a run measures them, made up."""
+"""Made-up results of a benchmark run."""
 
 from collections.abc import Mapping
 
@@ -22,7 +22,7 @@ def measured(
     failures: int = 0,
     answer: bytes = ANSWER,
 ) -> Round:
-    """A round in which every number of clients saw the same; `p99` is that of the open loop, in seconds as p50."""
+    """A round with the same result for every number of clients; `p99` is of the open loop, in seconds like p50."""
     load = Load(8, 100 / speed, (p50,) * 100, 0, 0.01, {0: answer, 1: answer})
     opened = Open(0.7 * speed, (p99,) * 100, failures)
     return Round(first / 2, first, dict.fromkeys(CLIENTS, load), opened, 0.01, round(resident), round(resident))
@@ -38,7 +38,7 @@ def comparison(
 
 
 def good() -> list[Comparison]:
-    """All targets are reached, though by little."""
+    """Results that barely reach all targets."""
     tutorial = measured(speed=19, p50=0.051, first=4.1, resident=610e6)
     batching = {"LitServe": measured(speed=20), "BentoML": measured(speed=24, answer=A_LITTLE_OTHER)}
     full = {TUTORIAL: tutorial, **batching, "Ray Serve": measured(speed=18), OURS: measured(speed=97)}

@@ -1,4 +1,4 @@
-"""Services of a few lines, in processes of their own, that answer as a test needs it."""
+"""Tiny services in separate processes, with the answers that a test needs."""
 
 import sys
 
@@ -60,5 +60,5 @@ WAITS_FOR_OTHERS = f"""
 
 
 def command(answer: str) -> list[str]:
-    """Runs a service that answers with one of these."""
+    """The command that runs a service with one of these answers."""
     return [sys.executable, "-c", HEAD + answer + SERVE]

@@ -40,7 +40,7 @@ def test_what_was_measured_is_kept_where_the_run_ends_early(tmp_path: Path, monk
     monkeypatch.setattr(training, "PHOTOS", tmp_path)
     monkeypatch.setattr(training, "compare", fail)
     monkeypatch.setattr("sys.argv", ["benchmarks", "--results", str(tmp_path)])
-    monkeypatch.setattr("signal.signal", lambda *_: None)  # this process goes on
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # this process continues
 
     assert main() == 1
 
@@ -54,7 +54,7 @@ def test_a_growth_that_there_is_no_time_for_is_said_to_be_left_out(
     monkeypatch.setattr(training, "PHOTOS", tmp_path)
     monkeypatch.setattr(training, "compare", lambda *_: measured((0.9,)))
     monkeypatch.setattr("sys.argv", ["benchmarks", "training", "--minutes", "0", "--results", str(tmp_path)])
-    monkeypatch.setattr("signal.signal", lambda *_: None)  # this process goes on
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # this process continues
 
     assert main() == 0
 

@@ -1,4 +1,4 @@
-"""What the tests of `catdog` share."""
+"""Fixtures of the tests of `catdog`."""
 
 import os
 import shutil
@@ -94,7 +94,7 @@ def manifest() -> Manifest:
 
 @pytest.fixture(scope="session")
 def publish(manifest: Manifest) -> Callable[[Store], Version]:
-    """Publish a version whose files only look like a training's: the store doesn't look into them."""
+    """Publish a version with placeholder files: the store doesn't read them."""
 
     def publish(store: Store) -> Version:
         with store.draft() as draft:

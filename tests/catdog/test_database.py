@@ -41,7 +41,7 @@ def test_what_fails_changes_nothing(database: Database) -> None:
 
 
 def test_those_who_write_take_turns(open_database: Callable[[], Database]) -> None:
-    """Each adds one to what it has read: two at once would lose one."""
+    """Each adds one to the number that it has read: concurrent writers would lose one."""
     databases = [open_database() for _ in range(4)]
     assert [versions(database) for database in databases] == [[1]] * 4
 

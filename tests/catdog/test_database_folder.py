@@ -1,4 +1,4 @@
-"""The database lies in the data folder, however that is called."""
+"""The database is in the data folder, for any name of the folder."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A server that doesn't answer: what waits for it gives up."""
+"""Requests to a server that doesn't answer time out."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

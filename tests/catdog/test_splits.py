@@ -39,7 +39,7 @@ def test_a_class_without_a_training_photo_moves_one(photos: int) -> None:
 
 
 def test_the_order_of_the_photos_makes_no_difference() -> None:
-    """Also where classes share a photo."""
+    """Also if classes share a photo."""
     one, two, three = held_out(3)
     photos = [Dealt(one, "cat"), Dealt(one, "dog"), Dealt(two, "dog"), Dealt(three, "fish"), Dealt(two, "fish")]
 

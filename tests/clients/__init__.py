@@ -1,1 +1,1 @@
-"""The field's own clients, in an environment of theirs: each file here is run by it, and prints JSON."""
+"""Third-party clients: each file here is run in a separate environment, and prints JSON."""

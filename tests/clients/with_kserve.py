@@ -1,6 +1,6 @@
-"""What KServe's SDK makes of a service: `python with_kserve.py URL FOLDER KEY` prints it as JSON.
+"""Uses a service with KServe's SDK: `python with_kserve.py URL FOLDER KEY` prints the results as JSON.
 
-The folder holds photo.jpg, and pixels.npy, which is what the network sees of it.
+The folder has photo.jpg, and pixels.npy, its pixels as input of the network.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ MODEL = "catdog"
 
 
 def in_binary(photo: bytes) -> Any:
-    """The photo as binary data, and the probabilities wanted so as well."""
+    """The photo as binary data, with the probabilities requested as binary data too."""
     image = InferInput("image", [1], "BYTES")
     image.set_data_from_numpy(np.array([photo], np.object_))
     wanted = [RequestedOutput("probabilities", {"binary_data": True})]
@@ -65,7 +65,7 @@ async def first_protocol(url: str, photo: bytes) -> dict[str, Any]:
 async def refused(asking: Any) -> str:
     try:
         await asking
-    except Exception as error:  # whichever the client raises, its text is looked at
+    except Exception as error:  # any exception: only its text is checked
         return str(error)
     return ""
 

@@ -1,6 +1,6 @@
-"""What Triton's client makes of a service: `python with_tritonclient.py URL FOLDER KEY` prints it as JSON.
+"""Uses a service with Triton's client: `python with_tritonclient.py URL FOLDER KEY` prints the results as JSON.
 
-The folder holds photo.jpg, and pixels.npy, which is what the network sees of it; the key is the admin key.
+The folder has photo.jpg, and pixels.npy, its pixels as input of the network; the key is the admin key.
 """
 
 import base64

@@ -69,7 +69,7 @@ def answers(url: str) -> bool:
 
 
 class Service:
-    """The api over HTTP, as it is published on this machine."""
+    """The API over HTTP, on its published local port."""
 
     def __init__(self) -> None:
         self.url = f"http://{os.environ['CATDOG_PUBLISH']}"
@@ -132,7 +132,7 @@ def pets(service: Service, tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def shell(photo: bytes, service: Service) -> dict[str, str]:
-    """The environment of someone who types in the project's folder, with a photo there."""
+    """The environment of a shell in the project's folder, with a photo there."""
     labels = inspected("api")["Config"]["Labels"]
     place = labels["com.docker.compose.project.working_dir"]
     (Path(place) / "cat.jpg").write_bytes(photo)
@@ -269,9 +269,10 @@ def test_a_trainer_that_is_stopped_puts_its_job_back(service: Service, pets: Non
 
 
 class Asking:
-    """Clients that ask without a pause until readiness is gone, as those behind a load balancer; from enter to exit.
+    """Clients that send requests without a pause until the service isn't ready, as behind a load balancer.
 
-    They ask the container itself: the engine's proxy takes connections that nobody in there would.
+    They run from enter to exit, and connect to the container itself, because the engine's proxy accepts connections
+    even if the container doesn't.
     """
 
     def __init__(self, photo: bytes, clients: int = 4) -> None:
@@ -323,7 +324,7 @@ class Asking:
 
 
 def address(service: str) -> str:
-    """Of the container, in the network that it shares with this machine."""
+    """The container's address in the network that it shares with this machine."""
     networks = inspected(service)["NetworkSettings"]["Networks"]
     return str(next(found["IPAddress"] for name, found in networks.items() if name.endswith("_default")))
 

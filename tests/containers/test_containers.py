@@ -1,7 +1,7 @@
-"""The images and the compose file, really built and run; what is looked at meanwhile is in `running.py`.
+"""The images and the compose file are built and run; `running.py` has the tests of the running containers.
 
-`make test-containers` runs these. `tools/verify-container.sh` beside the checkout builds, starts and stops everything,
-with an engine of its own where none answers.
+`make test-containers` runs these. `tools/verify-container.sh` next to the checkout builds, starts and stops everything,
+with a separate engine if none is running.
 """
 
 import os

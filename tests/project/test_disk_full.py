@@ -1,4 +1,4 @@
-"""A disk that is full: what can't be kept is refused, what was acknowledged stays, and predictions go on."""
+"""On a full disk writes are refused, acknowledged data stays, and predictions continue."""
 
 import os
 import shutil
@@ -45,7 +45,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @contextmanager
 def serving_on(data_dir: Path, tmp_path: Path) -> Iterator[Service]:
-    """A service whose versions are elsewhere, and which keeps no predicted photos."""
+    """A service with its store elsewhere that stores no predicted photos."""
     publish(tmp_path / "models")
     with serving(tmp_path / "models", data_dir=data_dir, worker="none", keep_uploads=100) as service:
         until(lambda: service.client.get("/health/ready").is_success)
@@ -54,7 +54,7 @@ def serving_on(data_dir: Path, tmp_path: Path) -> Iterator[Service]:
 
 
 def picture(seed: int) -> bytes:
-    """Some 600 kB of noise."""
+    """About 600 kB of noise."""
     noise = np.random.default_rng(seed).integers(0, 256, (450, 450, 3), np.uint8)
     return encoded(Image.fromarray(noise), "PNG")
 

@@ -1,4 +1,4 @@
-"""What of the images can be seen without building them."""
+"""Properties of the images that can be tested without building them."""
 
 import os
 import re
@@ -24,7 +24,7 @@ STAGES = {
 @pytest.mark.usefixtures("no_https")
 @pytest.mark.parametrize(("asked", "said"), [("", ""), ("yes", f"can't be downloaded from {imagenet.URL}")])
 def test_the_image_downloads_imagenets_weights_where_that_is_asked_for(tmp_path: Path, asked: str, said: str) -> None:
-    """By the files that this stage copies, which are enough to find out that the internet can't be reached."""
+    """Runs with the files that this stage copies, and fails because the internet can't be reached."""
     stage = STAGES["imagenet"]
     for copied in re.findall(r"^COPY (.+)$", stage, re.MULTILINE):
         *files, folder = copied.split()

@@ -1,4 +1,4 @@
-"""The lock files: what is installed is what was reviewed, from wherever the user gets packages."""
+"""The lock files: the installed packages are the reviewed ones, from any package index."""
 
 import re
 
@@ -11,7 +11,7 @@ NAMES = ["serve.txt", "postgres.txt", "train.txt", "gpu.txt", "dev.txt"]
 
 
 def pinned(name: str) -> dict[str, set[str]]:
-    """Versions by package: more than one where they depend on the Python in use."""
+    """Versions by package: more than one if they depend on the Python version."""
     found: dict[str, set[str]] = {}
     for package, version in re.findall(r"^([a-z0-9._-]+)==([^ \\]+)", (LOCKS / name).read_text("utf-8"), re.MULTILINE):
         found.setdefault(package, set()).add(version)

@@ -1,4 +1,4 @@
-"""What deploy/ watches is there to be watched."""
+"""The metrics that deploy/ uses exist."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def read(path: str) -> Any:
 
 
 def strings(value: object) -> Iterator[tuple[str, str]]:
-    """Every string in a document, with the key that it stands under."""
+    """Every string in a document, with its key."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if isinstance(inner, str):
@@ -37,14 +37,14 @@ def strings(value: object) -> Iterator[tuple[str, str]]:
 
 
 def expressions() -> list[str]:
-    """Of the dashboard and of the rules."""
+    """The expressions of the dashboard and of the rules."""
     found = [text for key, text in strings(DASHBOARD) if key in ("expr", "definition")]
     return found + [rule["expr"] for group in read("alerts.yml")["groups"] for rule in group["rules"]]
 
 
 @pytest.fixture(scope="module")
 def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """Those of a page after some traffic, while something is trained."""
+    """The metrics' names after some traffic, during a training."""
     folder = tmp_path_factory.mktemp("models")
     usual = {"probability": Histogram(edges=(0.75,), photos=(500, 500))}
     publish(folder, histograms=usual)
@@ -69,7 +69,7 @@ def test_every_metric_that_is_drawn_or_ruled_on_exists(names: set[str]) -> None:
 
 
 def test_every_number_of_the_service_is_drawn(names: set[str]) -> None:
-    """But for those that say what is drawn anyway."""
+    """Except the ones that repeat a drawn number."""
     drawn = " ".join(expressions())
     families = {re.sub(r"_(bucket|sum|count)$", "", name) for name in names if name.startswith("catdog_")}
 

@@ -1,4 +1,4 @@
-"""One range of Python versions for serving and one for training, which every file states alike."""
+"""All files state the same ranges of Python versions for serving and for training."""
 
 import re
 import shutil
@@ -47,7 +47,7 @@ def test_training_asks_for_tensorflow_only_where_it_can_be_had() -> None:
 
 
 def python_of(folder: Path, version: str, system: str = "Linux", machine: str = "x86_64") -> Path:
-    """A Python that says it is another one."""
+    """A fake Python that reports another version."""
     disguise = (
         f"import platform, sys; platform.python_version = lambda: {version!r};"
         f" platform.system = lambda: {system!r}; platform.machine = lambda: {machine!r}; exec(sys.argv.pop(1))"

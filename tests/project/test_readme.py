@@ -1,4 +1,4 @@
-"""Every command of the README, run in its order in a copy of this checkout, as a newcomer would type it."""
+"""Every command of the README is run in order in a copy of this checkout, as a new user would type it."""
 
 import json
 import re
@@ -32,7 +32,7 @@ TEACHING = [line for line in COMMANDS[COMMANDS.index("make trainer") :] if not l
 
 
 def zip_pets(folder: Path) -> None:
-    """300 real cats and dogs where they are at hand, else drawn ones."""
+    """300 real cats and dogs if available, else drawn ones."""
     photos = ROOT.parent / "shared" / "data" / "cats_and_dogs" / "train"
     if not photos.is_dir():
         photos = draw_set(folder / "drawn", 150)
@@ -80,7 +80,7 @@ def answered_by(load: OpenLoop, version: int) -> None:
 def test_a_service_is_taught_by_the_readme_s_lines_under_load_and_fails_no_request(
     newcomer: Newcomer, shared_data: Path
 ) -> None:
-    """At half of what it can do: real photos teach it, after a training on drawn ones that knows less of real ones."""
+    """At half its capacity: trained on real photos, after a training on drawn ones that is worse on real ones."""
     shutil.rmtree(newcomer.checkout / "data", ignore_errors=True)
     for left in (newcomer.checkout / "models").glob("[!1]*"):
         shutil.rmtree(left) if left.is_dir() else left.unlink()
@@ -96,7 +96,7 @@ def test_a_service_is_taught_by_the_readme_s_lines_under_load_and_fails_no_reque
             printed = newcomer.type(command)
             if command.endswith("/model"):
                 models.append(json.loads(printed)["version"])
-                answered_by(load, 3)  # before the next line rolls it back, however slow the machine is
+                answered_by(load, 3)  # before the next line rolls it back, also on a slow machine
         answered_by(load, 2)
 
     assert "promoted: accuracy" in newcomer.type(TEACHING[3])
@@ -169,13 +169,13 @@ def test_what_retraining_takes_in_the_readme_is_that_of_the_results_which_it_lin
 
 
 def served(kind: str, place: int = 0) -> dict[str, Any]:
-    """What each system did with one model, in the results that the README links to first, or at another place."""
+    """Each system's results with one model, in the results that the README links to first, or at another place."""
     (found,) = (comparison["summaries"] for comparison in results(place)["serving"] if comparison["kind"] == kind)
     return dict(found)
 
 
 def results(place: int) -> dict[str, Any]:
-    """Those that the README links to, by their place in it."""
+    """The results that the README links to, in order."""
     links = re.findall(r"benchmarks/results/\S+(?=\.md)", README)
     found: dict[str, Any] = json.loads((ROOT / f"{links[place]}.json").read_text("utf-8"))
     return found

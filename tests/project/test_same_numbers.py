@@ -1,4 +1,4 @@
-"""The seam that matters most: what training computes is what the service answers."""
+"""The service answers with the same probabilities that training computes."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def computed(version: Version, data: Path, folder: Path) -> tuple[tuple[Photo, .
 
 @pytest.mark.data
 def test_a_real_photo_has_the_same_probabilities_in_training_and_over_http(shared_data: Path, tmp_path: Path) -> None:
-    """The shipped model, which is right about 38 or more of 40 cats and of 40 dogs."""
+    """The shipped model, which is right on at least 38 of 40 cats and of 40 dogs."""
     shipped = Store(ROOT / "models").open(SHIPPED)
     photos, in_training = computed(shipped, shared_data / "originals", tmp_path)
     right = dict.fromkeys(shipped.manifest.classes, 0)

@@ -1,4 +1,4 @@
-"""The structure of the code: which part may import which, and what each module is for."""
+"""The structure of the code: allowed imports between its parts, and every module's description."""
 
 import ast
 from collections.abc import Iterator

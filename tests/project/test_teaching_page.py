@@ -1,4 +1,4 @@
-"""Every command of docs/09-teach-it-something-else.md, on real photos of the five breeds that it speaks of."""
+"""Every command of docs/09-teach-it-something-else.md, on real photos of the five breeds named there."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ from tests.places import ROOT
 
 PAGE = ROOT / "docs" / "09-teach-it-something-else.md"
 COMMANDS = [line for block in blocks(PAGE.read_text("utf-8")) for line in block.splitlines()]
-PHOTOS = 16  # of each breed, to be quick
+PHOTOS = 16  # of each breed, to be fast
 CHANCE = 0.2
 
 

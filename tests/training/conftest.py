@@ -1,4 +1,4 @@
-"""What the trainer's tests share."""
+"""Fixtures of the trainer's tests."""
 
 import pytest
 

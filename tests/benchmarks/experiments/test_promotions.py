@@ -1,4 +1,4 @@
-"""No version that goes into service by itself is worse on photos that neither has seen: on a tiny network."""
+"""No automatically promoted version is worse on held-out photos: on a tiny network."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
 
 @pytest.fixture(scope="module")
 def trials(tmp_path_factory: pytest.TempPathFactory, pool: Pool) -> list[Trial]:
-    """Small data sets, on the champion's backbone and on one of their own."""
+    """Small data sets, on the champion's backbone and on a new one."""
     folder = tmp_path_factory.mktemp("trials")
     store, data_dir = Store(folder / "models"), folder / "data"
     held_out, others = held_out_of(pool, 100)

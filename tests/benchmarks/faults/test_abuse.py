@@ -1,4 +1,4 @@
-"""Attacks are measured on a real service, and the files that attack stay dear and within the limits."""
+"""Attacks are measured on a real service, and the attacking files stay expensive and within the limits."""
 
 from contextlib import suppress
 from http.client import HTTPConnection

@@ -13,7 +13,7 @@ from benchmarks.serving import systems
 
 @pytest.fixture
 def requirements(tmp_path: Path) -> Path:
-    """They pin a package that lies beside them."""
+    """A requirements file that pins a package in the same folder."""
     wheel = tmp_path / "tiny-1.0-py3-none-any.whl"
     files = {
         "tiny.py": "SIZE = 1",

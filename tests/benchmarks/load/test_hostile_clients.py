@@ -1,4 +1,4 @@
-"""Each kind of hostile client, a few of them, beside one that predicts."""
+"""A few hostile clients of each kind, while another client predicts."""
 
 import asyncio
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ FEW = 4
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """With room for fewer than attack."""
+    """A service that admits fewer clients than attack."""
     models_dir: Path = tmp_path_factory.mktemp("models")
     publish(models_dir)
     with ready(models_dir, max_uploads=FEW, max_connections=2 * FEW) as service:

@@ -16,7 +16,7 @@ RATE = 50
 
 
 def test_photos_are_sent_when_they_are_due_however_many_wait_for_their_answers(tmp_path: Path) -> None:
-    """The service answers nobody until the last of some has come: the first have waited for all of them."""
+    """The service answers only after the last of several requests has arrived, so the first have waited for all."""
     command = services.command(services.WAITS_FOR_OTHERS)
     with running(command, {}, tmp_path) as process, Client(process.port) as client:
         process.seconds_until(lambda: client.predict(UPLOADS[0]) is not None)

@@ -28,7 +28,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
 
 @pytest.fixture(scope="module")
 def found(plan: Plan) -> tuple[list[Comparison], list[Overhead]]:
-    """A tiny network, served by all three: ours, the tutorial's way, and one that doesn't start."""
+    """The comparison of a tiny network, served by ours, the tutorial's way, and a system that doesn't start."""
     version = versions.random(1 / 32, plan.folder / "models")
     tutorial = System(TUTORIAL, python("benchmarks.peers.tutorial.service", version.path))
     ours = systems.ours(version, plan.interpreter, {"CATDOG_DATA_DIR": str(plan.folder / "data")})
@@ -47,7 +47,7 @@ def test_all_systems_serve_the_same_weights_and_answer_alike(found: tuple[list[C
         assert summary.open is not None
     difference, photos = comparison.difference(TUTORIAL)
     assert difference < 0.02
-    assert photos >= 1  # a busy machine may not get to all in the time
+    assert photos >= 1  # a busy machine may not reach all in time
 
 
 def test_one_that_does_not_start_or_has_no_environment_is_said_and_the_rest_goes_on(

@@ -1,4 +1,4 @@
-"""The peers' services run in environments of their own, so here they are only read."""
+"""The peers' services run in separate environments, so these tests only read their code."""
 
 import ast
 import re
@@ -15,7 +15,7 @@ NAMES = sorted(PEERS.values())
 
 
 def imported(file: Path) -> set[str]:
-    """Modules, anywhere in the file."""
+    """The imported modules, anywhere in the file."""
     found = set()
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.Import):

@@ -1,4 +1,4 @@
-"""How long a training takes with more photos, measured as far as there is time."""
+"""Training time is measured for more photos as far as there is time."""
 
 from pathlib import Path
 from time import monotonic
@@ -14,7 +14,7 @@ MINUTE = 60.0
 
 @pytest.fixture(autouse=True)
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twelve to train on and two to validate with."""
+    """Twelve training and two validation photos."""
     monkeypatch.setattr(training, "PHOTOS", tmp_path / "photos")
     monkeypatch.setattr(growth, "POOL", tmp_path / "no-pool")
     monkeypatch.setattr(growth, "VALIDATION", 2)

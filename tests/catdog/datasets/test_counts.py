@@ -1,4 +1,4 @@
-"""Counts are those of the pictures, though the database counts rows."""
+"""Counts equal the numbers of pictures, although the database counts rows."""
 
 import random
 from collections.abc import Callable

@@ -45,7 +45,7 @@ def correct(datasets: Datasets, content: bytes, label: str) -> None:
 
 
 def files(root: Path) -> list[str]:
-    """Of the pictures' folder, but for its lock and its mark."""
+    """The files in the pictures' folder, except its lock and its mark."""
     return sorted(path.name for path in root.rglob("*") if path.is_file() and path.name not in (".lock", ".database"))
 
 
@@ -77,7 +77,7 @@ def test_a_picture_may_have_two_labels_and_two_sets(datasets: Datasets, tmp_path
 
 
 def held_out(number: int) -> list[bytes]:
-    """Contents that would be validated or tested with."""
+    """Contents that are drawn into validation or test."""
     contents = (b"photo %d" % count for count in range(1_000))
     return [content for content in contents if by_content(sha256(content).hexdigest()) != "train"][:number]
 
@@ -289,7 +289,7 @@ def test_pictures_that_cannot_all_be_taken_leave_nothing(datasets: Datasets, tmp
 def test_files_are_on_the_disk_before_the_transaction_that_names_them(
     datasets: Datasets, database: Database, tmp_path: Path
 ) -> None:
-    """Others may write while the disk is slow."""
+    """So other processes can write while the disk is slow."""
     placed = datasets.path(sha256(b"a cat").hexdigest())
     with ThreadPoolExecutor(1) as pool:
         with database.writing():
@@ -302,7 +302,7 @@ def test_files_are_on_the_disk_before_the_transaction_that_names_them(
 
 
 def test_a_file_that_is_removed_before_its_row_is_written_comes_back(datasets: Datasets, database: Database) -> None:
-    """As when somebody takes the same content out of another data set, or a sweep finds it without a row."""
+    """This happens if the same content is removed from another data set, or a sweep finds it without a row."""
     placed = datasets.path(sha256(b"a cat").hexdigest())
     with ThreadPoolExecutor(1) as pool:
         with database.writing():
@@ -378,7 +378,7 @@ def test_a_sweep_removes_files_without_a_row_and_nothing_else(datasets: Datasets
 
 
 def test_a_sweep_with_another_database_removes_nothing(datasets: Datasets, tmp_path: Path) -> None:
-    """As when the service is started once without its CATDOG_DATABASE_URL."""
+    """This happens if the service is started once without its CATDOG_DATABASE_URL."""
     ((picture, _),) = add(datasets, b"a cat")
     elsewhere = Datasets(Database.of(tmp_path / "elsewhere"), tmp_path / "data")
 

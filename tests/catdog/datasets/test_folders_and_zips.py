@@ -1,4 +1,4 @@
-"""A folder on a disk and a ZIP of it are read alike."""
+"""A folder on disk and a ZIP of it are read in the same way."""
 
 import tempfile
 from pathlib import Path, PurePosixPath

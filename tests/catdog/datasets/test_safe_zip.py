@@ -38,7 +38,7 @@ class Pipe(io.BytesIO):
 
 
 def streamed() -> bytes:
-    """GOOD as a program writes it that can't go back: sizes come after the data."""
+    """GOOD as written by a streaming program: sizes come after the data."""
     file = Pipe()
     with ZipFile(file, "w", ZIP_DEFLATED) as archive:
         archive.writestr("cat/1.jpg", CONTENT)
@@ -98,7 +98,7 @@ def test_a_name_in_an_unknown_encoding_keeps_its_bytes(encoding: str, tmp_path: 
 
 
 def with_unicode_path(name: str, encoding: str, crc: int | None = None) -> bytes:
-    """As Info-ZIP's zip writes it: the name in the system's code page, and in UTF-8 in a field of its own."""
+    """As written by Info-ZIP's zip: the name in the system's code page, and in UTF-8 in an extra field."""
     written = f"{name}/1.jpg".encode(encoding)
     info = ZipInfo("_" * len(written))
     utf_8 = f"{name}/1.jpg".encode()

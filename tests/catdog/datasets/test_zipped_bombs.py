@@ -90,7 +90,7 @@ def test_files_that_share_all_their_bytes_are_refused(tmp_path: Path) -> None:
 
 
 def test_files_that_quote_the_next_ones_header_are_refused(tmp_path: Path) -> None:
-    """Fifield, "A better zip bomb" (2019): each file's deflate stream runs on through those behind it."""
+    """Fifield, "A better zip bomb" (2019): each file's deflate stream includes those of the files after it."""
     kernel, header_bytes = packed(("cat/1.jpg", CONTENT)), 30 + len("cat/1.jpg")
     header, deflated = kernel[:header_bytes], kernel[header_bytes:][: number(kernel, PACKED_BYTES)]
     quote = struct.pack("<BHH", 0, len(header), len(header) ^ 0xFFFF) + header  # a stored block, not the last one

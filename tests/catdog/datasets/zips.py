@@ -1,4 +1,4 @@
-"""ZIP archives made for tests: honest ones, and headers patched to lie."""
+"""ZIP archives for tests: valid ones, and ones with forged headers."""
 
 import io
 import struct
@@ -27,7 +27,7 @@ def packed(*members: tuple[str | ZipInfo, bytes], compression: int = ZIP_DEFLATE
 
 
 def declaring(archive: bytes, field: int, value: int, member: int = 0, local: bool = True) -> bytes:
-    """`archive` with a number of one member's headers replaced, in the directory and, where asked, before the data."""
+    """`archive` with a number in one member's headers replaced, in the directory and optionally before the data."""
     width = 2 if field in (FLAGS, METHOD) else 4
     number = struct.pack("<Q", value)[:width]
     archive = patched(archive, _place(archive, DIRECTORY, member) + field, number)
@@ -52,7 +52,7 @@ GOOD = packed(("cat/1.jpg", CONTENT), ("dog/2.jpg", CONTENT[::-1]))
 
 
 def read(archive: bytes, folder: Path) -> dict[str, bytes]:
-    """Every file in the archive, by its place."""
+    """Every file in the archive, by its path."""
     path = folder / "archive.zip"
     path.write_bytes(archive)
     with opened(path) as open_archive:

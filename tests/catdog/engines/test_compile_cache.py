@@ -1,4 +1,4 @@
-"""What OpenVINO keeps of what it compiled, and what becomes of it."""
+"""OpenVINO's cache of compiled networks."""
 
 import subprocess
 import sys

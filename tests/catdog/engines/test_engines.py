@@ -1,4 +1,4 @@
-"""The engines against each other, and the reference against Keras's own VGG16."""
+"""The engines are compared with each other, and the reference with Keras's own VGG16."""
 
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -113,7 +113,7 @@ def test_the_backbone_is_that_of_keras_applications() -> None:
 
 
 def test_the_classic_network_is_that_of_keras_applications() -> None:
-    """Names and shapes of all layers, and the outputs; four classes make no difference to the layers before."""
+    """Names and shapes of all layers, and the outputs; four classes don't change the layers before the last."""
     theirs = keras.applications.VGG16(weights=None, classes=4, classifier_activation=None)
     ours = reference.build(Architecture(4, head="classic"))
 
@@ -145,7 +145,7 @@ def test_another_head_on_the_same_graph_says_what_its_own_graph_would(monkeypatc
     other = arrays | {name: array for name, array in random_arrays(three, 1).items() if name.startswith("predictions/")}
     engine = OpenVINOEngine(Network(two, arrays))
     before, expected = engine.infer(PIXELS), OpenVINOEngine(Network(three, other)).infer(PIXELS)
-    monkeypatch.setattr(openvino, "build", None)  # whoever needs a graph now fails
+    monkeypatch.setattr(openvino, "build", None)  # any use of a graph fails
 
     found = engine.with_head(other).infer(PIXELS)
 

@@ -1,4 +1,4 @@
-"""Where the engines see what they say: in every precision, on graphs made here and on the one that ships."""
+"""Class activation maps of the engines, in every precision, on graphs made here and on the shipped one."""
 
 from collections.abc import Callable
 
@@ -76,7 +76,7 @@ def test_another_head_explains_itself(engine: Engine) -> None:
 
 
 def test_what_is_at_the_left_shows_at_the_left() -> None:
-    """A pattern in one corner of a grey photo changes the map there, and the farthest corner not at all."""
+    """A pattern in one corner of a grey photo changes the map there, but not in the opposite corner."""
     engine = OpenVINOEngine(network(), "f32")
     grey = np.full((1, 224, 224, 3), 128, np.uint8)
     pattern = grey.copy()

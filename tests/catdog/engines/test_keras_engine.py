@@ -1,4 +1,4 @@
-"""The engine for a GPU, on whatever backend Keras has; the last test runs the others once more on JAX."""
+"""The engine for a GPU, on Keras's present backend; the last test runs the others again on JAX."""
 
 import os
 import subprocess
@@ -36,13 +36,13 @@ def close(found: NDArray[np.float32], expected: NDArray[np.float32], tolerance: 
 
 
 def one_by_one(engine: KerasEngine) -> NDArray[np.float32]:
-    """The logits of PIXELS, which no other photo can have changed."""
+    """The logits of PIXELS, computed one photo at a time, so that no other photo can affect them."""
     return np.concatenate([engine.infer(photo[np.newaxis]).logits for photo in PIXELS])
 
 
 @pytest.fixture(scope="module")
 def engine() -> KerasEngine:
-    """An engine that takes up to four photos at once."""
+    """An engine with batches of up to four photos."""
     return KerasEngine(SMALL, "f32", largest_batch=4)
 
 
@@ -80,7 +80,7 @@ def test_every_size_of_batch_is_compiled_by_warming_and_none_later(compiled: Cal
 
 @pytest.fixture
 def compiled() -> Callable[[KerasEngine], int]:
-    """How much has been compiled: functions on JAX, and on TensorFlow forms of the one function."""
+    """The number of compilations: functions on JAX, traces of the one function on TensorFlow."""
     if BACKEND != "jax":
         return lambda engine: int(engine._model.predict_function.experimental_get_tracing_count())
     import jax
@@ -105,7 +105,7 @@ def test_another_head_shares_the_model(engine: KerasEngine, monkeypatch: pytest.
     arrays = {**SMALL.arrays, **{k: v for k, v in random_arrays(three, 1).items() if k.startswith("predictions/")}}
     expected = KerasEngine(Network(three, arrays), "f32").infer(PIXELS[:1])
     before = engine.infer(PIXELS[:1])
-    monkeypatch.setattr("catdog.engines.keras.build", None)  # whoever needs a model now fails
+    monkeypatch.setattr("catdog.engines.keras.build", None)  # any use of a model fails
 
     found = engine.with_head(arrays).infer(PIXELS[:1])
 
@@ -171,7 +171,7 @@ def test_on_an_accelerator_64_photos_are_run_at_once_in_mixed_precision(
 def test_pytorch_tells_an_accelerator_by_where_it_puts_an_array(
     device: str, accelerated: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PyTorch isn't installed here; this is what its arrays say."""
+    """PyTorch isn't installed here; a stub stands for its arrays."""
     monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
     monkeypatch.setattr(
         "catdog.engines.keras.ops.zeros", lambda _: SimpleNamespace(device=SimpleNamespace(type=device))

@@ -1,4 +1,4 @@
-"""Pictures made for the tests of `catdog.images`: known pixels, written as files of every kind."""
+"""Pictures for the tests of `catdog.images`: known pixels, in files of every format."""
 
 import struct
 import zlib
@@ -19,7 +19,7 @@ RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 
 def quarters(width: int = 64, height: int = 48) -> Image.Image:
-    """Red and green above, blue and white below: every turn and flip of it looks different."""
+    """Red and green above, blue and white below: every rotation and reflection looks different."""
     image = Image.new("RGB", (width, height), WHITE)
     image.paste(RED, (0, 0, width // 2, height // 2))
     image.paste(GREEN, (width // 2, 0, width, height // 2))
@@ -28,7 +28,7 @@ def quarters(width: int = 64, height: int = 48) -> Image.Image:
 
 
 def middles(pixels: NDArray[np.uint8]) -> NDArray[np.int_]:
-    """What stands in the middle of each quarter, (2, 2, 3)."""
+    """The pixel in the middle of each quarter, (2, 2, 3)."""
     step = len(pixels) // 4
     return pixels[step :: 2 * step, step :: 2 * step].astype(int)
 

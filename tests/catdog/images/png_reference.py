@@ -1,4 +1,4 @@
-"""A PNG decoder that shares nothing with Pillow, in floating point and without hurry: what `catdog.images` is held to.
+"""A PNG decoder independent of Pillow, in floating point, slow: the reference for `catdog.images`.
 
 After W3C, "Portable Network Graphics (PNG) Specification (Third Edition)".
 """

@@ -1,4 +1,4 @@
-"""What decoding will take is known from the header, and never understated by much."""
+"""The decoding cost is estimated from the header, and never underestimated by much."""
 
 import struct
 

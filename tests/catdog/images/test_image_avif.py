@@ -1,4 +1,4 @@
-"""The size of an AVIF's pictures is read from the pictures."""
+"""The size of an AVIF is read from its pictures."""
 
 import struct
 
@@ -51,7 +51,7 @@ def test_a_file_without_a_picture_is_broken() -> None:
 
 
 def iloc(items: int, extents: int) -> bytes:
-    """A file with so many items, each with so many extents that take no room."""
+    """A file with this number of items, each with this number of empty extents."""
     item = struct.pack(">HHH", 1, 0, extents)
     locations = b"iloc" + bytes(4) + b"\0\0" + struct.pack(">H", items) + item * items
     entry = struct.pack(">I", 20) + b"infe\2\0\0\0\0\1\0\0av01"

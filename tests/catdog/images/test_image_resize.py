@@ -1,4 +1,4 @@
-"""The two libraries that resize agree, so that a photo has the same answer on every machine."""
+"""The two resizing libraries agree, so that a photo gets the same answer on every machine."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ def bicubic_weights(size: int, start: float, stop: float) -> NDArray[np.float64]
 
 
 def exact(photo: Image.Image, box: resize.Box) -> NDArray[np.float64]:
-    """The squashed photo, rounded nowhere."""
+    """The squashed photo without any rounding."""
     left, top, right, bottom = box
     across, down = bicubic_weights(photo.width, left, right), bicubic_weights(photo.height, top, bottom)
     full = np.atleast_3d(np.asarray(photo, np.float64))

@@ -1,4 +1,4 @@
-"""Files whose pixels are all there, however odd the rest is, and files that would cost more than their pixels."""
+"""Unusual files with complete pixels are accepted; files that would cost more than their pixels are refused."""
 
 import struct
 import zlib
@@ -34,7 +34,7 @@ def same_pixels(data: bytes, other: bytes) -> bool:
 
 
 def spoilt(data: bytes, name: bytes) -> bytes:
-    """One bit of this chunk's checksum is wrong."""
+    """The PNG with one wrong bit in this chunk's checksum."""
     at = data.index(name)
     end = at + 4 + struct.unpack_from(">I", data, at - 4)[0]
     return patched(data, end, bytes([data[end] ^ 1]))

@@ -231,7 +231,7 @@ def test_many_threads_decode_as_one_does() -> None:
 
 
 def test_the_fingerprint_changes_only_on_purpose() -> None:
-    """Every version names it, and a version with another one refuses to load."""
+    """Every version stores it, and a version with a different one refuses to load."""
     assert images.FINGERPRINT == "7351ed95869231b59cce93b54abd4ee05ec1bf1ab34b96c28ed351f8fc00c64a"
 
 

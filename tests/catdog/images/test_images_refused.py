@@ -101,7 +101,7 @@ def jpeg_header(width: int, height: int) -> bytes:
 
 
 def gif_frame(side: int) -> bytes:
-    """A GIF whose first frame has another size than its screen, and is to be cleared before the second."""
+    """A GIF whose first frame differs in size from its screen, and is cleared before the second frame."""
     data = encode(PHOTO, "GIF", save_all=True, append_images=[PHOTO.rotate(9)], duration=100, disposal=2)
     frame = data.index(b"!\xf9\x04") + 8
     return patched(data, frame + 5, struct.pack("<HH", side, side))
@@ -130,7 +130,7 @@ def test_too_many_pixels_are_refused_by_the_header_alone(data: bytes, width: int
 
 @pytest.mark.parametrize(("side", "error"), [(60_000, BrokenImage), (14_000, ImageError), (5001, TooManyPixels)])
 def test_a_gif_frame_far_outside_its_screen_is_refused(side: int, error: type[ImageError]) -> None:
-    """Pillow enlarges the screen for it, and prepares to clear as many pixels, before it can be asked for the size."""
+    """Pillow enlarges the screen for it, and prepares to clear its pixels, before the size is available."""
     with pytest.raises(error):
         images.decode(gif_frame(side))
 
@@ -141,7 +141,7 @@ def test_a_photo_at_the_limit_is_taken(size: tuple[int, int]) -> None:
 
 
 def run_length_bmp(width: int, height: int) -> bytes:
-    """Every row is one pixel, then an early end of the row: the dearest file that there is."""
+    """Every row is one pixel, then an early end of the row: the most expensive file."""
     header = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, 0, 0, 0, 256, 0)
     rows = b"\1\1\0\0" * height + b"\0\1"
     return b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + 40 + 1024) + header + bytes(1024) + rows

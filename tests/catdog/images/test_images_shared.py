@@ -1,4 +1,4 @@
-"""`catdog.images` on files that others made: a conformance suite, cameras' orientations, and a fuzzer's finds."""
+"""`catdog.images` on third-party files: a conformance suite, cameras' orientations, and a fuzzer's finds."""
 
 from pathlib import Path
 

@@ -25,7 +25,7 @@ def claimed(jobs: Jobs, worker: str = "one") -> Lease:
 
 @pytest.fixture
 def no_time_to_live(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leases that end as soon as they are given."""
+    """Leases that expire at once."""
     monkeypatch.setattr(module, "LEASE_SECONDS", -1.0)
 
 

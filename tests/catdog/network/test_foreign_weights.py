@@ -1,4 +1,4 @@
-"""Files that get mistaken for weights are named for what they are, and nothing of them is opened."""
+"""Files that are mistaken for weights are recognised without being opened."""
 
 import io
 import pickle

@@ -33,7 +33,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def read(path: Path, shape: tuple[int, ...] = SHAPE) -> NDArray[np.float32]:
-    """What a reader does with the array "group/values"."""
+    """Read the array "group/values"."""
     with stored_arrays(path) as arrays:
         assert list(arrays) == ["group/values"]
         arrays["group/values"].check(shape)
@@ -58,7 +58,7 @@ def test_floats_come_out_as_they_were_stored(path: Path, dtype: str, storage: di
 
 @pytest.mark.parametrize("storage", [{}, {"chunks": (2, 3), "compression": "gzip"}], ids=["contiguous", "gzip"])
 def test_bfloat16_comes_out_as_it_was_stored(path: Path, storage: dict[str, object]) -> None:
-    """Keras stores it as two bytes that HDF5 knows nothing of."""
+    """Keras stores it as an opaque type of two bytes."""
     upper_halves = (VALUES.view(np.uint32) >> 16).astype("<u2")
     with h5py.File(path, "w") as file:
         file.create_dataset("group/values", data=upper_halves.view("V2"), **storage)
@@ -294,7 +294,7 @@ def test_attributes_are_left_alone(path: Path) -> None:
 
 
 def test_what_the_library_says_of_a_read_that_failed_is_not_passed_on(tmp_path: Path) -> None:
-    """It names the whole path and addresses in memory."""
+    """HDF5's message contains the whole path and memory addresses."""
     with pytest.raises(WeightsError) as refused, hdf5._corruption_refused("model.weights.h5", "layers/conv2d/vars/0"):
         raise OSError(f"Can't read data (filename = '{tmp_path}', buf = 0x55e237dcbb08)")
 

@@ -1,4 +1,4 @@
-"""Which network a version gives for a precision: with its int8 graph, or without."""
+"""The network of a version for a precision: with its int8 graph, or without."""
 
 import logging
 from pathlib import Path
@@ -19,7 +19,7 @@ from tests.networks import random_arrays
 
 @pytest.fixture
 def version(store: Store, manifest: Manifest) -> Version:
-    """With a graph that serves: one in float32 does for this, as only who is given it is asked here."""
+    """A version with a graph that serves; a float32 graph is enough, because it isn't run here."""
     architecture = manifest.architecture
     arrays = random_arrays(architecture)
     with store.draft() as draft:
@@ -48,7 +48,7 @@ def quantization(file: WeightsFile, graph: Int8Graph) -> Quantization:
 
 
 def redescribed(version: Version, **fields: object) -> Version:
-    """The same, and something else in what its manifest says of int8."""
+    """The version with a changed int8 entry in its manifest."""
     assert version.manifest.quantization is not None
     changed = version.manifest.quantization.model_copy(update=fields)
     text = version.manifest.model_copy(update={"quantization": changed}).to_json()

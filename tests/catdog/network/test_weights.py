@@ -231,7 +231,7 @@ def test_a_file_of_neither_layout_is_refused(tmp_path: Path) -> None:
     ["base/", "layers/functional_1/", "layers/sequential/layers/functional/", "_layer/encoder/"],
 )
 def test_the_backbone_is_found_wherever_the_network_lies(tmp_path: Path, path: Path, network: str) -> None:
-    """Beside another network that is none, and an optimiser's moments."""
+    """Also next to an unrelated network and an optimiser's moments."""
     with h5py.File(path) as whole, h5py.File(tmp_path / "nested.weights.h5", "w") as file:
         whole.copy("layers", file.require_group(network))
         file["layers/functional/layers/conv2d/vars/0"] = np.zeros((5, 5, 3, 8), np.float32)
@@ -318,7 +318,7 @@ def test_kernels_in_theanos_order_are_refused_with_what_to_do(tmp_path: Path) ->
 @settings(
     max_examples=100,
     deadline=None,
-    # HDF5 itself isn't proof against every file: the examples are always the same, and it is known to survive them.
+    # HDF5 itself may crash on some files: the examples are deterministic, and it is known to survive them.
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -1,4 +1,4 @@
-"""What we write, Keras loads; what Keras writes, we read. Keras itself is the judge."""
+"""Keras loads the files that we write, and we read the files that Keras writes; checked with Keras itself."""
 
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ def build(architecture: Architecture) -> Any:
 
 
 def arrays_of(model: Any, names: list[str]) -> Arrays:
-    """What Keras holds under these names, such as "block1_conv1/bias"."""
+    """The model's arrays by these names, such as "block1_conv1/bias"."""
     layers = {name: model.get_layer(name.split("/")[0]).get_weights() for name in names}
     return {name: layers[name][name.endswith("/bias")] for name in names}
 

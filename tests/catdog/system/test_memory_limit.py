@@ -1,4 +1,4 @@
-"""The memory that a process may use, by files as the kernel writes them."""
+"""The memory that a process may use, from files in the kernel's format."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The cores that a process may use: by files as the kernel writes them, and by the kernel itself."""
+"""The cores that a process may use: from files in the kernel's format, and from the kernel itself."""
 
 import os
 import subprocess
@@ -41,7 +41,7 @@ class Kernel:
         self.mount.mkdir()
 
     def says(self, *lines: str) -> None:
-        """Which groups the process is in."""
+        """Write the process's cgroups."""
         self.proc.write_text("".join(f"{line}\n" for line in lines))
 
     def limits(self, version: int, path: str, quota: object, period: object = CORE) -> None:
@@ -109,7 +109,7 @@ def test_without_a_quota_affinity_decides(kernel: Kernel, version: int) -> None:
 
 @both_versions
 def test_a_group_that_the_container_cannot_see_is_passed_over(kernel: Kernel, version: int) -> None:
-    """Without a namespace of its own a container is told the host's path, and sees its own group as the root."""
+    """Without its own namespace a container gets the host's path, but sees its own group as the root."""
     kernel.says(LINES[version])
     kernel.limits(version, "", 3 * CORE)
 
@@ -171,7 +171,7 @@ def test_where_there_is_no_affinity_every_core_counts(kernel: Kernel, monkeypatc
 
 
 def counted(*prefix: str | Path) -> tuple[int, int]:
-    """Cores and OpenVINO's threads, as a process counts them that is started with this before it."""
+    """The cores and OpenVINO's threads in a process that is started with this command prefix."""
     done = subprocess.run([*prefix, sys.executable, "-c", COUNT], capture_output=True, text=True, check=True)
     found, threads = done.stdout.split()
     return int(found), int(threads)

@@ -14,7 +14,7 @@ NEIGHBOURS: dict[str, Any] = {"sha256": "d" * 64, "bytes": 140, "photos": 20, "n
 
 
 def changed(manifest: Manifest, place: str, value: Any) -> str:
-    """The manifest's JSON with another value at a place such as "lineage.seed"."""
+    """The manifest's JSON with a changed value at a path such as "lineage.seed"."""
     fields = json.loads(manifest.to_json())
     *parents, name = place.split(".")
     record = fields

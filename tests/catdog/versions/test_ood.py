@@ -1,4 +1,4 @@
-"""The out-of-distribution detector of a version: by similarity, and by length in versions of an earlier catdog."""
+"""The out-of-distribution detector of a version: by similarity, and by length in earlier versions of catdog."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ OF_EARLIER = Unknown(usual_length=5.0, threshold=0.5, photos=100, kept=0.95)
 
 
 def by_similarity(nearest: int = 2, usual: float = 0.8) -> Detector:
-    """What compares with the three photos of BANK."""
+    """A detector that compares with the three photos of BANK."""
     neighbours = Neighbours(sha256="0" * 64, bytes=140, photos=3, nearest=nearest, usual_similarity=usual)
     thresholds = ((0.5, 1.0), (0.9, 0.9), (0.95, 0.5))
     known = Unknown(neighbours=neighbours, threshold=0.5, photos=100, kept=0.95, thresholds=thresholds)
@@ -24,7 +24,7 @@ def by_similarity(nearest: int = 2, usual: float = 0.8) -> Detector:
 
 @pytest.mark.parametrize(("nearest", "similarity"), [(1, 1.0), (2, 0.8), (3, 0.6)])
 def test_a_photo_is_as_familiar_as_it_is_similar_to_its_kth_nearest(nearest: int, similarity: float) -> None:
-    """However long its features are; they point where the first photo's do."""
+    """For any length of its features, which have the direction of the first photo's."""
     found = by_similarity(nearest, usual=0.5).familiarity(np.array([[0.1, 0], [70, 0]], np.float32))
 
     assert found.tolist() == pytest.approx([2 * similarity, 2 * similarity])
@@ -58,7 +58,7 @@ def test_a_photo_is_unknown_below_the_threshold(length: float, is_unknown: bool)
 
 
 def test_a_version_of_an_earlier_catdog_has_thresholds_for_other_shares_from_its_histogram() -> None:
-    """Its lowest edge lies below the threshold that more photos set, and doesn't count."""
+    """Its lowest edge is below the threshold that more photos set, and is ignored."""
     usual = Histogram(edges=(0.4, 0.7, 0.9), photos=(2, 8, 10, 80))
 
     found = Detector.of(OF_EARLIER, usual=usual)
@@ -69,7 +69,7 @@ def test_a_version_of_an_earlier_catdog_has_thresholds_for_other_shares_from_its
 
 
 def test_features_are_whitened_before_they_are_compared() -> None:
-    """Here the first one varies little within the classes, and so counts four times as much."""
+    """Here the first feature varies little within the classes, so it gets four times the weight."""
     stretched = Bank(np.diag([4, 1]).astype(np.float32), BANK.features)
     photo = np.array([[0.3, 4 * 0.4]], np.float32)
 

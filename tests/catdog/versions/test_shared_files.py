@@ -58,7 +58,7 @@ def test_a_link_to_somewhere_else_is_not_shared(tmp_path: Path) -> None:
 def test_where_there_are_no_links_the_file_is_a_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """As on another file system, on one without links, or at the limit of links to one content."""
+    """On another file system, on one without links, or at the limit of links to one file."""
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))

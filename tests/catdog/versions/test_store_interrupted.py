@@ -1,4 +1,4 @@
-"""The store under kill -9, a full disk and company, each tried on a real process of its own."""
+"""The store under kill -9, a full disk and similar faults, each in a separate real process."""
 
 import os
 import resource
@@ -26,7 +26,7 @@ processes.set_forkserver_preload(["catdog.versions.store", "pytest"])
 
 @pytest.fixture
 def serving(filled: Store) -> Store:
-    """A store where version 2 has followed version 1 into service."""
+    """A store in which version 2 has replaced version 1 in service."""
     filled.promote(2)
     return filled
 
@@ -63,7 +63,7 @@ def die_before(operation: int, store: Store, manifest: Manifest) -> None:
 
     before_each_operation(die)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda _: None)  # it matters to a power cut alone, and takes most of the time
+        patch.setattr(os, "fsync", lambda _: None)  # fsync only matters for power cuts, and takes most of the time
         take_every_step(store, manifest)
 
 
@@ -104,7 +104,7 @@ def run(target: Callable[..., None], *arguments: object) -> int | None:
 
 
 def assert_whole(store: Store, champion_before: int) -> None:
-    """Every version is whole, and the champion is the one before or the newest."""
+    """Check that every version is complete, and that the champion is the previous or the newest one."""
     versions = store.versions()
     for version in versions:
         store.open(version).verify()

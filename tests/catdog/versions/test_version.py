@@ -27,7 +27,7 @@ def loadable(store: Store, manifest: Manifest) -> Version:
 
 @pytest.fixture
 def sharded(store: Store, manifest: Manifest) -> Version:
-    """A real, tiny network whose backbone has a file of its own."""
+    """A real, tiny network whose backbone is in a separate file."""
     architecture = manifest.architecture
     with store.draft() as draft:
         path = draft.path / weights.INDEX

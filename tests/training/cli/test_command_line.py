@@ -1,4 +1,4 @@
-"""The whole path as a user types it: `python -m training COMMAND`, on tiny networks."""
+"""The command line, `python -m training COMMAND`, on tiny networks."""
 
 import json
 import os
@@ -23,23 +23,23 @@ from tests.waiting import until
 
 RANDOM = ("--backbone", "random", "--width", "0.03125")
 FEW_EPOCHS = ("--epochs", "2", "--batch-size", "8")
-SOONER = "--no-quantize"  # where int8 is not what a test is about
+SOONER = "--no-quantize"  # for tests that don't concern int8
 
 
 def hear_ctrl_c() -> None:
-    """As in a terminal: a job that a script put into the background would pass its deafness on."""
+    """Restore the handling of SIGINT, as in a terminal: a script's background job would inherit that it is ignored."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Said(NamedTuple):
-    """What a command printed."""
+    """The output of a command."""
 
     stdout: str
     stderr: str
 
 
 class Shop:
-    """A folder with a model store and data of its own, and the command line in it."""
+    """A folder with its own model store and data, and the command line in it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -217,7 +217,7 @@ def test_fine_tuning_changes_the_last_block_and_no_other(trained: Shop, split_ph
     )
 
     before, after = (trained.store.open(number).load() for number in (1, trained.store.versions()[-1]))
-    before = weights.halved(before)  # what comes of a fine-tuning fits float16
+    before = weights.halved(before)  # the result of fine-tuning fits float16
     changed = {name.split("_")[0] for name in before if not np.array_equal(before[name], after[name])}
     assert changed <= {"block5", "predictions/kernel", "predictions/bias"}
     assert "block5" in changed
@@ -281,7 +281,7 @@ def test_what_cannot_be_trained_is_said_in_one_line(
 
 
 def test_the_file_of_imagenets_weights_is_the_one_that_the_setting_names(shop: Shop, split_photos: Path) -> None:
-    """No other takes its place; without a champion it is what a training starts from."""
+    """No other file is used instead; without a champion a training starts from it."""
     said = shop.run(
         "train",
         "--data",

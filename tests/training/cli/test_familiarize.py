@@ -1,4 +1,4 @@
-"""A version learns when to call a photo unknown: when it is trained, and the shipped one once more."""
+"""The out-of-distribution threshold is fitted in a training, and again for the shipped version."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Every command, used wrongly: wrong folders, files, names, values, missing parts. Each is refused in a line."""
+"""Every command refuses wrong uses in one line: wrong folders, files, names, values, missing parts."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from training.data import imagenet
 
 STATUSES = {1, 2}  # it failed; an option is wrong
 LONGEST = 3000  # characters of a message; argparse shows how the command is used
-SECONDS = 20  # that a refusal may take on a busy machine
+SECONDS = 20  # limit for a refusal on a busy machine
 HUGE = "9" * 400
 
 LOOKING = ("train", "evaluate", "doctor", "quantize", "remember", "familiarize", "import")
@@ -24,7 +24,7 @@ LOOKING = ("train", "evaluate", "doctor", "quantize", "remember", "familiarize",
 FINE = {
     *(("doctor", folder.__name__) for folder in FOLDERS),
     *((command, folder) for command in ("evaluate", "remember", "import") for folder in ("only_tests", "one_class")),
-    *(("import", folder) for folder in ("cut_photos", "huge_photos")),  # named by the doctor, before a training
+    *(("import", folder) for folder in ("cut_photos", "huge_photos")),  # reported by the data check, before a training
 }
 
 WORDS = [
@@ -119,7 +119,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of its own for each use, which ends in time."""
+    """A separate folder for each use, with a time limit."""
     for name in [name for name in os.environ if name.startswith("CATDOG_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -138,7 +138,7 @@ def _late(*_: object) -> None:
 
 
 def use(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
-    """The exit status and what was said; what every refusal must be is checked."""
+    """The exit status and output; checks what all refusals have in common."""
     try:
         status = main(words)
     except SystemExit as ended:

@@ -1,4 +1,4 @@
-"""Folders that hold no photos of classes, or nothing that is a folder: each function makes one and returns its path."""
+"""Folders without photos of classes, and paths that are no folders: each function makes one and returns its path."""
 
 import os
 import socket

@@ -14,7 +14,7 @@ from training.data import imagenet
 
 @dataclass
 class Site:
-    """What is published, how the server misbehaves, and what it was asked."""
+    """The published content, the server's misbehaviour, and the received requests."""
 
     content: bytes
     etag: str | None = '"first"'
@@ -74,7 +74,7 @@ def serving(content: bytes) -> Iterator[Site]:
 
 @contextmanager
 def publishing_weights(content: bytes) -> Iterator[Site]:
-    """Stand in for Keras's site until the block ends: ImageNet's weights are this `content`, of this size and hash."""
+    """Replace Keras's site until the block ends: ImageNet's weights are this `content`, with its size and hash."""
     with pytest.MonkeyPatch.context() as patch, serving(content) as site:
         patch.setenv("no_proxy", "127.0.0.1")
         patch.setattr(imagenet, "BYTES", len(content))

@@ -11,14 +11,14 @@ from tests.photos import draw, draw_set
 from training.data import checks, dataset, features
 from training.data.checks import Finding, Findings, Kind
 
-NETWORK = Architecture(2, width=1 / 8)  # with fewer features no model of so few photos is sure of a class
+NETWORK = Architecture(2, width=1 / 8)  # with fewer features no model trained on so few photos is confident
 ARRAYS = random_arrays(NETWORK)
 CLASSES = ("cat", "dog")
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Enough of everything, and nothing wrong: 20 cats and dogs to train on, 10 to validate with, 10 to test."""
+    """Enough photos without problems: 20 training, 10 validation and 10 test photos of cats and dogs each."""
     for place, (split, number) in enumerate((("train", 20), ("validation", 10), ("test", 10))):
         draw_set(tmp_path / "photos" / split, number, first=1000 * place)
     return tmp_path / "photos"
@@ -48,7 +48,7 @@ def places(found: Finding) -> list[str]:
 
 
 def large(picture: Path) -> Image.Image:
-    """The picture at a size at which an alteration doesn't change its few pixels one by one."""
+    """The picture enlarged, so that an alteration doesn't change single pixels."""
     with Image.open(picture) as image:
         return image.resize((320, 240), Image.Resampling.BICUBIC)
 
@@ -237,7 +237,7 @@ def test_mending_keeps_each_picture_in_the_last_split_that_has_it(
 
 
 def test_mending_leaves_every_class_a_photo_to_train_on(photos: Path, examine: Callable[[], Findings]) -> None:
-    """The only cats to train on are in other splits as well, and one is with them under the other label."""
+    """The only training photos of cats are also in other splits, one of them with the other label."""
     shutil.rmtree(photos / "train" / "cat")
     (photos / "train" / "cat").mkdir()
     for split, label in (("validation", "cat"), ("test", "cat"), ("test", "dog")):
@@ -264,7 +264,7 @@ def test_what_was_seen_once_is_not_decoded_again(
     examine: Callable[[], Findings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = examine()
-    monkeypatch.setattr(features, "decode", None)  # whoever needs it now fails
+    monkeypatch.setattr(features, "decode", None)  # any further use fails
 
     assert examine() == first
 

@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cut(site: Site, folder: Path) -> Site:
-    """A site that works again, after it cut a download off."""
+    """A site that works again after it interrupted a download."""
     site.cut_after_bytes = CUT
     with pytest.raises(DownloadError, match=f"ended {len(CONTENT) - CUT:,} bytes early"):
         download(folder, site.url)
@@ -41,7 +41,7 @@ def cut(site: Site, folder: Path) -> Site:
 
 
 def complete(folder: Path) -> bool:
-    """Whether all photos are there, and beside them nothing but the record."""
+    """Whether all photos exist, and next to them only the record."""
     beside = [path.name for path in folder.parent.iterdir() if path != folder]
     return len(files(folder)) == len(PHOTOS) and beside == ["photos.zip.sha256"]
 

@@ -33,7 +33,7 @@ def test_a_known_photo_is_not_computed_again(
     arrays = random_arrays(network)
     _, first, _ = FeatureExtractor(tmp_path, unexpected).outputs(photos, Network(network, arrays))
     features.forget_engines()
-    monkeypatch.setattr(features, "OpenVINOEngine", None)  # whoever needs it now fails
+    monkeypatch.setattr(features, "OpenVINOEngine", None)  # any further use fails
 
     _, again, _ = FeatureExtractor(tmp_path, unexpected).outputs(photos, Network(network, arrays))
 
@@ -75,7 +75,7 @@ def test_thumbnails_are_kept_with_the_features(
     first = FeatureExtractor(tmp_path, unexpected).look(photos, Network(TINY, arrays))
     _, pixels = decode(photos, unexpected)
     grey = pixels.reshape(-1, 16, 14, 16, 14, 3).mean(axis=(2, 4)) @ (0.299, 0.587, 0.114)
-    monkeypatch.setattr(features, "decode", None)  # whoever needs it now fails
+    monkeypatch.setattr(features, "decode", None)  # any further use fails
 
     again = FeatureExtractor(tmp_path, unexpected).look(photos, Network(TINY, arrays))
 

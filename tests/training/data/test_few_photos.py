@@ -1,4 +1,4 @@
-"""Trainings on very few photos publish a version, and say what could not be measured."""
+"""Trainings on very few photos publish a version, and report what could not be measured."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -28,7 +28,7 @@ def said(outcome: Outcome) -> str:
 
 
 def draw_off_train(folder: Path, kind: str, photos: int) -> None:
-    """Photos of the kind that content puts into validation or test."""
+    """Draw photos of the kind whose content puts them into validation or test."""
     seed = 0
     while len(list(folder.glob("*"))) < photos:
         draw(folder / f"{seed}.png", kind, seed)

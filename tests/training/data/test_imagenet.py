@@ -1,4 +1,4 @@
-"""ImageNet's weights: from a server on this machine, which publishes others in their place, and from a file."""
+"""ImageNet's weights, from a local server with substitute weights, and from a file."""
 
 import os
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> str:
-    """The address of the weights, where nobody answers."""
+    """The weights' address without a server."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(imagenet, "URL", f"http://127.0.0.1:9/{PUBLISHED}")
     return imagenet.URL
@@ -48,7 +48,7 @@ def downloads(tmp_path: Path) -> Path:
 
 
 def names(folder: Path) -> set[str]:
-    """What is there beside the lock file."""
+    """The names of all files except the lock file."""
     return {path.name for path in folder.iterdir()} - {".lock"}
 
 
@@ -226,7 +226,7 @@ def test_the_champions_classes_are_trained_offline_on_its_backbone(
 def test_breeds_are_taught_on_the_real_backbone_of_imagenet(
     offline: str, tmp_path: Path, shared_data: Path, imagenet_weights: Path
 ) -> None:
-    """On a few photos, so that it says nothing of how well; the features of all breeds cost a minute."""
+    """On few photos, so it doesn't measure accuracy; the features of all breeds cost a minute."""
     publish(tmp_path / "models")
     every = read(shared_data / "cat_breeds")
     few = {"train": every.splits["train"][::60], "validation": every.splits["validation"][::100]}

@@ -108,7 +108,7 @@ def test_the_shipped_version_knows_the_photos_that_it_was_trained_on() -> None:
 
 @pytest.mark.data
 def test_photos_of_the_tutorials_are_recognised_as_those_of_the_shipped_version(shared_data: Path) -> None:
-    """They come at another size and quality than those it was trained on; the ones to validate with it never saw."""
+    """Their size and quality differ from those it was trained on; it wasn't trained on the validation photos."""
     record = trained_on.read(Store(ROOT / "models").open(SHIPPED).path)
 
     def known(split: str) -> int:

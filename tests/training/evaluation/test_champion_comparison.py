@@ -1,4 +1,4 @@
-"""The gate on real versions: a store whose first version is the shipped one, with a file of test features."""
+"""The promotion rule on real versions: a store whose first version is the shipped one, with test features."""
 
 import shutil
 from argparse import Namespace
@@ -33,7 +33,7 @@ CONFIG = Config(backbone="random", width=1 / 32)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, split_photos: Path) -> Path:
-    """With a store of one version, and the features of its photos."""
+    """A folder with a store of one version, and the features of its photos."""
     folder = tmp_path_factory.mktemp("gate")
     request = Request(CONFIG, split_photos, "test", quantize=False)
     train(request, Store(folder / "models"), folder / "data", Recorder())
@@ -70,7 +70,7 @@ def photos(split_photos: Path) -> Dataset:
 
 
 def turned(contender: Contender) -> Contender:
-    """The same backbone with a head that says the opposite."""
+    """The same backbone with a head that predicts the opposite."""
     network = contender.network
     head = {name: -network.arrays[name] for name in ("predictions/kernel", "predictions/bias")}
     return replace(contender, network=replace(network, arrays={**network.arrays, **head}))
@@ -170,7 +170,7 @@ def test_without_a_champion_there_is_nothing_to_lose(champion: Contender, photos
 def test_test_photos_that_the_champion_was_trained_on_do_not_count(
     judge: Judge, champion: Contender, photos: Dataset
 ) -> None:
-    """The champion would look better on them than it is."""
+    """The champion's results on them would be too good."""
     mixed = photos.with_only({"test": photos.splits["test"][:10] + photos.splits["train"]})
 
     decision = judge(champion, mixed)
@@ -221,7 +221,7 @@ def test_a_champion_without_a_record_of_its_training_photos_is_compared_and_doub
 def test_a_candidate_that_calls_more_photos_unknown_is_kept_out(
     judge: Judge, champion: Contender, photos: Dataset
 ) -> None:
-    """It is the same network, and says the same of every photo but that it doesn't know them."""
+    """It is the same network with the same predictions, but it calls the photos unknown."""
     assert champion.detector is not None
     shy = replace(champion.detector, thresholds=((0.5, 9.0), (1.0, 9.0)))
 
@@ -235,7 +235,7 @@ def test_a_candidate_that_calls_more_photos_unknown_is_kept_out(
 def test_versions_of_different_measures_are_compared_by_what_they_call_unknown(
     judge: Judge, champion: Contender, photos: Dataset, threshold: float, unknown: float
 ) -> None:
-    """One of an earlier catdog, by the length of features, and one by their similarity."""
+    """One from an earlier version of catdog, by the length of features, and one by their similarity."""
     earlier = Detector.of(Unknown(usual_length=1.0, threshold=threshold, photos=100, kept=0.95))
 
     decision = judge(replace(champion, detector=earlier), photos)

@@ -1,4 +1,4 @@
-"""What sets the detector of a version, and how well that tells photos of none of the classes."""
+"""Fitting a version's out-of-distribution detector, and measuring it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +14,11 @@ from training.evaluation import ood
 from training.evaluation.ood import Fitted
 
 NONE = np.empty((0, 2), np.float32)
-PHOTO = np.array([[1, 0]], np.float32)  # the one that others are compared with
+PHOTO = np.array([[1, 0]], np.float32)  # the photo that others are compared with
 
 
 def similar(*similarities: float) -> np.ndarray:
-    """Features of so many photos, as similar to PHOTO as that; their lengths don't matter."""
+    """Features of `photos` photos with this similarity to PHOTO; their lengths don't matter."""
     found = np.array(similarities)
     return np.array([7 * found, 7 * np.sqrt(1 - found**2)]).T.astype(np.float32)
 
@@ -29,14 +29,14 @@ def around(photos: int, seed: int = 0, size: int = 8) -> np.ndarray:
 
 
 def fitted(*similarities: float) -> Detector:
-    """What so many new photos set, each as similar to the one training photo as that."""
+    """The detector set by new photos, each with this similarity to the single training photo."""
     found = ood.fit(PHOTO, np.zeros(1, int), similar(*similarities), np.zeros(1, bool))
     assert found is not None
     return found.detector
 
 
 def of_training(photos: int) -> Fitted:
-    """What a head on so many photos of two classes has, which set the thresholds as well."""
+    """The detector of a head on photos of two classes, which also set the thresholds."""
     labels = np.arange(photos) % 2
     found = ood.fit(around(photos), labels, NONE.reshape(0, 8), np.ones(photos, bool))
     assert found is not None
@@ -48,7 +48,7 @@ def of_training(photos: int) -> Fitted:
 def test_that_share_of_later_photos_is_known_with_95_percent_certainty_however_few_set_it(
     photos: int, share: float
 ) -> None:
-    """Of 200 thresholds set by so many photos of one kind; with few photos the limit is that of their distribution."""
+    """200 thresholds, each set by a number of photos of one kind; with few photos the limit is the distribution's."""
     random = np.random.default_rng(photos)
 
     def lost() -> float:
@@ -101,7 +101,7 @@ def test_without_photos_there_is_no_detector() -> None:
 
 @pytest.mark.parametrize("photos", [30, 60, 400])
 def test_training_photos_that_set_the_threshold_are_compared_with_others(photos: int) -> None:
-    """Each would be its own nearest, and whitened by itself; later photos would all look strange beside them."""
+    """Otherwise each would be its own nearest photo and affect its own whitening, and later photos would be unknown."""
     labels, also = np.arange(photos) % 2, np.ones(photos, bool)
     found = ood.fit(around(photos, size=64), labels, NONE.reshape(0, 64), also)
     assert found is not None
@@ -114,7 +114,7 @@ def test_training_photos_that_set_the_threshold_are_compared_with_others(photos:
 
 
 def test_directions_in_which_a_class_does_not_vary_count_the_more() -> None:
-    """Photos of two classes that vary in the first two features alone; one of neither differs in the third."""
+    """Photos of two classes vary only in the first two features; a photo of neither differs in the third."""
     chance, labels = np.random.default_rng(0), np.arange(200) % 2
     rows = np.column_stack(
         [3 + labels + 2 * chance.random(200), 3 - labels + 2 * chance.random(200), np.full(200, 0.5)]

@@ -11,7 +11,7 @@ Numbers = NDArray[np.float64]
 
 
 def answers(photos: int, noise: float, seed: int, sure: float = 6.0) -> tuple[NDArray[np.int64], Numbers, Numbers]:
-    """Labels of n photos, and what float32 and int8 say of them: 2% are wrong, and `noise` moves int8's logits."""
+    """Labels of n photos, and answers of float32 and int8: 2% are wrong, and `noise` is added to int8's logits."""
     chance = np.random.default_rng(seed)
     truth = chance.integers(0, 2, photos)
     right = sure * np.abs(chance.normal(1, 0.5, photos)) * np.where(chance.random(photos) < 0.02, -1, 1)
@@ -21,7 +21,7 @@ def answers(photos: int, noise: float, seed: int, sure: float = 6.0) -> tuple[ND
 
 
 def settled(truth: NDArray[np.int64], f32: Numbers, int8: Numbers) -> tuple[Lost, int]:
-    """What was lost, and how many photos said so."""
+    """The loss, and the number of photos that it took."""
     for sample in paired_sample.samples(truth, int8):
         lost = paired_sample.lost(sample, truth, f32[sample.places], int8)
         if lost.settles(ACCURACY, LOG_LOSS):

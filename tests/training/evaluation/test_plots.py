@@ -15,12 +15,12 @@ HISTORY = [
 
 
 def curves(figure: Figure) -> dict[str, list[float]]:
-    """What is drawn, by its name in the legend."""
+    """The drawn curves by their names in the legend."""
     return {str(line.get_label()): np.asarray(line.get_ydata()).tolist() for line in figure.axes[0].lines}
 
 
 def drawn(figure: Figure) -> Figure:
-    """The figure after it was drawn: matplotlib warns of a layout that fails, or of what it can't write, only then."""
+    """The figure after drawing: only then matplotlib warns of a failed layout or of missing glyphs."""
     figure.savefig("/dev/null", format="png", dpi=40)
     return figure
 
@@ -65,7 +65,7 @@ def test_a_single_epoch_has_a_single_tick() -> None:
 
 
 def cells(labels: Sequence[int], said: Sequence[int], classes: Sequence[str]) -> dict[tuple[float, float], str]:
-    """What is written into the confusion matrix, by row and column."""
+    """The texts in the confusion matrix, by row and column."""
     axes = drawn(plots.confusion_matrix(np.array(labels), np.array(said), classes)).axes[0]
     return {(text.get_position()[1], text.get_position()[0]): text.get_text() for text in axes.texts}
 

@@ -16,7 +16,7 @@ CATS, DOGS = range(0, PHOTOS, 2), range(1, PHOTOS, 2)
 
 
 def says(wrong: Sequence[int] = (), sure: float = 0.97, unsure: float = 0.6) -> NDArray[np.float64]:
-    """Probabilities: `sure` of the right class, but on the photos in `wrong` `unsure` of the other one."""
+    """Probabilities: `sure` for the right class, but for the photos in `wrong` `unsure` for the other one."""
     right = np.full(PHOTOS, sure)
     right[list(wrong)] = 1 - unsure
     return np.where(np.eye(2)[LABELS] == 1, right[:, None], 1 - right[:, None])
@@ -27,13 +27,13 @@ def decide(candidate: NDArray[np.float64], champion: NDArray[np.float64]) -> Dec
 
 
 def doubting(ours: Sequence[int], theirs: Sequence[int], photos: int = PHOTOS) -> Decision:
-    """The decision on a candidate that is as good, but calls the photos in `ours` unknown, the champion `theirs`."""
+    """The decision on an equally good candidate that calls `ours` unknown, while the champion calls `theirs` so."""
     candidate, champion = (Answers(says()[:photos], np.isin(np.arange(photos), some)) for some in (ours, theirs))
     return promotion_rule.decide(LABELS[:photos], candidate, champion, CLASSES, version=7)
 
 
 def of(photos: int, wrong: Sequence[int] = (), champions: Sequence[int] = ()) -> Decision:
-    """The decision on the first so many photos."""
+    """The decision on the first photos, of this number."""
     ours, theirs = (Answers(says(some)[:photos]) for some in (wrong, champions))
     return promotion_rule.decide(LABELS[:photos], ours, theirs, CLASSES, version=7)
 
@@ -69,7 +69,7 @@ def test_the_champion_itself_is_as_good_as_the_champion() -> None:
 
 @pytest.mark.parametrize(("lost", "promote"), [(4, True), (5, False)])
 def test_photos_that_it_alone_gets_wrong_count_as_soon_as_chance_hardly_explains_them(lost: int, promote: bool) -> None:
-    """Of equals four losses in a row have the probability 1/16, five 1/32."""
+    """Between equals four losses in a row have the probability 1/16, five 1/32."""
     decision = decide(says(wrong=CATS[:lost], unsure=0.51), says())
 
     assert decision.promote == promote
@@ -99,7 +99,7 @@ def test_it_may_lose_a_hundredth_of_log_loss(sure: float, promote: bool) -> None
 
 @pytest.mark.parametrize(("lost", "promote"), [(10, True), (11, False)])
 def test_no_class_may_lose_more_than_two_points_of_recall(lost: int, promote: bool) -> None:
-    """Ten of 500 dogs are two points; what it wins with the cats doesn't make up for more."""
+    """Ten of 500 dogs are two points; gains with the cats don't compensate for more."""
     decision = decide(says(wrong=DOGS[:lost], unsure=0.51), says(wrong=CATS[:lost], unsure=0.51))
 
     assert decision.promote == promote
@@ -200,7 +200,7 @@ def test_five_test_photos_of_the_rarest_class_are_the_fewest(rare: int, promote:
 
 
 def test_a_few_lucky_photos_are_no_evidence() -> None:
-    """It alone is right on five of six, which is no likelier between equals than 1 in 32, but photos are six."""
+    """Only the candidate is right on five of six: between equals the probability is 1 in 32, but six photos are few."""
     decision = of(6, champions=range(5))
 
     assert broken(decision) == ["test photos"]
@@ -220,7 +220,7 @@ def test_with_a_thousand_classes_it_is_the_interval_that_is_asked_for() -> None:
 def test_the_limit_of_a_paired_difference_is_where_the_likeliest_shares_are_1_96_deviations_off(
     photos: int, won: int, lost: int
 ) -> None:
-    """Tango's interval, with those shares searched for instead of solved for."""
+    """Tango's interval, with the shares found by search instead of the closed form."""
     limit = evidence.lower_limit(photos, won, lost)
     only_champion = np.linspace(max(0.0, -limit), (1 - limit) / 2, 200_001)[1:-1]
     only_candidate, alike = only_champion + limit, 1 - 2 * only_champion - limit

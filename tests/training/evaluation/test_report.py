@@ -31,7 +31,7 @@ CLASSES = ("cat", "dog")
 
 
 def write(folder: Path, probabilities: NDArray[np.float64], history: list[dict[str, float]]) -> Metrics:
-    """A report on photos of a cat and a dog in turns, each the one colour that it is named after."""
+    """A report on alternating photos of a cat and a dog, each in the single colour that it is named after."""
     labels = np.arange(len(probabilities)) % 2
     photos = [folder.parent / f"{number}.png" for number in range(len(labels))]
     for number, photo in enumerate(photos):
@@ -46,7 +46,7 @@ def said(dog: list[float]) -> NDArray[np.float64]:
 
 
 def as_photos(paths: Sequence[Path]) -> list[Photo]:
-    """The report needs no more of a photo than where it is and what it is called."""
+    """The report only needs a photo's path and name."""
     return [Photo(path, 0, "", path.name) for path in paths]
 
 
@@ -99,7 +99,7 @@ def test_mistakes_come_with_the_surest_first() -> None:
 
 def test_the_pictures_of_the_worst_mistakes_are_those_photos(tmp_path: Path) -> None:
     dog = [0.1, 0.9] * 95
-    dog[180] = 0.99  # a red of 180 that is no other photo's
+    dog[180] = 0.99  # a red of 180, which no other photo has
     write(tmp_path / "report", said(dog), [])
     with Image.open(tmp_path / "report" / "worst-mistakes.png") as picture:
         red, green, blue = np.moveaxis(np.asarray(picture.convert("RGB")), -1, 0)
@@ -126,7 +126,7 @@ def test_measuring_and_reporting_bring_neither_a_training_framework_nor_shared_p
 
 
 def test_only_the_worst_mistakes_show_photos(tmp_path: Path) -> None:
-    """The service shows the other files to everyone who may look at a version."""
+    """The service shows the other files to every user with read access to a version."""
     write(tmp_path / "report", said([0.1, 0.9, 0.8, 0.7]), HISTORY)
 
     assert {file.name for file in (tmp_path / "report").iterdir()} - WITHOUT_PHOTOS == {"worst-mistakes.png"}

@@ -20,7 +20,7 @@ SLIM = 1 / 32
 
 @pytest.fixture
 def published(tmp_path: Path) -> Path:
-    """A store whose champion tells cats from dogs."""
+    """A store whose champion distinguishes cats and dogs."""
     publish(tmp_path)
     return tmp_path
 

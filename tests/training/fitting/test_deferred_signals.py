@@ -1,4 +1,4 @@
-"""When a signal is heard while a network is trained."""
+"""Signals during a training are handled at the end of a batch."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from training.worker.interruptions import Interrupted, Interruptions, Reason
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    """As a command has it: a Ctrl-C raises KeyboardInterrupt."""
+    """Python's default, as in a command: Ctrl-C raises KeyboardInterrupt."""
     before = {number: signal.getsignal(number) for number in HELD}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     yield

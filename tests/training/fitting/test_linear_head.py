@@ -12,7 +12,7 @@ from training.fitting import linear_head
 
 
 def clouds(classes: int, photos: int, seed: int, apart: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
-    """Features around a centre a class, on scales that differ as those of a network do."""
+    """Features around one centre per class, with different scales like a network's."""
     chance = np.random.default_rng(seed)
     labels = np.arange(photos) % classes
     centres = np.random.default_rng(99).normal(0, apart, (classes, 12))
@@ -69,7 +69,7 @@ def test_logits_do_not_depend_on_the_batch() -> None:
 
 
 def test_the_logits_are_of_heads_that_had_not_seen_the_photos(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of noise a head with a weak penalty knows every photo by heart, and nothing of any other."""
+    """On noise a head with a weak penalty memorises every photo, and can't predict any other."""
     monkeypatch.setattr(linear_head, "PENALTIES", np.array([10.0]))
     features, labels = np.random.default_rng(0).normal(0, 1, (80, 200)).astype(np.float32), np.arange(80) % 2
 
@@ -151,7 +151,7 @@ def test_each_fit_is_told_of() -> None:
 def test_a_large_problem_gets_about_the_head_that_it_would_get_otherwise(
     classes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is compared on one fold, and each fit begins where another one ended."""
+    """It is compared on one fold, and each fit starts from the previous result."""
     train = clouds(classes, 400, 0, apart=0.5)
     others, labels = clouds(classes, 2000, 1, apart=0.5)
     usual = linear_head.fit(train, classes)

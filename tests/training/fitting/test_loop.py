@@ -79,7 +79,7 @@ def test_a_training_learns_and_gives_a_row_an_epoch(tmp_path: Path) -> None:
 def test_the_model_ends_with_the_weights_of_the_last_stages_best_epoch(
     tmp_path: Path, averaged_steps: int | None
 ) -> None:
-    """A rate that rises far too high at the end makes the last epoch worse than an earlier one."""
+    """A learning rate that becomes much too high at the end makes the last epoch worse than an earlier one."""
     trained = model()
     wild = replace(TWO_STAGES, stages=(Stage(32, 6, 16),), learning_rate=3.0, warmup_steps=1000)
     wild = replace(wild, averaged_steps=averaged_steps)
@@ -161,7 +161,7 @@ def test_a_training_that_patience_ended_is_not_trained_on_when_resumed(tmp_path:
 def test_the_start_stays_the_best_where_every_epoch_made_it_worse(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also when the training was stopped in between and the start is long past."""
+    """Also if the training was interrupted in between."""
     started, wild = model(), replace(TWO_STAGES, stages=(Stage(32, 3, 16),), learning_rate=20.0, warmup_steps=0)
     before = started.get_weights()[0].copy()
     with monkeypatch.context() as patched:
@@ -249,7 +249,7 @@ def test_processes_beside_an_accelerator_make_the_same_batches(tmp_path: Path, m
 
 
 def test_a_stage_may_have_an_augmentation_of_its_own(tmp_path: Path) -> None:
-    """Of pictures that are hidden under grey nothing is learned, so it shows which stage had them."""
+    """Nothing is learned from pictures hidden under grey, which shows which stage had them."""
     hidden = Augmentation(contrast=(0, 0), brightness=(0, 0), erase_chance=0)
     seen, unseen = Stage(32, 4, 8), Stage(32, 4, 8, hidden)
 

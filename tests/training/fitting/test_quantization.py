@@ -92,7 +92,7 @@ def test_nothing_is_printed_on_the_way(
 
 
 def test_nobody_is_told_that_a_graph_was_made() -> None:
-    """In a process without pytest, where NNCF would keep silent anyway."""
+    """In a process without pytest, because NNCF disables its telemetry under pytest."""
     script = """
 import numpy as np
 from catdog.network.architecture import Architecture
@@ -219,7 +219,7 @@ def test_float32_looks_at_as_many_photos_as_settle_it(
 
 
 class Recording:
-    """How many photos were computed in which precision."""
+    """Records the number of photos computed in each precision."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._asked: list[tuple[str, int]] = []

@@ -13,7 +13,7 @@ HEADS: tuple[Head, ...] = ("pooled", "classic")
 
 
 def built(architecture: Architecture) -> keras.Model:
-    """A trainable network whose normalisations have statistics of their own, as after a training."""
+    """A trainable network with non-default normalisation statistics, as after a training."""
     model = trainable_network.build(architecture, dropout=0.5, policy="float32", seed=3)
     chance = np.random.default_rng(4)
     for layer in model.layers:

@@ -1,4 +1,4 @@
-"""Weights that are none, are another network's, or are damaged: in each place that a training reads them from."""
+"""Files that aren't weights, weights of other networks, and damaged ones, wherever a training reads them."""
 
 import shutil
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from training.data import imagenet
 def refused(
     tmp_path: Path, split_photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., str]:
-    """Trains with these options, and gives the one line that says why it can't."""
+    """Train with these options, and return the single line of the error."""
     monkeypatch.chdir(tmp_path)
 
     def train(*options: str, setting: Path | None = None) -> str:

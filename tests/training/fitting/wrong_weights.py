@@ -1,4 +1,4 @@
-"""Files that somebody takes for VGG16's weights: each writes one, at full width as far as its headers say."""
+"""Files that are mistaken for VGG16's weights: each function writes one, with headers of full width."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -69,7 +69,7 @@ def doubles(path: Path) -> None:
 
 
 def zeros(path: Path) -> None:
-    """As where a download made room for the file, and then ended."""
+    """Like a file preallocated by an interrupted download."""
     path.write_bytes(bytes(100_000))
 
 

@@ -1,4 +1,4 @@
-"""A training called from Python: what it tells, what it publishes, and when that comes into service."""
+"""A training called from Python: its events, its published version, and when that is promoted."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -42,7 +42,7 @@ def against(split_photos: Path, seed: int = 1) -> Request:
 
 
 def confused(tmp_path: Path, split_photos: Path) -> Request:
-    """A candidate that learnt cats as dogs; it is tested on photos with the right names."""
+    """A candidate trained with swapped labels; it is tested on photos with the right labels."""
     photos = dataset.read(split_photos)
     swapped = tuple(replace(photo, label=1 - photo.label) for photo in photos.splits["train"])
     return Request(replace(TINY, seed=2), photos.with_only({"train": swapped}), "test", promote="auto", quantize=False)
@@ -100,7 +100,7 @@ def test_a_training_that_nobody_asked_to_promote_is_decided_by_the_rule(split_ph
 
 
 def test_too_few_test_photos_keep_a_version_out(first: tuple[Path, Outcome], split_photos: Path) -> None:
-    """However well it does: on five photos equals look alike, and so do others."""
+    """For any result: five photos can't distinguish versions."""
     folder, _ = first
     photos = dataset.read(split_photos)
     few = photos.with_only({"test": photos.splits["test"][::12]})
@@ -135,7 +135,7 @@ def test_a_version_keeps_which_photos_it_and_the_one_before_were_trained_on(
 def test_photos_that_the_convolutions_learnt_from_do_not_say_what_is_unknown(
     split_photos: Path, tmp_path: Path
 ) -> None:
-    """Features of such photos are longer. A head on a network that was trained on them goes on as that did."""
+    """Features of such photos are longer. A head on a network that was trained on them keeps its detector."""
     every_layer = replace(TINY, strategy="full", stages=(Stage(32, 1, 8),), policy="float32")
     photos = dataset.read(split_photos)
 
@@ -154,7 +154,7 @@ def test_photos_that_the_convolutions_learnt_from_do_not_say_what_is_unknown(
 
 
 def test_a_head_on_another_one_compares_with_its_own_photos(first: tuple[Path, Outcome], split_photos: Path) -> None:
-    """Those that the other was taught on may have been taken out since, because they were wrong."""
+    """The photos that the other was trained on may have been removed since, because they were wrong."""
     folder, outcome = first
     photos = dataset.read(split_photos)
     fewer = photos.with_only({"train": photos.splits["train"][:10] + photos.splits["train"][-10:]})
@@ -173,7 +173,7 @@ def test_a_head_on_another_one_compares_with_its_own_photos(first: tuple[Path, O
 def test_few_photos_to_validate_with_are_joined_by_those_that_a_head_is_fitted_on(
     first: tuple[Path, Outcome], split_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its convolutions are frozen, so the features of both are new to them."""
+    """Its convolutions are frozen, so they were trained on neither."""
     joined = first[1].version.manifest.unknown
     monkeypatch.setattr(ood, "ENOUGH", 12)
     alone = run(tmp_path, Request(TINY, split_photos, "test", quantize=False)).version.manifest.unknown
@@ -252,7 +252,7 @@ def test_nothing_is_published_where_that_is_refused(split_photos: Path, tmp_path
 
 
 def test_a_head_has_its_temperature_from_photos_that_it_was_not_fitted_on(split_photos: Path, tmp_path: Path) -> None:
-    """Those are training photos: other ones to validate with change what is measured, and not the version."""
+    """Those are training photos: other validation photos change the metrics, but not the version."""
     photos = dataset.read(split_photos)
     fewer = photos.with_only({"validation": photos.splits["validation"][:3]})
 

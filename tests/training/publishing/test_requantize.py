@@ -1,4 +1,4 @@
-"""Versions that were published without an int8 graph, and get one."""
+"""Versions that were published without an int8 graph can get one later."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a training does about int8: when a graph is made, when one is taken over, and what serves."""
+"""int8 in a training: when a graph is made, when one is reused, and which precision serves."""
 
 import shutil
 from dataclasses import replace
@@ -99,7 +99,7 @@ def test_a_head_takes_the_graph_of_its_backbone_over_and_no_feature_is_computed_
 
 
 def test_heads_on_one_backbone_share_its_files_and_each_can_be_deleted(folder: Path, split_photos: Path) -> None:
-    """Except the first version, whose backbone is in one file with its head."""
+    """Except the first version, whose backbone and head are in one file."""
     store = Store(folder / "models")
     heads = [run(folder, Request(replace(ON_IT, seed=seed), split_photos, "test")).version for seed in range(3)]
 
@@ -160,7 +160,7 @@ def test_a_graph_that_does_not_serve_leaves_everything_as_if_there_were_none(
 def test_numbers_that_would_let_int8_serve_after_all_are_explained(
     folder: Path, split_photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The head that was fitted for int8 lost too much, the one that serves instead would not."""
+    """The head fitted for int8 lost too much; the one that serves instead would not."""
     verdicts = iter([False, True])
     rule = quantization.rule
     monkeypatch.setattr(quantization, "rule", lambda *measured: (next(verdicts), rule(*measured)[1]))

@@ -1,4 +1,4 @@
-"""Commands where what they need isn't installed, as with `make serve` alone."""
+"""Commands without the libraries that they need, as after `make serve` alone."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Jobs under kill -9, at each named point of job, publishing and promotion."""
+"""Jobs under kill -9 at each failpoint of job, publishing and promotion."""
 
 import os
 import shutil
@@ -47,7 +47,7 @@ def folder(tmp_path: Path, learned: Path) -> Path:
 
 
 def in_a_process(act: Callable[[Place], object], folder: Path, failpoint: str = "") -> int | None:
-    """The exit code of a process that acts, with short leases, until it is done or comes to the failpoint."""
+    """The exit code of a process that works, with short leases, until it is done or reaches the failpoint."""
     process = processes.Process(target=_act, args=(act, folder, failpoint))
     process.start()
     process.join(PATIENCE_SECONDS)
@@ -66,7 +66,7 @@ def submit(place: Place) -> None:
 
 
 def whole_versions(place: Place) -> dict[int, str | None]:
-    """The job of every version that can be seen; each is whole, and nothing else lies in the store."""
+    """The job of every visible version; checks that each is complete, and that the store has nothing else."""
     found = {}
     for number in place.store.versions():
         version = place.store.open(number)

@@ -1,4 +1,4 @@
-"""Jobs of the queue, run for real on a tiny network."""
+"""Queued jobs are run on a tiny network."""
 
 import shutil
 from collections.abc import Iterator
@@ -140,7 +140,7 @@ def test_a_job_says_which_backbone_it_starts_from_and_why(place: Place) -> None:
 
 
 def phases(place: Place, job: Job) -> list[str]:
-    """What the job said that it was doing, each once."""
+    """The phases that the job reported, each once."""
     events = place.jobs.events(job.id)
     return list(dict.fromkeys(event.data["phase"] for event in events if event.kind == "progress"))
 
@@ -148,7 +148,7 @@ def phases(place: Place, job: Job) -> list[str]:
 def test_a_job_on_other_classes_fails_offline_and_says_what_to_do(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before the pictures are examined, which may take long."""
+    """It fails before the pictures are examined, which may take long."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(imagenet, "URL", f"http://127.0.0.1:9/{imagenet.FILE}")
     place.collect(draw_set(tmp_path / "fish", 20, ("cat", "fish")), "aquarium")
@@ -167,7 +167,7 @@ def test_a_job_on_other_classes_fails_offline_and_says_what_to_do(
 
 @pytest.fixture
 def published(tmp_path: Path) -> Iterator[Site]:
-    """A server that publishes a narrow network in place of ImageNet's."""
+    """A server that publishes a narrow network instead of ImageNet's."""
     narrow = Architecture(2, WIDTH)
     weights.write(tmp_path / "narrow.h5", narrow, random_arrays(narrow))
     with publishing_weights((tmp_path / "narrow.h5").read_bytes()) as site:
@@ -177,7 +177,7 @@ def published(tmp_path: Path) -> Iterator[Site]:
 def test_a_job_shows_how_far_its_download_is(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, published: Site
 ) -> None:
-    """What comes is a network of another width, which the job says."""
+    """The downloaded network has another width, which the job reports."""
     monkeypatch.setattr(training.worker.job_runner, "REPORT_SECONDS", 0.0)
     place.collect(draw_set(tmp_path / "fish", 20, ("cat", "fish")), "aquarium")
 
@@ -220,7 +220,7 @@ def test_a_data_set_that_cannot_be_trained_on_fails_the_job_with_the_reason(plac
 
 
 def test_a_worker_that_lost_its_job_publishes_nothing(place: Place) -> None:
-    """It falls silent for too long just before it would."""
+    """It stops renewing its lease for too long just before publishing."""
     lost: list[str] = []
 
     def lose_it_once(phase: str) -> None:
@@ -245,7 +245,7 @@ def test_only_the_newest_versions_stay(place: Place) -> None:
 
 
 def test_a_champion_that_came_meanwhile_stays(place: Place, photos: Path) -> None:
-    """Somebody promotes another version between the measuring and the promotion."""
+    """Another version is promoted between the measurement and the promotion."""
     place.learn(photos)
     promoted = Event()
 

@@ -1,4 +1,4 @@
-"""Traces of jobs that really ran."""
+"""Traces of real jobs."""
 
 from itertools import pairwise
 

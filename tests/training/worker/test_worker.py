@@ -53,7 +53,7 @@ def jobs(database: Database) -> Jobs:
 
 
 def work(jobs: Jobs, run: Run, folder: Path) -> bool:
-    """Whether the worker wants to go on in a fresh process."""
+    """Run the worker; returns whether it needs a new process."""
     return Worker(jobs, run, folder, "one").work(until_idle=True)
 
 
@@ -68,7 +68,7 @@ def wait_for_ever(lease: Lease, interruptions: Interruptions) -> None:
 
 @contextmanager
 def meanwhile(act: Callable[[], None]) -> Iterator[None]:
-    """Call `act` on a thread; what it raises is raised at the end."""
+    """Call `act` on a thread during the block; its exception is raised at the end."""
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(act)
         yield
@@ -154,7 +154,7 @@ def test_a_stopped_worker_puts_its_job_back(jobs: Jobs, tmp_path: Path, number: 
 def test_a_stop_that_comes_just_when_a_job_has_ended_leaves_no_heart_behind(
     jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would end the whole process some seconds later."""
+    """The thread would end the whole process some seconds later."""
     job = jobs.submit({})
     monkeypatch.setattr(module.Heart, "__exit__", lambda heart, *_: os.kill(os.getpid(), signal.SIGTERM))
 
@@ -225,7 +225,7 @@ def locked(file: Path) -> Iterator[None]:
 
 
 class Refusing(Database):
-    """Remembers on which threads nothing could be written."""
+    """Records the threads on which writing failed."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -245,7 +245,7 @@ class Refusing(Database):
 def away(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[], AbstractContextManager[None]]:
-    """Has the database not answer for a while: SQLite locked by another process, PostgreSQL's server frozen."""
+    """Make the database unavailable for a while: SQLite locked by another process, PostgreSQL's server frozen."""
     monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.01)
     monkeypatch.setattr(database_module, "SPARED_SECONDS", 0.0)
     monkeypatch.setattr(postgresql, "CONNECT_SECONDS", 2)
@@ -307,7 +307,7 @@ def test_a_job_whose_database_is_away_for_too_long_goes_back_as_if_it_had_never_
 def test_a_job_that_does_not_end_when_it_is_asked_to_is_ended_with_its_worker(
     database_url: str, jobs: Jobs, tmp_path: Path
 ) -> None:
-    """In a process of its own, for it ends."""
+    """In a separate process, because the process ends."""
     job = jobs.submit({})
     script = f"""
 import signal
@@ -338,7 +338,7 @@ worker.Worker(Jobs(Database({database_url!r})), deaf, Path({str(tmp_path)!r})).w
 
 
 class StoppedWhenAsked(Jobs):
-    """The worker is asked to stop right when it asks how a job ended."""
+    """The worker gets a stop signal exactly when it reads a job's final status."""
 
     def get(self, id: str) -> Job:
         os.kill(os.getpid(), signal.SIGTERM)
