@@ -192,7 +192,7 @@ def test_int8_serves_where_it_loses_no_more_than_may_be_lost(accuracy: float, lo
     assert found == serves
     assert reason.startswith("int8 serves: " if serves else "int8 does not serve, because it loses more than ")
     assert f"accuracy {accuracy:.2%} against 98.00% in float32" in reason
-    assert "of 1,000 photos" in reason
+    assert "on 1,000 photos" in reason
 
 
 def test_float32_looks_at_as_many_photos_as_settle_it(

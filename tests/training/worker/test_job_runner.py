@@ -49,7 +49,7 @@ def test_a_job_brings_a_version_into_service(place: Place) -> None:
     assert place.store.champion() == 2
     assert job.decision is not None
     assert job.decision["promoted"]
-    assert (job.reason or "").startswith("version 2: promoted: accuracy 100.0% against 100.0% of ")
+    assert (job.reason or "").startswith("version 2: promoted: accuracy 100.0% against 100.0% on ")
     manifest = place.store.open(2).manifest
     assert manifest.lineage.job == job.id
     assert manifest.lineage.notes == "mine"
@@ -127,7 +127,7 @@ def test_other_classes_are_not_put_into_service_by_themselves(place: Place, tmp_
 
     job = place.run(dataset="aquarium", strategy="head", promote="auto", backbone="champion")
 
-    assert "its classes are cat, fish, and those of version 1 cat, dog" in (job.reason or "")
+    assert "its classes are cat, fish, but those of version 1 are cat, dog" in (job.reason or "")
     assert place.store.champion() == 1
 
 
