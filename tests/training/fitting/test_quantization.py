@@ -214,7 +214,7 @@ def test_float32_looks_at_as_many_photos_as_settle_it(
     clear = quantization.compare(whole, Calibration(1000.0), right, FeatureExtractor(tmp_path, unexpected))
 
     assert (clear.photos, clear.photos_f32, looked.at("f32")) == (len(right), 8, [8])
-    assert f"of {len(right)} photos, float32 by 8 of them" in clear.reason
+    assert f"on {len(right)} photos, float32 on 8 of them" in clear.reason
     assert clear.f32.log_loss == pytest.approx(clear.int8.log_loss, abs=1e-3)
 
 
