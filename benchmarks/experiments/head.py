@@ -1,4 +1,4 @@
-"""Measures the log-loss of heads trained on few photos, for two ways to choose their penalty and temperature.
+"""Log-loss of heads trained on few photos, for two ways to choose their penalty and temperature.
 
 `python -m benchmarks.experiments.head` prints the table of docs/decisions/0006. It needs the photos in ../shared/data.
 """

@@ -42,7 +42,7 @@ def kind(path: Path) -> str:
         return error.strerror or "can't be opened"
     if start.startswith(HDF5):
         return (
-            f"not a readable HDF5 file: damaged or truncated at {path.stat().st_size:,} bytes;"
+            f"not an HDF5 file that can be read: damaged or truncated at {path.stat().st_size:,} bytes;"
             " download or copy it again"
         )
     found, advice = _found(path, start)

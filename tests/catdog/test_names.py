@@ -76,7 +76,7 @@ def test_any_other_label_is_refused_with_the_rule_and_what_breaks_it(label: str,
 
 @pytest.mark.parametrize("label", ["unknown", "Unknown", " NEITHER", "neither", "ｕｎｋｎｏｗｎ"])
 def test_what_answers_call_a_photo_of_no_class_is_no_name_of_a_class(label: str) -> None:
-    with pytest.raises(DatasetError, match="answers couldn't be told apart"):
+    with pytest.raises(DatasetError, match="reserved for photos that are like none of the classes"):
         checked_label(label)
 
 

@@ -249,7 +249,7 @@ def test_a_data_set_that_holds_a_class_called_unknown_from_before_is_not_trained
     answer = idle.client.post("/retrain", json=PETS)
 
     check(answer, "unusable-dataset", 422)
-    assert "answers couldn't be told apart" in answer.json()["detail"]
+    assert "reserved for photos that are like none of the classes" in answer.json()["detail"]
 
 
 def test_the_same_request_sent_twice_is_one_job(idle: Service) -> None:

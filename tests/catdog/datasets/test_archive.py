@@ -107,9 +107,9 @@ def test_a_label_is_composed_whatever_the_archive_has(tmp_path: Path) -> None:
         ("cat/Icon\r", b"", "made by the system"),
         ("licence.docx", packed(("[Content_Types].xml", b"<Types/>")), "not an image"),
         ("cat/features.npz", packed(("features.npy", b"\x93NUMPY")), "not an image"),
-        ("labels.csv.gz", gzip.compress(b"1.jpg,cat", mtime=0), "another archive"),
-        ("more.zip", packed(("cat/1.jpg", PICTURES[2])), "another archive"),
-        ("cat/more.tar", a_tar(), "another archive"),
+        ("labels.csv.gz", gzip.compress(b"1.jpg,cat", mtime=0), "a nested archive"),
+        ("more.zip", packed(("cat/1.jpg", PICTURES[2])), "a nested archive"),
+        ("cat/more.tar", a_tar(), "a nested archive"),
     ],
 )
 def test_what_is_no_picture_of_a_class_is_left_out_with_a_reason(

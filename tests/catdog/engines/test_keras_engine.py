@@ -117,7 +117,7 @@ def test_another_head_shares_the_model(engine: KerasEngine, monkeypatch: pytest.
 def test_a_classic_head_is_part_of_the_model() -> None:
     network = random_network("classic")
 
-    with pytest.raises(ValueError, match="part of the model"):
+    with pytest.raises(ValueError, match="compiled with the network"):
         KerasEngine(network).with_head(network.arrays)
 
 

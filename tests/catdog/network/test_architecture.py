@@ -50,5 +50,5 @@ def test_a_width_outside_0_to_1_is_refused(width: float) -> None:
 
 
 def test_a_single_class_is_refused() -> None:
-    with pytest.raises(ValueError, match="two or more classes"):
+    with pytest.raises(ValueError, match="at least two classes"):
         Architecture(1)

@@ -57,7 +57,7 @@ FILES = {
     "vgg16.h5": (b"<!DOCTYPE html><html>", "a web page"),
     "pointer.h5": (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
     "empty.h5": (b"", "but empty"),
-    "hole.h5": (bytes(4096), "but zeros, as where a download made room"),
+    "hole.h5": (bytes(4096), "but zeros, as after an interrupted download"),
     "photo.h5": (b"\xff\xd8\xff\xe0", "pass weights that Keras saved"),
 }
 

@@ -58,7 +58,7 @@ def test_what_is_no_number_is_refused() -> None:
 @pytest.mark.parametrize(
     ("expected", "reason"),
     [
-        (Golden(pictures="0" * 64, probabilities=((0.5, 0.5),) * 4), "other pictures"),
+        (Golden(pictures="0" * 64, probabilities=((0.5, 0.5),) * 4), "pictures of another version"),
         (Golden(pictures=golden.fingerprint(), probabilities=((0.2, 0.3, 0.5),) * 4), r"the shape \(4, 3\)"),
     ],
 )
