@@ -90,7 +90,7 @@ WRONG: Mapping[Callable[[Path], None], tuple[str, str]] = {
     resnet: ("holds no VGG16", "pass weights of VGG16"),
     vgg19: ("a network of 16 convolutions, as VGG19 has", "pass VGG16's weights"),
     vgg19_of_keras_3: ("a network of 16 convolutions, as VGG19 has", "pass VGG16's weights"),
-    theano: ("Theano's order", "take the file for TensorFlow"),
+    theano: ("Theano's order", "use the file for TensorFlow"),
     whole_model: ("a .keras file, a whole model", "keras.saving.load_model"),
     cut_short: ("damaged or truncated at", "download or copy it again"),
     with_nan: ("holds NaN or infinity", "use another one"),
