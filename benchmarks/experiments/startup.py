@@ -48,7 +48,7 @@ WITHOUT = {
 
 
 def measure(undone: str, upload: Upload, folder: Path, swaps: int) -> tuple[float, float]:
-    """Seconds to the first answer, and resident MiB after it and after so many `swaps` between two versions."""
+    """Seconds to the first answer, and resident MiB after it and after `swaps` swaps between two versions."""
     script = f"{undone}\nfrom app.__main__ import main\nmain()"
     store = Store(folder / "models")
     settings = {"CATDOG_MODELS_DIR": str(store.root), "CATDOG_DATA_DIR": str(folder / "data")}

@@ -34,7 +34,7 @@ def test_a_database_that_cannot_be_used_is_reported_at_the_start(tmp_path: Path)
 
 
 def test_a_password_that_stands_where_the_port_would_is_not_printed(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="its port is no number") as raised:
+    with pytest.raises(SettingsError, match="its port is not a number") as raised:
         create_app(Settings(data_dir=tmp_path, database_url="postgresql://user:hunter2"))
 
     assert "hunter2" not in str(raised.value)
