@@ -1,7 +1,7 @@
 # make serve    serve the champion at http://127.0.0.1:8000
 # make trainer  install the packages for training, so that the service can retrain itself
 # make train    train on your photos: make train DATA=folder [OPTIONS="--strategy finetune"]
-# make test     run the tests;  make check  run everything that CI checks
+# make test     run the tests that are quick;  make test-all  run all of them;  make check  run what CI checks
 # make bench    measure next to other ways to serve and train;  make lock  pin the dependencies again
 # make image    build the images catdog:serve and catdog:train;  make image-gpu  build catdog:gpu
 # make pin-images  write the digests of the base images into Dockerfile and docker-compose.yml
@@ -39,7 +39,7 @@ OPTIONS ?=
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' catdog/__init__.py)
 IMAGE = docker build --build-arg VERSION=$(VERSION) --target $(1) --tag catdog:$(1) --tag catdog:$(VERSION)-$(1) .
 
-.PHONY: serve trainer train test check bench lock pin-images image image-gpu test-containers check-supply clean
+.PHONY: serve trainer train test test-all check bench lock pin-images image image-gpu test-containers check-supply clean
 
 serve: $(VENV)/.serve
 	$(BIN)/python -m app
@@ -49,18 +49,23 @@ trainer: $(VENV)/.train
 train: $(VENV)/.train
 	$(BIN)/python -m training train --data "$(DATA)" $(OPTIONS)
 
-# Three processes: TensorFlow must not affect the tests of the service, and the threads and engines that hundreds of ended
-# services leave behind in tests/app would crash OpenVINO in the other tests.
+# One run after another: TensorFlow must not affect the tests of the service, and the threads and engines that hundreds of
+# ended services leave behind in tests/app would crash OpenVINO in the other tests. A file's tests stay in one process.
+WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m "$(1)"
+RUN_TESTS = $(PYTEST) tests/app && $(PYTEST) tests --ignore tests/app --ignore tests/training && $(PYTEST) tests/training
+
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest tests/app
-	$(BIN)/python -m pytest --ignore tests/app --ignore tests/training
-	$(BIN)/python -m pytest tests/training
+	$(call RUN_TESTS,not containers and not whole)
+
+test-all: $(VENV)/.dev
+	$(call RUN_TESTS,not containers)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check $(PACKAGES)
 	$(BIN)/ruff check $(PACKAGES)
 	$(BIN)/mypy
-	$(MAKE) test
+	$(MAKE) test-all
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
