@@ -176,6 +176,7 @@ def test_a_worker_that_is_killed_is_followed_by_another(taught: Service) -> None
     assert worker_process.KILLED in told
 
 
+@pytest.mark.whole
 def test_a_job_can_be_cancelled_while_it_runs_and_the_next_one_runs(taught: Service, tmp_path: Path) -> None:
     job = taught.client.post("/retrain", json={**PETS, "strategy": "finetune", "epochs": 100}).json()["id"]
     until(lambda: taught.client.get(f"/retrain/{job}").json()["epoch"] is not None)

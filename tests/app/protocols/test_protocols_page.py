@@ -50,6 +50,7 @@ def test_a_command_of_the_page_is_answered(service: Service, folder: Path, comma
         assert answer.keys() & {"outputs", "predictions", "results"}
 
 
+@pytest.mark.whole
 def test_the_python_of_the_page_prints_probabilities(service: Service, folder: Path) -> None:
     (program,) = blocks("python")
     python = interpreter(ENVIRONMENT, CLIENTS / "requirements.txt", ROOT)

@@ -164,6 +164,7 @@ def test_what_was_compiled_longest_ago_is_removed(tmp_path: Path, monkeypatch: p
     assert second.graph not in kept
 
 
+@pytest.mark.whole
 def test_keras_can_serve_instead_of_openvino(tmp_path: Path, jpeg: bytes) -> None:
     publish(tmp_path, golden=golden.record(Network(TINY, random_arrays(TINY, 7, 7)), TEMPERATURE))
 

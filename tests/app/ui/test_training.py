@@ -205,6 +205,7 @@ def test_offline_training_of_other_classes_shows_which_backbone_is_missing_and_w
         shot(page, "offline")
 
 
+@pytest.mark.whole
 def test_a_person_teaches_it_by_the_page_alone(browser: Browser, tmp_path: Path, jpeg: bytes) -> None:
     """With a real worker: pictures, training, decision, the new version in service, and back."""
     photos = draw_set(tmp_path / "photos", 60)

@@ -198,6 +198,7 @@ def test_a_broken_photo_is_named_and_skipped(shop: Shop, tmp_path: Path) -> None
     assert shop.store.open(1).manifest.lineage.dataset.photos["train"] == {"cat": 8, "dog": 8}
 
 
+@pytest.mark.whole
 def test_three_classes_are_trained_with_the_classic_head_and_fine_tuned(shop: Shop, tmp_path: Path) -> None:
     photos = draw_set(tmp_path / "photos" / "train", 8, ("cat", "dog", "fish")).parent
     draw_set(photos / "validation", 4, ("cat", "dog", "fish"), first=500)
@@ -223,6 +224,7 @@ def test_fine_tuning_changes_the_last_block_and_no_other(trained: Shop, split_ph
     assert "block5" in changed
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_every_layer_is_trained_on_another_backend_as_well(shop: Shop, split_photos: Path, backend: str) -> None:
     shop.run("train", "--data", split_photos, *RANDOM, *FEW_EPOCHS, SOONER, "--strategy", "full", KERAS_BACKEND=backend)
@@ -233,6 +235,7 @@ def test_every_layer_is_trained_on_another_backend_as_well(shop: Shop, split_pho
     assert not list((shop.folder / "data" / "runs").iterdir())
 
 
+@pytest.mark.whole
 def test_ctrl_c_ends_a_training_cleanly_and_resume_finishes_it(shop: Shop, split_photos: Path) -> None:
     training: tuple[str | Path, ...] = ("train", "--data", split_photos, *RANDOM, SOONER)
     arguments = (*training, "--strategy", "full", "--epochs", "42", "--batch-size", "8")
@@ -309,6 +312,7 @@ def test_evaluate_says_which_classes_there_are_and_takes_folders_of_other_names(
     )
 
 
+@pytest.mark.whole
 def test_a_doctor_says_of_folders_what_a_training_would(trained: Shop, tmp_path: Path) -> None:
     photos = draw_set(tmp_path / "photos", 3)
     (photos / "bird").mkdir()
@@ -330,6 +334,7 @@ def test_a_doctor_says_of_folders_what_a_training_would(trained: Shop, tmp_path:
         )
 
 
+@pytest.mark.whole
 def test_photos_are_taken_in_examined_and_trained_on_by_a_worker(shop: Shop, split_photos: Path, trained: Shop) -> None:
     shutil.copytree(trained.store.root, shop.store.root)
     said = shop.run("import", split_photos, "--dataset", "pets").stdout

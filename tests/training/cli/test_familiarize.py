@@ -142,6 +142,7 @@ def test_photos_of_other_classes_are_refused(folder: Path, tmp_path: Path) -> No
         again(folder, photos)
 
 
+@pytest.mark.whole
 def test_photos_of_neither_class_are_measured_by_every_command_that_is_given_some(
     tmp_path: Path, split_photos: Path
 ) -> None:

@@ -222,6 +222,7 @@ def test_the_champions_classes_are_trained_offline_on_its_backbone(
     assert manifest.lineage.parent == 1
 
 
+@pytest.mark.whole
 @pytest.mark.data
 def test_breeds_are_taught_on_the_real_backbone_of_imagenet(
     offline: str, tmp_path: Path, shared_data: Path, imagenet_weights: Path

@@ -175,6 +175,7 @@ def test_the_start_stays_the_best_where_every_epoch_made_it_worse(
     assert np.array_equal(resumed.get_weights()[0], before)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("averaged_steps", [None, 4])
 def test_an_interrupted_training_goes_on_as_if_nothing_had_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, averaged_steps: int | None
@@ -203,6 +204,7 @@ def test_a_finished_training_is_resumed_at_its_end(tmp_path: Path) -> None:
     assert np.allclose(second.predict_on_batch(pixels), first.predict_on_batch(pixels))
 
 
+@pytest.mark.whole
 def test_what_it_takes_to_resume_is_whole_at_any_moment(tmp_path: Path) -> None:
     fit(tmp_path).run()
 
@@ -239,6 +241,7 @@ def test_an_epoch_is_told_of_once_it_is_kept(tmp_path: Path) -> None:
     assert len(told.epochs) == 4
 
 
+@pytest.mark.whole
 def test_processes_beside_an_accelerator_make_the_same_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = fit(tmp_path / "threads", trained=model()).run()
     monkeypatch.setattr("training.fitting.loop.has_accelerator", lambda: True)

@@ -19,6 +19,8 @@ from tests.photos import draw_splits
 from tests.waiting import PATIENCE_SECONDS, until
 from training.worker import worker
 
+pytestmark = pytest.mark.whole  # each kill starts a training
+
 TIMES = 5  # each point is killed at
 REQUEST = {"dataset": "pets", "strategy": "head", "promote": "auto"}
 
