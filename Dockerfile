@@ -49,6 +49,7 @@ FROM build AS code
 WORKDIR /srv/catdog
 COPY catdog catdog
 COPY app app
+COPY command command
 COPY training training
 RUN python -m compileall -q .
 

@@ -6,6 +6,7 @@ from app import shutdown
 
 TYPE_CHECKING = False  # typing's own would be one more import before signals are handled
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from socket import socket
 
     from uvicorn import Server
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 WRONG_SETTINGS = 2  # exit status; also if a library is missing
-OURS = ("app", "catdog")
+OURS = ("app", "catdog", "command")
 
 
 def main() -> None:
@@ -28,11 +29,13 @@ def main() -> None:
         default="serve",
         help="serve (default), or doctor: check the setup; print what would be used here, and why",
     )
-    command = parser.parse_args().command
+    run(_examine if parser.parse_args().command == "doctor" else serve)
+
+
+def run(command: "Callable[[], int | None]") -> None:
+    """Run a command; if a library is missing, one line says so, and what to do."""
     try:
-        if command == "doctor":
-            sys.exit(_examine())
-        serve()
+        sys.exit(command())
     except ModuleNotFoundError as error:
         if (library := (error.name or "").partition(".")[0]) in OURS:
             raise

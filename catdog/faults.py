@@ -1,9 +1,12 @@
 """Formats validation errors and long names for messages."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-OURS = frozenset({"catdog", "training"})
+OURS = frozenset({"app", "catdog", "command", "training"})
+EXTRAS = {"httpx": "client", "pyarrow": "parquet"}  # by library; all others are of the trainer
+IS_CHECKOUT = (Path(__file__).parents[1] / "Makefile").is_file()
 LONGEST_REASON = 200  # characters
 
 SHOWN_CHARACTERS = 100  # of a name
@@ -38,9 +41,17 @@ def missing_library(error: ImportError) -> str | None:
     if library in OURS:
         return None
     if isinstance(error, ModuleNotFoundError):
-        return f"this needs {library}, which isn't installed; run `make trainer`"
+        return f"this needs {library}, which isn't installed; {_remedy(library)}"
     reason = str(error).partition("\n")[0][:LONGEST_REASON]  # TensorFlow's message is a whole traceback
     return (
         f"{library or 'a library'} is installed, but can't be imported ({reason});"
         " remove the environment and install it again: make clean trainer"
     )
+
+
+def _remedy(library: str) -> str:
+    """How to install a library: by make in a checkout, by pip where catdog itself was installed by it."""
+    if library not in EXTRAS and IS_CHECKOUT:
+        return "run `make trainer`"
+    extra = EXTRAS.get(library, "train")
+    return f"install catdog with its extra `{extra}`, in its checkout: pip install '.[{extra}]'"

@@ -2,17 +2,14 @@
 
 import os
 import sys
-import traceback
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
-from catdog import faults
-from catdog.errors import CatdogError, RecipeError
-from catdog.faults import shown
+from catdog import exit_status, faults
+from catdog.errors import RecipeError
 
 try:
     from dotenv import dotenv_values
@@ -21,20 +18,16 @@ try:
 except ImportError as error:  # not even what serving needs is installed
     if (missing := faults.missing_library(error)) is None:
         raise
-    sys.stderr.write(f"catdog: {missing}\n")
-    sys.exit(2)
+    sys.exit(exit_status.failed(missing, exit_status.CANNOT_RUN))
 
 KEEP_VERSIONS = 5
 ENV_FILE = ".env"
-FAILED = 1  # exit status
-CANNOT_RUN = 2  # exit status for a wrong option, the same as argparse's, or a missing library
-STOPPED = 130  # exit status after Ctrl-C, the same as shells use
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None, program: str = "python -m training") -> int:
     """Run one command, by default from `sys.argv`, and return the exit status.
 
-    Errors are reported in one line on stderr. The traceback of an unexpected error is written to a file.
+    Errors are reported in one line on stderr. `program` is the name that help and usage show.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -42,52 +35,26 @@ def main(words: Sequence[str] | None = None) -> int:
                 errors="backslashreplace"
             )  # a file name may not be valid Unicode, and a terminal may not support it
     try:
-        arguments = _parser().parse_args(words)
+        arguments = _parser(program).parse_args(words)
         arguments.run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader closed the pipe, for example `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except CatdogError as error:
-        return _failed(str(error))
-    except OSError as error:
-        return _failed(_of_system(error))
-    except ImportError as error:
-        if (missing := faults.missing_library(error)) is None:
-            return _failed_unexpectedly(error)
-        return _failed(missing, CANNOT_RUN)
     except KeyboardInterrupt:
         sys.stderr.write(
             "\ncatdog: stopped; to resume a training after its last complete epoch, repeat the command with --resume\n"
         )
         sys.stdout.flush()
-        os._exit(STOPPED)  # a normal exit may abort the process, because TensorFlow's threads are still running
+        os._exit(exit_status.STOPPED)  # a normal exit may abort: TensorFlow's threads still run
     except Exception as error:
-        return _failed_unexpectedly(error)
-    return 0
+        return exit_status.of_error(error)
+    return exit_status.DONE
 
 
-def _of_system(error: OSError) -> str:
-    """The file and the reason; a long name is shortened."""
-    if error.filename is None:
-        return str(error)
-    return f"{shown(str(error.filename))}: {error.strerror}"
-
-
-def _failed(reason: str, status: int = FAILED) -> int:
-    sys.stderr.write(f"catdog: {reason}\n")
-    return status
-
-
-def _failed_unexpectedly(error: Exception) -> int:
-    with NamedTemporaryFile("w", prefix="catdog-", suffix=".log", delete=False, encoding="utf-8") as trace:
-        traceback.print_exception(error, file=trace)
-    return _failed(f"unexpected error ({type(error).__name__}: {error}); the traceback is in {trace.name}")
-
-
-def _parser() -> ArgumentParser:
+def _parser(program: str) -> ArgumentParser:
     settings = {**_env_file(), **os.environ}  # the same ones as the service
-    parser = ArgumentParser("python -m training", description="Trains, evaluates and manages versions of the model.")
+    parser = ArgumentParser(program, description="Trains, evaluates and manages versions of the model.")
     parser.add_argument(
         "--models", type=Path, metavar="DIR", help="model store (default: CATDOG_MODELS_DIR, or models)"
     )

@@ -106,6 +106,20 @@ class Store:
         with durable.scratch(self.root, DRAFT) as path:
             yield Draft(path, self)
 
+    def adopt(self, shipped: Path) -> bool:
+        """Copy the shipped version from its folder, unless there is a version; whether it was copied."""
+        if self.versions():
+            return False
+        with durable.scratch(self.root, DRAFT) as path:
+            shutil.copytree(shipped, path, dirs_exist_ok=True)
+            durable.sync_tree(path)
+            with self._changing():
+                if self.versions():
+                    return False
+                path.rename(self._path(SHIPPED))
+                durable.sync(self.root)
+        return True
+
     def promote(self, version: int, instead_of: int | None = None, within: Within = nullcontext) -> None:
         """Verify a version and put it into service; ChampionChanged if the champion isn't `instead_of`."""
         with self._changing(), within():

@@ -29,13 +29,19 @@ LAYERS = {
         "setting_types",
         "environment errors shutdown startup",
     ),
+    "command": (
+        "__main__",
+        "program",
+        "doctor serve trainer versions",
+        "model_folder options",
+    ),
     "catdog": (
         "datasets jobs versions",
         "database engines",
         "postgresql splits decoding_cost",
         "images names",
         "network image_formats",
-        "system",
+        "system exit_status",
         "errors",
         "faults",
     ),
@@ -62,9 +68,10 @@ def imports(package: str) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("package", "banned"),
     [
-        ("catdog", {"app", "training", "benchmarks", "tests"} | WEB),
-        ("app", {"training", "benchmarks", "tests"} | HEAVY),
-        ("training", {"app", "benchmarks", "tests"} | WEB),
+        ("catdog", {"app", "training", "command", "benchmarks", "tests"} | WEB),
+        ("app", {"training", "command", "benchmarks", "tests"} | HEAVY),
+        ("training", {"app", "command", "benchmarks", "tests"} | WEB),
+        ("command", {"benchmarks", "tests"} | HEAVY | WEB),
     ],
 )
 def test_a_package_imports_nothing_that_it_must_not_know(package: str, banned: set[str]) -> None:
@@ -80,7 +87,10 @@ def test_in_the_shared_package_only_the_keras_engine_knows_keras() -> None:
 
 def test_only_one_file_calls_tensorflow_itself() -> None:
     files = {
-        file for package in ("catdog", "app", "training") for file, name in imports(package) if name == "tensorflow"
+        file
+        for package in ("catdog", "app", "command", "training")
+        for file, name in imports(package)
+        if name == "tensorflow"
     }
 
     assert files == {"training/fitting/trainable_network.py"}

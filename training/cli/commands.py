@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catdog.datasets.layout import printable
-from catdog.errors import CatdogError, RecipeError, StoreError
+from catdog.errors import CatdogError, RecipeError
 from catdog.network.architecture import BLOCKS, INPUT_PIXELS, POOL_PIXELS, Architecture
+from catdog.versions import listing
 from catdog.versions.manifest import Neither
 from catdog.versions.store import SHIPPED, Store, Version
 from training.data.dataset import Photo
@@ -146,15 +147,8 @@ def rollback(arguments: Namespace) -> None:
 
 
 def versions(arguments: Namespace) -> None:
-    store = Store(arguments.models)
-    champion = store.champion()
-    for number in store.versions():
-        try:
-            described = _describe(store.open(number))
-        except StoreError as error:
-            described = str(error)
-        print(f"{'*' if number == champion else ' '} {number:>4}  {described}")
-    print("* in service")
+    for line in listing.text(Store(arguments.models)):
+        print(line)
 
 
 def _show(version: Version, reason: str, promoted: bool) -> None:
@@ -174,13 +168,6 @@ def _show(version: Version, reason: str, promoted: bool) -> None:
         print(few)
     print(reason)
     print(f"version {version.number} is {'' if promoted else 'not '}in service")
-
-
-def _describe(version: Version) -> str:
-    manifest = version.manifest
-    measured = (f"{metrics.accuracy:.2%} of {metrics.photos:,} {split}" for split, metrics in manifest.metrics.items())
-    made = f"{manifest.created:%Y-%m-%d %H:%M}  {manifest.lineage.strategy:<8}  width {manifest.width:g}"
-    return f"{made}  {', '.join(manifest.classes)}  {'; '.join(measured)}"
 
 
 def _command() -> str:

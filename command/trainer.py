@@ -1,0 +1,52 @@
+"""The commands of the trainer, which reads their options itself."""
+
+import sys
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import typer
+
+from command import model_folder
+
+# All words after the command belong to the trainer, `--help` included.
+UNREAD: Final = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+class Command(NamedTuple):
+    """A command of `python -m training`; `writes` says whether it adds or changes versions."""
+
+    help: str
+    writes: bool = False
+
+
+COMMANDS: Final = {
+    "train": Command("Train a version: catdog train --data photos", writes=True),
+    "evaluate": Command("Measure a version on photos: catdog evaluate --data photos"),
+    "check-data": Command("List what is wrong with photos: catdog check-data --data photos"),
+    "import": Command("Copy photos into a data set of the service: catdog import photos --dataset pets"),
+    "worker": Command("Run the trainings that the service queues: catdog worker", writes=True),
+    "quantize": Command("Publish a version again, with an int8 graph: catdog quantize --data photos", writes=True),
+    "summary": Command("Show the layers of a version's network: catdog summary"),
+    "download": Command("Download 3,000 photos: catdog download data/cats-and-dogs"),
+}
+
+
+def add_to(program: typer.Typer) -> None:
+    for name, command in COMMANDS.items():
+        add = program.command(
+            name, help=command.help, context_settings=dict(UNREAD), add_help_option=False, rich_help_panel="Training"
+        )
+        add(_delegated(name, command))
+
+
+def _delegated(name: str, command: Command) -> Callable[[typer.Context], None]:
+    def run(context: typer.Context) -> None:
+        if command.writes and "--help" not in context.args and "-h" not in context.args:
+            model_folder.fill()
+        else:
+            model_folder.find()
+        from training.__main__ import main
+
+        sys.exit(main([name, *context.args], program="catdog"))
+
+    return run
