@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from catdog import __version__, exit_status
-from command import doctor, serve, trainer, versions
+from command import doctor, predict, serve, trainer, versions
 
 EXAMPLES = """
 Examples:
@@ -84,6 +84,7 @@ def _add(command: Callable[..., None], panel: str) -> None:
     program.command(rich_help_panel=panel)(command)
 
 
+_add(predict.predict, "Photos")
 _add(serve.serve, "Service")
 _add(doctor.doctor, "Service")
 _add(versions.versions, "Versions")

@@ -32,10 +32,12 @@ LAYERS = {
     "command": (
         "__main__",
         "program",
-        "doctor serve trainer versions",
-        "model_folder options",
+        "doctor predict serve trainer versions",
+        "champion options",
+        "model_folder",
     ),
     "catdog": (
+        "client",
         "datasets jobs versions",
         "database engines",
         "postgresql splits decoding_cost",

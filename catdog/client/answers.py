@@ -1,0 +1,59 @@
+"""What the client returns. Other fields of the service's answers are ignored."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from catdog.jobs.job import Status
+
+
+class Prediction(BaseModel, frozen=True):
+    """The answer for one photo; probabilities are calibrated, from 0 to 1."""
+
+    label: str
+    probability: float
+    probabilities: dict[str, float]
+    unknown: bool
+    familiarity: float | None
+    model_version: int
+    prediction_id: str
+
+
+class Version(BaseModel, frozen=True):
+    """The version in service after a promotion or rollback."""
+
+    version: int
+    classes: list[str]
+
+
+class Uploaded(BaseModel, frozen=True):
+    """What an upload added to a data set: pictures that are new, and pictures that it had."""
+
+    dataset: str
+    added: int
+    known: int
+    skipped: list[dict[str, str]]
+
+
+class Picture(BaseModel, frozen=True):
+    """A labelled picture of a data set."""
+
+    sha256: str
+    label: str
+    split: str
+
+
+class Job(BaseModel, frozen=True):
+    """A training: its progress from 0 to 1, and its result when it has ended."""
+
+    id: str
+    status: Status
+    reason: str | None
+    phase: str | None
+    progress: float
+    seconds_left: float | None
+    decision: dict[str, Any] | None
+    version: int | None
+    submitted_at: datetime
+    ended_at: datetime | None
