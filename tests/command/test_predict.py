@@ -100,7 +100,7 @@ def test_a_broken_file_is_named_and_the_others_are_answered(
 
     assert done.stdout.startswith(f"{photos[1]}: ")
     first, second = done.stderr.splitlines()
-    assert first.startswith(f"{broken}: the JPEG is broken or cut short (")
+    assert first.startswith(f"{broken}: the JPEG is broken ")
     assert second == f"{catdog.folder / 'none.jpg'}: No such file or directory"
 
 
