@@ -28,6 +28,7 @@ AS_IT_IS = "as it is"
 WITHOUT = {
     "skipped imports": "import app.startup as s; s.UNUSED = ()",
     "skipped plugins of pydantic": "import os; os.environ['PYDANTIC_DISABLE_PLUGINS'] = ''",
+    "shorter switch interval": "import app.startup as s, sys; s.SWITCH_SECONDS = sys.getswitchinterval()",
     "no garbage collection while importing": "import gc; gc.disable = lambda: None",
     "frozen objects": "import gc; gc.freeze = lambda: None",
     "one stream first": "import app.serving.loader as loader\n"

@@ -18,16 +18,17 @@ def test_what_is_never_used_is_not_imported_and_garbage_is_collected_again() -> 
     script = (
         "import gc, sys\n"
         "from app import startup\n"
+        "interval = sys.getswitchinterval()\n"
         "with startup.shortened():\n"
         "    import app.main, catdog.engines.openvino\n"
-        "    print(gc.isenabled())\n"
-        "print(gc.isenabled(), gc.get_freeze_count() > 100_000)\n"
+        "    print(gc.isenabled(), sys.getswitchinterval() < interval)\n"
+        "print(gc.isenabled(), gc.get_freeze_count() > 100_000, sys.getswitchinterval() == interval)\n"
         "print(*[name for name, module in sys.modules.items() if module is not None])"
     )
 
     inside, behind, names = printed_by(script)
 
-    assert (inside, behind) == ("False", "True True")
+    assert (inside, behind) == ("False True", "True True True")
     assert not [name for name in names.split() if name.startswith(UNUSED)]
     assert {"fastapi", "openvino", "pydantic"} <= set(names.split())
 
