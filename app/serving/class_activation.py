@@ -4,6 +4,7 @@ Zhou, Khosla, Lapedriza, Oliva & Torralba, "Learning Deep Features for Discrimin
 """
 
 from base64 import b64encode
+from collections.abc import Sequence
 from io import BytesIO
 
 import numpy as np
@@ -45,14 +46,18 @@ class ExplainingEngine:
     def with_head(self, arrays: Arrays) -> Engine:
         return self._engine.with_head(arrays)
 
-    def explanation(self, place: int, drawn: bool) -> Explanation:
+    def explanation(self, place: int, classes: Sequence[str], drawn: bool) -> Explanation:
         """The explanation of the inferred photo, for the class at this index; with a picture if `drawn`."""
         assert self._explained is not None  # noqa: S101  # only called after `infer`
-        activations = self._explained.maps[0, :, :, place]
+        maps, (logits,) = self._explained.maps[0], self._explained.output.logits
+        activations = maps[:, :, place]
+        second = max((each for each in range(len(classes)) if each != place), key=logits.__getitem__)
         return Explanation(
             activation_map=activations.tolist(),
             bias=float(self._explained.bias[place]),
-            logit=float(self._explained.output.logits[0, place]),
+            logit=float(logits[place]),
+            against=classes[second],
+            contrast=(activations - maps[:, :, second]).tolist(),
             png=b64encode(heat_map(activations)).decode() if drawn else None,
         )
 

@@ -55,6 +55,13 @@ class Explanation(BaseModel, frozen=True):
     )
     bias: float = Field(description="Bias of the class, independent of the photo, without limit.")
     logit: float = Field(description="Logit of the class, before calibration, without limit.")
+    against: str = Field(description="The second most probable class.")
+    contrast: list[list[float]] = Field(
+        min_length=7,
+        max_length=7,
+        description="The same places: evidence for the class (above 0) or for the second one (below), which is the"
+        " difference of their maps. Evidence that both classes share cancels out.",
+    )
     png: str | None = Field(
         description="A PNG in base64, 224 x 224 pixels, to stretch over the photo: orange is for the class, blue"
         " against it, the rest transparent. Null unless `explain=png`."

@@ -143,7 +143,9 @@ class Predictor:
         def answer(output: Output) -> ExplainedPrediction:
             prediction = self._answer(model, photo, output, keep)
             place = model.manifest.classes.index(prediction.label)
-            return ExplainedPrediction(**dict(prediction), explanation=engine.explanation(place, drawn))
+            return ExplainedPrediction(
+                **dict(prediction), explanation=engine.explanation(place, model.manifest.classes, drawn)
+            )
 
         record_version(model.manifest.version)
         with self._batcher.admission.admitted(1, self._batcher.seconds_to_drain):

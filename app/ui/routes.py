@@ -7,7 +7,13 @@ from typing import NamedTuple, Self
 from fastapi import APIRouter, HTTPException, Request, Response
 
 FOLDER = Path(__file__).parent / "static"
-MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+MEDIA_TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".jpg": "image/jpeg",
+}
 POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",

@@ -131,11 +131,10 @@ def pets(service: Service, tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="session")
-def shell(photo: bytes, service: Service) -> dict[str, str]:
-    """The environment of a shell in the project's folder, with a photo there."""
+def shell(service: Service) -> dict[str, str]:
+    """The environment of a shell in the project's folder."""
     labels = inspected("api")["Config"]["Labels"]
     place = labels["com.docker.compose.project.working_dir"]
-    (Path(place) / "cat.jpg").write_bytes(photo)
     files = labels["com.docker.compose.project.config_files"].replace(",", os.pathsep)
     project = labels["com.docker.compose.project"]
     return {**os.environ, "PWD": place, "COMPOSE_PROJECT_NAME": project, "COMPOSE_FILE": files}

@@ -47,8 +47,21 @@ def test_an_explained_answer_is_the_same_answer_with_a_map(exact: Service, model
     maps = engine.explain(images.decode(jpeg)[np.newaxis]).maps
     place = list(explained["probabilities"]).index(explained["label"])
     assert np.allclose(explanation["activation_map"], maps[0, :, :, place], rtol=1e-4, atol=1e-4)
+    assert explanation["against"] == list(explained["probabilities"])[1 - place]
+    contrast = maps[0, :, :, place] - maps[0, :, :, 1 - place]
+    assert np.allclose(explanation["contrast"], contrast, rtol=1e-4, atol=1e-4)
     assert explanation["png"] is None
     assert np.mean(explanation["activation_map"]) + explanation["bias"] == pytest.approx(explanation["logit"], rel=1e-4)
+
+
+def test_among_several_classes_the_contrast_is_to_the_second_most_probable(tmp_path: Path, jpeg: bytes) -> None:
+    publish(tmp_path, ("cat", "dog", "fish", "fox"))
+    with serving(tmp_path, precision="f32", worker="none") as several:
+        until(lambda: several.client.get("/health/ready").is_success)
+        explained = ask(several, jpeg, explain="true")
+
+    by_probability = sorted(explained["probabilities"], key=explained["probabilities"].__getitem__)
+    assert [explained["explanation"]["against"], explained["label"]] == by_probability[-2:]
 
 
 def test_an_answer_is_not_explained_unless_that_is_asked_for(exact: Service, jpeg: bytes) -> None:

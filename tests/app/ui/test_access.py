@@ -18,6 +18,10 @@ LOOKS: dict[str, dict[str, Any]] = {
     "phone": {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True},
 }
 SECTIONS = ("Ask", "Teach", "Models", "Review")
+NAME_OF_FOCUSED = """(() => {
+    const focused = document.activeElement;
+    return focused.ariaLabel || focused.textContent.trim() || focused.id;
+})()"""
 SERIOUS = ("serious", "critical")
 
 
@@ -72,22 +76,24 @@ def test_it_can_be_used_by_the_keyboard_alone(browser: Browser, keeper: Service,
     with visiting(browser, keeper.app.state.settings.address) as page:
         with page.expect_file_chooser() as chosen:  # from the start, because the browser reports it late
             walked = []
-            for _ in range(7):
+            for _ in range(10):
                 page.keyboard.press("Tab")
-                walked.append(page.evaluate("document.activeElement.textContent || document.activeElement.id"))
-            assert walked == ["Skip to the content", *SECTIONS, "ask-files", "Addresses of the service"]
-            page.keyboard.press("Shift+Tab")
+                walked.append(page.evaluate(NAME_OF_FOCUSED))
+            samples = [f"Try the sample {name}" for name in ("cat", "dog", "teapot")]
+            assert walked == ["Skip to the content", *SECTIONS, "ask-files", *samples, "Addresses of the service"]
+            for _ in range(len(samples) + 1):
+                page.keyboard.press("Shift+Tab")
             page.keyboard.press("Enter")
         chosen.value.set_files(file("one.jpg", jpeg))
         expect(page.get_by_role("heading", level=2)).to_be_visible()
 
-        page.get_by_role("button", name="cat").focus()
+        page.get_by_role("button", name="cat", exact=True).focus()
         page.keyboard.press("Enter")
         expect(page.get_by_role("dialog").get_by_label("Key")).to_be_focused()
         page.keyboard.type(keeper.client.headers["Authorization"].removeprefix("Bearer "))
         page.keyboard.press("Enter")
         expect(seen(page, "Kept as cat")).to_be_visible()
-        expect(page.get_by_role("button", name="cat")).to_be_focused()
+        expect(page.get_by_role("button", name="cat", exact=True)).to_be_focused()
 
 
 def test_an_answer_is_said_aloud(browser: Browser, keeper: Service, jpeg: bytes) -> None:

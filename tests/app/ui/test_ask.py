@@ -59,8 +59,34 @@ def test_several_pictures_are_answered_and_a_broken_one_does_not_touch_the_other
 
     assert "three.jpg · version 1" in three
     assert "two.jpg" in two
-    assert "is not an image" in two or "not one of" in two or "JPEG" in two
+    assert "This file isn’t a picture that can be read." in two
     assert "one.jpg · version 1" in one
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type", "content", "told"),
+    [
+        ("letter.pdf", "application/pdf", b"%PDF-1.7", "This file isn’t a picture that can be read."),
+        ("IMG_1.heic", "image/heic", b"\0\0\0\x18ftypheic", "Share the photo as JPEG"),
+        ("empty.jpg", "image/jpeg", b"", "This file is empty."),
+        ("half.png", "image/png", encoded(Image.effect_noise((64, 64), 50), "PNG")[:900], "damaged or incomplete"),
+    ],
+)
+def test_a_wrong_file_is_explained_without_media_types(
+    page: Page, name: str, media_type: str, content: bytes, told: str
+) -> None:
+    choose(page, file(name, content, media_type))
+
+    (card,) = cards(page)
+    assert told in card
+    assert "image/" not in card
+    assert "multipart" not in card
+
+
+def test_a_picture_is_found_by_its_bytes_and_not_by_its_name(page: Page, jpeg: bytes) -> None:
+    choose(page, file("photo.txt", jpeg, "text/plain"))
+
+    assert "photo.txt · version 1" in cards(page)[0]
 
 
 def test_a_picture_may_be_dropped_or_pasted(page: Page, jpeg: bytes) -> None:
@@ -146,28 +172,33 @@ def test_without_a_key_nothing_is_done_and_the_page_says_so(page: Page, keeper: 
     assert keeper.client.get("/datasets").json() == {"datasets": []}
 
 
-def test_where_it_looked_is_laid_over_the_picture(page: Page, keeper: Service, jpeg: bytes) -> None:
-    """With the opacity of the slider."""
-    explained = keeper.client.post("/predict?explain=true", content=jpeg).json()["explanation"]["activation_map"]
+def test_where_it_looked_is_laid_over_the_picture_when_that_is_asked_for(
+    page: Page, keeper: Service, jpeg: bytes
+) -> None:
+    """Nothing is drawn at places with little evidence."""
+    explanation = keeper.client.post("/predict?explain=true", content=jpeg).json()["explanation"]
     choose(page, file("one.jpg", jpeg))
     cards(page)
     picture, heat = page.get_by_role("img", name="one.jpg"), page.locator("canvas")
+    expect(heat).to_have_count(0)
 
+    toggle = page.get_by_role("button", name="Where it looked")
+    toggle.click()
+
+    expect(toggle).to_have_attribute("aria-pressed", "true")
+    expect(seen(page, f"blue for {explanation['against']}.")).to_be_visible()
     assert heat.bounding_box() == picture.bounding_box()
     drawn = heat.evaluate("canvas => [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data]")
-    values = [value for row in explained for value in row]
-    most = max(map(abs, values))
-    assert drawn[3::4] == [pytest.approx(255 * abs(value) / most, abs=1) for value in values]
+    values = [value for row in explanation["contrast"] for value in row]
+    shares = [max(0, (abs(value) / max(map(abs, values)) - 0.2) / 0.8) for value in values]
+    assert drawn[3::4] == [pytest.approx(255 * 0.65 * share, abs=1) for share in shares]
+    assert 0 in drawn[3::4]
     assert [red > blue for red, blue, alpha in zip(drawn[::4], drawn[2::4], drawn[3::4], strict=True) if alpha > 9] == [
         value > 0 for value, alpha in zip(values, drawn[3::4], strict=True) if alpha > 9
     ]
-
-    slider = page.get_by_role("slider", name="Where it looked")
-    slider.focus()
-    page.keyboard.press("Home")
-    expect(heat).to_have_css("opacity", "0")
-    page.keyboard.press("End")
-    expect(heat).to_have_css("opacity", "1")
+    toggle.click()
+    expect(heat).to_have_count(0)
+    expect(toggle).to_have_attribute("aria-pressed", "false")
 
 
 def test_a_version_that_cannot_say_where_it_looked_answers_without(page: Page, keeper: Service, jpeg: bytes) -> None:
@@ -178,7 +209,7 @@ def test_a_version_that_cannot_say_where_it_looked_answers_without(page: Page, k
     choose(page, file("one.jpg", jpeg))
 
     assert "one.jpg · version 1" in cards(page)[0]
-    expect(page.get_by_role("slider")).to_have_count(0)
+    expect(page.get_by_role("button", name="Where it looked")).to_have_count(0)
 
 
 def test_a_picture_like_none_of_the_classes_is_said_to_be_so(browser: Browser, tmp_path: Path, jpeg: bytes) -> None:
@@ -191,8 +222,13 @@ def test_a_picture_like_none_of_the_classes_is_said_to_be_so(browser: Browser, t
         until(lambda: service.client.get("/health/ready").is_success)
         choose(page, file("teapot.jpg", jpeg))
 
-        assert cards(page)[0].startswith("Looks like neither\n")
-        expect(page.locator("#said")).to_contain_text("teapot.jpg: looks like neither; the most likely class is")
+        assert cards(page)[0].startswith("Not like any class I know\n")
+        answer = service.client.post("/predict", content=jpeg).json()
+        least = service.client.get("/model").json()["unknown"]["threshold"]
+        expect(seen(page, f"It is {100 * answer['familiarity']:.1f}% as familiar as a usual photo.")).to_be_visible()
+        expect(seen(page, f"It would be known from {100 * least:.1f}% on.")).to_be_visible()
+        expect(page.locator(".bars")).to_have_class("bars dimmed")
+        expect(page.locator("#said")).to_contain_text("teapot.jpg: not like any class I know; the most likely class is")
 
 
 def test_the_classes_are_those_of_the_model(page: Page) -> None:

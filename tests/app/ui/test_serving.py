@@ -12,6 +12,8 @@ from tests.app.web.test_problem_details import check
 from tests.places import ROOT
 
 PAGES = ("/", "/docs")
+TEXTS = {name: asset.content.decode() for name, asset in ASSETS.items() if asset.media_type != "image/jpeg"}
+LARGEST_BYTES = 150_000  # of the page without its pictures
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -26,9 +28,9 @@ def test_a_page_lets_the_browser_load_nothing_from_elsewhere(service: Service, p
     assert "unsafe" not in page.headers["Content-Security-Policy"]
 
 
-@pytest.mark.parametrize("name", sorted(ASSETS))
+@pytest.mark.parametrize("name", sorted(TEXTS))
 def test_no_file_of_the_page_names_another_place_or_makes_markup_of_text(name: str) -> None:
-    content = ASSETS[name].content.decode()
+    content = TEXTS[name]
 
     assert set(re.findall(r"https?://[^\"'\s)]+", content)) <= {"http://www.w3.org/2000/svg"}
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|DOMParser", content)
@@ -37,8 +39,7 @@ def test_no_file_of_the_page_names_another_place_or_makes_markup_of_text(name: s
 
 def test_every_file_that_another_names_is_there(service: Service) -> None:
     named = set()
-    for name, asset in ASSETS.items():
-        text = asset.content.decode()
+    for name, text in TEXTS.items():
         named |= set(re.findall(r'"page/([\w./]+)"', text))
         imported = re.findall(r'^import .* from "([\w./]+)"', text, re.MULTILINE)
         named |= {normpath(join(dirname(name), other)) for other in imported}
@@ -46,6 +47,10 @@ def test_every_file_that_another_names_is_there(service: Service) -> None:
     assert named == set(ASSETS) - {"index.html", "docs.html"}
     for name in named:
         assert service.client.get(f"/page/{name}").status_code == 200
+
+
+def test_the_page_is_light() -> None:
+    assert sum(len(text.encode()) for name, text in TEXTS.items() if "docs" not in name) < LARGEST_BYTES
 
 
 def test_scripts_and_styles_say_what_they_are(service: Service) -> None:

@@ -12,6 +12,7 @@ let serving = null;
 
 export const classes = () => serving?.classes ?? [];
 export const serves = () => serving?.version ?? null;
+export const champion = () => serving;
 
 export function onChampion(tell) {
   watchers.push(tell);

@@ -8,8 +8,9 @@ export const count = (number) => whole.format(number);
 export const loss = (nats) => decimals.format(nats);
 export const moment = (text) => moments.format(new Date(text));
 
-// "99.9%"; 100% only if it is exactly that.
-export function percent(share) {
+// "99.9%"; 100% only if it is exactly that. Without `digits` after the point it is rounded down: "99%".
+export function percent(share, digits = 1) {
+  if (!digits) return `${Math.floor(100 * share)}%`;
   const shown = (100 * share).toFixed(1);
   if (shown === "100.0") return share === 1 ? "100%" : "> 99.9%";
   return shown === "0.0" && share > 0 ? "< 0.1%" : `${shown}%`;
@@ -17,6 +18,13 @@ export function percent(share) {
 
 export function plural(number, noun) {
   return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+// The plural of the name of a class, if it is an English-looking word: "cats", "foxes", "canaries".
+export function pluralOf(name) {
+  if (!/[a-z]$/.test(name)) return `of ${name}`;
+  if (/(s|x|z|ch|sh)$/.test(name)) return `${name}es`;
+  return /[^aeiou]y$/.test(name) ? `${name.slice(0, -1)}ies` : `${name}s`;
 }
 
 export function duration(seconds) {

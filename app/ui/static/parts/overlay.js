@@ -2,33 +2,45 @@
 
 import { el } from "./dom.js";
 
-const START = 0.6; // opacity, 0-1
+const STRENGTH = 0.65; // opacity of the strongest evidence, 0-1
+const LEAST = 0.2; // of the strongest evidence: weaker places say nothing, and nothing is drawn there
 const [FOR, AGAINST] = [[255, 80, 0], [0, 90, 255]]; // RGB of evidence for the class, and against it
 
-// A figure of the file, and a slider for the map of its answer; null if the answer has none.
+// A figure of the file, a thumbnail of it, and a button for the map of its answer; null if the answer has none.
+// The picture is kept in memory until `close`.
 export function framed(file, name) {
   const address = URL.createObjectURL(file);
-  const image = el("img", { alt: name || "the picture", src: address });
-  const figure = el("figure", { class: "picture" }, image);
-  image.addEventListener("load", () => URL.revokeObjectURL(address));
-  image.addEventListener("error", () => {
-    URL.revokeObjectURL(address);
-    image.replaceWith(el("p", { class: "small" }, "This browser can’t show the picture."));
-  });
-  return { figure, slider: (said) => (said.explanation ? slider(figure, said) : null) };
+  const shown = (alt) => {
+    const image = el("img", { alt, src: address, decoding: "async" });
+    image.addEventListener("error", () => image.replaceWith(el("p", { class: "small" }, "no preview")));
+    return image;
+  };
+  const figure = el("figure", { class: "picture" }, shown(name));
+  return {
+    figure,
+    thumbnail: () => shown(""),
+    toggle: (said) => (said.explanation ? toggle(figure, said) : null),
+    close: () => URL.revokeObjectURL(address),
+  };
 }
 
-function slider(figure, { label, explanation }) {
-  const heat = drawn(explanation.activation_map);
-  const range = el("input", { type: "range", min: "0", max: "100", value: String(100 * START) });
-  const show = () => {
-    heat.style.opacity = String(range.value / 100);
+// Off at first.
+function toggle(figure, said) {
+  const { label, explanation } = said;
+  const against = explanation.against ?? null;
+  const heat = drawn(explanation.contrast ?? explanation.activation_map);
+  const legend = against === null ? `Orange is for ${label}, blue against it.` : `Orange is for ${label}, blue for ${against}.`;
+  const colours = el("span", { class: "small", hidden: true }, legend);
+  const pressed = (event) => {
+    const isOn = !figure.contains(heat);
+    if (isOn) figure.append(heat);
+    else heat.remove();
+    colours.hidden = !isOn;
+    event.currentTarget.setAttribute("aria-pressed", String(isOn));
   };
-  range.addEventListener("input", show);
-  show();
-  figure.append(heat);
-  const colours = el("span", { class: "small" }, `Orange is for ${label}, blue against it.`);
-  return el("div", { class: "slider" }, el("label", {}, "Where it looked", range), colours);
+  figure.querySelector(".heat")?.remove(); // of details that were closed
+  const show = el("button", { type: "button", "aria-pressed": "false", onclick: pressed }, "Where it looked");
+  return el("div", { class: "looked" }, show, colours);
 }
 
 // Rows of numbers as a canvas: the further from 0, the less transparent. The style sheet stretches it over the picture.
@@ -39,7 +51,8 @@ function drawn(map) {
   const context = canvas.getContext("2d");
   const image = context.createImageData(canvas.width, canvas.height);
   values.forEach((value, place) => {
-    image.data.set([...(value > 0 ? FOR : AGAINST), (255 * Math.abs(value)) / most], 4 * place);
+    const share = Math.max(0, (Math.abs(value) / most - LEAST) / (1 - LEAST));
+    image.data.set([...(value > 0 ? FOR : AGAINST), 255 * STRENGTH * share], 4 * place);
   });
   context.putImageData(image, 0, 0);
   return canvas;

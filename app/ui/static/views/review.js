@@ -1,7 +1,7 @@
 // Review: the least sure answers, one picture at a time, each labelled with one key.
 
 import { get, picture } from "../parts/api.js";
-import { bars } from "./ask.js";
+import { bars } from "./answer.js";
 import { classes } from "../parts/champion.js";
 import { busy, button, byId, el, fault, say } from "../parts/dom.js";
 import { keepOut, teach } from "./feedback.js";
