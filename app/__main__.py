@@ -107,15 +107,17 @@ def _assembled(settings: "Settings") -> "Server":
     from app.serving import engine_selection, os_tuning
 
     os_tuning.limit_arenas()
-    from app.serving.hot_swap import HotSwap
+    from app.serving.loader import VersionLoader
+    from catdog.versions.store import Store
 
     settings = engine_selection.settled(settings)
-    hot_swap = HotSwap(settings)
-    hot_swap.begin()
+    loader = VersionLoader(Store(settings.models_dir), settings)
+    loader.begin()  # before the other imports: the model loads in parallel
     from app.main import create_app
+    from app.serving.hot_swap import HotSwap
     from app.web.server import server
 
-    return server(create_app(settings, hot_swap), settings)
+    return server(create_app(settings, HotSwap(settings, loader)), settings)
 
 
 if __name__ == "__main__":

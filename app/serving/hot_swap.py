@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
 from threading import Lock
 from time import monotonic
@@ -35,11 +34,11 @@ class HotSwap:
     kilobytes, so that a rollback among them loads nothing.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, loader: VersionLoader | None = None) -> None:
         self.predictor = Predictor(settings)
         self._settings = settings
         self._store = Store(settings.models_dir)
-        self._loader = VersionLoader(self._store, settings)
+        self._loader = loader or VersionLoader(self._store, settings)
         self._memory = UnusedMemory(settings.models_dir.resolve())
         self._turn = CapacityLimiter(1)
         self._step = Lock()  # held by the thread: an abandoned step may still be running
@@ -48,13 +47,9 @@ class HotSwap:
         self._logged: str | None = None  # the reason that was logged for it
         self._heads: dict[int, LoadedModel] = {}  # that have served on the graph in service, by version
 
-    def begin(self) -> "Future[LoadedModel]":
-        """Start loading the store's champion on a thread; `follow` serves it, or reports why it can't."""
-        return self._loader.begin()
-
     @property
     def has_loaded(self) -> bool:
-        """Whether the load that `begin` started has ended, and no version serves yet."""
+        """Whether a load that its loader has begun has ended, and that version doesn't serve yet."""
         return self._loader.has_begun_and_ended
 
     async def follow(self) -> None:

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from app.main import create_app
 from app.serving.hot_swap import HotSwap
 from app.serving.loaded_model import LoadedModel
+from app.serving.loader import VersionLoader
 from app.serving.predictor import Predictor
 from app.settings import Settings
 from app.web.connections import listen
@@ -181,10 +182,10 @@ def serving(models_dir: Path, loaded_before: bool = False, **settings_given: obj
         "admin_key": SecretStr(ADMIN_KEY),
     } | settings_given
     listener, settings = listen(Settings.model_construct(models_dir=models_dir, **given))
-    hot_swap = HotSwap(settings)
+    loader = VersionLoader(Store(models_dir), settings)
     if loaded_before:
-        hot_swap.begin().result()
-    app = create_app(settings, hot_swap)
+        loader.begin().result()
+    app = create_app(settings, HotSwap(settings, loader))
     running = server(app, settings)
     thread = threading.Thread(target=running.run, args=([listener],))
     thread.start()

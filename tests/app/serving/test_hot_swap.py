@@ -425,7 +425,7 @@ def test_a_service_that_began_to_load_early_serves_that_version(
 ) -> None:
     publish(tmp_path)
     early = HotSwap(Settings(models_dir=tmp_path, data_dir=tmp_path / "data"))
-    early.begin().result()
+    early._loader.begin().result()
     monkeypatch.setattr(loader, "load", None)
 
     asyncio.run(early.catch_up())
@@ -436,7 +436,7 @@ def test_a_service_that_began_to_load_early_serves_that_version(
 def test_an_early_begin_serves_with_one_way_to_infer_first_and_with_both_from_the_next_look_on(tmp_path: Path) -> None:
     publish(tmp_path)
     early = HotSwap(Settings(models_dir=tmp_path, data_dir=tmp_path / "data", streams=2))
-    early.begin().result()
+    early._loader.begin().result()
 
     asyncio.run(early.catch_up())
     first = early.predictor.champion
@@ -451,7 +451,7 @@ def test_a_head_that_takes_over_before_the_streams_were_tried_has_them(tmp_path:
     publish(tmp_path)
     publish(tmp_path, head_seed=8)
     early = HotSwap(Settings(models_dir=tmp_path, data_dir=tmp_path / "data", streams=2))
-    early.begin().result()
+    early._loader.begin().result()
 
     asyncio.run(early.catch_up())
     promoted = asyncio.run(early.promote(2))
@@ -496,7 +496,7 @@ def test_what_became_champion_after_an_early_begin_is_loaded_nevertheless(tmp_pa
     publish(tmp_path)
     publish(tmp_path, seed=8)
     early = HotSwap(Settings(models_dir=tmp_path, data_dir=tmp_path / "data"))
-    early.begin().result()
+    early._loader.begin().result()
     Store(tmp_path).promote(2)
 
     asyncio.run(early.catch_up())
@@ -506,7 +506,7 @@ def test_what_became_champion_after_an_early_begin_is_loaded_nevertheless(tmp_pa
 
 def test_an_early_load_that_fails_is_reported_once_the_service_runs(tmp_path: Path) -> None:
     early = HotSwap(Settings(models_dir=tmp_path, data_dir=tmp_path / "data"))
-    early.begin()
+    early._loader.begin()
 
     asyncio.run(early.catch_up())
 
