@@ -50,6 +50,7 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newcomer]:
     newcomer.stop()
 
 
+@pytest.mark.whole
 def test_every_command_of_the_readme_works_in_its_order(newcomer: Newcomer) -> None:
     assert COMMANDS[0] == "make serve"
     versions = []
@@ -72,6 +73,7 @@ def answered_by(load: OpenLoop, version: int) -> None:
     until(lambda: bool(load.answered) and load.answered[-1].version == version)
 
 
+@pytest.mark.whole
 @pytest.mark.data
 def test_a_service_is_taught_by_the_readme_s_lines_under_load_and_fails_no_request(
     newcomer: Newcomer, shared_data: Path

@@ -11,6 +11,8 @@ from catdog.versions.store import Store
 from tests.newcomer import Newcomer, blocks
 from tests.places import ROOT
 
+pytestmark = pytest.mark.whole
+
 PAGE = ROOT / "docs" / "09-teach-it-something-else.md"
 COMMANDS = [line for block in blocks(PAGE.read_text("utf-8")) for line in block.splitlines()]
 PHOTOS = 16  # of each breed, to be fast

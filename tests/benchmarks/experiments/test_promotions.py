@@ -13,6 +13,8 @@ from tests.photos import draw_set
 from training.fitting.config import Config
 from training.publishing.pipeline import Request, train
 
+pytestmark = pytest.mark.whole
+
 TINY = Config(backbone="random", width=1 / 32)
 SIZES = ((20, False), (130, True), (200, True))
 Pool = dict[str, list[Path]]

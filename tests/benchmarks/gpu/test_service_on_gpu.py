@@ -41,6 +41,7 @@ def test_the_share_is_of_the_engine_with_the_largest_batches(tmp_path: Path) -> 
     assert "| `/predict`, 64 clients | 750 | 740 to 760 | 0.75 | 80.0 | 100.0 |  |  |  | 3 |" in page
 
 
+@pytest.mark.whole
 def test_what_fails_is_noted_and_the_rest_is_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,6 +17,8 @@ from benchmarks.serving.systems import OURS, TUTORIAL, System
 from tests.benchmarks import services
 from tests.benchmarks.measured import good
 
+pytestmark = pytest.mark.whole
+
 ENDS = [sys.executable, "-c", "raise SystemExit('no such module')"]
 
 

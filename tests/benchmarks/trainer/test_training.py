@@ -22,6 +22,7 @@ def measured(epochs: tuple[float, ...]) -> Comparison:
     )
 
 
+@pytest.mark.whole
 def test_both_ways_train_a_head_and_ours_publishes_it(tmp_path: Path) -> None:
     version = versions.random(1 / 32, tmp_path / "models")
     photos = tmp_path / "photos"

@@ -193,6 +193,7 @@ def test_the_engine_lets_the_arrays_of_the_backbone_go() -> None:
     assert engine.infer(PIXELS[:1]).logits.shape == (1, 2)
 
 
+@pytest.mark.whole
 @pytest.mark.skipif(BACKEND == "jax", reason="this is the run on JAX")
 def test_all_of_this_holds_on_jax() -> None:
     done = subprocess.run(
