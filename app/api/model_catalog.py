@@ -15,10 +15,10 @@ WITHOUT_PHOTOS = frozenset(
 
 def listed(store: Store) -> list[ListedVersion]:
     """Every version, newest first, including unreadable ones."""
-    champion, versions = _champion(store), []
+    champion, served, versions = _champion(store), _served(store), []
     for number in reversed(store.versions()):
         try:
-            versions.append(ListedVersion.of(store.open(number).manifest, number == champion))
+            versions.append(ListedVersion.of(store.open(number).manifest, number == champion, number in served))
         except BrokenVersion as error:
             versions.append(ListedVersion(version=number, champion=number == champion, problem=str(error)))
         except VersionNotFound:  # deleted in the meantime
@@ -64,6 +64,13 @@ def _champion(store: Store) -> int | None:
         return store.champion()
     except StoreError:
         return None
+
+
+def _served(store: Store) -> tuple[int, ...]:
+    try:
+        return store.champions()
+    except StoreError:
+        return ()
 
 
 def _comparison(store: Store, manifest: Manifest, champion: int | None) -> Comparison | None:

@@ -207,10 +207,21 @@ class ListedVersion(BaseModel, frozen=True):
     strategy: str | None = None
     metrics: dict[str, Metrics] | None = None
     decision: Decision | None = None
+    served: bool = Field(
+        default=False, description="Whether it is in service, or was and is among the champions that are remembered."
+    )
+    photos: dict[str, dict[str, int]] | None = Field(
+        default=None, description="Number of photos of its training by split and class."
+    )
+    fingerprint: str | None = Field(
+        default=None,
+        description="Fingerprint of these photos, in hexadecimal. Metrics of versions with the same fingerprint are on"
+        " the same photos.",
+    )
     problem: str | None = Field(default=None, description="Why it can't be used; then most other fields are unset.")
 
     @classmethod
-    def of(cls, manifest: Manifest, champion: bool) -> Self:
+    def of(cls, manifest: Manifest, champion: bool, served: bool) -> Self:
         return cls(
             version=manifest.version,
             champion=champion,
@@ -219,6 +230,9 @@ class ListedVersion(BaseModel, frozen=True):
             strategy=manifest.lineage.strategy,
             metrics=dict(manifest.metrics),
             decision=manifest.decision,
+            served=served,
+            photos=manifest.lineage.dataset.photos,
+            fingerprint=manifest.lineage.dataset.fingerprint,
         )
 
 

@@ -89,10 +89,14 @@ class Store:
 
     def champion(self) -> int:
         """The number of the version in service, else NoChampion."""
-        champions = self._champions()
+        champions = self.champions()
         if not champions:
             raise NoChampion
         return champions[0]
+
+    def champions(self) -> tuple[int, ...]:
+        """The version in service, then the previous ones, newest first; empty if there is none."""
+        return _read_numbers(self.root / "champion") or ((SHIPPED,) if SHIPPED in self.versions() else ())
 
     def open(self, version: int) -> Version:
         """The version with its manifest; its weights are not read or checked."""
@@ -124,7 +128,7 @@ class Store:
         """Verify a version and put it into service; ChampionChanged if the champion isn't `instead_of`."""
         with self._changing(), within():
             self.open(version).verify()
-            champions = self._champions()
+            champions = self.champions()
             failpoint("promote.verified")
             if version in champions[:1]:
                 return
@@ -143,7 +147,7 @@ class Store:
             version = self._before(champion)
             if version is None:
                 raise NoEarlierChampion(champion)
-            earlier = self._champions()[1:]
+            earlier = self.champions()[1:]
             self._put_into_service(earlier[earlier.index(version) :] if version in earlier else (version,))
             return version
 
@@ -160,7 +164,7 @@ class Store:
         The last champions are the one in service, CHAMPIONS_KEPT before it, and the one that a rollback leads to.
         """
         with self._changing():
-            versions, champions = self.versions(), self._champions()
+            versions, champions = self.versions(), self.champions()
             staying = {SHIPPED, *champions[:1], *[each for each in champions[1:] if each in versions][:CHAMPIONS_KEPT]}
             if champions and (before := self._before(champions[0])) is not None:
                 staying.add(before)
@@ -191,17 +195,13 @@ class Store:
         with durable.locked(self.root / durable.LOCK):
             yield
 
-    def _champions(self) -> tuple[int, ...]:
-        """The version in service, then the previous ones, newest first; empty if there is none."""
-        return _read_numbers(self.root / "champion") or ((SHIPPED,) if SHIPPED in self.versions() else ())
-
     def _put_into_service(self, champions: tuple[int, ...]) -> None:
         lines = (f"{number}\n" for number in champions[:CHAMPIONS_REMEMBERED])
         durable.replace_text(self.root / "champion", "".join(lines))
 
     def _before(self, champion: int) -> int | None:
         """The champion that a rollback from this one leads to; None if none can serve."""
-        candidates = (*self._champions()[1:], SHIPPED)
+        candidates = (*self.champions()[1:], SHIPPED)
         return next((version for version in candidates if self._can_follow(champion, version)), None)
 
     def _can_follow(self, champion: int, version: int) -> bool:
@@ -229,7 +229,7 @@ class Store:
     def _delete(self, version: int) -> None:
         if version not in (versions := self.versions()):
             raise VersionNotFound(version, versions)
-        if version in self._champions()[:1]:
+        if version in self.champions()[:1]:
             raise VersionInService(version)
         self._path(version).rename(self.root / f"{DELETED}{version}")
         durable.sync(self.root)

@@ -38,6 +38,8 @@ def test_versions_are_listed_newest_first_with_what_is_wrong_with_them(service: 
     assert one["created"] == "2026-03-01T12:00:00Z"
     assert one["metrics"]["validation"]["accuracy"] == 0.5
     assert one["problem"] is None
+    assert [each["served"] for each in (one, two, four)] == [True, False, False]
+    assert (one["photos"], one["fingerprint"]) == ({"train": {"cat": 1, "dog": 1}}, "0" * 64)
     assert "version 3 can't be used" in three["problem"]
     assert three["classes"] is None
     assert four["decision"] == json.loads(DECISION.model_dump_json())
@@ -51,6 +53,7 @@ def test_a_list_of_versions_follows_the_pointer(service: Service, tmp_path: Path
     ]
 
     assert champions == [2]
+    assert [each["served"] for each in service.client.get("/models").json()["versions"]] == [False, False, True, True]
 
 
 def test_a_store_without_versions_lists_none(tmp_path: Path) -> None:

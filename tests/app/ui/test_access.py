@@ -53,8 +53,8 @@ def test_every_section_is_fit_for_everybody(page: Page, keeper: Service, look: s
     for section in SECTIONS:
         page.get_by_role("link", name=section, exact=True).click()
         if section == "Models":
-            page.get_by_role("button", name="Look at version 1").click()
-            expect(page.get_by_role("heading", name="Version 1")).to_be_visible()
+            page.get_by_role("button", name="Details of version 1").click()
+            expect(page.locator("#version").get_by_role("heading", name="Version 1")).to_be_visible()
         if section == "Review":
             check(page)  # with the dialog for the key
             give_key(page)

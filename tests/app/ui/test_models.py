@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from catdog.versions.manifest import Decision, Rule
-from tests.app.service import Service, encoded, publish, serving
-from tests.app.ui.browsing import give_key, seen, visiting
+from catdog.jobs.job import Status
+from catdog.jobs.queue import Jobs
+from catdog.versions.manifest import Decision, Metrics, Rule
+from catdog.versions.store import Store
+from tests.app.service import ADMIN, Service, encoded, publish, serving
+from tests.app.ui.browsing import give_key, shot, visiting
 from tests.waiting import until
 
 pytestmark = pytest.mark.browser
@@ -24,6 +27,15 @@ KEPT_OUT = Decision(
         Rule(name="recall of cat", passed=False, candidate=0.4, champion=0.5, sentence="recall of cat 40.0%"),
     ),
 )
+
+
+SHARES = {
+    "log_loss": 0.1,
+    "calibration_error": 0.01,
+    "precision": {"cat": 0.9, "dog": 0.9},
+    "recall": {"cat": 0.9, "dog": 0.9},
+    "data": "the test photos",
+}
 
 
 @pytest.fixture
@@ -46,31 +58,87 @@ def page(browser: Browser, two: Service) -> Iterator[Page]:
         yield page
 
 
-def test_the_versions_stand_side_by_side_with_their_metrics(page: Page) -> None:
-    rows = page.get_by_role("table", name="Versions").get_by_role("row")
-
-    expect(rows).to_have_count(3)
-    assert rows.nth(0).inner_text().split("\t") == [
-        *("Version", "Created", "Trained", "Accuracy", "Log-loss", "Calibration error", "Actions")
-    ]
-    expect(rows.nth(1)).to_contain_text("Version 2")
-    expect(rows.nth(2)).to_contain_text("Version 1 serves")
-    for shown in ("50.0% 40.0% to 60.0%, 100 validation", "0.700", "1.0%", "full"):
-        expect(rows.nth(2)).to_contain_text(shown)
+def versions(page: Page) -> Locator:
+    return page.get_by_role("list", name="Versions").locator("> li")
 
 
-def test_another_version_is_promoted_and_rolled_back(page: Page, two: Service) -> None:
-    page.get_by_role("button", name="Promote version 2").click()
+def test_a_version_is_shown_with_its_data_its_decision_and_its_accuracy(page: Page) -> None:
+    expect(versions(page)).to_have_count(2)
+    one, two = versions(page).nth(0), versions(page).nth(1)
+
+    expect(one.get_by_role("heading")).to_have_text("Version 1 in service")
+    for shown in ("cat and dog · photos of a folder, 2 for training · full", "50.0% accuracy on 100 validation photos"):
+        expect(one).to_contain_text(shown)
+    expect(one).to_contain_text("95% interval: 40.0% to 60.0%")
+    expect(two).to_contain_text("Kept out: recall of cat 40.0%.")
+    expect(two).to_contain_text("On the same 100 test photos it has 50.0%, version 1 50.0%")
+
+
+def test_another_version_is_promoted_by_hand_and_rolled_back(page: Page, two: Service) -> None:
+    page.get_by_role("button", name="Use it: put version 2 into service").click()
     give_key(page)
 
-    expect(seen(page, "Version 2 serves now.")).to_be_visible()
+    expect(page.locator("#models-report")).to_have_text("Version 2 is in service now.")
     expect(page.locator("#champion")).to_contain_text("Version 2 serves")
-    expect(page.get_by_role("row", name="Version 2 serves")).to_be_visible()
+    expect(versions(page).nth(0)).to_contain_text("Version 2 in service")
+    expect(versions(page).nth(0)).to_contain_text("Promoted by hand. The rule had kept it out: recall of cat 40.0%.")
     assert two.client.get("/model").json()["version"] == 2
 
     page.get_by_role("button", name="Roll back").click()
-    expect(seen(page, "Version 1 serves now.")).to_be_visible()
+    expect(page.locator("#models-report")).to_have_text("Version 1 is in service now.")
     assert two.client.get("/model").json()["version"] == 1
+
+
+def test_a_version_is_deleted(page: Page, two: Service) -> None:
+    page.get_by_role("button", name="Discard: delete version 2").click()
+    page.get_by_role("button", name="Delete it").click()
+    give_key(page)
+
+    expect(page.locator("#models-report")).to_have_text("Version 2 was deleted.")
+    expect(versions(page)).to_have_count(1)
+
+
+def test_a_high_accuracy_on_few_photos_never_stands_above_one_on_many_without_saying_so(
+    browser: Browser, tmp_path: Path
+) -> None:
+    many = {**SHARES, "photos": 1000, "accuracy": 0.987, "accuracy_low": 0.978, "accuracy_high": 0.993}
+    few = {**SHARES, "photos": 5, "accuracy": 1.0, "accuracy_low": 0.566, "accuracy_high": 1.0}
+    publish(tmp_path, metrics={"test": Metrics.model_validate(many)})
+    lineage = Store(tmp_path).open(1).manifest.lineage
+    others = lineage.dataset.model_copy(update={"fingerprint": "1" * 64})
+    publish(
+        tmp_path,
+        metrics={"test": Metrics.model_validate(few)},
+        lineage=lineage.model_copy(update={"dataset": others}),
+    )
+    with (
+        serving(tmp_path, worker="none") as service,
+        visiting(browser, service.app.state.settings.address) as page,
+    ):
+        until(lambda: service.client.get("/health/ready").is_success)
+        page.get_by_role("link", name="Models").click()
+        second = versions(page).filter(has_text="Version 2")
+
+        expect(second).to_contain_text("So few photos say little: it may be right on only 56.6%")
+        expect(second).to_contain_text(
+            "These photos are not those of version 1, so the two accuracies can’t be compared"
+        )
+        service.client.post("/models/2/promote", headers=ADMIN).raise_for_status()
+        page.get_by_label("Sort by").select_option("accuracy that it surely has")
+        expect(versions(page).get_by_role("heading")).to_have_text(["Version 1", "Version 2 in service"])
+        shot(page, "few-photos")
+
+
+def test_a_version_of_a_training_names_its_data_set(page: Page, two: Service) -> None:
+    jobs: Jobs = two.app.state.database.jobs
+    jobs.submit({"dataset": "pets", "strategy": "head", "promote": "auto"})
+    lease = jobs.claim("the test")
+    assert lease is not None
+    lease.end(Status.SUCCEEDED, "", version=2, decision={"promoted": False})
+
+    page.reload()
+
+    expect(versions(page).filter(has_text="Version 2")).to_contain_text("data set “pets”")
 
 
 def test_what_cannot_be_done_is_said(page: Page, two: Service) -> None:
@@ -82,10 +150,10 @@ def test_what_cannot_be_done_is_said(page: Page, two: Service) -> None:
 
 
 def test_a_version_is_looked_at_with_its_decision_and_the_figures_of_its_report(page: Page) -> None:
-    page.get_by_role("button", name="Look at version 2").click()
+    page.get_by_role("button", name="Details of version 2").click()
 
-    expect(page.get_by_role("heading", name="Version 2")).to_be_focused()
-    expect(seen(page, "Kept out: recall of cat 40.0%.")).to_be_visible()
+    expect(page.locator("#version").get_by_role("heading", name="Version 2")).to_be_focused()
+    expect(page.locator("#version")).to_contain_text("Kept out: recall of cat 40.0%.")
     rules = page.get_by_role("table", name="The rules of promotion")
     expect(rules.get_by_role("row", name="recall of cat")).to_contain_text("failed")
     expect(page.get_by_role("dialog")).to_have_count(0)
@@ -105,4 +173,4 @@ def test_a_version_that_cannot_be_used_says_why(page: Page, two: Service) -> Non
     page.get_by_role("link", name="Ask").click()
     page.get_by_role("link", name="Models").click()
 
-    expect(page.get_by_role("row", name="Version 2")).to_contain_text("manifest")
+    expect(versions(page).filter(has_text="Version 2")).to_contain_text("manifest")

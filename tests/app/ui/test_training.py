@@ -233,7 +233,7 @@ def test_a_person_teaches_it_by_the_page_alone(browser: Browser, tmp_path: Path,
         expect(page.locator("#champion")).to_contain_text("Version 2 serves")
 
         page.get_by_role("link", name="Models").click()
-        page.get_by_role("button", name="Look at version 2").click()
+        page.get_by_role("button", name="Details of version 2").click()
         figure = page.get_by_role("img", name="Confusion matrix of version 2")
         until(lambda: bool(figure.evaluate("image => image.naturalWidth > 100")))
         shot(page, "version")

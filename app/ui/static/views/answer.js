@@ -21,7 +21,7 @@ export function described({ name, said, milliseconds, usual, shown }) {
   const isOfItsClasses = String(Object.keys(said.probabilities)) === String(classes());
   return [
     el("h2", { class: "verdict" }, capital(said.unknown ? NEITHER : said.label)),
-    el("p", { class: "small" }, `${name} · version ${said.model_version} · ${Math.round(milliseconds)} ms`),
+    el("p", { class: "small name" }, `${name} · version ${said.model_version} · ${Math.round(milliseconds)} ms`),
     said.unknown ? howFar(said) : null,
     el("ul", { class: said.unknown ? "bars dimmed" : "bars" }, bars(said)),
     usual ? el("p", {}, `Version ${usual.model_version}, which is in service: ${verdict(usual)}`) : null,

@@ -17,7 +17,7 @@ export function why({ version, classes, decision, comparison }) {
   if (decision.promote) return sentence(decision.reason);
   const failed = decision.rules.filter((rule) => !rule.passed);
   if (failed.length) return `Kept out: ${keptOutBy(failed[0], decision)}${also(failed.length - 1)}.`;
-  const isCompared = comparison && comparison.champion === decision.champion;
+  const isCompared = comparison?.champion === decision.champion;
   if (isCompared && comparison.classes_added.length + comparison.classes_removed.length) {
     const others = `Version ${version} tells ${listed(classes)}, other classes than those of version ${decision.champion}`;
     return `${others}: no rule can compare the two. Try it, and use it if its answers are what you want.`;
@@ -50,6 +50,14 @@ function help(name) {
 }
 
 const also = (others) => (others ? `; ${plural(others, "other rule")} failed too` : "");
+
+// The accuracy of both versions on the same photos; null if none were compared.
+export function onSamePhotos({ rules: found, champion, photos }) {
+  const rule = found.find(({ name }) => name === "accuracy");
+  if (!rule) return null;
+  const [mine, theirs] = [rule.candidate, rule.champion].map((share) => percent(share));
+  return `On the same ${plural(photos, "test photo")} it has ${mine}, version ${champion} ${theirs}`;
+}
 
 // Both versions on the same photos, rule by rule.
 export function rules({ version, decision }) {
