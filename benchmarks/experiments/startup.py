@@ -44,7 +44,7 @@ WITHOUT = {
     "        super().__init__(**given)\n"
     "        for group in m.GROUPS: self.include_router(group.router)\n"
     "m.FastAPI = Twice",
-    "model loaded while importing": "import app.serving.loader as loader; loader.VersionLoader.begin = lambda self: None",
+    "model loaded while importing": "import app.serving.loader as loader; loader.VersionLoader.begin = lambda it: None",
 }
 
 
