@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 
 KEPT_OUT = Decision(
     promote=False,
-    reason="kept out: recall of cat 40.0% against 50.0%",
+    reason="not promoted: recall of cat 40.0% against 50.0%",
     champion=1,
     photos=100,
     rules=(
@@ -70,7 +70,7 @@ def test_a_version_is_shown_with_its_data_its_decision_and_its_accuracy(page: Pa
     for shown in ("cat and dog · photos of a folder, 2 for training · full", "50.0% accuracy on 100 validation photos"):
         expect(one).to_contain_text(shown)
     expect(one).to_contain_text("95% interval: 40.0% to 60.0%")
-    expect(two).to_contain_text("Kept out: recall of cat 40.0%.")
+    expect(two).to_contain_text("Not promoted: recall of cat 40.0%.")
     expect(two).to_contain_text("On the same 100 test photos it has 50.0%, version 1 50.0%")
 
 
@@ -81,7 +81,9 @@ def test_another_version_is_promoted_by_hand_and_rolled_back(page: Page, two: Se
     expect(page.locator("#models-report")).to_have_text("Version 2 is in service now.")
     expect(page.locator("#champion")).to_contain_text("Version 2 serves")
     expect(versions(page).nth(0)).to_contain_text("Version 2 in service")
-    expect(versions(page).nth(0)).to_contain_text("Promoted by hand. The rule had kept it out: recall of cat 40.0%.")
+    expect(versions(page).nth(0)).to_contain_text(
+        "Promoted by hand. The rule had not promoted it: recall of cat 40.0%."
+    )
     assert two.client.get("/model").json()["version"] == 2
 
     page.get_by_role("button", name="Roll back").click()
@@ -153,7 +155,7 @@ def test_a_version_is_looked_at_with_its_decision_and_the_figures_of_its_report(
     page.get_by_role("button", name="Details of version 2").click()
 
     expect(page.locator("#version").get_by_role("heading", name="Version 2")).to_be_focused()
-    expect(page.locator("#version")).to_contain_text("Kept out: recall of cat 40.0%.")
+    expect(page.locator("#version")).to_contain_text("Not promoted: recall of cat 40.0%.")
     rules = page.get_by_role("table", name="The rules of promotion")
     expect(rules.get_by_role("row", name="recall of cat")).to_contain_text("failed")
     expect(page.get_by_role("dialog")).to_have_count(0)

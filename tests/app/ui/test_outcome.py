@@ -32,9 +32,9 @@ ACCURACY = Rule(
     sentence="accuracy 52.0% against 50.0% of 100 photos (p = 0.9)",
 )
 KEPT_OUT = Decision(
-    promote=False, reason=f"kept out: {RECALL.sentence}", champion=1, photos=100, rules=(ACCURACY, RECALL)
+    promote=False, reason=f"not promoted: {RECALL.sentence}", champion=1, photos=100, rules=(ACCURACY, RECALL)
 )
-OTHER_CLASSES = Decision(promote=False, reason="kept out: its classes are cat, dog, fish", champion=1)
+OTHER_CLASSES = Decision(promote=False, reason="not promoted: its classes are cat, dog, fish", champion=1)
 PASSED = Decision(promote=True, reason=f"promoted: {ACCURACY.sentence}", champion=1, photos=100, rules=(ACCURACY,))
 
 
@@ -80,7 +80,7 @@ def test_a_version_that_is_kept_out_is_explained_by_rule_number_limit_and_help(p
     result = page.locator(".outcome")
     expect(result).to_contain_text("50.0% accuracy on 100 validation photos (95% interval: 40.0% to 60.0%)")
     expect(result).to_contain_text(
-        "Kept out: its recall of cat is 40.0% on 100 test photos, and the limit is 48.0% (version 1 has 50.0%);"
+        "Not promoted: its recall of cat is 40.0% on 100 test photos, and the limit is 48.0% (version 1 has 50.0%);"
         " more training photos of cat, or corrected labels among them, would help."
     )
     rules = result.get_by_role("table", name="on the same 100 test photos")
@@ -180,6 +180,6 @@ def test_past_trainings_are_listed_and_each_can_be_opened(page: Page, taught: Se
     trainings.nth(1).get_by_role("button").click()
 
     expect(page.get_by_role("heading", name="An earlier training")).to_be_focused()
-    expect(seen(page, "Kept out: its recall of cat")).to_be_visible()
+    expect(seen(page, "Not promoted: its recall of cat")).to_be_visible()
     expect(trainings.nth(1).get_by_role("button")).to_have_attribute("aria-pressed", "true")
     shot(page, "past-trainings")

@@ -40,7 +40,7 @@ TOO_WIDE = """() => {
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with pictures, a training that was kept out, versions, and photos to review."""
+    """A service with pictures, a training that was not promoted, versions, and photos to review."""
     folder = tmp_path_factory.mktemp("filled")
     publish(folder / "models")
     with serving(folder / "models", data_dir=folder / "data", worker="none") as service:
@@ -56,7 +56,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def finish_training(service: Service, models_dir: Path) -> None:
-    """A training with findings and epochs, whose version is kept out and has figures."""
+    """A training with findings and epochs, whose version is not promoted and has figures."""
     jobs: Jobs = service.app.state.database.jobs
     jobs.submit({"dataset": "pets", "strategy": "finetune", "promote": "auto"})
     lease = jobs.claim("the test")
@@ -104,7 +104,7 @@ def test_every_view_fits_every_width(browser: Browser, filled: Service, theme: A
         check(page, f"grid-{theme}")
 
         page.get_by_role("link", name="Teach").click()
-        expect(seen(page, "Kept out: its recall of cat")).to_be_visible()
+        expect(seen(page, "Not promoted: its recall of cat")).to_be_visible()
         page.get_by_text("As numbers").click()
         check(page, f"teach-{theme}")
 

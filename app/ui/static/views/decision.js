@@ -1,4 +1,4 @@
-// The decision on a version: why it was promoted or kept out, in one sentence and in numbers.
+// The decision on a version: why it was promoted or not, in one sentence and in numbers.
 
 import { el, table } from "../parts/dom.js";
 import { count, listed, loss, percent, plural } from "../parts/numbers.js";
@@ -16,7 +16,7 @@ const HELP = {
 export function why({ version, classes, decision, comparison }) {
   if (decision.promote) return sentence(decision.reason);
   const failed = decision.rules.filter((rule) => !rule.passed);
-  if (failed.length) return `Kept out: ${keptOutBy(failed[0], decision)}${also(failed.length - 1)}.`;
+  if (failed.length) return `Not promoted: ${failedBy(failed[0], decision)}${also(failed.length - 1)}.`;
   const isCompared = comparison?.champion === decision.champion;
   if (isCompared && comparison.classes_added.length + comparison.classes_removed.length) {
     const others = `Version ${version} tells ${listed(classes)}, other classes than those of version ${decision.champion}`;
@@ -26,7 +26,7 @@ export function why({ version, classes, decision, comparison }) {
 }
 
 // Rule, number, limit, and what would help.
-function keptOutBy(rule, { champion, photos }) {
+function failedBy(rule, { champion, photos }) {
   if (rule.name === TEST_PHOTOS || !hasLimit(rule)) return rule.sentence;
   const [mine, theirs] = [rule.candidate, rule.champion].map((value) => number(rule, value));
   const numbers = `its ${rule.name} is ${mine} on ${plural(photos, "test photo")}, and ${limitInWords(rule)}`;

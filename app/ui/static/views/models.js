@@ -68,12 +68,12 @@ function made({ created, strategy, classes, photos }, dataset) {
   return `${listed(classes, "and")} · ${data}, ${count(training)} for training · ${strategy} · ${moment(created)}`;
 }
 
-// Who or what put it into service, or kept it out.
+// Who or what put it into service, or kept it from that.
 function decided(version) {
   const { decision, served } = version;
   if (!decision || decision.champion === null) return served ? "The first version in service." : "Published without a comparison.";
   if (decision.promote) return served ? "Promoted by the rule." : "It passed every rule, and was only published.";
-  return served ? `Promoted by hand. The rule had kept it out: ${why(version).replace(/^Kept out: /, "")}` : why(version);
+  return served ? `Promoted by hand. The rule had not promoted it: ${why(version).replace(/^Not promoted: /, "")}` : why(version);
 }
 
 function measured({ metrics }) {
