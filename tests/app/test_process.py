@@ -291,7 +291,7 @@ def test_wrong_settings_end_the_service_with_one_message(tmp_path: Path) -> None
 
     assert popen.returncode == 2
     assert log.splitlines()[0] == "catdog can't start: the settings are wrong:"
-    assert "is CATDOG_PORT meant?" in log
+    assert "did you mean CATDOG_PORT?" in log
     assert "CATDOG_THREADS=none: " in log
     assert "Traceback" not in log
     assert "pydantic" not in log
