@@ -1,4 +1,4 @@
-"""Loads the champion as the service does, for commands that answer without one."""
+"""Loads a version as the service does, for commands that answer without one."""
 
 import os
 from pathlib import Path
@@ -28,8 +28,8 @@ def settings() -> Settings:
     return found.model_copy(update={"data_dir": caches / "catdog"})
 
 
-def loaded(settings: Settings) -> LoadedModel:
-    """The champion, after it has answered its golden pictures as at its publication; StoreError."""
+def loaded(settings: Settings, number: int | None = None) -> LoadedModel:
+    """The champion or another version, after it has answered its golden pictures as at its publication; StoreError."""
     store = Store(settings.models_dir)
-    version = store.open(store.champion())
+    version = store.open(store.champion() if number is None else number)
     return load(version, read(version, settings), settings)

@@ -11,11 +11,14 @@ import typer
 
 from catdog import __version__, exit_status
 from command import doctor, predict, serve, trainer, versions
+from command.classify.command import classify
 
 EXAMPLES = """
 Examples:
 
     catdog predict cat.jpg
+
+    catdog classify ~/Pictures --to pets.csv
 
     catdog serve
 
@@ -85,6 +88,7 @@ def _add(command: Callable[..., None], panel: str) -> None:
 
 
 _add(predict.predict, "Photos")
+_add(classify, "Photos")
 _add(serve.serve, "Service")
 _add(doctor.doctor, "Service")
 _add(versions.versions, "Versions")

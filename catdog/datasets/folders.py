@@ -40,7 +40,7 @@ LEFT_BY_SYSTEMS: Final = frozenset(
     }
 )
 # A file with such an extension is meant to be a picture, even if its bytes aren't one.
-_PICTURE_SUFFIXES = frozenset(
+PICTURE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".avif", ".heic", ".heif", ".tif", ".tiff")
 )
 
@@ -128,7 +128,7 @@ def _fault(path: Path, status: os.stat_result, above: Collection[tuple[int, int]
         return "it is empty"
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
-    return None if path.suffix.lower() in _PICTURE_SUFFIXES else fault_of(head)
+    return None if path.suffix.lower() in PICTURE_SUFFIXES else fault_of(head)
 
 
 def fault_of(head: bytes) -> str | None:

@@ -12,6 +12,17 @@ VARIABLE: Final = "FAILPOINTS"
 
 OF_PICTURES: Final = ("pictures.placed", "pictures.added", "picture.unlabelled")
 
+# In the order in which a classification reaches them.
+OF_CLASSIFYING: Final = (
+    "classify.begun",
+    "classify.row",
+    "classify.committed",
+    "classify.answered",
+    "classify.written",
+    "sort.decided",
+    "sort.transferred",
+)
+
 # In the order in which a job reaches them.
 NAMES: Final = (
     "job.submitted",

@@ -25,7 +25,8 @@ from tests.waiting import until
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = blocks(README)
 DOCKER = next(block.splitlines() for block in BLOCKS if block.startswith("docker"))  # typed in tests/containers
-COMMANDS = [line for block in BLOCKS if not block.startswith("docker") for line in block.splitlines()]
+ELSEWHERE = ("docker", "pip")  # typed in tests/containers and tests/command
+COMMANDS = [line for block in BLOCKS if not block.startswith(ELSEWHERE) for line in block.splitlines()]
 TEACHING = [line for line in COMMANDS[COMMANDS.index("make trainer") :] if not line.startswith(".venv")][:6]
 
 

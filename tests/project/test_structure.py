@@ -32,7 +32,7 @@ LAYERS = {
     "command": (
         "__main__",
         "program",
-        "doctor predict serve trainer versions",
+        "classify doctor predict serve trainer versions",
         "champion options",
         "model_folder",
     ),

@@ -1,0 +1,143 @@
+"""Speed and memory of `catdog classify` against decoding and inference alone.
+
+    python -m benchmarks.experiments.classify [--photos N] [--few N]
+
+The limit is 1 / (decoding + inference): the seconds that a photo takes if all cores only decode, and if the engine, in
+its best mode, only infers. The command is timed as a whole, from the start of its process to its end. On a machine that
+does other work, compare the processor time instead. The command's largest resident memory is compared with that for
+fewer photos.
+"""
+
+import os
+import subprocess
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import perf_counter, process_time
+from typing import NamedTuple
+
+from pyarrow import parquet
+
+from benchmarks.harness import photos, versions
+from benchmarks.harness.machine import Machine
+from benchmarks.harness.processes import ROOT
+from benchmarks.harness.versions import Model
+from catdog import images
+from catdog.engines.openvino import OpenVINOEngine
+from catdog.system import resources
+from catdog.versions import golden
+
+ROUNDS = 3  # interleaved; the results are medians
+SECONDS = 3.0  # of each measurement of one part
+
+
+class Speed(NamedTuple):
+    """Of the command or a part of it: seconds of the clock and of a core for each photo, and the largest memory."""
+
+    seconds: float
+    core_seconds: float
+    resident_bytes: int = 0
+
+
+def measure(work: Callable[[int], object], threads: int) -> Speed:
+    """Call `work` on so many threads, each time with another number."""
+    until = perf_counter() + SECONDS
+
+    def loop(first: int) -> int:
+        count = 0
+        while perf_counter() < until:
+            work(first + count * threads)
+            count += 1
+        return count
+
+    began, worked = perf_counter(), process_time()
+    with ThreadPoolExecutor(threads) as pool:
+        photos = sum(pool.map(loop, range(threads)))
+    return Speed((perf_counter() - began) / photos, (process_time() - worked) / photos)
+
+
+def run(folder: Path, model: Model, data: Path) -> Speed:
+    """Classify a folder, in a process of its own."""
+    result = folder.with_suffix(".parquet")
+    variables = {"CATDOG_MODELS_DIR": str(model.version.path.parent), "CATDOG_DATA_DIR": str(data)}
+    command = [sys.executable, "-m", "command", "classify", str(folder), "--to", str(result), "--overwrite", "--json"]
+    began = perf_counter()
+    process = subprocess.Popen(command, cwd=ROOT, env=os.environ | variables, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = perf_counter() - began
+    count = sum(1 for _ in folder.iterdir())
+    if status or parquet.read_metadata(result).num_rows != count:
+        raise RuntimeError(f"the command failed: {command}")
+    return Speed(seconds / count, (used.ru_utime + used.ru_stime) / count, used.ru_maxrss * 1024)
+
+
+def linked(folder: Path, originals: list[Path], count: int) -> Path:
+    """A folder with so many links to the photos, each several times."""
+    folder.mkdir()
+    for number in range(count):
+        (folder / f"{number:07}.jpg").symlink_to(originals[number % len(originals)])
+    return folder
+
+
+def line(model: Model, few: Path, many: Path, data: Path) -> str:
+    """The row of the table for one model."""
+    contents = [path.read_bytes() for path in sorted(few.iterdir())[:80]]
+    engine = OpenVINOEngine(model.version.network(), streams=None)
+    picture = golden.pictures()[:1]
+    small = run(few, model, data)  # also compiles the graph
+    rounds = [
+        (
+            measure(lambda place: images.decode(contents[place % len(contents)]), resources.usable_cores()),
+            measure(lambda _: engine.infer(picture, shared=True), engine.streams),
+            run(many, model, data),
+        )
+        for _ in range(ROUNDS)
+    ]
+    decoding, inference, command = (_median(speeds) for speeds in zip(*rounds, strict=True))
+    limit = decoding.seconds + inference.seconds
+    core = decoding.core_seconds + inference.core_seconds
+    more = command.resident_bytes / small.resident_bytes - 1
+    return (
+        f"| {model.name}, {engine.precision} | {1 / limit:.1f} | {1 / command.seconds:.1f}"
+        f" | {limit / command.seconds:.2f} | {1000 * core:.1f} | {1000 * command.core_seconds:.1f} | {core / command.core_seconds:.2f} |"
+        f" {command.resident_bytes / 1e6:.0f} MB | {more:+.1%} |"
+    )
+
+
+def _median(speeds: Sequence[Speed]) -> Speed:
+    seconds, core_seconds, resident = zip(*speeds, strict=True)
+    return Speed(median(seconds), median(core_seconds), max(resident))
+
+
+def main() -> None:
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=int, default=20_000, help="photos of the large folder (default: 20,000)")
+    parser.add_argument("--few", type=int, default=2_000, help="photos of the small folder (default: 2,000)")
+    given = parser.parse_args()
+    machine = Machine.this()
+    print(
+        f"{machine.where}, {machine.libraries}; {given.photos:,} {photos.described()}, memory against {given.few:,}\n"
+    )
+    print(
+        "| model | limit, photos/s | command | of the limit | ms of a core: decoding + inference | command | share"
+        " | memory | against few |"
+    )
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        originals = []
+        for number, content in enumerate(photos.photos()):
+            originals.append(folder / f"original-{number}.jpg")
+            originals[-1].write_bytes(content)
+        few, many = (linked(folder / str(count), originals, count) for count in (given.few, given.photos))
+        shipped = versions.shipped(ROOT / "models", folder / "shipped")
+        for model in (versions.slim(shipped, folder / "slim"), versions.full_width(shipped, folder / "full")):
+            print(line(model, few, many, folder / "data"), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""`catdog classify`: a table of what many photos show."""
+
+import json as encoding
+import sqlite3
+import sys
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from catdog import exit_status
+from catdog.system.failpoints import failpoint
+from command.classify.journal import ENDING, Journal, JournalError, remove
+from command.classify.results import ResultError, Table, check, write
+from command.classify.sorting import How, SortingError, sort
+from command.classify.sources import Photo, Sources
+from command.options import Json
+
+if TYPE_CHECKING:
+    from app.serving.loaded_model import LoadedModel
+    from app.settings import Settings
+
+
+def classify(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...", help="Folders, photos, globs in quotes, ZIPs; - for a list on standard input."
+        ),
+    ],
+    to: Annotated[Path, typer.Option(metavar="FILE", help="The result: .csv, .jsonl or .parquet.")],
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Probability below which a photo is unknown as well.")
+    ] = 0.0,
+    sort_into: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Sort the photos into a folder for each class.")
+    ] = None,
+    sort_by: Annotated[How, typer.Option(help="What that does to a photo.")] = How.COPY,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing result.")] = False,
+    json: Json = False,
+) -> None:
+    """Say what many photos show: catdog classify ~/Pictures --to pets.csv
+
+    After Ctrl-C or a kill, the same command continues. A file that can't be read is a row with its error.
+    """
+    check(to)
+    path = to.with_name(to.name + ENDING)
+    if to.exists() and not path.exists() and not overwrite:
+        raise ResultError(f"{to} exists already; remove it, or replace it with --overwrite")
+    began = monotonic()
+    with Sources(tuple(sources), sys.stdin) as found:
+        if sort_into is not None and found.contains(sort_into):
+            raise SortingError(f"{sort_into} lies in a source; sort into a folder outside of it")
+        try:
+            with Journal(path) as journal:
+                table = _fill(journal, found, threshold)
+                failpoint("classify.answered")
+                write(to, journal.rows(), table)
+                failpoint("classify.written")
+                if sort_into is not None:
+                    sort(journal, sort_into, sort_by, table, found.read)
+                rows, errors = journal.count()
+        except sqlite3.OperationalError as error:  # the disk is full, for instance
+            raise JournalError(f"{path}: {error}; the same command continues") from error
+        except KeyboardInterrupt:
+            typer.echo(f"\ncatdog: stopped; the same command continues, with what is in {path}", err=True)
+            raise typer.Exit(exit_status.STOPPED) from None
+    remove(path)
+    summary = {"result": str(to), "rows": rows, "errors": errors, "skipped": found.skipped, "version": table.version}
+    _report(summary | {"seconds": round(monotonic() - began, 3)}, json)
+
+
+def _fill(journal: Journal, sources: Sources, threshold: float) -> Table:
+    """Classify the photos that aren't in the journal yet, all by the version with which it was begun."""
+    from command import champion
+    from command.classify import pipeline, progress
+
+    settings = champion.settings()
+    facts = journal.facts()
+    model = champion.loaded(settings, None if facts is None else facts["version"])
+    if facts is None:
+        journal.begin(_facts(model, settings))
+        failpoint("classify.begun")
+    elif facts != _facts(model, settings):
+        now = encoding.dumps(_facts(model, settings))
+        raise JournalError(
+            f"{journal.path} was begun with another model or other settings: {encoding.dumps(facts)}, now {now};"
+            " use those again, or remove the file to start from the beginning"
+        )
+    with progress.shown(sources.count) as counted:
+        photos = _remaining(journal, counted(sources.photos()))
+        for row in pipeline.classify(photos, model, settings):
+            journal.add(row)
+            failpoint("classify.row")
+    return Table(model.manifest.classes, model.manifest.version, threshold)
+
+
+def _remaining(journal: Journal, photos: Iterator[Photo]) -> Iterator[Photo]:
+    return (photo for photo in photos if not journal.has(photo.path))
+
+
+def _facts(model: "LoadedModel", settings: "Settings") -> dict[str, Any]:
+    """What the answers depend on besides the photos."""
+    return {
+        "version": model.manifest.version,
+        "manifest": sha256(model.manifest.to_json().encode()).hexdigest(),
+        "precision": model.engine.precision,
+        "unknown_keep": settings.unknown_keep,
+    }
+
+
+def _report(summary: dict[str, Any], json: bool) -> None:
+    if json:
+        typer.echo(encoding.dumps(summary))
+        return
+    errors = f", {summary['errors']:,} of them with an error" if summary["errors"] else ""
+    typer.echo(f"{summary['result']}: {summary['rows']:,} photos{errors}, in {summary['seconds']:.1f} s")
+    if summary["skipped"]:
+        typer.echo(f"{summary['skipped']:,} files in folders and ZIPs are no photos", err=True)

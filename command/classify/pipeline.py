@@ -1,0 +1,102 @@
+"""Classifies photos so that reading, decoding and inference overlap on all cores.
+
+Decoders run ahead of the engine by a bounded number of photos, so memory doesn't grow with the number of photos.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from itertools import islice
+from typing import Final, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.serving.decoding import Memory
+from app.serving.loaded_model import LoadedModel
+from app.settings import Settings
+from catdog import images
+from catdog.decoding_cost import demand
+from catdog.engines.engine import Output
+from catdog.errors import CatdogError
+from catdog.system import resources
+from command.classify.journal import Row
+from command.classify.sources import Photo
+
+AHEAD: Final = 4  # photos that are decoded ahead for each that the engine infers at a time; they have 150 kB each
+MEMORY_SHARE: Final = 4  # decoding may use a quarter of the memory, like the service
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+class Decoded(NamedTuple):
+    """A photo with its pixels, uint8 RGB (224, 224, 3), or the reason why it has none."""
+
+    photo: Photo
+    pixels: NDArray[np.uint8] | None
+    error: str | None = None
+
+
+def classify(photos: Iterable[Photo], model: LoadedModel, settings: Settings) -> Iterator[Row]:
+    """A row for each photo, in order."""
+    engine, cores = model.engine, resources.usable_cores()
+    at_a_time = engine.streams * engine.largest_batch
+    memory = Memory(settings.decoding_bytes or resources.usable_bytes() // MEMORY_SHARE)
+    decoders, inferrers = ThreadPoolExecutor(settings.decoders or cores + 1), ThreadPoolExecutor(engine.streams)
+    try:
+        decoded = in_order(decoders, lambda photo: _decode(photo, memory), photos, AHEAD * (at_a_time + cores))
+        groups = _groups(decoded, engine.largest_batch)
+        for rows in in_order(inferrers, lambda group: _answer(group, model, settings), groups, engine.streams + 1):
+            yield from rows
+    finally:
+        decoders.shutdown(wait=False, cancel_futures=True)
+        inferrers.shutdown(wait=False, cancel_futures=True)
+
+
+def in_order(threads: Executor, make: Callable[[Given], Made], given: Iterable[Given], ahead: int) -> Iterator[Made]:
+    """Like `map`, on threads: results in order, and at most `ahead` of them begun before they are asked for."""
+    remaining = iter(given)
+    waiting: deque[Future[Made]] = deque()
+    while True:
+        waiting.extend(threads.submit(make, one) for one in islice(remaining, ahead - len(waiting)))
+        if not waiting:
+            return
+        yield waiting.popleft().result()
+
+
+def _groups(decoded: Iterable[Decoded], largest: int) -> Iterator[list[Decoded]]:
+    remaining = iter(decoded)
+    while group := list(islice(remaining, largest)):
+        yield group
+
+
+def _decode(photo: Photo, memory: Memory) -> Decoded:
+    try:
+        data = photo.read()
+        with memory.taken(demand(data).memory_bytes):
+            return Decoded(photo, images.decode(data))
+    except OSError as error:
+        return Decoded(photo, None, error.strerror or str(error))
+    except CatdogError as error:
+        return Decoded(photo, None, str(error))
+    except MemoryError:
+        return Decoded(photo, None, "there isn't enough memory to decode it")
+
+
+def _answer(group: list[Decoded], model: LoadedModel, settings: Settings) -> list[Row]:
+    """The rows of photos that are inferred together."""
+    pixels = [one.pixels for one in group if one.pixels is not None]
+    if not pixels:
+        return [_row(one, None, model, settings) for one in group]
+    output = model.engine.infer(np.stack(pixels), shared=model.engine.streams > 1)
+    outputs = iter(Output(*(part[place : place + 1] for part in output)) for place in range(len(pixels)))
+    return [_row(one, None if one.pixels is None else next(outputs), model, settings) for one in group]
+
+
+def _row(one: Decoded, output: Output | None, model: LoadedModel, settings: Settings) -> Row:
+    is_file = one.photo.file is not None
+    if output is None:
+        return Row(one.photo.path, is_file, error=one.error)
+    answer = model.answer(output, keep=settings.unknown_keep)
+    return Row(one.photo.path, is_file, tuple(answer.probabilities.values()), answer.unknown)

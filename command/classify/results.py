@@ -1,0 +1,109 @@
+"""Writes the result: CSV, JSON Lines or Parquet, by the ending of its name."""
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from catdog.datasets.layout import printable
+from catdog.errors import CatdogError
+from catdog.system import durable
+from command.classify.journal import Row
+
+BEFORE, AFTER = ("path", "label", "probability"), ("unknown", "version", "error")
+GROUP_ROWS: Final = 10_000  # of a Parquet file
+
+
+class ResultError(CatdogError):
+    """A result that can't be written."""
+
+
+class Table(NamedTuple):
+    """How rows become columns. A photo whose probability is below `threshold` is unknown as well."""
+
+    classes: tuple[str, ...]
+    version: int
+    threshold: float
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """One for each class, by its name; `class_path` if that is the name of another column."""
+        own = (f"class_{name}" if name in BEFORE + AFTER else name for name in self.classes)
+        return (*BEFORE, *own, *AFTER)
+
+    def values(self, row: Row) -> list[Any]:
+        """The values of the columns; those of a photo with an error are None."""
+        if row.probabilities is None:
+            return [row.path, None, None, *[None] * len(self.classes), None, self.version, row.error]
+        label, probability = self.label(row.probabilities)
+        return [row.path, label, probability, *row.probabilities, self.is_unknown(row), self.version, None]
+
+    def label(self, probabilities: Sequence[float]) -> tuple[str, float]:
+        """The most probable class, the first of several, and its probability."""
+        place = max(range(len(probabilities)), key=probabilities.__getitem__)
+        return self.classes[place], probabilities[place]
+
+    def is_unknown(self, row: Row) -> bool:
+        return row.is_unknown or max(row.probabilities or [0.0]) < self.threshold
+
+
+def check(path: Path) -> None:
+    """Raise ResultError or ImportError if no such result can be written."""
+    if path.suffix.lower() not in _WRITERS:
+        raise ResultError(f"{path}: the ending says how the result is written; use {', '.join(_WRITERS)}")
+    if not path.absolute().parent.is_dir():
+        raise ResultError(f"{path}: there is no folder {path.absolute().parent}; create it first")
+    if path.suffix.lower() == PARQUET:
+        import pyarrow.parquet  # noqa: F401
+
+
+def write(path: Path, rows: Iterable[Row], table: Table) -> None:
+    """Write the whole result, or leave the previous file as it is."""
+    aside = path.with_name(f".{path.name}.new")
+    try:
+        _WRITERS[path.suffix.lower()](aside, (table.values(row) for row in rows), table)
+        durable.sync(aside)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+    durable.sync(path.absolute().parent)
+
+
+def _write_csv(path: Path, rows: Iterator[list[Any]], table: Table) -> None:
+    """A name that isn't UTF-8 keeps its bytes."""
+    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(table.columns)
+        writer.writerows([str(value).lower() if isinstance(value, bool) else value for value in row] for row in rows)
+
+
+def _write_json_lines(path: Path, rows: Iterator[list[Any]], table: Table) -> None:
+    columns = table.columns
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(dict(zip(columns, row, strict=True))) + "\n" for row in rows)
+
+
+def _write_parquet(path: Path, rows: Iterator[list[Any]], table: Table) -> None:
+    """A name that isn't UTF-8 is shown with escapes."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    text, number = pa.string(), pa.float64()
+    types = [text, text, number, *[number] * len(table.classes), pa.bool_(), pa.int64(), text]
+    schema = pa.schema(list(zip(table.columns, types, strict=True)))
+    with parquet.ParquetWriter(path, schema) as writer:
+        while group := list(islice(rows, GROUP_ROWS)):
+            for row in group:
+                row[0] = printable(row[0])
+            columns = [pa.array(values, kind) for values, kind in zip(zip(*group, strict=True), types, strict=True)]
+            writer.write_batch(pa.record_batch(columns, schema=schema))
+
+
+PARQUET: Final = ".parquet"
+_WRITERS: Final[dict[str, Callable[[Path, Iterator[list[Any]], Table], None]]] = {
+    ".csv": _write_csv,
+    ".jsonl": _write_json_lines,
+    PARQUET: _write_parquet,
+}

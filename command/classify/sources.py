@@ -1,0 +1,176 @@
+"""Finds the photos to classify: in folders and ZIPs, by globs, and from a list on standard input."""
+
+import glob
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final, NamedTuple
+
+from catdog.datasets import folders, safe_zip
+from catdog.datasets.folders import HEAD_BYTES, PICTURE_SUFFIXES
+from catdog.errors import ArchiveError, CatdogError, FileLeftOut
+
+STDIN: Final = "-"
+LIMIT_BYTES: Final = 2**28  # of a file: the largest photo within the limits of pixels takes less
+
+
+class NoSource(CatdogError):
+    """A source that holds nothing to classify."""
+
+
+class Photo(NamedTuple):
+    """One input. `read` returns its bytes; it raises OSError or CatdogError.
+
+    `path` is its name in the result: of a file in a ZIP that of the ZIP, a slash, and its place in it. `file` is None
+    for these.
+    """
+
+    path: str
+    read: Callable[[], bytes]
+    file: Path | None
+
+
+@dataclass
+class Sources:
+    """The sources of a command, in their order; `with` closes the ZIPs that were opened."""
+
+    given: tuple[str, ...]
+    stdin: Iterable[str] = ()
+    skipped: int = 0  # files in folders and ZIPs that are no photos
+
+    def __post_init__(self) -> None:
+        self._open = ExitStack()
+        self._archive: tuple[Path, safe_zip.Zipped] | None = None  # the last that `read` used
+        for source in self.given:
+            if source != STDIN and not Path(source).exists() and not _matches(source):
+                raise NoSource(f"there is no file or folder {source}, and none matches it as a pattern")
+
+    def __enter__(self) -> "Sources":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def photos(self) -> Iterator[Photo]:
+        """Every photo, one after the other: neither a list of them nor their bytes are kept in memory."""
+        self.skipped = 0
+        for source in self.given:
+            if source == STDIN:
+                yield from (_named(line.removesuffix("\n")) for line in self.stdin if line.strip())
+            elif not Path(source).exists():
+                yield from self._matching(source)
+            else:
+                yield from self._below(Path(source), is_named=True)
+
+    def count(self) -> int | None:
+        """The number of photos; None if it isn't known before they are read from standard input."""
+        if STDIN in self.given:
+            return None
+        with Sources(self.given) as same:
+            return sum(1 for _ in same.photos())
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a photo in a ZIP by its `path`; OSError, ArchiveError."""
+        archive = next(parent for parent in Path(path).parents if _is_zip(parent))
+        if self._archive is None or self._archive[0] != archive:
+            self._archive = archive, self._open.enter_context(safe_zip.opened(archive))
+        return b"".join(self._archive[1].read(PurePosixPath(path).relative_to(archive)))
+
+    def contains(self, folder: Path) -> bool:
+        """Whether a folder is one of the source folders, or lies in one."""
+        within = folder.absolute().resolve()
+        return any(within.is_relative_to(Path(source).resolve()) for source in self.given if Path(source).is_dir())
+
+    def _matching(self, pattern: str) -> Iterator[Photo]:
+        for path in _matches(pattern):
+            yield from self._below(Path(path), is_named=True)
+
+    def _below(self, path: Path, is_named: bool = False) -> Iterator[Photo]:
+        """The photos of a file or folder; a file that is named itself is a photo, whatever is in it."""
+        if path.is_dir():
+            yield from self._in_folder(path, frozenset())
+        elif _is_zip(path):
+            yield from self._in_zip(path)
+        elif is_named or _is_picture(path):
+            yield _named(str(path))
+        else:
+            self.skipped += 1
+
+    def _in_folder(self, folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Photo]:
+        """In the order of names. A link back to a folder that it is in is skipped."""
+        try:
+            status = folder.stat()
+            names = sorted(entry.name for entry in os.scandir(folder) if not folders.is_leftover(entry.name))
+        except OSError as error:
+            reason = error
+            yield Photo(str(folder), lambda: _raise(reason), None)
+            return
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            self.skipped += 1
+            return
+        for name in names:
+            path = folder / name
+            if path.is_dir():
+                yield from self._in_folder(path, above | {here})
+            else:
+                yield from self._below(path)
+
+    def _in_zip(self, path: Path) -> Iterator[Photo]:
+        try:
+            archive = self._open.enter_context(safe_zip.opened(path))
+        except (ArchiveError, OSError) as error:
+            reason = error
+            yield Photo(str(path), lambda: _raise(reason), None)
+            return
+        for place in sorted(archive.members):
+            if any(map(folders.is_leftover, place.parts)):
+                continue
+            if place.suffix.lower() in PICTURE_SUFFIXES:
+                yield Photo(f"{path}/{place}", _member_reader(archive, place), None)
+            else:
+                self.skipped += 1
+
+
+def _named(path: str) -> Photo:
+    file = Path(path)
+    return Photo(path, lambda: _read(file), file)
+
+
+def _member_reader(archive: safe_zip.Zipped, place: PurePosixPath) -> Callable[[], bytes]:
+    return lambda: b"".join(archive.read(place))
+
+
+def _read(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        data = opened.read(LIMIT_BYTES + 1)
+    if len(data) > LIMIT_BYTES:
+        raise FileLeftOut(f"it has more than {LIMIT_BYTES:,} bytes; no photo within the limits is that large")
+    return data
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a file in a folder is meant to be a photo: by its name, or else by its first bytes."""
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        return True
+    try:
+        if not path.is_file():  # a pipe would never end
+            return False
+        with path.open("rb") as file:
+            return folders.fault_of(file.read(HEAD_BYTES)) is None
+    except OSError:
+        return False
+
+
+def _is_zip(path: Path) -> bool:
+    return path.suffix.lower() == ".zip" and path.is_file()
+
+
+def _matches(pattern: str) -> list[str]:
+    return sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  # Path.glob knows no absolute patterns
+
+
+def _raise(error: CatdogError | OSError) -> bytes:
+    raise error
