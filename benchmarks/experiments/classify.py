@@ -1,6 +1,6 @@
 """Speed and memory of `catdog classify` against decoding and inference alone.
 
-    python -m benchmarks.experiments.classify [--photos N] [--few N]
+    python -m benchmarks.experiments.classify [--photos N] [--few N] [--model slim] [--model full]
 
 The limit is 1 / (decoding + inference): the seconds that a photo takes if all cores only decode, and if the engine, in
 its best mode, only infers. The command is timed as a whole, from the start of its process to its end. On a machine that
@@ -31,6 +31,7 @@ from catdog.engines.openvino import OpenVINOEngine
 from catdog.system import resources
 from catdog.versions import golden
 
+MODELS = {"slim": versions.slim, "full": versions.full_width}
 ROUNDS = 3  # interleaved; the results are medians
 SECONDS = 3.0  # of each measurement of one part
 
@@ -101,11 +102,18 @@ def line(model: Model, few: Path, many: Path, data: Path) -> str:
     limit = decoding.seconds + inference.seconds
     core = decoding.core_seconds + inference.core_seconds
     more = command.resident_bytes / small.resident_bytes - 1
-    return (
-        f"| {model.name}, {engine.precision} | {1 / limit:.1f} | {1 / command.seconds:.1f}"
-        f" | {limit / command.seconds:.2f} | {1000 * core:.1f} | {1000 * command.core_seconds:.1f} | {core / command.core_seconds:.2f} |"
-        f" {command.resident_bytes / 1e6:.0f} MB | {more:+.1%} |"
-    )
+    cells = [
+        f"{model.name}, {engine.precision}",
+        f"{1 / limit:.1f}",
+        f"{1 / command.seconds:.1f}",
+        f"{limit / command.seconds:.2f}",
+        f"{1000 * core:.1f}",
+        f"{1000 * command.core_seconds:.1f}",
+        f"{core / command.core_seconds:.2f}",
+        f"{command.resident_bytes / 1e6:.0f} MB",
+        f"{more:+.1%}",
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 def _median(speeds: Sequence[Speed]) -> Speed:
@@ -117,6 +125,7 @@ def main() -> None:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=int, default=20_000, help="photos of the large folder (default: 20,000)")
     parser.add_argument("--few", type=int, default=2_000, help="photos of the small folder (default: 2,000)")
+    parser.add_argument("--model", choices=MODELS, action="append", help="by its width (default: both)")
     given = parser.parse_args()
     machine = Machine.this()
     print(
@@ -127,15 +136,16 @@ def main() -> None:
         " | memory | against few |"
     )
     print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
-    with TemporaryDirectory() as name:
-        folder = Path(name)
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         originals = []
         for number, content in enumerate(photos.photos()):
             originals.append(folder / f"original-{number}.jpg")
             originals[-1].write_bytes(content)
         few, many = (linked(folder / str(count), originals, count) for count in (given.few, given.photos))
         shipped = versions.shipped(ROOT / "models", folder / "shipped")
-        for model in (versions.slim(shipped, folder / "slim"), versions.full_width(shipped, folder / "full")):
+        for name in given.model or MODELS:
+            model = MODELS[name](shipped, folder / name)
             print(line(model, few, many, folder / "data"), flush=True)
 
 

@@ -75,9 +75,11 @@ def classify(
 
 def _fill(journal: Journal, sources: Sources, threshold: float) -> Table:
     """Classify the photos that aren't in the journal yet, all by the version with which it was begun."""
+    from app.serving import os_tuning
     from command import champion
     from command.classify import pipeline, progress
 
+    os_tuning.limit_arenas()
     settings = champion.settings()
     facts = journal.facts()
     model = champion.loaded(settings, None if facts is None else facts["version"])
