@@ -1,11 +1,12 @@
 """Ask: a person adds pictures, and corrects the answers."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from pydantic import SecretStr
 
 from catdog.versions.manifest import Unknown
@@ -212,19 +213,40 @@ def test_a_version_that_cannot_say_where_it_looked_answers_without(page: Page, k
     expect(page.get_by_role("button", name="Where it looked")).to_have_count(0)
 
 
-def test_a_picture_like_none_of_the_classes_is_said_to_be_so(browser: Browser, tmp_path: Path, jpeg: bytes) -> None:
-    """With a version for which every photo is unknown."""
+@pytest.fixture
+def doubting(tmp_path: Path) -> Iterator[Service]:
+    """A service with a version for which every photo is unknown."""
     publish(tmp_path, unknown=Unknown(usual_length=1.0, threshold=1e6, photos=10, kept=0.0))
-    with (
-        serving(tmp_path, worker="none") as service,
-        visiting(browser, service.app.state.settings.address) as page,
-    ):
+    with serving(tmp_path, worker="none") as service:
         until(lambda: service.client.get("/health/ready").is_success)
+        yield service
+
+
+def test_an_answer_that_comes_before_the_model_is_described_shows_how_far_it_is(
+    browser: Browser, doubting: Service, jpeg: bytes
+) -> None:
+    """The first description of the model is lost on its way."""
+    asked = []
+
+    def lose_the_first(route: Route) -> None:
+        asked.append(route)
+        route.abort() if len(asked) == 1 else route.continue_()
+
+    with visiting(browser, doubting.app.state.settings.address) as page:
+        page.route("**/model", lose_the_first)
+        page.reload()
+        choose(page, file("teapot.jpg", jpeg))
+
+        expect(seen(page, "It would be known from")).to_be_visible()
+
+
+def test_a_picture_like_none_of_the_classes_is_said_to_be_so(browser: Browser, doubting: Service, jpeg: bytes) -> None:
+    with visiting(browser, doubting.app.state.settings.address) as page:
         choose(page, file("teapot.jpg", jpeg))
 
         assert cards(page)[0].startswith("Not like any class I know\n")
-        answer = service.client.post("/predict", content=jpeg).json()
-        least = service.client.get("/model").json()["unknown"]["threshold"]
+        answer = doubting.client.post("/predict", content=jpeg).json()
+        least = doubting.client.get("/model").json()["unknown"]["threshold"]
         expect(seen(page, f"It is {100 * answer['familiarity']:.1f}% as familiar as a usual photo.")).to_be_visible()
         expect(seen(page, f"It would be known from {100 * least:.1f}% on.")).to_be_visible()
         expect(page.locator(".bars")).to_have_class("bars dimmed")

@@ -30,9 +30,9 @@ export async function refresh() {
   }
 }
 
-// An answer came from this version.
-export function heardOf(version) {
-  if (version !== serving?.version) refresh();
+// For each answer with its version: asks again which version is in service if it isn’t the known one.
+export async function heardOf(version) {
+  if (version !== serving?.version) await refresh();
 }
 
 export function show(model) {

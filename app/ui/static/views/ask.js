@@ -85,9 +85,9 @@ async function answered({ file, answer }) {
     const said = await predicted(file, version);
     answer.milliseconds = performance.now() - began;
     answer.usual = version ? await predicted(file) : null; // the answer of the version in service, to compare
+    if (!version) await heardOf(said.model_version); // the answer is shown with what is known of its version
     answer.said = said;
     say(`${answer.name}: ${verdict(said)}`);
-    if (!version) heardOf(said.model_version);
   } catch (error) {
     answer.problem = wrong(error, answer.name);
     say(`${answer.name}: ${answer.problem}`);
