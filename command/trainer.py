@@ -41,7 +41,7 @@ def add_to(program: typer.Typer) -> None:
 
 def _delegated(name: str, command: Command) -> Callable[[typer.Context], None]:
     def run(context: typer.Context) -> None:
-        if command.writes and "--help" not in context.args and "-h" not in context.args:
+        if command.writes and not {"--help", "-h"} & set(context.args) and _is_installed():
             model_folder.fill()
         else:
             model_folder.find()
@@ -50,3 +50,15 @@ def _delegated(name: str, command: Command) -> Callable[[typer.Context], None]:
         sys.exit(main([name, *context.args], program="catdog"))
 
     return run
+
+
+def _is_installed() -> bool:
+    """Whether the trainer can run; if not, its command says what is missing, and nothing is copied for it."""
+    from app.errors import TrainerMissing
+    from app.retraining.worker_process import check_installed
+
+    try:
+        check_installed()
+    except TrainerMissing:
+        return False
+    return True

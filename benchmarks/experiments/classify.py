@@ -69,9 +69,10 @@ def run(folder: Path, model: Model, data: Path) -> Speed:
     began = perf_counter()
     process = subprocess.Popen(command, cwd=ROOT, env=os.environ | variables, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)  # else Popen would wait once more
     seconds = perf_counter() - began
     count = sum(1 for _ in folder.iterdir())
-    if status or parquet.read_metadata(result).num_rows != count:
+    if process.returncode or parquet.read_metadata(result).num_rows != count:
         raise RuntimeError(f"the command failed: {command}")
     return Speed(seconds / count, (used.ru_utime + used.ru_stime) / count, used.ru_maxrss * 1024)
 

@@ -51,23 +51,23 @@ def classify(
     if to.exists() and not path.exists() and not overwrite:
         raise ResultError(f"{to} exists already; remove it, or replace it with --overwrite")
     began = monotonic()
-    with Sources(tuple(sources), sys.stdin) as found:
-        if sort_into is not None and found.contains(sort_into):
-            raise SortingError(f"{sort_into} lies in a source; sort into a folder outside of it")
-        try:
-            with Journal(path) as journal:
-                table = _fill(journal, found, threshold)
-                failpoint("classify.answered")
-                write(to, journal.rows(), table)
-                failpoint("classify.written")
-                if sort_into is not None:
-                    sort(journal, sort_into, sort_by, table, found.read)
-                rows, errors = journal.count()
-        except sqlite3.OperationalError as error:  # the disk is full, for instance
-            raise JournalError(f"{path}: {error}; the same command continues") from error
-        except KeyboardInterrupt:
-            typer.echo(f"\ncatdog: stopped; the same command continues, with what is in {path}", err=True)
-            raise typer.Exit(exit_status.STOPPED) from None
+    found = Sources(tuple(sources), sys.stdin)
+    if sort_into is not None and found.contains(sort_into):
+        raise SortingError(f"{sort_into} lies in a source; sort into a folder outside of it")
+    try:
+        with Journal(path) as journal:
+            table = _fill(journal, found, threshold)
+            failpoint("classify.answered")
+            write(to, journal.rows(), table)
+            failpoint("classify.written")
+            if sort_into is not None:
+                sort(journal, sort_into, sort_by, table, found.read)
+            rows, errors = journal.count()
+    except sqlite3.OperationalError as error:  # the disk is full, for instance
+        raise JournalError(f"{path}: {error}; the same command continues") from error
+    except KeyboardInterrupt:
+        typer.echo(f"\ncatdog: stopped; the same command continues, with what is in {path}", err=True)
+        raise typer.Exit(exit_status.STOPPED) from None
     remove(path)
     summary = {"result": str(to), "rows": rows, "errors": errors, "skipped": found.skipped, "version": table.version}
     _report(summary | {"seconds": round(monotonic() - began, 3)}, json)

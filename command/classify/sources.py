@@ -2,9 +2,11 @@
 
 import glob
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
@@ -32,26 +34,33 @@ class Photo(NamedTuple):
     file: Path | None
 
 
+class _Archive:
+    """An open ZIP, closed when nothing refers to it any more: when its last photo has been read."""
+
+    def __init__(self, path: Path) -> None:
+        self._open = ExitStack()
+        self.zipped = self._open.enter_context(safe_zip.opened(path))
+
+    def __del__(self) -> None:
+        self._open.close()
+
+    def read(self, place: PurePosixPath) -> bytes:
+        return b"".join(self.zipped.read(place))
+
+
 @dataclass
 class Sources:
-    """The sources of a command, in their order; `with` closes the ZIPs that were opened."""
+    """The sources of a command, in their order."""
 
     given: tuple[str, ...]
     stdin: Iterable[str] = ()
     skipped: int = 0  # files in folders and ZIPs that are no photos
 
     def __post_init__(self) -> None:
-        self._open = ExitStack()
-        self._archive: tuple[Path, safe_zip.Zipped] | None = None  # the last that `read` used
+        self._last: tuple[Path, _Archive] | None = None  # that `read` used
         for source in self.given:
             if source != STDIN and not Path(source).exists() and not _matches(source):
                 raise NoSource(f"there is no file or folder {source}, and none matches it as a pattern")
-
-    def __enter__(self) -> "Sources":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
 
     def photos(self) -> Iterator[Photo]:
         """Every photo, one after the other: neither a list of them nor their bytes are kept in memory."""
@@ -68,15 +77,14 @@ class Sources:
         """The number of photos; None if it isn't known before they are read from standard input."""
         if STDIN in self.given:
             return None
-        with Sources(self.given) as same:
-            return sum(1 for _ in same.photos())
+        return sum(1 for _ in Sources(self.given).photos())
 
     def read(self, path: str) -> bytes:
         """The bytes of a photo in a ZIP by its `path`; OSError, ArchiveError."""
         archive = next(parent for parent in Path(path).parents if _is_zip(parent))
-        if self._archive is None or self._archive[0] != archive:
-            self._archive = archive, self._open.enter_context(safe_zip.opened(archive))
-        return b"".join(self._archive[1].read(PurePosixPath(path).relative_to(archive)))
+        if self._last is None or self._last[0] != archive:
+            self._last = archive, _Archive(archive)
+        return self._last[1].read(PurePosixPath(path).relative_to(archive))
 
     def contains(self, folder: Path) -> bool:
         """Whether a folder is one of the source folders, or lies in one."""
@@ -120,16 +128,16 @@ class Sources:
 
     def _in_zip(self, path: Path) -> Iterator[Photo]:
         try:
-            archive = self._open.enter_context(safe_zip.opened(path))
+            archive = _Archive(path)
         except (ArchiveError, OSError) as error:
             reason = error
             yield Photo(str(path), lambda: _raise(reason), None)
             return
-        for place in sorted(archive.members):
+        for place in sorted(archive.zipped.members):
             if any(map(folders.is_leftover, place.parts)):
                 continue
             if place.suffix.lower() in PICTURE_SUFFIXES:
-                yield Photo(f"{path}/{place}", _member_reader(archive, place), None)
+                yield Photo(f"{path}/{place}", partial(archive.read, place), None)
             else:
                 self.skipped += 1
 
@@ -139,11 +147,9 @@ def _named(path: str) -> Photo:
     return Photo(path, lambda: _read(file), file)
 
 
-def _member_reader(archive: safe_zip.Zipped, place: PurePosixPath) -> Callable[[], bytes]:
-    return lambda: b"".join(archive.read(place))
-
-
 def _read(file: Path) -> bytes:
+    if not stat.S_ISREG(file.stat().st_mode) and not file.is_dir():  # reading a pipe may never end
+        raise FileLeftOut("it is a pipe, socket or device")
     with file.open("rb") as opened:
         data = opened.read(LIMIT_BYTES + 1)
     if len(data) > LIMIT_BYTES:

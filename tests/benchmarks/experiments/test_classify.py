@@ -1,0 +1,38 @@
+"""The benchmark of `catdog classify`, on a tiny network and a few photos."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.experiments import classify
+from benchmarks.harness import photos
+from benchmarks.harness.versions import Model
+from catdog.versions.store import Store
+from tests.app.service import publish
+
+
+def test_a_row_compares_the_command_with_its_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classify, "ROUNDS", 1)
+    monkeypatch.setattr(classify, "SECONDS", 0.05)
+    publish(tmp_path / "models")
+    original = tmp_path / "original.jpg"
+    original.write_bytes(photos.generated(1))
+    few, many = (classify.linked(tmp_path / str(count), [original], count) for count in (2, 6))
+    model = Model("tiny", Store(tmp_path / "models").open(1))
+
+    cells = classify.line(model, few, many, tmp_path / "data").strip("| ").split(" | ")
+
+    name, limit, command, share, *_ = cells
+    assert name.startswith("tiny, ")
+    assert float(limit) > float(command) > 0
+    assert 0 < float(share) < 1
+
+
+def test_photos_that_have_no_answer_are_no_result(tmp_path: Path) -> None:
+    publish(tmp_path / "models")
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("no photo, and so no row")
+
+    with pytest.raises(RuntimeError, match="the command failed"):
+        classify.run(folder, Model("tiny", Store(tmp_path / "models").open(1)), tmp_path / "data")
