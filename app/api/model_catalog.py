@@ -16,9 +16,11 @@ WITHOUT_PHOTOS = frozenset(
 def listed(store: Store) -> list[ListedVersion]:
     """Every version, newest first, including unreadable ones."""
     champion, served, versions = _champion(store), _served(store), []
+    fingerprint = _fingerprint(store, champion)
     for number in reversed(store.versions()):
         try:
-            versions.append(ListedVersion.of(store.open(number).manifest, number == champion, number in served))
+            manifest = store.open(number).manifest
+            versions.append(ListedVersion.of(manifest, number == champion, number in served, fingerprint))
         except BrokenVersion as error:
             versions.append(ListedVersion(version=number, champion=number == champion, problem=str(error)))
         except VersionNotFound:  # deleted in the meantime
@@ -71,6 +73,14 @@ def _served(store: Store) -> tuple[int, ...]:
         return store.champions()
     except StoreError:
         return ()
+
+
+def _fingerprint(store: Store, champion: int | None) -> str | None:
+    """That of the champion's data set; None if there is no champion that can be read."""
+    try:
+        return None if champion is None else store.open(champion).manifest.lineage.dataset.fingerprint
+    except StoreError:
+        return None
 
 
 def _comparison(store: Store, manifest: Manifest, champion: int | None) -> Comparison | None:

@@ -213,15 +213,16 @@ class ListedVersion(BaseModel, frozen=True):
     photos: dict[str, dict[str, int]] | None = Field(
         default=None, description="Number of photos of its training by split and class."
     )
-    fingerprint: str | None = Field(
+    measured_like_champion: bool | None = Field(
         default=None,
-        description="Fingerprint of these photos, in hexadecimal. Metrics of versions with the same fingerprint are on"
-        " the same photos.",
+        description="Whether its data set is the champion's, so that the metrics of both are on the same photos; null"
+        " if there is no champion that can be read.",
     )
     problem: str | None = Field(default=None, description="Why it can't be used; then most other fields are unset.")
 
     @classmethod
-    def of(cls, manifest: Manifest, champion: bool, served: bool) -> Self:
+    def of(cls, manifest: Manifest, champion: bool, served: bool, fingerprint: str | None) -> Self:
+        """`fingerprint` is that of the champion's data set. It isn't shown, as it tells which photos are in the set."""
         return cls(
             version=manifest.version,
             champion=champion,
@@ -232,7 +233,7 @@ class ListedVersion(BaseModel, frozen=True):
             decision=manifest.decision,
             served=served,
             photos=manifest.lineage.dataset.photos,
-            fingerprint=manifest.lineage.dataset.fingerprint,
+            measured_like_champion=None if fingerprint is None else manifest.lineage.dataset.fingerprint == fingerprint,
         )
 
 

@@ -39,7 +39,8 @@ def test_versions_are_listed_newest_first_with_what_is_wrong_with_them(service: 
     assert one["metrics"]["validation"]["accuracy"] == 0.5
     assert one["problem"] is None
     assert [each["served"] for each in (one, two, four)] == [True, False, False]
-    assert (one["photos"], one["fingerprint"]) == ({"train": {"cat": 1, "dog": 1}}, "0" * 64)
+    assert one["photos"] == {"train": {"cat": 1, "dog": 1}}
+    assert [each["measured_like_champion"] for each in (one, two, three)] == [True, True, None]
     assert "version 3 can't be used" in three["problem"]
     assert three["classes"] is None
     assert four["decision"] == json.loads(DECISION.model_dump_json())

@@ -97,7 +97,7 @@ function accuracy(version, serving) {
 
 function caveats(version, serving, { photos, accuracy_low: low }) {
   const shared = version.decision && onSamePhotos(version.decision);
-  const others = serving && serving !== version && serving.fingerprint !== version.fingerprint;
+  const others = serving && serving !== version && !version.measured_like_champion;
   return [
     photos < FEW ? `So few photos say little: it may be right on only ${percent(low)}` : null,
     others ? `These photos are not those of version ${serving.version}, so the two accuracies can’t be compared` : null,
