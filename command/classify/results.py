@@ -13,7 +13,7 @@ from catdog.system import durable
 from command.classify.journal import Row
 
 BEFORE, AFTER = ("path", "label", "probability"), ("unknown", "version", "error")
-GROUP_ROWS: Final = 10_000  # of a Parquet file
+GROUP_ROWS: Final = 2_000  # of a Parquet file, which are in memory together
 
 
 class ResultError(CatdogError):
