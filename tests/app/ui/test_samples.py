@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from catdog import images
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.versions.store import Store
-from tests.app.ui.drawings import SAMPLES, SHOWN, drawn
+from tests.drawings import SAMPLES, SHOWN, drawn
 from tests.places import ROOT, SHIPPED_MODELS
 
 FOLDER = ROOT / "app" / "ui" / "static" / "samples"

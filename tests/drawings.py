@@ -1,4 +1,4 @@
-"""The sample pictures of the page, drawn: `.venv/bin/python -m tests.app.ui.drawings app/ui/static/samples`.
+"""The sample pictures of the page, drawn: `.venv/bin/python -m tests.drawings app/ui/static/samples`.
 
 They are drawn here so that they may be passed on with the project. Ground, fur and blur are chosen so that the shipped
 model knows the cat and the dog, as it does photos, and not the teapot.
