@@ -13,9 +13,10 @@ RUN apt-get update -qq \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
     && python -m venv --without-pip /opt/catdog
 COPY requirements/postgres.txt requirements/
-# Removes files of the wheels that are never used here: OpenVINO's other devices and frontends, other databases, tests,
-# sources, and debug symbols (12 MB in uvloop alone).
+# Removes what is never used here: the libraries of the command `catdog`, for containers run `python -m app`; OpenVINO's
+# other devices and frontends, other databases, tests, sources, and debug symbols (12 MB in uvloop alone).
 RUN pip --python /opt/catdog install --require-hashes -r requirements/postgres.txt \
+    && pip --python /opt/catdog uninstall --yes --quiet typer rich pygments markdown-it-py mdurl shellingham \
     && find /opt/catdog -path '*/openvino/libs/*' \( -name '*_gpu_plugin.so' -o -name '*_npu_plugin.so' -o -name cache.json \
         -o -name '*_frontend.so*' ! -name '*_ir_frontend.so*' \) -delete \
     && find /opt/catdog -path '*/openvino/frontend/*' -name 'py_*_frontend.*.so' -delete \
@@ -49,7 +50,6 @@ FROM build AS code
 WORKDIR /srv/catdog
 COPY catdog catdog
 COPY app app
-COPY command command
 COPY training training
 RUN python -m compileall -q .
 

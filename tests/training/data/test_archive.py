@@ -118,7 +118,7 @@ def test_an_encrypted_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_rare_compression_is_refused(tmp_path: Path) -> None:
-    refused(zipped(compression=ZIP_BZIP2), tmp_path, "unusual")
+    refused(zipped(compression=ZIP_BZIP2), tmp_path, "unsupported compression")
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>log in to this network</html>", zipped()[:-100]])
