@@ -9,10 +9,14 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 
 LOCK = ".lock"
+
+# Read at a time for a checksum. `hashlib.file_digest` reads 256 KiB, and waits for Python's lock after each: at a start, while
+# another thread imports modules, reading the shipped version then took 0.20 s instead of 0.08 s.
+BLOCK_BYTES = 8 * 2**20
 
 
 @contextmanager
@@ -87,8 +91,9 @@ def _remove_abandoned(root: Path, prefix: str) -> None:
 
 def sha256_of(*paths: Path) -> str:
     """The sha256 of the files' contents, one after the other, in hex; OSError if one can't be read."""
-    digest = sha256()
+    digest, block = sha256(), memoryview(bytearray(BLOCK_BYTES))
     for path in paths:
         with path.open("rb", buffering=0) as file:
-            file_digest(file, lambda: digest)
+            while size := file.readinto(block):
+                digest.update(block[:size])
     return digest.hexdigest()
