@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 WRONG_SETTINGS = 2  # exit status; also if a library is missing
-OURS = ("app", "catdog", "command")
 
 
 def main() -> None:
@@ -37,6 +36,8 @@ def run(command: "Callable[[], int | None]") -> None:
     try:
         sys.exit(command())
     except ModuleNotFoundError as error:
+        from catdog.faults import OURS
+
         if (library := (error.name or "").partition(".")[0]) in OURS:
             raise
         sys.stderr.write(f"catdog: serving needs {library}, which isn't installed; run `make serve`\n")

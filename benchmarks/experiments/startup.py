@@ -31,6 +31,7 @@ WITHOUT = {
     "shorter switch interval": "import app.startup as s, sys; s.SWITCH_SECONDS = sys.getswitchinterval()",
     "no garbage collection while importing": "import gc; gc.disable = lambda: None",
     "frozen objects": "import gc; gc.freeze = lambda: None",
+    "large blocks for checksums": "import catdog.system.durable as d; d.BLOCK_BYTES = 2**18",
     "one stream first": "import app.serving.loader as loader\n"
     "whole = loader.load\n"
     "loader.load = lambda version, found, settings, serving=None, soon=False: whole(version, found, settings, serving)",

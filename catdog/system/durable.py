@@ -14,8 +14,8 @@ from pathlib import Path
 
 LOCK = ".lock"
 
-# Read at a time for a checksum. `hashlib.file_digest` reads 256 KiB and waits for Python's lock after each: at a start,
-# while another thread imports modules, reading the shipped version then took 0.20 s instead of 0.08 s.
+# Read at a time for a checksum. `hashlib.file_digest` reads 256 KiB and waits for Python's lock after each, which at a
+# start another thread holds while it imports modules: docs/decisions/0010-one-photo-alone-or-several-that-share.md.
 BLOCK_BYTES = 8 * 2**20
 
 
