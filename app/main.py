@@ -27,8 +27,7 @@ from app.telemetry.request_record import RequestId, RequestRecorder
 from app.ui import routes
 from app.web import auth, problem_details
 from app.web.methods import HeadRequests
-from app.web.middleware.trusted_origin import CrossOriginSharing, TrustedOrigin
-from app.web.middleware.unhandled_errors import UnhandledErrors
+from app.web.trusted_origin import CrossOriginSharing, TrustedOrigin
 from catdog import __version__
 
 GROUPS = (routes, predict, models, datasets, retrain, feedback, monitoring, v2, v1)
@@ -69,7 +68,7 @@ def create_app(settings: Settings, hot_swap: HotSwap | None = None) -> FastAPI:
     problem_details.install(app)
     app.add_middleware(HeadRequests)  # the first one is the innermost
     app.add_middleware(TrustedOrigin, settings=settings)
-    for layer in (UnhandledErrors, Admission):
+    for layer in (problem_details.UnhandledErrors, Admission):
         app.add_middleware(layer)
     if settings.cors_origins:
         app.add_middleware(CrossOriginSharing, settings=settings)

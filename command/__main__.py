@@ -9,7 +9,7 @@ def main() -> None:
 
     if sys.argv[1:] == ["serve"]:
         shutdown.handle_signals(shutdown.exit_at_once)  # before the first slow import
-        from command.serve import serve  # without Typer, whose import would delay the first answer
+        from command.local_model import serve  # without Typer, whose import would delay the first answer
 
         serve()
         return

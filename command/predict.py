@@ -49,10 +49,10 @@ def _here(photos: Iterable[Path]) -> Iterator[Answer]:
     import numpy as np
 
     from catdog import images
-    from command import champion
+    from command import local_model
 
-    settings = champion.settings()
-    model = champion.loaded(settings)
+    settings = local_model.settings()
+    model = local_model.loaded(settings)
     for path in photos:
         try:
             output = model.engine.infer(images.decode(path.read_bytes())[np.newaxis])

@@ -1,17 +1,17 @@
 """The command line of catdog, built with Typer."""
 
+import json as encoding
 import os
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from catdog import __version__, exit_status
-from command import doctor, predict, serve, trainer, versions
+from catdog import exit_status
+from command import local_model, predict, trainer, versions
 from command.classify.command import classify
+from command.options import DataDir, Json, Models, Version
 
 EXAMPLES = """
 Examples:
@@ -59,24 +59,8 @@ def _status_of(error: Exception) -> int:
     return exit_status.of_error(error)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"catdog {__version__}")
-        raise typer.Exit
-
-
 @program.callback()
-def _set(
-    models: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of the model store (CATDOG_MODELS_DIR).")
-    ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of pictures, jobs and features (CATDOG_DATA_DIR).")
-    ] = None,
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version of catdog.", callback=_print_version, is_eager=True)
-    ] = False,
-) -> None:
+def _set(models: Models = None, data_dir: DataDir = None, version: Version = False) -> None:
     """Set the settings that the options before a command name: for this process and those that it starts."""
     for variable, value in (("CATDOG_MODELS_DIR", models), ("CATDOG_DATA_DIR", data_dir)):
         if value is not None:
@@ -87,10 +71,24 @@ def _add(command: Callable[..., None], panel: str) -> None:
     program.command(rich_help_panel=panel)(command)
 
 
+def doctor(json: Json = False) -> None:
+    """Check the setup: print which settings, engine and model would be used here, and why."""
+    from app import diagnostics
+    from app.settings import read_settings
+
+    local_model.find()
+    if not json:
+        sys.exit(diagnostics.main(read_settings()))
+    findings = [finding._asdict() for finding in diagnostics.examine(read_settings())]
+    for finding in findings:
+        typer.echo(encoding.dumps(finding))
+    sys.exit(0 if all(finding["is_well"] for finding in findings) else 1)
+
+
 _add(predict.predict, "Photos")
 _add(classify, "Photos")
-_add(serve.serve, "Service")
-_add(doctor.doctor, "Service")
+_add(local_model.serve, "Service")
+_add(doctor, "Service")
 _add(versions.versions, "Versions")
 _add(versions.promote, "Versions")
 _add(versions.rollback, "Versions")

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import typer
 
-from command import model_folder
+from command import local_model
 
 # All words after the command belong to the trainer, `--help` included.
 UNREAD: Final = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -42,9 +42,9 @@ def add_to(program: typer.Typer) -> None:
 def _delegated(name: str, command: Command) -> Callable[[typer.Context], None]:
     def run(context: typer.Context) -> None:
         if command.writes and not {"--help", "-h"} & set(context.args) and _is_installed():
-            model_folder.fill()
+            local_model.fill()
         else:
-            model_folder.find()
+            local_model.find()
         from training.__main__ import main
 
         sys.exit(main([name, *context.args], program="catdog"))

@@ -23,9 +23,9 @@ from app.serving.prediction import ExplainedPrediction, Prediction
 from app.serving.predictor import check_explains
 from app.web import uploads
 from app.web.auth import reader
-from app.web.disconnect import unless_gone
 from app.web.multipart import FORM
 from app.web.problem_details import Problem, describe, documented
+from app.web.uploads import unless_gone
 from catdog.errors import BrokenImage, TooManyPixels, UnsupportedImage
 from catdog.versions.ood import LEAST_KEEP
 

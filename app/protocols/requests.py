@@ -21,7 +21,7 @@ from app.protocols.tensors import MODEL
 from app.serving.prediction import Picture, Prediction
 from app.serving.predictor import Predictor
 from app.web import uploads
-from app.web.disconnect import unless_gone
+from app.web.uploads import unless_gone
 from catdog.errors import ImageError
 
 LOOKING = (Unauthorized, RequestValidationError, ModelNotFound, VersionNotLoaded, NotReady)

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 from uvicorn.server import ServerState
 
 from app.shutdown import Shutdown
-from app.web import problem_details
+from app.web import problem_details, problem_kinds
 from app.web.connections import Connections
 from app.web.problem_details import Problem
 
@@ -210,7 +210,7 @@ class HttpProtocol(H11Protocol):
         if self.cycle is not None and not self.cycle.response_complete:  # the app must not answer it too
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        kind = problem_details.of_status(status)
+        kind = problem_kinds.of_status(status)
         problem = Problem(type=kind.type, title=kind.title, status=status, detail=reason, instance=uuid4().urn)
         content = problem.model_dump_json().encode()
         headers = [

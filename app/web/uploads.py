@@ -1,10 +1,12 @@
-"""Reads request bodies within limits: photos and JSON into memory, archives to disk.
+"""Reads request bodies within limits, and stops answering when the client disconnects.
+
+Photos and JSON are read into memory, archives to disk.
 
 Routes read bodies here and declare none, because FastAPI reads a declared body before it checks the key.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from app.admission import Bodies, Body
 from app.errors import (
     MIB,
+    ClientGone,
     ExpandsTooMuch,
     MalformedUpload,
     NoFile,
@@ -42,6 +45,7 @@ ZIPS = ("application/zip", "application/x-zip-compressed")
 # What reading any body may raise.
 ERRORS = (TooLarge, TooSlow, Overloaded, UnsupportedContentEncoding, ExpandsTooMuch, MalformedUpload)
 
+Answer = TypeVar("Answer")
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -113,6 +117,30 @@ async def read_json(request: Request, model: type[Model]) -> Model:
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         raise InvalidBody(faults, model.model_json_schema()["example"]) from error
+
+
+async def unless_gone(request: Request, answer: Awaitable[Answer]) -> Answer:
+    """Await the answer to a request whose body was read; if its client disconnects first, cancel it: ClientGone."""
+    answering = asyncio.current_task()
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        if answering is not None:
+            answering.cancel()
+
+    watching = asyncio.create_task(watch())
+    try:
+        return await answer
+    except asyncio.CancelledError:
+        if not gone or answering is None or answering.uncancel():  # cancelled by the server, not by `watch`
+            raise
+        raise ClientGone from None
+    finally:
+        watching.cancel()
 
 
 async def _read_files(request: Request, settings: Settings) -> Form:

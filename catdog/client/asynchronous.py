@@ -12,12 +12,12 @@ import httpx
 from anyio import to_thread
 from pydantic import BaseModel
 
-from catdog.client import calls, connection
+from catdog.client import calls
 from catdog.client.answers import Job, Picture, Prediction, Uploaded, Version
 from catdog.client.blocking import Photo, content
 from catdog.client.calls import Ask, Call, Pause, Reply
 from catdog.client.errors import ClientError, Unreachable
-from catdog.client.folder import packed
+from catdog.datasets.archive import packed
 
 Answer = TypeVar("Answer", bound=BaseModel)
 GROUP = 4  # times `parallel`: photos of `predict_many` whose answers are waited for together
@@ -28,12 +28,12 @@ class AsyncClient:
 
     def __init__(
         self,
-        url: str = connection.URL,
+        url: str = calls.URL,
         key: str | None = None,
-        timeout_seconds: float = connection.TIMEOUT_SECONDS,
+        timeout_seconds: float = calls.TIMEOUT_SECONDS,
         retry_seconds: float = calls.RETRY_SECONDS,
     ) -> None:
-        self._http = httpx.AsyncClient(**connection.options(url, key, timeout_seconds))
+        self._http = httpx.AsyncClient(**calls.connection(url, key, timeout_seconds))
         self._url = url
         self._retry_seconds = retry_seconds
 
@@ -54,7 +54,7 @@ class AsyncClient:
         return await self._run(calls.predict(data, unknown_keep, self._retry_seconds))
 
     async def predict_many(
-        self, photos: Iterable[Photo], parallel: int = connection.PARALLEL
+        self, photos: Iterable[Photo], parallel: int = calls.PARALLEL
     ) -> AsyncIterator[Prediction | ClientError | OSError]:
         """Classify photos, `parallel` at a time; yields the answer or the error of each, in order.
 
@@ -101,7 +101,7 @@ class AsyncClient:
         yield found
         while not found.status.is_final:
             try:
-                async with self._http.stream("GET", f"/retrain/{found.id}/events", timeout=connection.EVENTS) as events:
+                async with self._http.stream("GET", f"/retrain/{found.id}/events", timeout=calls.EVENTS) as events:
                     async for line in events.aiter_lines():
                         if line.startswith("event:"):
                             found = await self.job(found.id)
@@ -156,7 +156,7 @@ class AsyncClient:
                 params=dict(ask.query),
             )
         except httpx.HTTPError as error:
-            return connection.unreachable(self._url, error)
+            return calls.unreachable(self._url, error)
 
 
 async def _read(content: Callable[[], Iterator[bytes]]) -> AsyncIterator[bytes]:

@@ -12,11 +12,11 @@ from typing import Any, Self, TypeVar
 import httpx
 from pydantic import BaseModel
 
-from catdog.client import calls, connection
+from catdog.client import calls
 from catdog.client.answers import Job, Picture, Prediction, Uploaded, Version
 from catdog.client.calls import Ask, Call, Pause, Reply
 from catdog.client.errors import ClientError, Unreachable
-from catdog.client.folder import packed
+from catdog.datasets.archive import packed
 
 Answer = TypeVar("Answer", bound=BaseModel)
 Photo = bytes | str | PathLike[str]  # encoded, or the path of a file
@@ -31,12 +31,12 @@ class Client:
 
     def __init__(
         self,
-        url: str = connection.URL,
+        url: str = calls.URL,
         key: str | None = None,
-        timeout_seconds: float = connection.TIMEOUT_SECONDS,
+        timeout_seconds: float = calls.TIMEOUT_SECONDS,
         retry_seconds: float = calls.RETRY_SECONDS,
     ) -> None:
-        self._http = httpx.Client(**connection.options(url, key, timeout_seconds))
+        self._http = httpx.Client(**calls.connection(url, key, timeout_seconds))
         self._url = url
         self._retry_seconds = retry_seconds
 
@@ -56,7 +56,7 @@ class Client:
         return self._run(calls.predict(content(photo), unknown_keep, self._retry_seconds))
 
     def predict_many(
-        self, photos: Iterable[Photo], parallel: int = connection.PARALLEL
+        self, photos: Iterable[Photo], parallel: int = calls.PARALLEL
     ) -> Iterator[Prediction | ClientError | OSError]:
         """Classify photos, `parallel` at a time; yields the answer or the error of each, in order.
 
@@ -94,7 +94,7 @@ class Client:
         yield found
         while not found.status.is_final:
             try:
-                with self._http.stream("GET", f"/retrain/{found.id}/events", timeout=connection.EVENTS) as events:
+                with self._http.stream("GET", f"/retrain/{found.id}/events", timeout=calls.EVENTS) as events:
                     for line in events.iter_lines():
                         if line.startswith("event:"):
                             found = self.job(found.id)
@@ -149,7 +149,7 @@ class Client:
                 params=dict(ask.query),
             )
         except httpx.HTTPError as error:
-            return connection.unreachable(self._url, error)
+            return calls.unreachable(self._url, error)
 
 
 def content(photo: Photo) -> bytes:

@@ -17,8 +17,12 @@ from pydantic import BaseModel, ValidationError
 
 from catdog.client.answers import Job, Picture, Prediction, Uploaded, Version
 from catdog.client.errors import ClientError, Problem, Unreachable, error_of
-from catdog.client.folder import Archive
+from catdog.datasets.archive import Packed
 
+URL: Final = "http://127.0.0.1:8000"
+TIMEOUT_SECONDS: Final = 60.0  # without a byte in either direction; longer than CATDOG_DEADLINE_SECONDS
+PARALLEL: Final = 8
+EVENTS: Final = httpx.Timeout(60.0)  # between two lines of a stream, which has a comment every few seconds
 OCTETS: Final = "application/octet-stream"
 ZIP: Final = "application/zip"
 RETRY_SECONDS: Final = 60.0  # in all, by default
@@ -50,13 +54,30 @@ Reply = httpx.Response | Unreachable | None  # None after a pause
 Call = Generator[Ask | Pause, Reply, Answer]
 
 
+def connection(url: str, key: str | None, timeout_seconds: float) -> dict[str, Any]:
+    """Arguments of httpx's clients; ClientError if the address isn't one."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ClientError(f"{url} is no URL ({error}); write it like {URL}") from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise ClientError(f"{url} is no URL of a service; write it like {URL}")
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    return {"base_url": parsed, "headers": headers, "timeout": timeout_seconds}
+
+
+def unreachable(url: str, error: httpx.HTTPError) -> Unreachable:
+    """The error of the client for one of httpx."""
+    return Unreachable(url, str(error) or type(error).__name__)
+
+
 def predict(photo: bytes, unknown_keep: float | None, retry_seconds: float) -> Call[Prediction]:
     query = {} if unknown_keep is None else {"unknown_keep": unknown_keep}
     ask = Ask("POST", "/predict", photo, {"Content-Type": OCTETS}, query)
     return _answered(ask, Prediction, retry_seconds)
 
 
-def upload(dataset: str, archive: Archive, retry_seconds: float) -> Call[Uploaded]:
+def upload(dataset: str, archive: Packed, retry_seconds: float) -> Call[Uploaded]:
     headers = {"Content-Type": ZIP, "Content-Length": str(archive.size_bytes)}
     return _answered(Ask("POST", f"/datasets/{dataset}/archive", archive.chunks, headers), Uploaded, retry_seconds)
 

@@ -1,20 +1,24 @@
-"""Unpacks an uploaded ZIP of labelled pictures.
+"""Packs a folder of labelled pictures into a ZIP to upload, and unpacks an uploaded one.
 
-Its folders are interpreted by the rules of `catdog.datasets.layout`, like folders on disk.
+The folders in a ZIP are interpreted by the rules of `catdog.datasets.layout`, like folders on disk.
 """
 
 import re
 from collections import deque
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
+from tempfile import TemporaryFile
+from typing import IO, Final, NamedTuple
+from zipfile import ZIP_STORED, ZipFile
 
-from catdog.datasets.folders import HEAD_BYTES, fault_of, is_leftover
+from catdog.datasets.folders import HEAD_BYTES, fault_of, is_leftover, listed
 from catdog.datasets.layout import Layout, arrange, first_left_out, printable
 from catdog.datasets.safe_zip import Zipped, opened
 from catdog.errors import ArchiveError, UnclearFolders
 
+CHUNK_BYTES: Final = 2**20
 _ARCHIVE_NAME: Final = re.compile(r".*\.(?:zip|tar|t?gz|t?bz2?|t?xz|7z|rar|t?zst)", re.IGNORECASE | re.DOTALL)
 
 
@@ -37,6 +41,30 @@ class Unpacked:
     pictures: list[tuple[Member, Path]]
     skipped: list[tuple[str, str]]
     empty: list[str]
+
+
+class Packed(NamedTuple):
+    """A ZIP in a temporary file."""
+
+    file: IO[bytes]
+    size_bytes: int
+
+    def chunks(self) -> Iterator[bytes]:
+        """The content from the beginning."""
+        self.file.seek(0)
+        while chunk := self.file.read(CHUNK_BYTES):
+            yield chunk
+
+
+@contextmanager
+def packed(folder: Path) -> Iterator[Packed]:
+    """An uncompressed ZIP of the pictures below a folder; DatasetError if it is no folder."""
+    found = listed(folder)
+    with TemporaryFile() as file:
+        with ZipFile(file, "w", ZIP_STORED) as archive:
+            for place in sorted(found.pictures):
+                archive.write(folder / place, str(place))
+        yield Packed(file, file.tell())
 
 
 def unpack(archive: Path, folder: Path) -> Unpacked:

@@ -76,13 +76,13 @@ def classify(
 def _fill(journal: Journal, sources: Sources, threshold: float) -> Table:
     """Classify the photos that aren't in the journal yet, all by the version with which it was begun."""
     from app.serving import os_tuning
-    from command import champion
+    from command import local_model
     from command.classify import pipeline, progress
 
     os_tuning.limit_arenas()
-    settings = champion.settings()
+    settings = local_model.settings()
     facts = journal.facts()
-    model = champion.loaded(settings, None if facts is None else facts["version"])
+    model = local_model.loaded(settings, None if facts is None else facts["version"])
     if facts is None:
         journal.begin(_facts(model, settings))
         failpoint("classify.begun")

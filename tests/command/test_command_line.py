@@ -114,7 +114,7 @@ def test_outside_of_a_checkout_the_extra_is_named(monkeypatch: pytest.MonkeyPatc
 def test_the_service_starts_without_the_libraries_of_the_command_line(catdog: Catdog) -> None:
     """They would delay its first answer."""
     script = (
-        "import sys; from command import __main__, serve; from app import __main__ as service\n"
+        "import sys; from command import __main__; from app import __main__ as service\n"
         "service.serve = lambda: print(*sys.modules)\n"
         "sys.argv = ['catdog', 'serve']\n"
         "__main__.main()"

@@ -32,9 +32,8 @@ LAYERS = {
     "command": (
         "__main__",
         "program",
-        "classify doctor predict serve trainer versions",
-        "champion options",
-        "model_folder",
+        "classify predict trainer versions",
+        "local_model options",
     ),
     "catdog": (
         "client",

@@ -96,7 +96,7 @@ def remember(arguments: Namespace) -> None:
     from catdog.network.weights import backbone_fingerprint
     from training.data import dataset, near_duplicates, trained_on
     from training.evaluation import reference_features
-    from training.publishing.amend import amended
+    from training.publishing.publish import amended
 
     version = Store(arguments.models).open(SHIPPED)
     network = version.network()

@@ -9,8 +9,8 @@ from catdog.versions.store import SHIPPED, Store, Version
 from training.data.features import FeatureExtractor
 from training.evaluation import ood
 from training.evaluation.champion_comparison import Contender
-from training.publishing.amend import amended
 from training.publishing.candidate import measured, outputs
+from training.publishing.publish import amended
 from training.publishing.requantize import photos_of, training_of
 
 

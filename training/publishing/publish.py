@@ -1,6 +1,8 @@
-"""Writes a candidate to the store as a version."""
+"""Writes a version to the store: a candidate, or a copy of another version with some files replaced."""
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 from catdog.engines.engine import Precision
 from catdog.images import FINGERPRINT
@@ -9,6 +11,7 @@ from catdog.network.architecture import Network
 from catdog.versions import golden, ood
 from catdog.versions.manifest import Decision, Golden, Lineage, Manifest, Quantization, WeightsFile
 from catdog.versions.store import Draft, Store, Version, Within
+from catdog.versions.version import MANIFEST
 from training.data import trained_on
 from training.data.features import FeatureExtractor
 from training.evaluation import report
@@ -89,3 +92,31 @@ def _write_report(draft: Draft, candidate: Candidate) -> None:
     """Write the report on the test photos, because nothing was chosen by them; without any, on another split."""
     shown = candidate.measured.get("test") or next(iter(candidate.measured.values()))
     report.write(draft.path / "report", candidate.history, candidate.dataset.classes, *shown)
+
+
+def amended(
+    store: Store,
+    version: Version,
+    command: str,
+    files: Mapping[str, Callable[[Path], None]],
+    fields: Mapping[str, object],
+) -> Version:
+    """A new version like `version`, because versions never change; unchanged files share their disk space with it.
+
+    `files` are functions by file name, each of which writes its file to a path; `fields` are of the manifest.
+    """
+    with store.draft() as draft:
+        for path in sorted(path for path in version.path.rglob("*") if path.is_file()):
+            name = path.relative_to(version.path).as_posix()
+            if name != MANIFEST and name not in files:
+                (draft.path / name).parent.mkdir(exist_ok=True)
+                draft.put(name, memoryview(path.read_bytes()), path)
+        for name, write in files.items():
+            write(draft.path / name)
+        lineage = version.manifest.lineage.model_copy(update={"command": command, "parent": version.number})
+
+        def describe(number: int) -> Manifest:
+            changed = {"version": number, "created": datetime.now(UTC), "lineage": lineage, "decision": None}
+            return version.manifest.model_copy(update={**fields, **changed})
+
+        return draft.publish(describe)

@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from app.api.predict import IMAGE_ERRORS, UPLOAD_ERRORS
 from app.errors import NotExplainable, NotReady, Unauthorized
 from app.main import GROUPS
-from app.web.problem_details import EVERYWHERE, KINDS, UNEXPECTED
+from app.web.problem_kinds import EVERYWHERE, KINDS, UNEXPECTED
 from tests.app.service import Service
 
 PROBLEM = "application/problem+json"

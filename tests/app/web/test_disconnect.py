@@ -12,7 +12,7 @@ from fastapi import Request
 from starlette.types import Message
 
 from app.errors import ClientGone
-from app.web.disconnect import unless_gone
+from app.web.uploads import unless_gone
 from tests.app.api.test_queue import ask, connect, head, queue, read_answer, ready, watched
 from tests.app.service import Service
 from tests.app.watching import photo

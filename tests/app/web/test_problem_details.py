@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app import errors
-from app.web.problem_details import KINDS
+from app.web.problem_kinds import KINDS
 from catdog import errors as domain
 from catdog.engines.engine import Engine, Explained, Output, Precision
 from catdog.errors import ImageError

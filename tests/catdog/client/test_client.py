@@ -17,7 +17,7 @@ from catdog.client import (
     Status,
     Unauthorized,
 )
-from catdog.client.folder import packed
+from catdog.datasets.archive import packed
 from catdog.errors import DatasetError
 from tests.app.service import Service
 

@@ -1,4 +1,7 @@
-"""Finds the model store: that of the settings, else `models` here, else the one installed with catdog."""
+"""The model of this machine: finds its store, loads a version as the service does, and serves it.
+
+The store is that of the settings, else `models` here, else the one installed with catdog.
+"""
 
 import os
 import sys
@@ -7,8 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from app.serving.loaded_model import LoadedModel
+    from app.settings import Settings
     from catdog.versions.store import Store
 
+CACHE_HOME: Final = "XDG_CACHE_HOME"
 SETTING: Final = "CATDOG_MODELS_DIR"
 DEFAULT: Final = Path("models")
 CHECKOUT: Final = Path(__file__).parents[1]
@@ -51,6 +57,46 @@ def shipped() -> Path | None:
             if file.parts[-len(INSTALLED) :] == INSTALLED:
                 return Path(str(file.locate())).resolve().parents[1]
     return None
+
+
+def settings() -> "Settings":
+    """The settings of the service; SettingsError.
+
+    Compiled graphs are kept in the user's cache folder if there is no data folder, because a command that only reads
+    must not create one.
+    """
+    from app.serving import engine_selection
+    from app.settings import read_settings
+
+    find()
+    found = engine_selection.settled(read_settings())
+    if "data_dir" in found.model_fields_set or found.data_dir.is_dir():
+        return found
+    caches = Path(os.environ.get(CACHE_HOME) or Path.home() / ".cache")
+    return found.model_copy(update={"data_dir": caches / "catdog"})
+
+
+def loaded(settings: "Settings", number: int | None = None) -> "LoadedModel":
+    """The champion or another version, after it has answered its golden pictures as at its publication; StoreError."""
+    from app.serving.loader import load, read
+    from catdog.versions.store import Store
+
+    store = Store(settings.models_dir)
+    version = store.open(store.champion() if number is None else number)
+    return load(version, read(version, settings), settings)
+
+
+def serve() -> None:
+    """Serve until SIGTERM or Ctrl-C, with the settings from the environment: CATDOG_PORT=9000 catdog serve."""
+    from app import __main__ as service
+    from app import shutdown
+
+    def fill_and_serve() -> None:
+        fill()
+        service.serve()
+
+    shutdown.handle_signals(shutdown.exit_at_once)
+    service.run(fill_and_serve)
 
 
 def _is_chosen() -> bool:

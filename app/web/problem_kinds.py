@@ -1,0 +1,98 @@
+"""The kinds of problems, with status and title: the only place that maps errors to HTTP statuses."""
+
+import errno
+from http import HTTPStatus
+from typing import NamedTuple
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from app import errors as service
+from catdog import errors as domain
+
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class Kind(NamedTuple):
+    """One kind of problem; `name` is the last part of its type."""
+
+    name: str
+    status: int
+    title: str
+
+    @property
+    def type(self) -> str:
+        return f"urn:catdog:problem:{self.name}"
+
+
+# An error that isn't listed has the kind of its nearest listed base class.
+KINDS: dict[type[Exception], Kind] = {
+    service.Unauthorized: Kind("unauthorized", 401, "A key is needed"),
+    service.CrossOrigin: Kind("cross-origin", 403, "Pages of other sites may not do this"),
+    domain.VersionNotFound: Kind("version-not-found", 404, "There is no such version"),
+    domain.DatasetNotFound: Kind("dataset-not-found", 404, "There is no such data set"),
+    domain.PictureNotFound: Kind("picture-not-found", 404, "There is no such picture"),
+    domain.PredictionNotFound: Kind("prediction-not-found", 404, "The photo of this prediction isn't kept"),
+    domain.JobNotFound: Kind("job-not-found", 404, "There is no such job"),
+    domain.VersionInService: Kind("version-in-service", 409, "The version is in service"),
+    domain.ShippedVersion: Kind("shipped-version", 409, "The shipped version can't be deleted"),
+    domain.BrokenVersion: Kind("broken-version", 409, "The version can't be used"),
+    domain.NoEarlierChampion: Kind("no-earlier-champion", 409, "There is nothing to roll back to"),
+    domain.ChampionChanged: Kind("champion-changed", 409, "Another version was promoted in the meantime"),
+    domain.StoreError: Kind("model-store", 409, "The model store can't do this"),
+    domain.JobEnded: Kind("job-ended", 409, "The job has ended"),
+    service.NotExplainable: Kind("not-explainable", 409, "The version can't explain its answers"),
+    service.InvalidInference: Kind("invalid-inference", 400, "The request violates the protocol"),
+    service.ModelNotFound: Kind("model-not-found", 404, "There is no such model"),
+    service.VersionNotLoaded: Kind("version-not-loaded", 404, "The version isn't loaded"),
+    service.TooLarge: Kind("too-large", 413, "The upload is too large"),
+    service.TooSlow: Kind("too-slow", 408, "The upload takes too long"),
+    service.MisdirectedRequest: Kind("misdirected-request", 421, "The request is for another host"),
+    service.UnsupportedContentType: Kind("unsupported-content-type", 415, "The content type is not supported"),
+    service.UnsupportedContentEncoding: Kind("unsupported-content-encoding", 415, "The compression is not supported"),
+    service.ExpandsTooMuch: Kind("expands-too-much", 413, "The compressed body expands too far"),
+    domain.UnsupportedImage: Kind("unsupported-image", 415, "The image format is not supported"),
+    domain.BrokenImage: Kind("broken-image", 422, "The image is broken"),
+    domain.TooManyPixels: Kind("too-many-pixels", 422, "The image has too many pixels"),
+    service.MalformedUpload: Kind("malformed-upload", 422, "The upload can't be read"),
+    service.NoFile: Kind("no-file", 422, "There is no photo in the request"),
+    service.TooManyFiles: Kind("too-many-files", 422, "There are too many photos in the request"),
+    service.TooManyFields: Kind("too-many-fields", 422, "The form has too many fields"),
+    service.NoLabel: Kind("no-label", 422, "The pictures have no class"),
+    domain.ArchiveError: Kind("archive-refused", 422, "The archive is refused"),
+    domain.DatasetError: Kind("unusable-dataset", 422, "The data set can't be used for this"),
+    domain.UnknownLabel: Kind("unknown-label", 422, "The model doesn't have this class"),
+    domain.KeyReused: Kind("key-reused", 422, "The idempotency key was used for another request"),
+    RequestValidationError: Kind("invalid-request", 422, "The request is invalid"),
+    domain.QueueFull: Kind("queue-full", 429, "The job queue is full"),
+    service.ClientGone: Kind("client-gone", 499, "The client disconnected"),  # nginx's code; no client sees it
+    service.Overloaded: Kind("overloaded", 503, "The service is overloaded"),
+    service.Expired: Kind("expired", 503, "There was no answer in time"),
+    service.NotReady: Kind("not-ready", 503, "The service can't answer now"),
+    domain.NoChampion: Kind("no-champion", 503, "No version is in service"),
+    service.TrainerMissing: Kind("trainer-missing", 503, "Training isn't possible here"),
+    domain.DatabaseUnavailable: Kind("database-unavailable", 503, "The database doesn't answer"),
+    OSError: Kind("insufficient-storage", 507, "The disk is full"),  # any other OSError is unexpected
+}
+EVERYWHERE = (service.CrossOrigin, service.MisdirectedRequest)
+UNEXPECTED = Kind("internal-error", 500, "Internal error in the service")
+
+
+def of_status(status: int) -> Kind:
+    """The kind named after an HTTP status."""
+    phrase = HTTPStatus(status).phrase
+    return Kind(phrase.lower().replace(" ", "-"), status, phrase)
+
+
+def kind_of_error(error: Exception) -> Kind:
+    """The kind of a raised error, by its type, status or error number."""
+    if isinstance(error, HTTPException):  # from the router: an unknown address or method
+        return of_status(error.status_code)
+    if isinstance(error, OSError) and error.errno not in DISK_FULL:
+        return UNEXPECTED
+    return kind_of(type(error))
+
+
+def kind_of(error: type[Exception]) -> Kind:
+    """The kind of the nearest listed base class, else UNEXPECTED."""
+    return next((KINDS[kind] for kind in error.__mro__ if kind in KINDS), UNEXPECTED)
