@@ -1,5 +1,6 @@
 """Serves the web page and the API page from `app/ui/static`."""
 
+import gzip
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -13,7 +14,9 @@ MEDIA_TYPES = {
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
     ".jpg": "image/jpeg",
+    ".json": "application/json",
 }
+COMPRESSED = ("image/jpeg", "image/png")
 POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -36,13 +39,15 @@ class Asset(NamedTuple):
     """A file of the page; its ETag changes with its content."""
 
     content: bytes
+    packed: bytes | None  # gzip; None for what is compressed already
     media_type: str
     etag: str
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        content = path.read_bytes()
-        return cls(content, MEDIA_TYPES[path.suffix], f'"{sha256(content).hexdigest()[:16]}"')
+        content, media_type = path.read_bytes(), MEDIA_TYPES[path.suffix]
+        packed = None if media_type in COMPRESSED else gzip.compress(content, mtime=0)
+        return cls(content, packed, media_type, f'W/"{sha256(content).hexdigest()[:16]}"')
 
 
 ASSETS = {
@@ -75,8 +80,10 @@ async def asset(name: str, request: Request) -> Response:
 
 
 def _answer(request: Request, name: str) -> Response:
-    content, media_type, etag = ASSETS[name]
-    headers = {**HEADERS, "ETag": etag}
+    content, packed, media_type, etag = ASSETS[name]
+    headers = {**HEADERS, "ETag": etag, "Vary": "Accept-Encoding"}
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
+    if packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(packed, media_type=media_type, headers={**headers, "Content-Encoding": "gzip"})
     return Response(content, media_type=media_type, headers=headers)

@@ -3,14 +3,18 @@
 import { get } from "./parts/api.js";
 import { byId, el, fault, prose, table } from "./parts/dom.js";
 import * as key from "./parts/key.js";
+import { t, translate } from "./parts/texts.js";
 import { trial } from "./views/trial.js";
 
 const FORM = "multipart/form-data";
 
 async function start() {
+  translate(document);
+  document.title = `${t("docs.heading")} – catdog`;
   key.setUp();
   try {
     const document_ = await get("openapi.json");
+    byId("how").replaceChildren(...prose(t("docs.how")));
     byId("summary").replaceChildren(...prose(document_.info.summary));
     byId("addresses").replaceChildren(...groups(document_));
   } catch (error) {
@@ -41,12 +45,12 @@ function shown(document_, method, path, operation) {
 
 function content(document_, method, path, operation, name, rest) {
   const body = operation.requestBody?.content ?? {};
-  const needsKey = operation.security ? el("p", { class: "small" }, "May need a key.") : null;
+  const needsKey = operation.security ? el("p", { class: "small" }, t("docs.may_need_key")) : null;
   return [
     ...rest.map((text) => el("p", {}, prose(text))),
     needsKey,
     operation.parameters ? parameters(operation.parameters, name) : null,
-    ...Object.entries(body).map(([type, { schema }]) => fields(document_, schema, `Body as ${type}`)),
+    ...Object.entries(body).map(([type, { schema }]) => fields(document_, schema, t("docs.body", { type }))),
     responses(document_, operation.responses, name),
     curl(method, path, body),
     trial(method, path, operation.parameters ?? [], body),
@@ -54,16 +58,16 @@ function content(document_, method, path, operation, name, rest) {
 }
 
 function parameters(found, name) {
-  const rows = found.map((one) => [one.name, one.in, typeName(one.schema), one.required ? "required" : ""]);
-  return table(`Parameters of ${name}`, ["Name", "In", "Type", ""], rows);
+  const rows = found.map((one) => [one.name, one.in, typeName(one.schema), one.required ? t("docs.required") : ""]);
+  return table(t("docs.parameters", { name }), ["name", "in", "type", "needed"].map((one) => t(`docs.${one}`)), rows);
 }
 
 function responses(document_, found, name) {
   const rows = Object.entries(found).map(([status, response]) => [status, response.description]);
   const [success] = Object.entries(found).filter(([status]) => status.startsWith("2"));
   const schema = success?.[1].content?.["application/json"]?.schema;
-  const answer = schema ? fields(document_, schema, `Answer ${success[0]} of ${name}`) : null;
-  return el("div", {}, answer, table(`Statuses of ${name}`, ["Status", "Meaning"], rows));
+  const answer = schema ? fields(document_, schema, t("docs.answer", { status: success[0], name })) : null;
+  return el("div", {}, answer, table(t("docs.statuses", { name }), [t("docs.status"), t("docs.meaning")], rows));
 }
 
 function fields(document_, schema, caption) {
@@ -71,7 +75,7 @@ function fields(document_, schema, caption) {
   if (!whole.properties) return el("p", { class: "small" }, `${caption}: ${typeName(whole)}`);
   const about = (of) => el("span", {}, prose(of.description ?? ""));
   const rows = Object.entries(whole.properties).map(([field, of]) => [field, typeName(of), about(of)]);
-  return table(caption, ["Field", "Type", ""], rows);
+  return table(caption, [t("docs.field"), t("docs.type"), t("docs.description")], rows);
 }
 
 function resolved(document_, schema) {
@@ -80,14 +84,14 @@ function resolved(document_, schema) {
 
 function typeName(schema = {}) {
   if (schema.$ref) return schema.$ref.split("/").at(-1);
-  if (schema.anyOf) return schema.anyOf.map(typeName).join(" or ");
+  if (schema.anyOf) return schema.anyOf.map(typeName).join(` ${t("docs.or")} `);
   if (schema.enum) return schema.enum.join(", ");
   if (schema.const !== undefined) return String(schema.const);
-  if (schema.type === "array") return `list of ${typeName(schema.items)}`;
-  if (schema.format === "binary") return "file";
+  if (schema.type === "array") return t("docs.list", { type: typeName(schema.items) });
+  if (schema.format === "binary") return t("docs.file");
   return schema.type === "object" && schema.additionalProperties?.type
-    ? `object of ${typeName(schema.additionalProperties)}`
-    : (schema.type ?? "anything");
+    ? t("docs.object", { type: typeName(schema.additionalProperties) })
+    : (schema.type ?? t("docs.anything"));
 }
 
 function curl(method, path, body) {
@@ -100,7 +104,7 @@ function curl(method, path, body) {
     parts.push(`--json '${JSON.stringify(body["application/json"].schema.example ?? {})}'`);
   }
   parts.push(new URL(path.slice(1), document.baseURI).href.replace(/%7B/g, "{").replace(/%7D/g, "}"));
-  return el("pre", { tabindex: "0", role: "region", "aria-label": "As a command" }, parts.filter(Boolean).join(" "));
+  return el("pre", { tabindex: "0", role: "region", "aria-label": t("docs.command") }, parts.filter(Boolean).join(" "));
 }
 
 start();

@@ -8,6 +8,7 @@ import * as key from "./parts/key.js";
 import * as models from "./views/models.js";
 import * as review from "./views/review.js";
 import * as teach from "./views/teach.js";
+import { translate } from "./parts/texts.js";
 import * as trying from "./parts/trying.js";
 
 const SECTIONS = { ask, teach, models, review };
@@ -33,6 +34,7 @@ function follow(focus) {
   show(Object.hasOwn(SECTIONS, name) ? name : "ask", focus);
 }
 
+translate(document);
 for (const section of Object.values(SECTIONS)) section.setUp();
 key.setUp();
 ignoreElsewhere();

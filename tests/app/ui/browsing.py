@@ -28,7 +28,7 @@ expect.set_options(timeout=1000 * PATIENCE_SECONDS)
 
 
 @contextmanager
-def visiting(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
+def visiting(browser: Browser, address: str, locale: str = "en-GB", **options: Any) -> Iterator[Page]:
     """A new tab with the service's page; afterwards, checks that it requested no other server and threw no error.
 
     Anything that the content security policy blocks is a console error, and so a failure here. An error status of an
@@ -46,7 +46,7 @@ def visiting(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
         if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
             faults.append(message.text)
 
-    with browser.new_context(base_url=address, locale="en-GB", **options) as context:
+    with browser.new_context(base_url=address, locale=locale, **options) as context:
         context.set_default_timeout(1000 * PATIENCE_SECONDS)
         page = context.new_page()
         page.on("request", watch_request)

@@ -80,7 +80,7 @@ def test_it_can_be_used_by_the_keyboard_alone(browser: Browser, keeper: Service,
                 page.keyboard.press("Tab")
                 walked.append(page.evaluate(NAME_OF_FOCUSED))
             samples = [f"Try the sample {name}" for name in ("cat", "dog", "teapot")]
-            assert walked == ["Skip to the content", *SECTIONS, "ask-files", *samples, "Addresses of the service"]
+            assert walked == ["Skip to the content", *SECTIONS, "ask-files", *samples, "API"]
             for _ in range(len(samples) + 1):
                 page.keyboard.press("Shift+Tab")
             page.keyboard.press("Enter")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -103,7 +104,7 @@ def test_a_picture_may_be_dropped_or_pasted(page: Page, jpeg: bytes) -> None:
 
 
 def test_a_picture_may_be_taken_with_a_phone_s_camera(browser: Browser, keeper: Service, jpeg: bytes) -> None:
-    phone = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+    phone: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
     with visiting(browser, keeper.app.state.settings.address, **phone) as page:
         camera = page.get_by_label("Take a photo")
         expect(seen(page, "Take a photo")).to_be_visible()
@@ -247,8 +248,8 @@ def test_a_picture_like_none_of_the_classes_is_said_to_be_so(browser: Browser, d
         assert cards(page)[0].startswith("Not like any class I know\n")
         answer = doubting.client.post("/predict", content=jpeg).json()
         least = doubting.client.get("/model").json()["unknown"]["threshold"]
-        expect(seen(page, f"It is {100 * answer['familiarity']:.1f}% as familiar as a usual photo.")).to_be_visible()
-        expect(seen(page, f"It would be known from {100 * least:.1f}% on.")).to_be_visible()
+        expect(seen(page, f"It is {100 * answer['familiarity']:,.1f}% as familiar as a usual photo.")).to_be_visible()
+        expect(seen(page, f"It would be known from {100 * least:,.1f}% on.")).to_be_visible()
         expect(page.locator(".bars")).to_have_class("bars dimmed")
         expect(page.locator("#said")).to_contain_text("teapot.jpg: not like any class I know; the most likely class is")
 

@@ -61,7 +61,7 @@ def test_many_photos_are_summed_up_and_fit_in_two_screens(page: Page, keeper: Se
 
 
 def test_many_photos_fit_in_two_screens_of_a_phone(browser: Browser, keeper: Service) -> None:
-    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    phone: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
     with visiting(browser, keeper.app.state.settings.address, **phone) as page:
         choose(page, PHOTOS)
 

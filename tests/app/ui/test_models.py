@@ -159,7 +159,7 @@ def test_a_version_is_looked_at_with_its_decision_and_the_figures_of_its_report(
     rules = page.get_by_role("table", name="The rules of promotion")
     expect(rules.get_by_role("row", name="recall of cat")).to_contain_text("failed")
     expect(page.get_by_role("dialog")).to_have_count(0)
-    page.get_by_role("button", name="Show the worst mistakes").click()
+    page.get_by_role("button", name="Show: Worst mistakes").click()
     give_key(page)
     for name in ("Confusion matrix", "Reliability diagram", "Worst mistakes"):
         figure = page.get_by_role("img", name=f"{name} of version 2")

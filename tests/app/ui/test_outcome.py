@@ -99,7 +99,7 @@ def test_a_version_is_tried_next_to_the_one_in_service(page: Page, taught: Servi
     give_key(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("Cat, dog or fish?")
     page.reload()
-    expect(seen(page, "You are asking version 2, which knows cat, dog and fish.")).to_be_visible()
+    expect(seen(page, "It knows cat, dog and fish.")).to_be_visible()
     page.get_by_label("Choose photos").set_input_files(file("one.jpg", jpeg))
 
     answer = page.get_by_role("list", name="Answers").locator("> li")

@@ -5,15 +5,21 @@ import tomllib
 from posixpath import dirname, join, normpath
 
 import pytest
+from playwright.sync_api import Browser, expect
 
 from app.ui.routes import ASSETS
 from tests.app.service import Service
+from tests.app.ui.browsing import visiting
 from tests.app.web.test_problem_details import check
 from tests.places import ROOT
 
 PAGES = ("/", "/docs")
 TEXTS = {name: asset.content.decode() for name, asset in ASSETS.items() if asset.media_type != "image/jpeg"}
-LARGEST_BYTES = 150_000  # of the page without its pictures
+LARGEST_BYTES = 150_000  # of the page without its pictures, as sent
+SENT = """() => {
+    const found = ["navigation", "resource"].flatMap((kind) => performance.getEntriesByType(kind));
+    return Object.fromEntries(found.map(({ name, transferSize }) => [name, transferSize]));
+}"""
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -44,13 +50,32 @@ def test_every_file_that_another_names_is_there(service: Service) -> None:
         imported = re.findall(r'^import .* from "([\w./]+)"', text, re.MULTILINE)
         named |= {normpath(join(dirname(name), other)) for other in imported}
 
-    assert named == set(ASSETS) - {"index.html", "docs.html"}
+    languages = {name for name in ASSETS if name.startswith("texts/")}  # tests/app/ui/test_texts.py
+    assert named == set(ASSETS) - {"index.html", "docs.html"} - languages
     for name in named:
         assert service.client.get(f"/page/{name}").status_code == 200
 
 
-def test_the_page_is_light() -> None:
-    assert sum(len(text.encode()) for name, text in TEXTS.items() if "docs" not in name) < LARGEST_BYTES
+def test_a_file_is_sent_compressed_to_clients_that_can_read_it(service: Service) -> None:
+    plain, packed = (
+        service.client.get("/page/page.js", headers={"Accept-Encoding": accepted}) for accepted in ("identity", "gzip")
+    )
+
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert packed.content == plain.content
+    assert int(packed.headers["Content-Length"]) < int(plain.headers["Content-Length"])
+    assert packed.headers["Vary"] == plain.headers["Vary"] == "Accept-Encoding"
+
+
+@pytest.mark.browser
+def test_the_page_is_light(browser: Browser, service: Service) -> None:
+    with visiting(browser, service.app.state.settings.address) as page:
+        expect(page.locator("#champion")).to_contain_text("Version")
+        sent: dict[str, int] = page.evaluate(SENT)
+
+    pictures = sum(size for address, size in sent.items() if address.endswith((".jpg", ".png")))
+    assert sum(sent.values()) - pictures < LARGEST_BYTES
 
 
 def test_scripts_and_styles_say_what_they_are(service: Service) -> None:

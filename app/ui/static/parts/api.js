@@ -1,9 +1,8 @@
 // Requests to the service. Keys are sent in a header, never in an address.
 
 import { authorization, key, obtain } from "./key.js";
+import { t } from "./texts.js";
 
-const UNREACHABLE = "The service doesn’t answer. Is it running?";
-const KEYS = { admin: "This needs the admin key.", predict: "This service requires a key." };
 const AGAIN_MILLISECONDS = 1000; // before a broken stream is requested again
 
 // A request that the service refused: the message says why; `status` and `type` are those of the problem.
@@ -40,7 +39,7 @@ export async function send(path, options = {}) {
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({}));
   if (response.status === 401 && (await another(known, problem))) return send(path, options);
-  const detail = problem.detail ?? problem.error ?? `the service answered ${response.status}`;
+  const detail = problem.detail ?? problem.error ?? t("errors.answered", { status: response.status });
   throw new Refused(sentence(detail), response.status, problem.type);
 }
 
@@ -50,7 +49,7 @@ async function reach(path, options, known) {
   try {
     return await fetch(path, { ...options, headers });
   } catch (error) {
-    throw error.name === "AbortError" ? error : new Refused(UNREACHABLE);
+    throw error.name === "AbortError" ? error : new Refused(t("errors.unreachable"));
   }
 }
 
@@ -58,8 +57,8 @@ async function reach(path, options, known) {
 async function another(refused, problem) {
   if (key() !== null && key() !== refused) return true; // entered in the meantime
   const kind = /\badmin\b/.test(problem.detail) ? "admin" : "predict";
-  if ((await obtain(refused === null ? KEYS[kind] : `That key is wrong. ${KEYS[kind]}`)) !== null) return true;
-  throw new Refused("Nothing was done: this needs a key, and none was given.", 401);
+  if ((await obtain(refused === null ? t(`key.${kind}`) : `${t("key.wrong")} ${t(`key.${kind}`)}`)) !== null) return true;
+  throw new Refused(t("errors.no_key"), 401);
 }
 
 function sentence(text) {

@@ -3,6 +3,7 @@
 import { Refused, get } from "./api.js";
 import { byId } from "./dom.js";
 import { count, listed, percent } from "./numbers.js";
+import { t } from "./texts.js";
 
 const AGAIN_MILLISECONDS = 1000;
 const LOST_MILLISECONDS = 5000;
@@ -37,11 +38,13 @@ export async function heardOf(version) {
 
 export function show(model) {
   serving = model;
-  byId("champion").textContent = `Version ${model.version} serves: ${listed(model.classes)}${howGood(model)}`;
+  byId("champion").textContent = described(model);
   watchers.forEach((tell) => tell(model));
 }
 
-function howGood(model) {
-  const metrics = model.metrics.test ?? model.metrics.validation;
-  return metrics ? `, ${percent(metrics.accuracy)} accuracy on ${count(metrics.photos)} photos` : "";
+function described({ version, classes: its, metrics }) {
+  const measured = metrics.test ?? metrics.validation;
+  const values = { version, classes: listed(its) };
+  if (!measured) return t("page.serves", values);
+  return t("page.serves_measured", { ...values, accuracy: percent(measured.accuracy), photos: count(measured.photos) });
 }

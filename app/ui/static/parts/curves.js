@@ -2,12 +2,13 @@
 
 import { el, svg, table } from "./dom.js";
 import { loss, percent } from "./numbers.js";
+import { t } from "./texts.js";
 
 const [WIDTH, HEIGHT] = [360, 200];
 const [LEFT, RIGHT, TOP, BOTTOM] = [44, 12, 10, 26]; // around the plot
 const CHARTS = [
-  { name: "Log-loss", train: "log_loss", validation: "val_log_loss", shown: loss, limit: Infinity },
-  { name: "Accuracy", train: "accuracy", validation: "val_accuracy", shown: percent, limit: 1 },
+  { train: "log_loss", validation: "val_log_loss", shown: loss, limit: Infinity },
+  { train: "accuracy", validation: "val_accuracy", shown: percent, limit: 1 },
 ];
 const SERIES = ["train", "validation"];
 
@@ -24,9 +25,9 @@ export class Curves {
 
   #numbers() {
     const shown = (row) => CHARTS.flatMap((chart) => SERIES.map((kind) => chart.shown(row[chart[kind]])));
-    const columns = CHARTS.flatMap((chart) => SERIES.map((kind) => `${chart.name}, ${kind}`));
+    const columns = CHARTS.flatMap((chart) => SERIES.map((kind) => `${named(chart)}, ${t(`splits.${kind}`)}`));
     const rows = this.#rows.map((row) => [String(row.epoch), ...shown(row)]);
-    return el("details", {}, el("summary", {}, "As numbers"), table("Epochs", ["Epoch", ...columns], rows));
+    return el("details", {}, el("summary", {}, t("curves.numbers")), table(t("curves.epochs"), [t("curves.epoch"), ...columns], rows));
   }
 
   #draw(chart, epochs) {
@@ -41,15 +42,17 @@ export class Curves {
       const points = this.#rows.map((row) => [x(row.epoch), y(row[chart[kind]])]);
       drawn.append(...curve(kind, points));
     }
-    return el("figure", {}, el("figcaption", {}, chart.name, ...SERIES.map(key)), drawn);
+    return el("figure", {}, el("figcaption", {}, named(chart), ...SERIES.map(key)), drawn);
   }
 
   #said(chart, epochs) {
     const last = this.#rows.at(-1);
-    const numbers = SERIES.map((kind) => `${kind} ${chart.shown(last[chart[kind]])}`).join(", ");
-    return `${chart.name} after ${last.epoch} of ${epochs} epochs: ${numbers}`;
+    const numbers = SERIES.map((kind) => `${t(`splits.${kind}`)} ${chart.shown(last[chart[kind]])}`).join(", ");
+    return t("curves.said", { name: named(chart), epoch: last.epoch, n: epochs, numbers });
   }
 }
+
+const named = (chart) => t(`curves.${chart.train}`);
 
 // The range of the values with a margin, never empty.
 function widened(least, most, limit) {
@@ -67,7 +70,7 @@ function axis(least, most, y, shown) {
 function ends(epochs, x) {
   const numbers = [...new Set([1, epochs])];
   return numbers.map((epoch) => {
-    const text = epoch === 1 ? "epoch 1" : String(epoch);
+    const text = epoch === 1 ? t("curves.first") : String(epoch);
     return svg("text", { x: x(epoch), y: HEIGHT - 6, "text-anchor": epoch === 1 ? "start" : "end" }, text);
   });
 }
@@ -79,5 +82,5 @@ function curve(kind, points) {
 }
 
 function key(kind) {
-  return el("span", { class: `key ${kind}` }, kind);
+  return el("span", { class: `key ${kind}` }, t(`splits.${kind}`));
 }

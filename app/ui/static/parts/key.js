@@ -1,6 +1,7 @@
 // The key: requested once, when it is first needed, and kept only by this tab.
 
-import { byId, el } from "./dom.js";
+import { byId, el, prose } from "./dom.js";
+import { t } from "./texts.js";
 
 const PLACE = "catdog-key";
 
@@ -36,15 +37,13 @@ function open(reason) {
 }
 
 function form(reason, input, close) {
-  const [file, setting] = ["data/admin.key", "CATDOG_ADMIN_KEY"].map((text) => el("code", {}, text));
-  const where = el("p", { class: "small" }, "The admin key was created at the first start of the service, in ", file);
-  where.append(", unless ", setting, " sets another. This tab keeps the key until it is closed.");
+  const where = el("p", { class: "small" }, prose(t("key.where")));
   const buttons = [
-    el("button", { type: "submit", class: "first" }, "Go on"),
-    el("button", { type: "button", onclick: () => close("") }, "Cancel"),
+    el("button", { type: "submit", class: "first" }, t("key.go_on")),
+    el("button", { type: "button", onclick: () => close("") }, t("page.cancel")),
   ];
-  const made = el("form", {}, el("h2", { id: "key-heading" }, "The key, please"), el("p", {}, reason), where);
-  made.append(el("label", {}, "Key", input), el("p", { class: "buttons" }, buttons));
+  const made = el("form", {}, el("h2", { id: "key-heading" }, t("key.heading")), el("p", {}, reason), where);
+  made.append(el("label", {}, t("key.key"), input), el("p", { class: "buttons" }, buttons));
   made.addEventListener("submit", (event) => {
     event.preventDefault();
     close("given");

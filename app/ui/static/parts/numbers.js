@@ -1,7 +1,11 @@
-// Numbers, formatted for people.
+// Numbers, moments and lists, formatted for people in their language.
 
-const whole = new Intl.NumberFormat("en");
-const decimals = new Intl.NumberFormat("en", { minimumFractionDigits: 3, maximumFractionDigits: 3 });
+import { language, t } from "./texts.js";
+
+const whole = new Intl.NumberFormat(language);
+const decimals = new Intl.NumberFormat(language, { minimumFractionDigits: 3, maximumFractionDigits: 3 });
+const shares = new Intl.NumberFormat(language, { style: "percent", minimumFractionDigits: 1 });
+const wholeShares = new Intl.NumberFormat(language, { style: "percent" });
 const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 export const count = (number) => whole.format(number);
@@ -10,30 +14,27 @@ export const moment = (text) => moments.format(new Date(text));
 
 // "99.9%"; 100% only if it is exactly that. Without `digits` after the point it is rounded down: "99%".
 export function percent(share, digits = 1) {
-  if (!digits) return `${Math.floor(100 * share)}%`;
-  const shown = (100 * share).toFixed(1);
-  if (shown === "100.0") return share === 1 ? "100%" : "> 99.9%";
-  return shown === "0.0" && share > 0 ? "< 0.1%" : `${shown}%`;
+  if (!digits) return wholeShares.format(Math.floor(100 * share) / 100);
+  if (share < 1 && share >= 0.9995) return `> ${shares.format(0.999)}`;
+  if (share > 0 && share < 0.0005) return `< ${shares.format(0.001)}`;
+  return share === 1 ? wholeShares.format(1) : shares.format(share);
 }
 
-export function plural(number, noun) {
-  return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
-}
-
-// The plural of the name of a class, if it is an English-looking word: "cats", "foxes", "canaries".
+// The plural of the name of a class, if it is an English-looking word of an English text: "cats", "foxes", "canaries".
 export function pluralOf(name) {
+  if (language !== "en") return name;
   if (!/[a-z]$/.test(name)) return `of ${name}`;
   if (/(s|x|z|ch|sh)$/.test(name)) return `${name}es`;
   return /[^aeiou]y$/.test(name) ? `${name.slice(0, -1)}ies` : `${name}s`;
 }
 
 export function duration(seconds) {
-  if (seconds < 90) return plural(Math.max(1, Math.round(seconds)), "second");
-  if (seconds < 5400) return plural(Math.round(seconds / 60), "minute");
-  return plural(Math.round(seconds / 3600), "hour");
+  if (seconds < 90) return t("page.seconds", { n: Math.max(1, Math.round(seconds)) });
+  if (seconds < 5400) return t("page.minutes", { n: Math.round(seconds / 60) });
+  return t("page.hours", { n: Math.round(seconds / 3600) });
 }
 
 // "cat", "cat or dog", "cat, dog or fish"
 export function listed(names, last = "or") {
-  return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} ${last} ${names.at(-1)}`;
+  return names.length < 2 ? names.join("") : t(`page.${last}`, { rest: names.slice(0, -1).join(", "), last: names.at(-1) });
 }

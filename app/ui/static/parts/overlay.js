@@ -1,6 +1,7 @@
 // A picture with the class activation map over it: where the network looked.
 
 import { el } from "./dom.js";
+import { t } from "./texts.js";
 
 const STRENGTH = 0.65; // opacity of the strongest evidence, 0-1
 const LEAST = 0.2; // of the strongest evidence: weaker places say nothing, and nothing is drawn there
@@ -12,7 +13,7 @@ export function framed(file, name) {
   const address = URL.createObjectURL(file);
   const shown = (alt) => {
     const image = el("img", { alt, src: address, decoding: "async" });
-    image.addEventListener("error", () => image.replaceWith(el("p", { class: "small" }, "no preview")));
+    image.addEventListener("error", () => image.replaceWith(el("p", { class: "small" }, t("answer.no_preview"))));
     return image;
   };
   const figure = el("figure", { class: "picture" }, shown(name));
@@ -29,7 +30,7 @@ function toggle(figure, said) {
   const { label, explanation } = said;
   const against = explanation.against ?? null;
   const heat = drawn(explanation.contrast ?? explanation.activation_map);
-  const legend = against === null ? `Orange is for ${label}, blue against it.` : `Orange is for ${label}, blue for ${against}.`;
+  const legend = against === null ? t("answer.evidence", { label }) : t("answer.contrast", { label, against });
   const colours = el("span", { class: "small", hidden: true }, legend);
   const pressed = (event) => {
     const isOn = !figure.contains(heat);
@@ -39,7 +40,7 @@ function toggle(figure, said) {
     event.currentTarget.setAttribute("aria-pressed", String(isOn));
   };
   figure.querySelector(".heat")?.remove(); // of details that were closed
-  const show = el("button", { type: "button", "aria-pressed": "false", onclick: pressed }, "Where it looked");
+  const show = el("button", { type: "button", "aria-pressed": "false", onclick: pressed }, t("answer.looked"));
   return el("div", { class: "looked" }, show, colours);
 }
 

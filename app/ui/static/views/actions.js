@@ -4,6 +4,7 @@ import { post, remove } from "../parts/api.js";
 import { show } from "../parts/champion.js";
 import { confirmed } from "../parts/confirm.js";
 import { busy, button, el, fault, say } from "../parts/dom.js";
+import { t } from "../parts/texts.js";
 import { forget, tryOut } from "../parts/trying.js";
 
 const SHIPPED = 1; // it came with the service and can't be deleted
@@ -12,14 +13,14 @@ const SHIPPED = 1; // it came with the service and can't be deleted
 // While it is tried, `stop` is the button that ends that.
 export function actions(version, done, stop = null) {
   const report = el("div");
-  const step = (text, about, work, attributes = {}) => {
+  const step = (name, work, attributes = {}) => {
     const pressed = (event) => busy(event.currentTarget, () => tried(report, work));
-    return button(text, pressed, { "aria-label": `${text}: ${about}`, ...attributes });
+    return button(t(`actions.${name}`), pressed, { "aria-label": t(`actions.${name}_about`, { version }), ...attributes });
   };
   const steps = [
-    stop ? null : step("Try it", `ask version ${version} without promoting it`, () => ask(version), { class: "first" }),
-    step("Use it", `put version ${version} into service`, () => use(version, done), stop ? { class: "first" } : {}),
-    version === SHIPPED ? null : step("Discard", `delete version ${version}`, () => discard(version, done)),
+    stop ? null : step("try", () => ask(version), { class: "first" }),
+    step("use", () => use(version, done), stop ? { class: "first" } : {}),
+    version === SHIPPED ? null : step("discard", () => discard(version, done)),
     stop,
   ];
   return el("div", { class: "actions" }, el("p", { class: "buttons" }, steps), report);
@@ -42,15 +43,14 @@ async function ask(version) {
 
 async function use(version, done) {
   show(await post(`models/${version}/promote`));
-  finish(`Version ${version} is in service now.`, done);
+  finish(t("actions.in_service", { version }), done);
 }
 
 async function discard(version, done) {
-  const cost = "Its weights and its report are deleted. The pictures that it was trained on stay.";
-  if (!(await confirmed(`Delete version ${version}?`, cost, "Delete it"))) return;
+  if (!(await confirmed(t("actions.sure", { version }), t("actions.cost"), t("actions.delete")))) return;
   await remove(`models/${version}`);
   await forget(version);
-  finish(`Version ${version} was deleted.`, done);
+  finish(t("actions.deleted", { version }), done);
 }
 
 function finish(text, done) {

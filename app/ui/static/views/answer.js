@@ -3,28 +3,23 @@
 import { champion, classes } from "../parts/champion.js";
 import { el, fault } from "../parts/dom.js";
 import { percent } from "../parts/numbers.js";
+import { known, t } from "../parts/texts.js";
 import { trying } from "../parts/trying.js";
 import { choice } from "./feedback.js";
 
-const NEITHER = "not like any class I know";
-const READABLE = "The service reads JPEG, PNG, WebP, GIF, BMP and AVIF pictures.";
-const FAULTS = {
-  "unsupported-image": `This file isn’t a picture that can be read. ${READABLE}`,
-  "broken-image": "This picture is damaged or incomplete. Save it again from the program that shows it, or send another.",
-  "too-many-pixels": "This picture has too many pixels. Save it in a smaller size: up to 25 megapixels are fine.",
-  "no-file": "This file is empty.",
-};
 const HEIC = /\.hei[cf]$/i;
 
 // Everything about one answered photo; `usual` is the answer of the version in service, if another one was asked.
 export function described({ name, said, milliseconds, usual, shown }) {
   const isOfItsClasses = String(Object.keys(said.probabilities)) === String(classes());
+  const about = t("answer.about", { name, version: said.model_version, milliseconds: Math.round(milliseconds) });
+  const other = usual && t("answer.usual", { version: usual.model_version, answer: verdict(usual) });
   return [
-    el("h2", { class: "verdict" }, capital(said.unknown ? NEITHER : said.label)),
-    el("p", { class: "small name" }, `${name} · version ${said.model_version} · ${Math.round(milliseconds)} ms`),
+    el("h2", { class: "verdict" }, capital(said.unknown ? t("answer.neither") : said.label)),
+    el("p", { class: "small name" }, about),
     said.unknown ? howFar(said) : null,
     el("ul", { class: said.unknown ? "bars dimmed" : "bars" }, bars(said)),
-    usual ? el("p", {}, `Version ${usual.model_version}, which is in service: ${verdict(usual)}`) : null,
+    usual ? el("p", {}, other) : null,
     shown.toggle(said),
     isOfItsClasses || !usual ? choice(said) : null,
   ].filter(Boolean);
@@ -42,24 +37,25 @@ function howFar(said) {
     mark.style.insetInlineStart = `${100 * Math.min(1, least)}%`;
     track.append(mark);
   }
-  const from = least === null ? "" : ` It would be known from ${percent(least)} on.`;
-  const text = `It is ${percent(said.familiarity)} as familiar as a usual photo.${from} So these probabilities mean little:`;
-  return el("div", {}, track, el("p", { class: "small" }, text));
+  const text = [
+    t("answer.familiar", { share: percent(said.familiarity) }),
+    least === null ? null : t("answer.known_from", { share: percent(least) }),
+    t("answer.mean_little"),
+  ];
+  return el("div", {}, track, el("p", { class: "small" }, text.filter(Boolean).join(" ")));
 }
 
 // In words, for screen readers.
 export function verdict(said) {
   const found = `${said.label}, ${percent(said.probability)}`;
-  return said.unknown ? `${NEITHER}; the most likely class is ${found}` : found;
+  return said.unknown ? t("answer.neither_likely", { found }) : found;
 }
 
 // What is wrong with a file, for its sender.
 export function wrong(error, name) {
   const kind = error.type?.split(":").at(-1);
-  if (kind === "unsupported-image" && HEIC.test(name)) {
-    return "This service can’t read HEIC, the format of iPhone photos. Share the photo as JPEG, or take a screenshot of it.";
-  }
-  return FAULTS[kind] ?? error.message;
+  if (kind === "unsupported-image" && HEIC.test(name)) return t("wrong.heic");
+  return known(`wrong.${kind}`) ?? error.message;
 }
 
 export function broken(name, problem) {

@@ -3,14 +3,15 @@
 import { csv, save } from "../parts/csv.js";
 import { button, byId, el, say } from "../parts/dom.js";
 import { count, percent, pluralOf } from "../parts/numbers.js";
+import { known, t } from "../parts/texts.js";
 import { broken, described } from "./answer.js";
 
 const FEW = 3; // photos that are shown as cards
 const [ALL, UNKNOWN, BROKEN] = ["", "unknown", "broken"]; // what is shown; each class is another
 const ORDERS = {
   newest: (one, other) => other.place - one.place,
-  "least sure": (one, other) => certainty(one) - certainty(other),
-  surest: (one, other) => certainty(other) - certainty(one),
+  unsure: (one, other) => certainty(one) - certainty(other),
+  sure: (one, other) => certainty(other) - certainty(one),
   name: (one, other) => one.name.localeCompare(other.name, undefined, { numeric: true }),
 };
 
@@ -21,7 +22,7 @@ let opened = null; // the answer whose details are shown in the grid
 export function setUp() {
   byId("answers-show").addEventListener("change", update);
   byId("answers-order").addEventListener("change", update);
-  byId("answers-order").replaceChildren(...Object.keys(ORDERS).map((name) => el("option", { value: name }, name)));
+  byId("answers-order").replaceChildren(...Object.keys(ORDERS).map((name) => el("option", { value: name }, t(`grid.by_${name}`))));
   byId("answers-save").addEventListener("click", () => save(csv(visible()), "answers.csv"));
   byId("answers-clear").addEventListener("click", clear);
 }
@@ -56,7 +57,7 @@ function clear() {
   opened = null;
   update();
   byId("ask-heading").focus();
-  say("All answers were removed from the page.");
+  say(t("grid.cleared"));
 }
 
 function visible() {
@@ -82,7 +83,7 @@ function kinds() {
 function offerKinds() {
   const select = byId("answers-show");
   const [wanted, found] = [select.value, kinds()];
-  const option = (kind) => el("option", { value: kind, selected: kind === wanted }, kind || "all");
+  const option = (kind) => el("option", { value: kind, selected: kind === wanted }, kind ? word(kind) : t("grid.all"));
   select.replaceChildren(...[ALL, ...found].map(option));
 }
 
@@ -90,12 +91,15 @@ function offerKinds() {
 function summary() {
   const parts = kinds().map((kind) => {
     const number = answers.filter((answer) => kindOf(answer) === kind).length;
-    const noun = number === 1 || [UNKNOWN, BROKEN].includes(kind) ? kind : pluralOf(kind);
+    const noun = number === 1 || word(kind) !== kind ? word(kind) : pluralOf(kind);
     return `${count(number)} ${noun}`;
   });
   const waiting = answers.filter((answer) => kindOf(answer) === null).length;
-  return [...parts, waiting ? `${count(waiting)} waiting` : null].filter(Boolean).join(", ");
+  return [...parts, waiting ? t("grid.waiting", { n: waiting }) : null].filter(Boolean).join(", ");
 }
+
+// What an answer is counted as: the name of a class, or a word for an unknown or broken photo.
+const word = (kind) => known(`kinds.${kind}`) ?? kind;
 
 const certainty = ({ said }) => (said ? said.probability * (said.unknown ? 0.5 : 1) : 0);
 
@@ -109,7 +113,7 @@ function fill(answer, isTile) {
 }
 
 function details(answer) {
-  const close = answer === opened ? button("Close", () => toggle(answer), { class: "close" }) : null;
+  const close = answer === opened ? button(t("grid.close"), () => toggle(answer), { class: "close" }) : null;
   return el("div", { class: "said" }, close, content(answer));
 }
 
@@ -117,12 +121,12 @@ function content(answer) {
   const { name, said, problem } = answer;
   if (problem) return broken(name, problem);
   if (said) return described(answer);
-  return [el("p", { class: "small name" }, `Looking at ${name} …`)];
+  return [el("p", { class: "small name" }, t("grid.looking", { name }))];
 }
 
 function tile(answer) {
   const { name, said, problem, shown } = answer;
-  const kind = kindOf(answer) ?? "…";
+  const kind = word(kindOf(answer) ?? "…");
   const share = said && !said.unknown ? ` ${percent(said.probability, 0)}` : "";
   const pressed = () => toggle(answer);
   const about = `${name}: ${problem ?? `${kind}${share}`}`;

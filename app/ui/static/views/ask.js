@@ -6,6 +6,7 @@ import { busy, button, byId, el, fault, say } from "../parts/dom.js";
 import { takeFrom, takePasted } from "../parts/files.js";
 import { listed } from "../parts/numbers.js";
 import { framed } from "../parts/overlay.js";
+import { t } from "../parts/texts.js";
 import { onTrying, stop, trying } from "../parts/trying.js";
 import { actions } from "./actions.js";
 import { capital, verdict, wrong } from "./answer.js";
@@ -34,17 +35,17 @@ export function open() {}
 // Says which version answers: the one that is tried, if there is one.
 function ask(tried) {
   const known = tried?.classes ?? classes();
-  byId("ask-heading").textContent = known.length > 4 ? "What is in the picture?" : capital(`${listed(known)}?`);
+  byId("ask-heading").textContent = known.length > 4 ? t("ask.heading") : capital(`${listed(known)}?`);
   byId("trying").hidden = !tried;
   byId("trying").replaceChildren(...(tried ? tryingOut(tried) : []));
 }
 
 function tryingOut({ version, classes: its }) {
-  const others = serves() === null ? "" : ` Version ${serves()} still answers everyone else.`;
+  const others = serves() === null ? [] : [` ${t("trying.others", { version: serves() })}`];
   const ended = (event) => busy(event.currentTarget, stop);
   return [
-    el("p", {}, el("strong", {}, `You are asking version ${version}`), `, which knows ${listed(its, "and")}.${others}`),
-    actions(version, () => byId("ask-heading").focus(), button("Stop trying", ended)),
+    el("p", {}, el("strong", {}, t("trying.asking", { version })), ` ${t("trying.knows", { classes: listed(its, "and") })}`, others),
+    actions(version, () => byId("ask-heading").focus(), button(t("trying.stop"), ended)),
   ];
 }
 
@@ -60,7 +61,7 @@ async function takeSample(address) {
 
 function take(files) {
   for (const file of files) {
-    const name = file.name || "The picture";
+    const name = file.name || t("ask.picture");
     waiting.push({ file, answer: answers.add(name, framed(file, name)) });
   }
   answers.update();

@@ -2,33 +2,21 @@
 
 import { get, picture } from "../parts/api.js";
 import { busy, button, el, fault } from "../parts/dom.js";
-import { plural } from "../parts/numbers.js";
+import { known, t } from "../parts/texts.js";
 
 const AT_FIRST = 12; // thumbnails of one finding; each loads its whole picture
 
-const KINDS = {
-  unreadable: "Can’t be read",
-  leakage: "In more than one split",
-  "conflicting-labels": "Under more than one class",
-  duplicate: "More than once",
-  "near-duplicate": "Nearly the same",
-  "likely-mislabel": "Likely of another class",
-  "single-class": "Only one class",
-  "too-few": "Too few",
-  imbalance: "Uneven",
-};
-
 export function findings(job) {
   if (job.findings === null) return el("div");
-  if (!job.findings.length) return el("p", {}, "The pictures were checked, and no problem was found.");
+  if (!job.findings.length) return el("p", {}, t("findings.none"));
   const list = el("div", {}, sections(job.findings, job));
-  return el("div", {}, el("h4", {}, "Problems found in the pictures"), asking(list, job), list);
+  return el("div", {}, el("h4", {}, t("findings.heading")), asking(list, job), list);
 }
 
 // Without the admin key the findings name no picture. The key is requested only when the user wants to see them.
 function asking(list, job) {
   if (!job.findings.some(({ count, photos }) => count && !photos.length)) return null;
-  const show = button("Show the pictures", () => busy(show, named));
+  const show = button(t("findings.show"), () => busy(show, named));
   const named = async () => {
     try {
       const { findings: all } = await get(`retrain/${job.id}/findings`);
@@ -49,13 +37,13 @@ function section(finding, dataset) {
   const more = button("", () => add());
   const add = () => {
     thumbnails.append(...left.splice(0, AT_FIRST).map((photo) => thumbnail(photo, dataset)));
-    more.textContent = `Show more of ${plural(left.length, "other")}`;
+    more.textContent = t("findings.more", { n: left.length });
     more.hidden = !left.length;
   };
   add();
   const total = finding.count ? ` (${finding.count})` : "";
-  const summary = el("summary", {}, `${KINDS[finding.kind] ?? finding.kind}${total}`);
-  return el("details", { open: true }, summary, el("p", {}, finding.sentence), thumbnails, more);
+  const summary = el("summary", {}, `${known(`findings.${finding.kind}`) ?? finding.kind}${total}`);
+  return el("details", { open: true }, summary, el("p", { lang: "en" }, finding.sentence), thumbnails, more);
 }
 
 // Fetched once it is visible, because it may be large.
@@ -71,10 +59,10 @@ async function load(image, path) {
   try {
     const address = await picture(path);
     image.addEventListener("load", () => URL.revokeObjectURL(address), { once: true });
-    image.addEventListener("error", () => image.replaceWith(missing("can’t be shown")), { once: true });
+    image.addEventListener("error", () => image.replaceWith(missing(t("findings.not_shown"))), { once: true });
     image.src = address;
   } catch (error) {
-    image.replaceWith(missing(error.status === 404 ? "deleted in the meantime" : error.message));
+    image.replaceWith(missing(error.status === 404 ? t("findings.deleted") : error.message));
   }
 }
 

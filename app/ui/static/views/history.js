@@ -3,6 +3,7 @@
 import { get } from "../parts/api.js";
 import { button, byId, el, fault } from "../parts/dom.js";
 import { moment } from "../parts/numbers.js";
+import { t } from "../parts/texts.js";
 
 const MOST = 50; // trainings listed
 
@@ -22,14 +23,14 @@ function item(job, open, isShown) {
   const { dataset, strategy, notes } = job.request;
   const about = [`“${dataset}”`, strategy, moment(job.submitted_at), notes].filter(Boolean).join(" · ");
   const name = el("span", {}, el("strong", {}, result(job)), el("span", { class: "small under name" }, about));
-  const show = button("Show", () => open(job), {
-    "aria-label": `Show the training of ${moment(job.submitted_at)}`,
+  const show = button(t("history.show"), () => open(job), {
+    "aria-label": t("history.show_of", { moment: moment(job.submitted_at) }),
     "aria-pressed": String(isShown),
   });
   return el("li", {}, name, show);
 }
 
 function result({ status, version, decision }) {
-  if (status !== "succeeded") return status.charAt(0).toUpperCase() + status.slice(1);
-  return `Version ${version}, ${decision?.promoted ? "promoted" : "not promoted"}`;
+  if (status !== "succeeded") return t(`history.${status}`);
+  return t(decision?.promoted ? "history.promoted" : "history.not_promoted", { version });
 }

@@ -3,9 +3,11 @@
 import { get, post } from "../parts/api.js";
 import { onChampion, show } from "../parts/champion.js";
 import { busy, button, byId, el, fault, say } from "../parts/dom.js";
-import { count, listed, moment, percent } from "../parts/numbers.js";
+import { listed, moment, percent } from "../parts/numbers.js";
+import { t } from "../parts/texts.js";
 import { actions } from "./actions.js";
-import { onSamePhotos, why } from "./decision.js";
+import { failure, onSamePhotos, why } from "./decision.js";
+import { interval } from "./outcome.js";
 import { opened } from "./version.js";
 
 const FEW = 100; // photos: with fewer, an accuracy says little
@@ -46,12 +48,12 @@ function sorted(versions) {
 
 function card(version, serving, dataset) {
   const number = version.version;
-  const tag = version.champion ? el("strong", { class: "tag" }, "in service") : null;
-  const heading = el("h2", {}, `Version ${number} `, tag);
+  const tag = version.champion ? el("strong", { class: "tag" }, t("models.in_service")) : null;
+  const heading = el("h2", {}, `${t("page.version", { version: number })} `, tag);
   const steps = version.champion ? null : actions(number, done);
   if (version.problem) return el("li", { class: "version" }, heading, fault({ message: version.problem }), steps);
-  const details = button("Details", (event) => busy(event.currentTarget, () => opened(number)), {
-    "aria-label": `Details of version ${number}`,
+  const details = button(t("models.details"), (event) => busy(event.currentTarget, () => opened(number)), {
+    "aria-label": t("models.details_of", { version: number }),
   });
   steps?.firstChild.append(details);
   return el(
@@ -64,16 +66,18 @@ function card(version, serving, dataset) {
 
 function made({ created, strategy, classes, photos }, dataset) {
   const training = Object.values(photos.train ?? {}).reduce((sum, some) => sum + some, 0);
-  const data = dataset ? `data set “${dataset}”` : "photos of a folder";
-  return `${listed(classes, "and")} · ${data}, ${count(training)} for training · ${strategy} · ${moment(created)}`;
+  const data = dataset ? t("models.dataset", { dataset }) : t("models.folder");
+  return [listed(classes, "and"), `${data}, ${t("models.training", { n: training })}`, strategy, moment(created)].join(" · ");
 }
 
 // Who or what put it into service, or kept it from that.
 function decided(version) {
   const { decision, served } = version;
-  if (!decision || decision.champion === null) return served ? "The first version in service." : "Published without a comparison.";
-  if (decision.promote) return served ? "Promoted by the rule." : "It passed every rule, and was only published.";
-  return served ? `Promoted by hand. The rule had not promoted it: ${why(version).replace(/^Not promoted: /, "")}` : why(version);
+  if (!decision || decision.champion === null) return t(served ? "models.first" : "models.uncompared");
+  if (decision.promote) return t(served ? "models.by_rule" : "models.only_published");
+  if (!served) return why(version);
+  const failed = failure(decision);
+  return failed ? t("models.by_hand_against", { why: failed }) : t("models.by_hand", { why: why(version) });
 }
 
 function measured({ metrics }) {
@@ -84,14 +88,13 @@ function measured({ metrics }) {
 // The accuracy with its interval, and what keeps it from being compared with that of the version in service.
 function accuracy(version, serving) {
   const its = measured(version);
-  if (!its) return [el("p", {}, "Its accuracy wasn’t measured.")];
+  if (!its) return [el("p", {}, t("measured.not"))];
   const { split, found } = its;
   const share = el("strong", { class: "verdict" }, percent(found.accuracy));
-  const interval = `95% interval: ${percent(found.accuracy_low)} to ${percent(found.accuracy_high)}`;
   return [
-    el("p", { class: "accuracy" }, share, ` accuracy on ${count(found.photos)} ${split} photos`),
+    el("p", { class: "accuracy" }, share, ` ${t(`measured.${split}`, { n: found.photos })}`),
     band(found),
-    el("p", { class: "small" }, `${[interval, ...caveats(version, serving, found)].join(". ")}.`),
+    el("p", { class: "small" }, `${[interval(found), ...caveats(version, serving, found)].join(". ")}.`),
   ];
 }
 
@@ -99,8 +102,8 @@ function caveats(version, serving, { photos, accuracy_low: low }) {
   const shared = version.decision && onSamePhotos(version.decision);
   const others = serving && serving !== version && !version.measured_like_champion;
   return [
-    photos < FEW ? `So few photos say little: it may be right on only ${percent(low)}` : null,
-    others ? `These photos are not those of version ${serving.version}, so the two accuracies can’t be compared` : null,
+    photos < FEW ? t("models.few", { low: percent(low) }) : null,
+    others ? t("models.other_photos", { version: serving.version }) : null,
     shared,
   ].filter(Boolean);
 }
@@ -118,7 +121,7 @@ async function rollBack(pressed) {
   await busy(pressed, async () => {
     try {
       const model = await post("rollback");
-      report(el("span", {}, `Version ${model.version} is in service now.`));
+      report(el("span", {}, t("actions.in_service", { version: model.version })));
       show(model); // which updates the list too
     } catch (error) {
       report(fault(error));

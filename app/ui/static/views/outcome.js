@@ -3,7 +3,8 @@
 import { Refused, get, post } from "../parts/api.js";
 import { show } from "../parts/champion.js";
 import { busy, button, el, fault, say } from "../parts/dom.js";
-import { count, percent } from "../parts/numbers.js";
+import { percent } from "../parts/numbers.js";
+import { t } from "../parts/texts.js";
 import { actions } from "./actions.js";
 import { rules, why } from "./decision.js";
 
@@ -22,7 +23,7 @@ export class Outcome {
       this.element.replaceChildren(...this.#described(await get(`models/${this.#job.version}`)));
     } catch (error) {
       const isGone = error instanceof Refused && error.status === 404;
-      const gone = el("p", { class: "notice" }, `Version ${this.#job.version} was deleted.`);
+      const gone = el("p", { class: "notice" }, t("actions.deleted", { version: this.#job.version }));
       this.element.replaceChildren(isGone ? gone : fault(error));
     }
   }
@@ -39,7 +40,7 @@ export class Outcome {
 
   #why(version) {
     const { promoted, promote } = this.#job.decision;
-    if (promote && !promoted) return "It passed every rule. It isn’t in service because the training only publishes it.";
+    if (promote && !promoted) return t("outcome.only_published");
     return why(version);
   }
 }
@@ -47,10 +48,14 @@ export class Outcome {
 // On its test photos if it has some, with the 95% interval.
 export function accuracy({ metrics }) {
   const [split, found] = metrics.test ? ["test", metrics.test] : ["validation", metrics.validation];
-  if (!found) return el("p", {}, "It has no validation or test photo, so its accuracy is unknown.");
-  const interval = `${percent(found.accuracy_low)} to ${percent(found.accuracy_high)}`;
+  if (!found) return el("p", {}, t("outcome.unknown"));
   const share = el("strong", { class: "verdict" }, percent(found.accuracy));
-  return el("p", {}, share, ` accuracy on ${count(found.photos)} ${split} photos (95% interval: ${interval})`);
+  return el("p", {}, share, ` ${t(`measured.${split}`, { n: found.photos })} (${interval(found)})`);
+}
+
+// "95% interval: 98.7% to 99.7%"
+export function interval({ accuracy_low: low, accuracy_high: high }) {
+  return t("measured.interval", { low: percent(low), high: percent(high) });
 }
 
 function inService(done) {
@@ -59,14 +64,14 @@ function inService(done) {
     try {
       const model = await post("rollback");
       show(model);
-      say(`Version ${model.version} is in service now.`);
+      say(t("actions.in_service", { version: model.version }));
       done();
     } catch (error) {
       report.replaceChildren(fault(error));
       say(error.message);
     }
   };
-  const ask = el("a", { class: "button first", href: "#ask" }, "Ask it");
-  const back = button("Roll back to the previous version", (event) => busy(event.currentTarget, rollBack));
+  const ask = el("a", { class: "button first", href: "#ask" }, t("outcome.ask"));
+  const back = button(t("outcome.roll_back"), (event) => busy(event.currentTarget, rollBack));
   return el("div", { class: "actions" }, el("p", { class: "buttons" }, ask, back), report);
 }

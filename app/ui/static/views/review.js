@@ -5,7 +5,8 @@ import { bars } from "./answer.js";
 import { classes } from "../parts/champion.js";
 import { busy, button, byId, el, fault, say } from "../parts/dom.js";
 import { keepOut, teach } from "./feedback.js";
-import { moment, percent, plural } from "../parts/numbers.js";
+import { moment, percent } from "../parts/numbers.js";
+import { t } from "../parts/texts.js";
 
 const MOST = 50; // pictures requested at a time
 
@@ -24,7 +25,7 @@ export async function open() {
     tell(found.drifted);
     await show();
   } catch (error) {
-    const again = button("Try again", (event) => busy(event.currentTarget, open));
+    const again = button(t("review.again"), (event) => busy(event.currentTarget, open));
     byId("reviewed").replaceChildren(fault(error), el("p", { class: "buttons" }, again));
   }
 }
@@ -32,8 +33,6 @@ export async function open() {
 // Shows or hides the warning about drift.
 function tell(drifted) {
   byId("drifted").hidden = !drifted.length;
-  byId("drifted").textContent =
-    "In the last hour the photos differed from those that this version was validated on. Label some, and train again.";
 }
 
 // The keys work only inside the picture's box: elsewhere the browser and screen readers use them.
@@ -48,7 +47,7 @@ function onKey(event) {
 async function show() {
   if (place >= items.length) return byId("reviewed").replaceChildren(finished());
   const item = items[place];
-  const image = el("img", { alt: `What version ${item.prediction.model_version} was unsure of` });
+  const image = el("img", { alt: t("review.picture", { version: item.prediction.model_version }) });
   const card = el(
     "div",
     { class: "card", role: "group", tabindex: "-1", "aria-label": described(item.prediction) },
@@ -61,21 +60,23 @@ async function show() {
   return undefined;
 }
 
+const counted = () => t("review.counted", { place: place + 1, all: items.length });
+
 function described(said) {
-  return `Picture ${place + 1} of ${items.length}: ${said.label}, ${percent(said.probability)}`;
+  return `${counted()}: ${said.label}, ${percent(said.probability)}`;
 }
 
 function body(item) {
   const said = item.prediction;
   const keys = [
     ...classes().map((label, number) => keyed(String(number + 1), label, () => teach(said, label))),
-    keyed("0", "neither", () => keepOut(said)),
-    place > 0 ? keyed("b", "back", null) : null,
+    keyed("0", t("feedback.neither"), () => keepOut(said)),
+    place > 0 ? keyed("b", t("review.back"), null) : null,
   ];
   return [
-    el("p", { class: "small" }, `Picture ${place + 1} of ${items.length} · ${moment(item.predicted_at)}`),
+    el("p", { class: "small" }, `${counted()} · ${moment(item.predicted_at)}`),
     el("ul", { class: "bars" }, bars(said)),
-    el("div", { class: "choice", role: "group", "aria-label": "What it really is" }, keys),
+    el("div", { class: "choice", role: "group", "aria-label": t("feedback.really") }, keys),
     el("p", { class: "told" }),
   ];
 }
@@ -91,7 +92,7 @@ async function label(work) {
   try {
     const told = await work();
     await step(1);
-    say(`${told} ${plural(items.length - place, "picture")} left.`);
+    say(`${told} ${t("review.left", { n: items.length - place })}`);
   } catch (error) {
     byId("reviewed").querySelector(".told").replaceChildren(fault(error));
     say(error.message);
@@ -104,10 +105,9 @@ async function step(by) {
 }
 
 function finished() {
-  const none = "Nothing to look at: every kept photo is labelled, or there is none yet.";
-  const text = items.length ? "That was the last one. Thank you." : none;
-  const again = button("Look for more", (event) => busy(event.currentTarget, open));
-  const back = items.length ? keyed("b", "back", null) : null;
+  const text = t(items.length ? "review.last" : "review.none");
+  const again = button(t("review.more"), (event) => busy(event.currentTarget, open));
+  const back = items.length ? keyed("b", t("review.back"), null) : null;
   const buttons = el("p", { class: "buttons" }, again, back);
   const box = { class: "card", role: "group", "aria-label": text, tabindex: "-1" };
   const card = el("div", box, el("p", {}, text), buttons);

@@ -4,7 +4,8 @@ import { Refused, get, post } from "../parts/api.js";
 import { onChampion } from "../parts/champion.js";
 import { byId, el, fault, say, table } from "../parts/dom.js";
 import { takeFrom } from "../parts/files.js";
-import { count, plural } from "../parts/numbers.js";
+import { count } from "../parts/numbers.js";
+import { t } from "../parts/texts.js";
 import * as training from "./training.js";
 
 const FILES_AT_ONCE = 16; // per request
@@ -35,7 +36,7 @@ function addClass(event) {
   if (!label) return;
   offer(label);
   byId("new-class").value = "";
-  say(`Pictures of ${label} can be added now.`);
+  say(t("teach.can_be_added", { label }));
 }
 
 // Adds a drop zone for pictures of this class.
@@ -46,8 +47,8 @@ function offer(label) {
   const zone = el(
     "div",
     { class: "drop" },
-    el("p", { class: "drop-here" }, `Pictures of ${label}`),
-    el("label", { class: "button" }, "Choose", el("span", { class: "unseen" }, ` pictures of ${label}`), input),
+    el("p", { class: "drop-here" }, t("teach.pictures_of", { label })),
+    el("label", { class: "button" }, t("teach.choose"), el("span", { class: "unseen" }, ` ${t("teach.choose_of", { label })}`), input),
   );
   byId("class-drops").append(zone);
   takeFrom(zone, [input], (files) => takePictures(label, files));
@@ -58,7 +59,7 @@ async function takePictures(label, files) {
   const results = [];
   try {
     for (let first = 0; first < files.length; first += FILES_AT_ONCE) {
-      report(`Adding pictures of ${label}: ${first} of ${files.length} …`);
+      report(t("teach.adding", { label, done: count(first), all: count(files.length) }));
       const some = files.slice(first, first + FILES_AT_ONCE);
       const added = await post(path("images"), form(some, label));
       results.push(...added.results.map((result, place) => ({ file: some[place], ...result })));
@@ -82,25 +83,27 @@ function outcome(label, results) {
   const known = results.filter((result) => result.is_new === false).length;
   const broken = results.filter((result) => result.problem);
   return [
-    el("p", {}, `${plural(added, "new picture")} of ${label}${known ? `, ${count(known)} known before` : ""}.`),
+    el("p", {}, `${t("teach.new_of", { n: added, label })}${before(known)}.`),
     leftOut(broken.map(({ file, problem }) => [file.name, problem.detail])),
   ].filter(Boolean);
 }
 
+const before = (known) => (known ? `, ${t("teach.known", { n: known })}` : "");
+
 function leftOut(reasons) {
   if (!reasons.length) return null;
   const rows = reasons.map(([file, reason]) => el("li", {}, el("span", { class: "name" }, file), `: ${reason}`));
-  return el("div", { class: "notice" }, el("p", {}, `${plural(reasons.length, "file")} left out:`), el("ul", {}, rows));
+  return el("div", { class: "notice" }, el("p", {}, t("teach.left_out", { n: reasons.length })), el("ul", {}, rows));
 }
 
 async function takeArchives(files) {
   for (const file of files) {
-    report(`Sending ${file.name} …`);
+    report(t("teach.sending", { file: file.name }));
     try {
       const added = await post(path("archive"), form([file]));
-      const known = added.known ? `, ${count(added.known)} known before` : "";
       const skipped = leftOut(added.skipped.map((member) => [member.name, member.reason]));
-      report(el("p", {}, `${plural(added.added, "new picture")} from ${file.name}${known}.`), ...contents(added), skipped);
+      const text = `${t("teach.new_from", { n: added.added, file: file.name })}${before(added.known)}.`;
+      report(el("p", {}, text), ...contents(added), skipped);
     } catch (error) {
       report(el("p", {}, `${file.name}:`), fault(error));
     }
@@ -113,12 +116,12 @@ function contents({ counts, renamed, empty }) {
   const sums = {};
   for (const split of Object.values(counts))
     for (const [label, number] of Object.entries(split)) sums[label] = (sums[label] ?? 0) + number;
-  const classes = Object.entries(sums).sort().map(([label, number]) => `${count(number)} of ${label}`);
+  const classes = Object.entries(sums).sort().map(([label, n]) => t("teach.number_of", { n, label }));
   const notes = [
-    ...Object.entries(renamed).map(([sent, label]) => `“${sent}” was added to “${label}”.`),
-    ...empty.map((folder) => `The folder “${folder}” holds no picture.`),
+    ...Object.entries(renamed).map(([sent, label]) => t("teach.added_to", { sent, label })),
+    ...empty.map((folder) => t("teach.empty", { folder })),
   ];
-  return [el("p", {}, `It holds ${classes.join(", ")}.`), ...notes.map((note) => el("p", {}, note))];
+  return [el("p", {}, t("teach.holds", { classes: classes.join(", ") })), ...notes.map((note) => el("p", {}, note))];
 }
 
 function report(...found) {
@@ -135,11 +138,12 @@ async function counted() {
       const numbers = SPLITS.map((split) => counts[split]?.[label] ?? 0);
       return [label, ...[...numbers, numbers.reduce((sum, some) => sum + some)].map(count)];
     });
-    const caption = `${plural(pictures, "picture")} in “${name()}”`;
-    byId("counts").replaceChildren(table(caption, ["Class", ...SPLITS, "all"], rows));
+    const caption = t("teach.counted", { n: pictures, dataset: name() });
+    const columns = [t("teach.class"), ...SPLITS.map((split) => t(`splits.${split}`)), t("teach.all")];
+    byId("counts").replaceChildren(table(caption, columns, rows));
   } catch (error) {
     const isNew = error instanceof Refused && error.status === 404;
-    const none = el("p", { class: "small" }, `“${name()}” has no picture yet.`);
+    const none = el("p", { class: "small" }, t("teach.none", { dataset: name() }));
     byId("counts").replaceChildren(isNew ? none : fault(error));
   }
 }

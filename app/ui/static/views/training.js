@@ -8,25 +8,9 @@ import { findings } from "./findings.js";
 import { list } from "./history.js";
 import { duration, moment, percent } from "../parts/numbers.js";
 import { Outcome } from "./outcome.js";
+import { known, t } from "../parts/texts.js";
 
 const FINAL = ["succeeded", "failed", "cancelled"];
-const WORDS = {
-  queued: "waits for its turn",
-  running: "runs",
-  succeeded: "is done",
-  failed: "failed",
-  cancelled: "was cancelled",
-};
-const PHASES = {
-  downloading: "downloading ImageNet’s weights",
-  examining: "checking the pictures",
-  features: "computing features",
-  fitting: "fitting",
-  quantizing: "quantizing to int8",
-  measuring: "measuring",
-  publishing: "publishing",
-};
-
 let watching = new AbortController();
 let watched = null; // the job's id
 let newest = null; // the id of the newest job
@@ -106,21 +90,22 @@ const isLast = (event) => event.kind === "status" && FINAL.includes(event.data.s
 class Shown {
   #job;
   #status = el("p", { role: "status" });
-  #bar = el("progress", { max: "1", value: "0", "aria-label": "Progress" });
+  #bar = el("progress", { max: "1", value: "0", "aria-label": t("training.progress") });
   #left = el("p", { class: "small" });
   #backbone = el("p", { class: "small" });
   #curves = new Curves();
   #findings = el("div");
   #decision = el("div");
-  #cancel = button("Cancel", (event) => busy(event.currentTarget, () => this.#stop()));
+  #cancel = button(t("training.cancel"), (event) => busy(event.currentTarget, () => this.#stop()));
 
   constructor(job) {
     this.#job = job;
-    const asked = `“${job.request.dataset}”, ${job.request.strategy}, requested ${moment(job.submitted_at)}`;
+    const { dataset, strategy } = job.request;
+    const asked = t("training.asked", { dataset, strategy, moment: moment(job.submitted_at) });
     this.element = el(
       "div",
       { class: "card training" },
-      el("h3", { id: "training-heading", tabindex: "-1" }, job.id === newest ? "The newest training" : "An earlier training"),
+      el("h3", { id: "training-heading", tabindex: "-1" }, t(job.id === newest ? "training.newest" : "training.earlier")),
       el("p", { class: "small" }, asked),
       this.#status,
       this.#bar,
@@ -145,22 +130,23 @@ class Shown {
     this.#say(job.status, job.decision ? null : job.reason);
     this.#findings.replaceChildren(findings(job));
     if (!job.decision) return;
-    const then = job.decision.promoted ? "and is now in service" : "and the previous one stays in service";
-    this.#status.textContent = `The training is done: version ${job.version} was published, ${then}.`;
+    const { promoted } = job.decision;
+    this.#status.textContent = t(promoted ? "training.promoted" : "training.published", { version: job.version });
     outcome = new Outcome(job);
     this.#decision.replaceChildren(outcome.element);
     refresh();
   }
 
   #say(status, reason) {
-    this.#status.textContent = `The training ${WORDS[status]}${reason ? `: ${reason}` : "."}`;
+    this.#status.textContent = `${t(`training.${status}`)}${reason ? `: ${reason}` : "."}`;
   }
 
   #progress({ phase, progress, seconds_left: left, backbone }) {
     this.#bar.value = progress;
-    const time = left === null ? "" : `, ${duration(left)} left in this phase`;
-    this.#left.textContent = `${percent(progress)} done, ${PHASES[phase] ?? phase}${time}`;
-    this.#backbone.textContent = backbone ? `For this training ${backbone}.` : "";
+    const time = left === null ? null : t("training.left", { duration: duration(left) });
+    const done = t("training.done", { share: percent(progress) });
+    this.#left.textContent = [done, known(`phases.${phase}`) ?? phase, time].filter(Boolean).join(", ");
+    this.#backbone.textContent = backbone ? t("training.chosen", { backbone }) : "";
   }
 
   async #find() {
@@ -174,7 +160,7 @@ class Shown {
   async #stop() {
     try {
       await remove(`retrain/${this.#job.id}`);
-      say("The training is being cancelled.");
+      say(t("training.cancelling"));
     } catch (error) {
       this.element.append(fault(error));
     }

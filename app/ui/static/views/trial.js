@@ -2,6 +2,7 @@
 
 import { send } from "../parts/api.js";
 import { busy, el, fault } from "../parts/dom.js";
+import { t } from "../parts/texts.js";
 
 const [FORM, JSON_TYPE] = ["multipart/form-data", "application/json"];
 const LONGEST = 20_000; // characters of an answer that are shown
@@ -9,8 +10,8 @@ const LONGEST = 20_000; // characters of an answer that are shown
 export function trial(method, path, parameters, body) {
   const asked = parameters.filter((one) => one.in !== "header").map(asInput);
   const sent = bodyInputs(body);
-  const answer = el("pre", { tabindex: "0", role: "region", "aria-label": "What was answered", hidden: true });
-  const submit = el("button", { type: "submit" }, "Send");
+  const answer = el("pre", { tabindex: "0", role: "region", "aria-label": t("docs.answered"), hidden: true });
+  const submit = el("button", { type: "submit" }, t("docs.send"));
   const form = el("form", { class: "row" }, [...asked, ...sent].map((one) => one.label), submit);
   form.addEventListener("submit", (event) => {
     event.preventDefault();

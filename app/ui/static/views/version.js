@@ -5,23 +5,17 @@ import { busy, button, byId, el, fault, table } from "../parts/dom.js";
 import { key } from "../parts/key.js";
 import { rules, why } from "./decision.js";
 import { count, duration, loss, percent } from "../parts/numbers.js";
+import { t } from "../parts/texts.js";
 
-const FIGURES = {
-  "confusion-matrix.png": "Confusion matrix",
-  "reliability.png": "Reliability diagram",
-  "worst-mistakes.png": "Worst mistakes",
-  "loss.png": "Loss by epoch",
-  "accuracy.png": "Accuracy by epoch",
-};
+const FIGURES = ["confusion-matrix.png", "reliability.png", "worst-mistakes.png", "loss.png", "accuracy.png"];
 const SPLITS = ["train", "validation", "test"];
 const METRICS = { accuracy: percent, log_loss: loss, calibration_error: percent };
-const NAMES = { accuracy: "accuracy", log_loss: "log-loss", calibration_error: "calibration error" };
 
 export async function opened(number) {
   const place = byId("version");
   try {
     const [version, report] = await Promise.all([get(`models/${number}`), get(`models/${number}/report`)]);
-    const heading = el("h2", { tabindex: "-1" }, `Version ${number}`);
+    const heading = el("h2", { tabindex: "-1" }, t("page.version", { version: number }));
     place.replaceChildren(heading, ...described(version), figures(number, report.files));
     heading.focus();
   } catch (error) {
@@ -31,12 +25,12 @@ export async function opened(number) {
 
 function described(version) {
   const { training } = version;
-  const made = `Trained in ${duration(training.seconds)} on ${training.hardware}: ${photos(training.photos)}.`;
+  const values = { duration: duration(training.seconds), hardware: training.hardware, photos: photos(training.photos) };
   return [
-    el("p", {}, made),
-    training.notes ? el("p", {}, "Notes: ", training.notes) : null,
+    el("p", {}, t("version.made", values)),
+    training.notes ? el("p", {}, t("version.notes", { notes: training.notes })) : null,
     ...(version.decision ? decided(version) : []),
-    table("Metrics", ["Measured", ...compared(version)], metricRows(version)),
+    table(t("version.metrics"), [t("version.measured"), ...compared(version)], metricRows(version)),
     el("div", { class: "figures" }, Object.entries(version.metrics).map(([split, metrics]) => byClass(split, metrics))),
   ].filter(Boolean);
 }
@@ -44,12 +38,12 @@ function described(version) {
 function photos(splits) {
   const all = (classes) => count(Object.values(classes).reduce((sum, some) => sum + some, 0));
   const known = SPLITS.filter((split) => splits[split]);
-  return known.map((split) => `${all(splits[split])} ${split}`).join(", ");
+  return known.map((split) => `${all(splits[split])} ${t(`splits.${split}`)}`).join(", ");
 }
 
 function compared(version) {
-  const champion = version.comparison ? [`Champion (${version.comparison.champion})`] : [];
-  return [`Version ${version.version}`, ...champion];
+  const champion = version.comparison ? [t("version.champion", { version: version.comparison.champion })] : [];
+  return [t("page.version", { version: version.version }), ...champion];
 }
 
 // Both on the same split; `data` identifies its photos, because only metrics on the same photos are comparable.
@@ -58,12 +52,12 @@ function metricRows(version) {
   const splits = Object.keys(version.comparison ? pairs : version.metrics);
   return splits.flatMap((split) => {
     const both = version.comparison ? [pairs[split].version, pairs[split].champion] : [version.metrics[split]];
-    const said = both.map((one) => (one ? `${count(one.photos)}: ${one.data}` : "not measured"));
+    const said = both.map((one) => (one ? `${count(one.photos)}: ${one.data}` : t("version.not_measured")));
     const numbers = Object.entries(METRICS).map(([name, shown]) => [
-      `${split}: ${NAMES[name]}`,
+      `${t(`splits.${split}`)}: ${t(`rules.${name}`)}`,
       ...both.map((one) => (one ? shown(one[name]) : "–")),
     ]);
-    return [[`${split}: photos`, ...said], ...numbers];
+    return [[`${t(`splits.${split}`)}: ${t("version.photos")}`, ...said], ...numbers];
   });
 }
 
@@ -73,8 +67,8 @@ function byClass(split, metrics) {
     percent(metrics.recall[name]),
     percent(metrics.precision[name]),
   ]);
-  const columns = ["Class", "Recall: of its photos found", "Precision: right when predicted"];
-  return table(`By class, on ${split} photos`, columns, rows);
+  const columns = [t("teach.class"), t("version.recall"), t("version.precision")];
+  return table(t(`version.by_class_${split}`), columns, rows);
 }
 
 function decided(version) {
@@ -83,19 +77,21 @@ function decided(version) {
 }
 
 function figures(number, files) {
-  const place = ({ name }) => Object.keys(FIGURES).indexOf(name);
-  const known = files.filter(({ name }) => FIGURES[name]).sort((one, other) => place(one) - place(other));
+  const place = ({ name }) => FIGURES.indexOf(name);
+  const known = files.filter(({ name }) => FIGURES.includes(name)).sort((one, other) => place(one) - place(other));
   return el("div", { class: "figures" }, known.map((file) => figure(number, file)));
 }
 
+const named = (file) => t(`figures.${file.replace(/\.png$/, "")}`);
+
 // A figure that shows photos needs the admin key, which is requested only when the user wants to see it.
 function figure(number, { name, needs_admin_key: needsKey }) {
-  const image = el("img", { alt: `${FIGURES[name]} of version ${number}` });
+  const image = el("img", { alt: t("version.figure_of", { figure: named(name), version: number }) });
   const load = () => loaded(image, `models/${number}/report/${name}`);
   const waits = needsKey && key() === null;
-  const show = button(`Show the ${FIGURES[name].toLowerCase()}`, () => busy(show, async () => show.replaceWith(await load())));
+  const show = button(t("version.show", { figure: named(name) }), () => busy(show, async () => show.replaceWith(await load())));
   if (!waits) load();
-  return el("figure", {}, waits ? show : image, el("figcaption", {}, FIGURES[name]));
+  return el("figure", {}, waits ? show : image, el("figcaption", {}, named(name)));
 }
 
 // The image once its picture is loaded, or an error message in its place.
