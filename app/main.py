@@ -8,7 +8,7 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
 
 from app.admission import Admission, Bodies
-from app.api import datasets, feedback, models, monitoring, predict, retrain
+from app.api import datasets, feedback, models, monitoring, pictures, predict, retrain
 from app.metrics import JobNumbers, Metrics
 from app.protocols import v1, v2
 from app.retraining.database import ServiceDatabase
@@ -30,7 +30,7 @@ from app.web.methods import HeadRequests
 from app.web.trusted_origin import CrossOriginSharing, TrustedOrigin
 from catdog import __version__
 
-GROUPS = (routes, predict, models, datasets, retrain, feedback, monitoring, v2, v1)
+GROUPS = (routes, predict, models, datasets, pictures, retrain, feedback, monitoring, v2, v1)
 DESCRIPTION = (
     "Tells cats from dogs in photos. Errors are `application/problem+json` (RFC 9457); below `/v1` and `/v2` they have"
     " the form of the inference protocols."

@@ -182,6 +182,10 @@ class Settings(BaseSettings):
     keep_jobs_days: Positive = 90
     """Days after which an ended job is deleted, with its events and log; 90 by default."""
 
+    keep_deleted_days: NonNegative = 7
+    """Days for which a change to the pictures of a data set can be undone; 7 by default, 0 keeps none. Pictures that
+    were deleted stay on the disk for as long."""
+
     worker: Literal["process", "none"] = "process"
     """What runs jobs; by default a `process` that starts for a queued job. `none` leaves them to workers elsewhere."""
 

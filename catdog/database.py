@@ -15,28 +15,7 @@ from time import monotonic
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import (
-    JSON,
-    Column,
-    Connection,
-    Engine,
-    Float,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
-    bindparam,
-    create_engine,
-    event,
-    insert,
-    inspect,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Connection, Engine, bindparam, create_engine, event, insert, inspect, select, text, update
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
@@ -44,9 +23,9 @@ from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from catdog.errors import DatabaseUnavailable
 from catdog.names import LIMIT_CHARACTERS
 from catdog.splits import by_content
+from catdog.tables import SCHEMA_VERSION, identity, metadata, pictures, schema
 
 FILE: Final = "catdog.sqlite"  # in the data folder
-SCHEMA_VERSION: Final = 1
 BUSY_SECONDS: Final = 10.0  # how long a transaction in SQLite waits for another one
 SLOW_SECONDS: Final = 2.0  # a failure that took longer means that the server doesn't answer
 ROWS: Final = 5_000  # changed by one statement
@@ -54,64 +33,6 @@ SPARED_SECONDS: Final = 1.0  # after such a failure other requests fail at once 
 WRITE_LOCK: Final = 0x636174646F67  # PostgreSQL's advisory lock for our writers: "catdog"
 DISK_FULL: Final = "53100"  # PostgreSQL's code
 DAMAGED: Final = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
-
-_metadata = MetaData()
-
-schema = Table("catdog_schema", _metadata, Column("version", Integer, primary_key=True))
-
-identity = Table(
-    "catdog_identity", _metadata, Column("id", String(32), primary_key=True)
-)  # of this database, created once
-
-pictures = Table(
-    "pictures",
-    _metadata,
-    Column("id", Integer, primary_key=True),
-    Column("dataset", String(64), nullable=False),
-    Column("sha256", String(64), nullable=False, index=True),
-    Column("label", String(LIMIT_CHARACTERS), nullable=False),
-    Column("split", String(10), nullable=False),  # "" if the content decides
-    Column("source", String(10), nullable=False),
-    Column("name", Text, nullable=False),
-    Column("added_at", Float, nullable=False),
-    Column("drawn", String(10), default=lambda row: by_content(row.get_current_parameters()["sha256"])),  # split
-    UniqueConstraint("dataset", "sha256", "label", "split"),
-    Index("pictures_by_split", "dataset", "split", "drawn", "label"),  # a covering index for the counts
-)
-
-jobs = Table(
-    "jobs",
-    _metadata,
-    Column("number", Integer, primary_key=True),  # in the order of submission
-    Column("id", String(32), nullable=False, unique=True),
-    Column("status", String(10), nullable=False),
-    Column("request", JSON, nullable=False),
-    Column("idempotency_key", String(255), unique=True),
-    Column("attempts", Integer, nullable=False, default=0),
-    Column("worker", String(64)),  # that holds the lease
-    Column("lease_until", Float),
-    Column("cancel_at", Float),  # when cancelling was requested
-    Column("submitted_at", Float, nullable=False),
-    Column("started_at", Float),
-    Column("ended_at", Float),
-    Column("progress", JSON, nullable=False),
-    Column("findings", JSON),
-    Column("decision", JSON),
-    Column("version", Integer),
-    Column("reason", Text),  # why it ended as it did
-    Index("jobs_by_status", "status", "number"),
-)
-
-job_events = Table(
-    "job_events",
-    _metadata,
-    Column("id", Integer, primary_key=True),
-    Column("job", String(32), nullable=False),
-    Column("at", Float, nullable=False),
-    Column("kind", String(10), nullable=False),
-    Column("data", JSON, nullable=False),
-    Index("job_events_by_job", "job", "id"),
-)
 
 
 class Database:
@@ -186,7 +107,7 @@ class Database:
             if file := self._engine.url.database if self._engine.dialect.name == "sqlite" else None:
                 Path(file).parent.mkdir(parents=True, exist_ok=True)
             with self._write() as connection:
-                _metadata.create_all(connection)
+                metadata.create_all(connection)
                 _widen_labels(connection)
                 _add_draws(connection)
                 if connection.scalar(select(identity.c.id)) is None:

@@ -18,7 +18,8 @@
     ├── DatasetError             photos that can't be trained on
     │   ├── UnclearFolders         folders that don't show the class of each picture
     │   ├── DatasetNotFound        no such data set
-    │   └── PictureNotFound        no such picture in it
+    │   ├── PictureNotFound        no such picture in it
+    │   └── ...                    those of `catdog.datasets.errors`
     ├── ArchiveError             a ZIP that is refused as a whole
     ├── PredictionNotFound       a prediction that isn't stored, or no longer
     ├── UnknownLabel             feedback with a class that the model doesn't have

@@ -99,6 +99,8 @@ _UPRIGHT: dict[int, Transpose] = {
     8: Transpose.ROTATE_90,
 }
 
+SIDEWAYS = range(5, 9)  # orientations whose stored width is the height
+
 _STEPS = {
     "frame": "first",
     "orientation": "exif",
@@ -137,6 +139,16 @@ def decode(data: bytes, pixels: int = INPUT_PIXELS) -> NDArray[np.uint8]:
     if upright is not None:
         squashed = squashed.transpose(upright)
     return np.array(squashed if squashed.mode == "RGB" else squashed.convert("RGB"))
+
+
+def shown_size(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels of the upright photo, from its header; the errors of `decode`."""
+    name = identify(data)
+    with _reading(name):
+        file, metadata, _ = _essence(data, name)
+        image = _open(file, name)
+        width, height = image.size
+        return (height, width) if _orientation(image, metadata) in SIDEWAYS else (width, height)
 
 
 def identify(data: bytes) -> str:

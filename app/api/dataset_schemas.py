@@ -11,6 +11,7 @@ from app.serving.prediction_log import LoggedPrediction
 from app.web.problem_details import Problem
 from catdog.datasets.archive import Unpacked
 from catdog.datasets.picture_files import Added, Picture
+from catdog.jobs.job import Job, Status
 from catdog.names import LIMIT_CHARACTERS
 from catdog.versions.manifest import Measure
 
@@ -89,16 +90,36 @@ class AddedArchive(BaseModel, frozen=True):
         )
 
 
+class LastTraining(BaseModel, frozen=True):
+    """The newest training on a data set."""
+
+    job: str = Field(description="Its id: `GET /retrain/{job}`.")
+    status: Status
+    submitted_at: datetime
+    version: int | None = Field(description="The version that it published.")
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        at = datetime.fromtimestamp(job.submitted_at, UTC)
+        return cls(job=job.id, status=job.status, submitted_at=at, version=job.version)
+
+
 class Dataset(BaseModel, frozen=True):
-    """The number of pictures in a data set."""
+    """The number of pictures in a data set, and its last training."""
 
     name: str
     pictures: int
     counts: dict[str, dict[str, int]] = Field(description="Pictures by split, then by class.")
+    last_training: LastTraining | None = Field(description="Null if there is none, or none is kept.")
 
     @classmethod
-    def of(cls, name: str, counts: dict[str, dict[str, int]]) -> Self:
-        return cls(name=name, pictures=sum(sum(by_class.values()) for by_class in counts.values()), counts=counts)
+    def of(cls, name: str, counts: dict[str, dict[str, int]], trained: Job | None) -> Self:
+        return cls(
+            name=name,
+            pictures=sum(sum(by_class.values()) for by_class in counts.values()),
+            counts=counts,
+            last_training=None if trained is None else LastTraining.of(trained),
+        )
 
 
 class Datasets(BaseModel, frozen=True):

@@ -2,11 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import StreamingResponse
 
 from app.api.dataset_schemas import AddedArchive, AddedPicture, AddedPictures, Dataset, Datasets, renamed
-from app.api.dependencies import BYTES, DatasetsDep, Name, SettingsDep, form, picture
+from app.api.dependencies import BYTES, DatasetsDep, JobsDep, Name, SettingsDep, Sha256, form, json_body, picture
+from app.api.picture_schemas import MadeChange, NewDataset, Renaming
 from app.errors import (
     NoFile,
     NoLabel,
@@ -19,6 +21,8 @@ from app.web import uploads
 from app.web.auth import admin, reader
 from app.web.multipart import FORM
 from app.web.problem_details import describe, documented
+from catdog.datasets.errors import DatasetExists, DatasetInUse
+from catdog.datasets.export import zipped
 from catdog.datasets.picture_files import Added
 from catdog.errors import ArchiveError, DatabaseUnavailable, DatasetError, DatasetNotFound, PictureNotFound
 from catdog.names import checked_label
@@ -32,23 +36,79 @@ UPLOAD_ERRORS = (
     DatasetError,
 )
 ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError)
+CHANGE_ERRORS = (DatasetNotFound, DatasetError, DatasetInUse)
 LABEL = {"type": "string"}
-
-Sha256 = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 
 router = APIRouter(prefix="/datasets", tags=["datasets"])
 
 
 @router.get("", dependencies=[Depends(reader)], responses=documented(*ANY))
-async def datasets(collecting: DatasetsDep) -> Datasets:
-    """Every data set, with its pictures per split and class."""
-    return Datasets(datasets=[Dataset.of(name, counts) for name, counts in (await collecting.all_counts()).items()])
+async def datasets(collecting: DatasetsDep, retraining: JobsDep) -> Datasets:
+    """Every data set, with its pictures per split and class, and its last training."""
+    counts = (await collecting.all_counts()).items()
+    trained = await retraining.ask(lambda jobs: jobs.history.newest_by_dataset())
+    return Datasets(datasets=[Dataset.of(name, found, trained.get(name)) for name, found in counts])
+
+
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[Depends(admin)],
+    responses=documented(*ANY, *uploads.ERRORS, UnsupportedContentType, DatasetError, DatasetExists),
+    openapi_extra=json_body(NewDataset),
+)
+async def create(request: Request, collecting: DatasetsDep) -> Dataset:
+    """Create an empty data set. Adding pictures to a new name creates it too."""
+    asked = await uploads.read_json(request, NewDataset)
+    await collecting.ask(lambda datasets: datasets.create(asked.name))
+    return Dataset.of(asked.name, {}, None)
 
 
 @router.get("/{name}", dependencies=[Depends(reader)], responses=documented(*ANY, DatasetNotFound))
-async def dataset(name: Name, collecting: DatasetsDep) -> Dataset:
-    """One data set: its pictures per split and class."""
-    return Dataset.of(name, await collecting.counts(name))
+async def dataset(name: Name, collecting: DatasetsDep, retraining: JobsDep) -> Dataset:
+    """One data set: its pictures per split and class, and its last training."""
+    counts = await collecting.counts(name)
+    trained = await retraining.ask(lambda jobs: jobs.history.newest_by_dataset())
+    return Dataset.of(name, counts, trained.get(name))
+
+
+@router.patch(
+    "/{name}",
+    dependencies=[Depends(admin)],
+    responses=documented(*ANY, *uploads.ERRORS, UnsupportedContentType, *CHANGE_ERRORS, DatasetExists),
+    openapi_extra=json_body(Renaming),
+)
+async def rename(name: Name, request: Request, collecting: DatasetsDep) -> MadeChange:
+    """Rename a data set, or merge it into another one. It can be undone like any other change."""
+    asked = await uploads.read_json(request, Renaming)
+    if asked.merge:
+        made = await collecting.ask(lambda datasets: datasets.changes.make(name, "dataset", asked.name))
+    else:
+        made = await collecting.ask(lambda datasets: datasets.changes.rename(name, asked.name))
+    return MadeChange.of(made)
+
+
+@router.delete("/{name}", dependencies=[Depends(admin)], responses=documented(*ANY, *CHANGE_ERRORS))
+async def delete(name: Name, collecting: DatasetsDep) -> MadeChange:
+    """Delete a data set with its pictures; 409 while a training needs it. It can be undone like any other change."""
+    return MadeChange.of(await collecting.ask(lambda datasets: datasets.changes.make(name, "delete")))
+
+
+@router.get(
+    "/{name}/archive",
+    dependencies=[Depends(admin)],
+    response_class=StreamingResponse,
+    responses={200: {"content": {uploads.ZIPS[0]: {"schema": BYTES}}}, **documented(*ANY, DatasetNotFound)},
+)
+async def archive(
+    name: Name,
+    collecting: DatasetsDep,
+    splits: Annotated[bool, Query(description="`split/class/file` instead of `class/file`.")] = False,
+) -> StreamingResponse:
+    """The pictures as a ZIP with a folder for each class, which `POST /datasets/{name}/archive` accepts again."""
+    content = await collecting.ask(lambda datasets: zipped(datasets.pictures(name), datasets.path, splits))
+    headers = {"Content-Disposition": f'attachment; filename="{name}.zip"', "Cache-Control": "private, no-store"}
+    return StreamingResponse(content, media_type=uploads.ZIPS[0], headers=headers)
 
 
 @router.post(
@@ -107,7 +167,7 @@ async def image(name: Name, sha256: Sha256, collecting: DatasetsDep) -> Response
     responses=documented(*ANY, PictureNotFound),
 )
 async def remove_image(name: Name, sha256: Sha256, collecting: DatasetsDep) -> Response:
-    """Remove a picture from a data set; its file is deleted unless another data set has it."""
+    """Remove a picture from a data set for good; its file is deleted unless another data set has it."""
     await collecting.ask(lambda datasets: datasets.remove(name, sha256))
     return Response(status_code=204)
 

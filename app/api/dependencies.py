@@ -23,6 +23,7 @@ PICTURE_HEADERS = {
 }
 
 Name = Annotated[str, Path(pattern=NO_NUL)]
+Sha256 = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 BYTES = {"type": "string", "format": "binary"}
 
 

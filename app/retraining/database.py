@@ -3,6 +3,7 @@
 SQLAlchemy is the slowest import, and predictions don't need it.
 """
 
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,10 @@ class ServiceDatabase:
         self._opening = Lock()
         if settings.database_url:  # check it now; the default can't be wrong
             self._open()
+
+    @property
+    def data_dir(self) -> Path:
+        return self._settings.data_dir
 
     @property
     def datasets(self) -> "Datasets":

@@ -9,6 +9,7 @@ from anyio import CancelScope, CapacityLimiter, to_thread
 
 from app.errors import ServiceError
 from app.retraining.database import ServiceDatabase
+from app.retraining.thumbnails import Thumbnails
 from app.serving.prediction_log import PredictionLog
 from app.web.multipart import Upload
 from catdog import images
@@ -33,6 +34,7 @@ class DatasetService:
     def __init__(self, records: ServiceDatabase, uploads: PredictionLog) -> None:
         self._records = records
         self.uploads = uploads
+        self._thumbnails = Thumbnails(records.data_dir)
         self._threads = CapacityLimiter(4)
         self._checking = CapacityLimiter(CHECKERS)
 
@@ -96,9 +98,21 @@ class DatasetService:
                 " a classifier needs two classes or more"
             )
 
+    async def thumbnail(self, dataset: str, sha256: str) -> bytes:
+        """A small JPEG of a picture; PictureNotFound, ImageError."""
+        stored = await self.ask(lambda datasets: self._stored_thumbnail(datasets, dataset, sha256))
+        if stored is not None:
+            return stored
+        picture = await self.read(dataset, sha256)
+        return await to_thread.run_sync(self._thumbnails.make, sha256, picture, limiter=self._checking)
+
     async def read(self, dataset: str, sha256: str) -> bytes:
         """The bytes of a picture, as it was sent; PictureNotFound if the data set doesn't have it."""
         return await self.ask(lambda datasets: datasets.read(dataset, sha256))
+
+    def _stored_thumbnail(self, datasets: "Datasets", dataset: str, sha256: str) -> bytes | None:
+        datasets.refuse_missing(dataset, sha256)
+        return self._thumbnails.stored(sha256)
 
     def _store(self, dataset: str, label: str, files: Sequence[Upload]) -> list[Added]:
         if not files:

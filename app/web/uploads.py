@@ -107,11 +107,11 @@ async def read_body(request: Request, settings: Settings, limit_bytes: int) -> b
         return await _read_whole(request, body, limit_bytes)
 
 
-async def read_json(request: Request, model: type[Model]) -> Model:
+async def read_json(request: Request, model: type[Model], limit_bytes: int = JSON_BYTES) -> Model:
     """The body as `model`; raises InvalidBody if it doesn't fit."""
     if content_type(request) not in (JSON, ""):
         raise UnsupportedContentType((JSON,))
-    body = await read_body(request, request.app.state.settings, JSON_BYTES)
+    body = await read_body(request, request.app.state.settings, limit_bytes)
     try:
         return model.model_validate_json(body)
     except ValidationError as error:

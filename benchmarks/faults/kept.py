@@ -8,8 +8,8 @@ from pathlib import Path
 from app.serving.prediction_log import FOLDER as UPLOADS
 from app.serving.prediction_log import PredictionLog
 from catdog.database import Database
-from catdog.datasets.datasets import FOLDER as PICTURES
 from catdog.datasets.datasets import Datasets
+from catdog.datasets.picture_files import FOLDER as PICTURES
 from catdog.jobs.job import Status
 from catdog.jobs.queue import Jobs
 from catdog.versions.store import Store

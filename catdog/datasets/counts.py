@@ -5,9 +5,9 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, select, true
 
-from catdog.database import pictures
 from catdog.datasets.picture_files import Picture
 from catdog.splits import SPLITS
+from catdog.tables import pictures
 
 Counts = dict[str, dict[str, int]]  # by split, then by class
 TRAIN: Final = SPLITS[0]
@@ -29,7 +29,7 @@ def counted(connection: Connection, dataset: str | None = None) -> tuple[dict[st
             uncertain.add(name)
         add(counts.setdefault(name, {}), split or drawn or TRAIN, label, count)
         chosen.setdefault(name, set()).add(bool(split))
-    uncertain |= {name for name, kinds in chosen.items() if len(kinds) == 2 and _has_two(connection, name)}
+    uncertain |= {name for name, kinds in chosen.items() if len(kinds) == 2 and has_two_splits(connection, name)}
     return counts, uncertain | {name for name, by_split in counts.items() if _is_untrained(by_split)}
 
 
@@ -54,7 +54,7 @@ def _of(dataset: str | None) -> ColumnElement[bool]:
     return true() if dataset is None else pictures.c.dataset == dataset
 
 
-def _has_two(connection: Connection, dataset: str) -> bool:
+def has_two_splits(connection: Connection, dataset: str) -> bool:
     """Whether any content has a row with a chosen split and a row without one or with a different one."""
     other = pictures.alias()
     same = and_(other.c.dataset == dataset, other.c.sha256 == pictures.c.sha256, other.c.split != pictures.c.split)

@@ -17,27 +17,36 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from time import time
-from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, insert, select
 
-from catdog.database import Database, pictures
+from catdog.database import Database
+from catdog.datasets.changes import Changes
 from catdog.datasets.counts import Counts, counted, of_pictures
-from catdog.datasets.picture_files import Added, New, Picture, PictureFiles, Source
+from catdog.datasets.errors import DatasetExists
+from catdog.datasets.listing import Listing
+from catdog.datasets.picture_files import FOLDER, Added, New, Picture, PictureFiles, Source
+from catdog.datasets.rows import (
+    in_parts,
+    is_content,
+    keep_training,
+    known,
+    labels_of,
+    last_split,
+    names,
+    referred_to,
+    spellings,
+)
 from catdog.errors import DatabaseUnavailable, DatasetError, DatasetNotFound, PictureNotFound
-from catdog.names import folded
+from catdog.names import checked_dataset_name
 from catdog.splits import SPLITS, Dealt, by_content, deal
 from catdog.system import durable
 from catdog.system.durable import sha256_of
 from catdog.system.failpoints import failpoint
+from catdog.tables import datasets, former_pictures, pictures
 
-FOLDER = "pictures"  # in the data folder
 INCOMING = ".incoming-"
 MARK = ".database"  # the file with the identity of the pictures' database
-ROWS = 500  # in one statement
-FIRST = 100  # pictures of a class; none of them is drawn into train with a probability of 0.2 ** 100
-
-Item = TypeVar("Item")
 
 
 class Datasets:
@@ -47,6 +56,8 @@ class Datasets:
         self._database = database
         self._root = data_dir / FOLDER
         self._files = PictureFiles(self._root)
+        self.changes = Changes(database)
+        self.listing = Listing(database)
 
     @contextmanager
     def incoming(self) -> Iterator[Path]:
@@ -72,31 +83,39 @@ class Datasets:
                 self._files.replace_removed(files)
                 corrected = {}
                 if correcting:
-                    corrected = _labelled_as(connection, dataset, files)
+                    corrected = labels_of(connection, dataset, files)
                     for digest in files:
-                        connection.execute(delete(pictures).where(_is(dataset, digest)))
+                        connection.execute(delete(pictures).where(is_content(dataset, digest)))
                 added = _insert(connection, dataset, fingerprinted, source)
                 labels = {*corrected, *(one.picture.label for one in added)}
-                added = _moved(added, _keep_training(connection, dataset, labels))
+                added = _moved(added, keep_training(connection, dataset, labels))
         except BaseException:
             self._remove_unlabelled(files)
             raise
         failpoint("pictures.added")
         return added
 
+    def create(self, dataset: str) -> None:
+        """Create an empty data set; DatasetExists."""
+        checked_dataset_name(dataset)
+        with self._database.writing() as connection:
+            if dataset in names(connection):
+                raise DatasetExists(dataset)
+            connection.execute(insert(datasets).values(name=dataset, created_at=time()))
+
     def names(self) -> tuple[str, ...]:
-        """All data sets that have a picture."""
+        """All data sets, in alphabetical order."""
         with self._database.reading() as connection:
-            return tuple(connection.scalars(select(pictures.c.dataset).distinct().order_by(pictures.c.dataset)))
+            return names(connection)
 
     def pictures(self, dataset: str) -> list[Picture]:
-        """All pictures, in the order of their addition; DatasetNotFound if there are none."""
+        """All pictures, in the order of their addition; DatasetNotFound."""
         columns = (pictures.c[field.name] for field in fields(Picture))
         query = select(*columns).where(pictures.c.dataset == dataset).order_by(pictures.c.id)
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
-        if not rows:
-            raise DatasetNotFound(dataset, self.names())
+        if not rows and dataset not in (there := self.names()):
+            raise DatasetNotFound(dataset, there)
         dealt = deal(Dealt(row.sha256, row.label, row.split or None) for row in rows)
         return [Picture(**dict(row._mapping) | {"split": row.split or dealt[row.sha256]}) for row in rows]
 
@@ -104,11 +123,11 @@ class Datasets:
         """The number of pictures by data set, split and class: of one data set (else DatasetNotFound) or of all."""
         with self._database.reading() as connection:
             counts, uncertain = counted(connection, dataset)
-        if dataset is not None and not counts:
-            raise DatasetNotFound(dataset, self.names())
-        for name in uncertain:
-            counts[name] = of_pictures(self.pictures(name))
-        return counts
+            there = names(connection)
+        if dataset is not None and dataset not in there:
+            raise DatasetNotFound(dataset, there)
+        found = {name: counts.get(name, {}) for name in (there if dataset is None else (dataset,))}
+        return found | {name: of_pictures(self.pictures(name)) for name in uncertain}
 
     def labelled_by_feedback(self) -> set[str]:
         """The sha256 of every picture whose label was corrected or confirmed by feedback."""
@@ -119,11 +138,15 @@ class Datasets:
         """The path of the picture with this content."""
         return self._files.path(sha256)
 
+    def refuse_missing(self, dataset: str, sha256: str) -> None:
+        """PictureNotFound if the picture isn't in the data set."""
+        with self._database.reading() as connection:
+            if connection.scalar(select(pictures.c.id).where(is_content(dataset, sha256)).limit(1)) is None:
+                raise PictureNotFound(dataset, sha256)
+
     def read(self, dataset: str, sha256: str) -> bytes:
         """The bytes of a picture; PictureNotFound if it isn't in the data set."""
-        with self._database.reading() as connection:
-            if connection.scalar(select(pictures.c.id).where(_is(dataset, sha256)).limit(1)) is None:
-                raise PictureNotFound(dataset, sha256)
+        self.refuse_missing(dataset, sha256)
         try:
             return self.path(sha256).read_bytes()
         except FileNotFoundError as error:  # it was removed since the query
@@ -132,14 +155,16 @@ class Datasets:
     def remove(self, dataset: str, sha256: str) -> None:
         """Remove a picture from a data set, with all its labels; PictureNotFound if it isn't in it.
 
-        The file is removed too, unless another data set has it. If it was the last training picture of its class, the
-        picture whose content draws closest to train replaces it.
+        The file is removed too, unless another data set has it; this can't be undone. If it was the last training
+        picture of its class, the picture whose content draws closest to train replaces it.
         """
         with self._database.writing() as connection:
-            labels = _labelled_as(connection, dataset, [sha256])
-            if not connection.execute(delete(pictures).where(_is(dataset, sha256))).rowcount:
+            labels = labels_of(connection, dataset, [sha256])
+            if not connection.execute(delete(pictures).where(is_content(dataset, sha256))).rowcount:
                 raise PictureNotFound(dataset, sha256)
-            _keep_training(connection, dataset, labels)
+            of_it = former_pictures.c.dataset == dataset, former_pictures.c.sha256 == sha256
+            connection.execute(delete(former_pictures).where(*of_it))
+            keep_training(connection, dataset, labels)
         failpoint("picture.unlabelled")
         self._remove_unlabelled([sha256])
 
@@ -171,95 +196,51 @@ class Datasets:
         return mark.read_text().strip() == self._database.identity()
 
     def _labelled(self, found: Collection[str]) -> set[str]:
-        """Those of these sha256 that have a row."""
-        within = pictures.c.sha256.between(min(found), max(found))
+        """Those of these sha256 that a picture, or a change that can be undone, refers to."""
+        first, last = min(found), max(found)
         with self._database.reading() as connection:
-            return set(connection.scalars(select(pictures.c.sha256).where(within)))
+            return referred_to(connection, lambda sha256: sha256.between(first, last))
 
     def _remove_unlabelled(self, digests: Collection[str]) -> int:
-        """Remove files without a row; returns their number. If the database is unavailable, `sweep` removes them later.
+        """Remove files that nothing refers to; returns their number. `sweep` does it later without a database.
 
         Runs in its own transaction, so no row that refers to one of them can be written in the meantime.
         """
         removed = 0
         with suppress(DatabaseUnavailable):
-            for some in _in_parts(sorted(digests)):
+            for some in in_parts(sorted(digests)):
                 with self._database.writing() as connection:
-                    known = set(connection.scalars(select(pictures.c.sha256).where(pictures.c.sha256.in_(some))))
-                    for digest in set(some) - known:
-                        self._files.remove(digest)
-                        removed += 1
+                    removed += self._remove_all(_unreferenced(connection, some))
         return removed
+
+    def _remove_all(self, digests: Collection[str]) -> int:
+        for digest in digests:
+            self._files.remove(digest)
+        return len(digests)
+
+
+def _unreferenced(connection: Connection, digests: Collection[str]) -> set[str]:
+    return set(digests) - referred_to(connection, lambda sha256: sha256.in_(digests))
 
 
 def _insert(
     connection: Connection, dataset: str, fingerprinted: Sequence[tuple[New, str]], source: Source
 ) -> list[Added]:
-    known = _known(connection, dataset, [digest for _, digest in fingerprinted])
-    labels = _labels(connection, dataset, dict.fromkeys(one.label for one, _ in fingerprinted))
+    stored = known(connection, dataset, [digest for _, digest in fingerprinted])
+    labels = spellings(connection, dataset, dict.fromkeys(one.label for one, _ in fingerprinted))
     now = time()
     added, rows = [], []
     for one, digest in fingerprinted:
-        label, there = labels[one.label], known.setdefault(digest, set())
-        chosen = one.split or _last_split(split for _, split in there)
+        label, there = labels[one.label], stored.setdefault(digest, set())
+        chosen = one.split or last_split(split for _, split in there)
         picture = Picture(digest, one.name, label, chosen or by_content(digest), source, now)
         added.append(Added(picture, (label, chosen) not in there))
         if (label, chosen) not in there:
             rows.append({**asdict(picture), "dataset": dataset, "split": chosen})
             there.add((label, chosen))
-    for some in _in_parts(rows):
+    for some in in_parts(rows):
         connection.execute(insert(pictures), some)
     return added
-
-
-def _labels(connection: Connection, dataset: str, asked: Iterable[str]) -> dict[str, str]:
-    """The stored label for each requested one: the oldest existing label that differs only in case."""
-    query = select(pictures.c.label).where(pictures.c.dataset == dataset).group_by(pictures.c.label)
-    exactly = list(connection.scalars(query.order_by(func.min(pictures.c.id))))
-    alike: dict[str, str] = {}
-    for label in exactly:
-        alike.setdefault(folded(label), label)
-    return {label: label if label in exactly else alike.setdefault(folded(label), label) for label in asked}
-
-
-def _known(connection: Connection, dataset: str, digests: Sequence[str]) -> dict[str, set[tuple[str, str]]]:
-    """The labels and chosen splits of these contents in a data set, by sha256."""
-    known: dict[str, set[tuple[str, str]]] = {}
-    query = select(pictures.c.sha256, pictures.c.label, pictures.c.split).where(pictures.c.dataset == dataset)
-    for some in _in_parts(digests):
-        for digest, label, split in connection.execute(query.where(pictures.c.sha256.in_(some))):
-            known.setdefault(digest, set()).add((label, split))
-    return known
-
-
-def _last_split(chosen: Iterable[str]) -> str:
-    """The split of a content with these chosen splits: the last in the order of splits, "" without any."""
-    return max((split for split in chosen if split), key=SPLITS.index, default="")
-
-
-def _labelled_as(connection: Connection, dataset: str, digests: Collection[str]) -> dict[str, None]:
-    """The labels of these contents in a data set."""
-    known = _known(connection, dataset, list(digests))
-    return dict.fromkeys(label for rows in known.values() for label, _ in rows)
-
-
-def _keep_training(connection: Connection, dataset: str, labels: Iterable[str]) -> set[str]:
-    """For each of these classes without a training picture, store one as such; returns the sha256 of the moved ones.
-
-    Looking at the first pictures of a class is enough, because this runs whenever pictures are added or removed.
-    """
-    moved: set[str] = set()
-    for label in labels:
-        query = select(pictures.c.sha256, pictures.c.split).where(
-            pictures.c.dataset == dataset, pictures.c.label == label, pictures.c.split.in_(["", SPLITS[0]])
-        )
-        rows = connection.execute(query.order_by(pictures.c.id).limit(FIRST)).all()
-        dealt = deal(Dealt(digest, label, split or None) for digest, split in rows)
-        if all(split != SPLITS[0] and by_content(digest) != SPLITS[0] for digest, split in rows):
-            moved.update(digest for digest, split in dealt.items() if split == SPLITS[0])
-    for digest in moved:
-        connection.execute(update(pictures).where(_is(dataset, digest), pictures.c.split == "").values(split=SPLITS[0]))
-    return moved
 
 
 def _moved(added: Sequence[Added], moved: Collection[str]) -> list[Added]:
@@ -268,12 +249,3 @@ def _moved(added: Sequence[Added], moved: Collection[str]) -> list[Added]:
         Added(replace(one.picture, split=SPLITS[0]), one.is_new) if one.picture.sha256 in moved else one
         for one in added
     ]
-
-
-def _in_parts(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-    for start in range(0, len(items), ROWS):
-        yield items[start : start + ROWS]
-
-
-def _is(dataset: str, sha256: str) -> ColumnElement[bool]:
-    return and_(pictures.c.dataset == dataset, pictures.c.sha256 == sha256)

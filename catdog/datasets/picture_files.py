@@ -7,13 +7,14 @@ that adds it keeps a second link to the file, in the upload folder, until the ro
 import errno
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from catdog.system import durable
 
+FOLDER: Final = "pictures"  # in the data folder
 Source = Literal["upload", "archive", "import", "feedback"]
 
 
@@ -37,6 +38,22 @@ class Picture:
     split: str
     source: Source
     added_at: float
+
+
+@dataclass(frozen=True)
+class Listed(Picture):
+    """A picture with its number, which stays the same when it is relabelled or moved."""
+
+    id: int
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which pictures are listed: of one class, of one split, of these contents, in the order of these contents."""
+
+    label: str | None = None
+    split: str | None = None
+    contents: Sequence[str] | None = None
 
 
 class Added(NamedTuple):

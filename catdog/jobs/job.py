@@ -1,7 +1,7 @@
 """A training job as the database stores it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,11 @@ class Job:
     decision: Mapping[str, Any] | None = None
     version: int | None = None
     reason: str | None = None
+
+
+def of_row(row: Mapping[Any, Any]) -> Job:
+    """The job of a row of the database."""
+    return Job(**{each.name: row[each.name] for each in fields(Job)} | {"status": Status(row["status"])})
 
 
 def log_file(data_dir: Path, job: str) -> Path:

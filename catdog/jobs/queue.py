@@ -13,12 +13,14 @@ from time import monotonic, time
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
-from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
-from catdog.database import Database, job_events, jobs
+from catdog.database import Database
 from catdog.errors import DatabaseUnavailable, JobEnded, JobNotFound, KeyReused, LeaseLost, QueueFull
-from catdog.jobs.job import Event, Job, Status
+from catdog.jobs.history import History
+from catdog.jobs.job import Event, Job, Status, of_row
 from catdog.system.failpoints import failpoint
+from catdog.tables import job_events, jobs
 
 WAITING: Final = 8  # jobs that may be queued
 ATTEMPTS: Final = 2  # per job, if its workers die
@@ -49,6 +51,7 @@ class Jobs:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.history = History(database)
 
     def submit(self, request: Mapping[str, Any], key: str | None = None) -> Job:
         """Queue a job. A `key` that was used for the same request returns that job; for another one it is KeyReused.
@@ -79,7 +82,7 @@ class Jobs:
         """At most `limit` jobs, the newest first."""
         with self._database.reading() as connection:
             rows = connection.execute(select(jobs).order_by(jobs.c.number.desc()).limit(limit))
-            return [_job(row) for row in rows.mappings()]
+            return [of_row(row) for row in rows.mappings()]
 
     def counts(self) -> dict[Status, int]:
         """The number of jobs by status."""
@@ -91,7 +94,7 @@ class Jobs:
         """The jobs that a worker is running."""
         with self._database.reading() as connection:
             rows = connection.execute(select(jobs).where(jobs.c.status == Status.RUNNING))
-            return [_job(row) for row in rows.mappings()]
+            return [of_row(row) for row in rows.mappings()]
 
     def events(self, job: str, after: int = 0) -> list[Event]:
         """The events of a job after the event with that id, in order."""
@@ -176,7 +179,7 @@ class Jobs:
     def _end_leases(self, connection: Connection, of: Any, reason: str) -> int:
         """End these leases and requeue or end their jobs; returns the number."""
         found = connection.execute(select(jobs).where(jobs.c.status == Status.RUNNING, of)).mappings().all()
-        for job in map(_job, found):
+        for job in map(of_row, found):
             if job.cancel_at is not None:
                 _end(connection, job.id, Status.CANCELLED, "cancelled; its worker had to be ended")
             else:
@@ -279,9 +282,4 @@ def _get(connection: Connection, job: str) -> Job:
 def _find(connection: Connection, *conditions: Any) -> Job | None:
     """The oldest job that meets the conditions, None if there is none."""
     row = connection.execute(select(jobs).where(*conditions).order_by(jobs.c.number).limit(1)).mappings().first()
-    return None if row is None else _job(row)
-
-
-def _job(row: RowMapping) -> Job:
-    values = {field.name: row[field.name] for field in fields(Job)}
-    return Job(**values | {"status": Status(row["status"])})
+    return None if row is None else of_row(row)

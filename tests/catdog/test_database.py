@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select, update
 
-from catdog.database import FILE, Database, schema
+from catdog.database import FILE, Database
 from catdog.errors import DatabaseUnavailable
+from catdog.tables import schema
 
 JOBS = (
     "from pathlib import Path; import sys; from sqlalchemy import update;"
-    " from catdog.database import Database, jobs; from catdog.jobs.queue import Jobs; "
+    " from catdog.database import Database; from catdog.tables import jobs; from catdog.jobs.queue import Jobs; "
 )
 
 

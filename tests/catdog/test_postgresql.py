@@ -8,9 +8,10 @@ from sqlalchemy import select, text
 
 from catdog import database as database_module
 from catdog import postgresql
-from catdog.database import Database, schema
+from catdog.database import Database
 from catdog.errors import DatabaseUnavailable
 from catdog.jobs.queue import Jobs
+from catdog.tables import schema
 from tests.databases import frozen
 from tests.waiting import PATIENCE_SECONDS, until
 

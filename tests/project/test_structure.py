@@ -39,6 +39,7 @@ LAYERS = {
         "client",
         "datasets jobs versions",
         "database engines",
+        "tables",
         "postgresql splits decoding_cost",
         "images names",
         "network image_formats",

@@ -137,7 +137,12 @@ def test_an_archive_may_be_the_whole_body_and_may_say_the_splits(keeper: Service
 
     assert (answer.json()["added"], again.json()["added"], again.json()["known"]) == (3, 0, 3)
     assert keeper.client.get("/datasets").json()["datasets"] == [
-        {"name": "pets", "pictures": 3, "counts": {split: {"cat": 1} for split in ("train", "validation", "test")}}
+        {
+            "name": "pets",
+            "pictures": 3,
+            "counts": {split: {"cat": 1} for split in ("train", "validation", "test")},
+            "last_training": None,
+        }
     ]
 
 

@@ -15,9 +15,10 @@ from sqlalchemy import update
 from app.retraining import worker_process
 from app.retraining.jobs import JobService
 from app.shutdown import Shutdown
-from catdog.database import Database, pictures
+from catdog.database import Database
 from catdog.jobs.job import Status
 from catdog.jobs.queue import WAITING, Jobs
+from catdog.tables import pictures
 from catdog.versions.store import Store
 from tests import without_libraries
 from tests.app.service import ADMIN, Service, serving

@@ -11,9 +11,10 @@ from app.retraining.database import ServiceDatabase
 from app.retraining.upkeep import DAY_SECONDS, Upkeep
 from app.serving.prediction_log import PredictionLog
 from app.settings import Settings
-from catdog.database import Database, job_events, jobs
+from catdog.database import Database
 from catdog.datasets.datasets import Datasets
 from catdog.jobs.job import Status, log_file
+from catdog.tables import job_events, jobs
 from tests.app.service import publish, serving
 from tests.waiting import until
 

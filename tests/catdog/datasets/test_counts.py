@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, select, text
 
-from catdog.database import Database, pictures
+from catdog.database import Database
 from catdog.datasets.counts import of_pictures
 from catdog.datasets.datasets import Datasets
 from catdog.errors import DatasetNotFound
 from catdog.splits import SPLITS, by_content
+from catdog.tables import pictures
 from tests.catdog.datasets.test_datasets import add, held_out
 
 

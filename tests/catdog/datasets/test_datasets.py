@@ -13,12 +13,13 @@ import pytest
 from sqlalchemy import text, update
 from sqlalchemy.exc import IntegrityError
 
-from catdog.database import Database, pictures
+from catdog.database import Database
 from catdog.datasets.datasets import Datasets
 from catdog.datasets.picture_files import Added, New
 from catdog.errors import DatasetError, DatasetNotFound, PictureNotFound
 from catdog.splits import by_content
 from catdog.system import failpoints
+from catdog.tables import pictures
 from tests.waiting import until
 
 
@@ -330,7 +331,8 @@ def test_a_file_system_without_hard_links_keeps_pictures_as_well(
 KILLED = """
 import sys
 from pathlib import Path
-from catdog.database import Database, pictures
+from catdog.database import Database
+from catdog.tables import pictures
 from catdog.datasets.datasets import Datasets
 from catdog.datasets.picture_files import New
 

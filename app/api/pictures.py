@@ -1,0 +1,132 @@
+"""Endpoints for the pictures of a data set: listing, thumbnails, changes to many at once, undo."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+
+from app.api.dependencies import PICTURE_HEADERS, DatasetsDep, JobsDep, Name, Sha256, json_body
+from app.api.job_schemas import NO_NUL
+from app.api.picture_schemas import (
+    LARGEST_ID,
+    ChangeRequest,
+    ListedPicture,
+    MadeChange,
+    MadeChanges,
+    PictureIds,
+    PictureList,
+)
+from app.errors import Unauthorized, UnsupportedContentType
+from app.retraining.jobs import JobService
+from app.web import uploads
+from app.web.auth import admin
+from app.web.problem_details import documented
+from catdog.datasets.errors import ChangeNotFound
+from catdog.datasets.picture_files import Filter
+from catdog.errors import (
+    BrokenImage,
+    DatabaseUnavailable,
+    DatasetError,
+    DatasetNotFound,
+    PictureNotFound,
+    UnsupportedImage,
+)
+
+ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError)
+MOST_LISTED = 500
+CHANGE_BYTES = 2 * 1024 * 1024  # the numbers of 200,000 pictures
+
+router = APIRouter(tags=["datasets"], dependencies=[Depends(admin)])
+
+Id = Annotated[int, Path(ge=1, le=LARGEST_ID)]
+AskedIds = Annotated[str, Query(pattern=r"^\d{1,10}(,\d{1,10})*$", description="Numbers, separated by commas.")]
+
+
+async def wanted(
+    name: Name,
+    retraining: JobsDep,
+    label: Annotated[str | None, Query(pattern=NO_NUL, description="Only this class.")] = None,
+    split: Annotated[Literal["train", "validation", "test"] | None, Query(description="Only this split.")] = None,
+    finding: Annotated[
+        str | None,
+        Query(pattern="^[a-z-]+$", description="Only what the last check found, such as `likely-mislabel`."),
+    ] = None,
+) -> Filter:
+    """Which pictures of the data set a request is about."""
+    contents = None if finding is None else await _found(retraining, name, finding)
+    return Filter(label, split, contents)
+
+
+async def _found(retraining: JobService, dataset: str, kind: str) -> list[str]:
+    """The sha256 of the photos of a finding of the last check, the worst first."""
+    findings = await retraining.ask(lambda jobs: jobs.history.newest_findings(dataset))
+    return [photo["sha256"] for found in findings if found["kind"] == kind for photo in found["photos"]]
+
+
+Wanted = Annotated[Filter, Depends(wanted)]
+
+
+@router.get("/datasets/{name}/pictures", responses=documented(*ANY, DatasetNotFound))
+async def pictures(
+    name: Name,
+    collecting: DatasetsDep,
+    wanted: Wanted,
+    after: Annotated[int | None, Query(ge=1, le=LARGEST_ID, description="`next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100,
+    ids: AskedIds | None = None,
+) -> PictureList:
+    """The pictures of a data set, page by page, the newest first; with `ids` these pictures instead."""
+    if ids is not None:
+        asked = [int(number) for number in ids.split(",")][:MOST_LISTED]
+        found = await collecting.ask(lambda datasets: datasets.listing.of_ids(name, asked))
+        return PictureList(pictures=[ListedPicture.of(one) for one in found], next=None)
+    page, following = await collecting.ask(lambda datasets: datasets.listing.page(name, wanted, after, limit))
+    return PictureList(pictures=[ListedPicture.of(one) for one in page], next=following)
+
+
+@router.get("/datasets/{name}/pictures/ids", responses=documented(*ANY, DatasetNotFound))
+async def ids(name: Name, collecting: DatasetsDep, wanted: Wanted) -> PictureIds:
+    """The numbers of all these pictures in order: some bytes each, for a view that jumps to any place."""
+    return PictureIds(ids=await collecting.ask(lambda datasets: datasets.listing.ids(name, wanted)))
+
+
+@router.get(
+    "/datasets/{name}/images/{sha256}/thumbnail",
+    response_class=Response,
+    responses={
+        200: {"content": {"image/jpeg": {}}},
+        **documented(*ANY, PictureNotFound, BrokenImage, UnsupportedImage),
+    },
+)
+async def thumbnail(name: Name, sha256: Sha256, collecting: DatasetsDep) -> Response:
+    """A small JPEG of a picture, whose longer side has 200 pixels."""
+    return Response(await collecting.thumbnail(name, sha256), media_type="image/jpeg", headers=PICTURE_HEADERS)
+
+
+@router.post(
+    "/datasets/{name}/changes",
+    status_code=201,
+    responses=documented(*ANY, *uploads.ERRORS, UnsupportedContentType, DatasetNotFound, DatasetError),
+    openapi_extra=json_body(ChangeRequest),
+)
+async def change(name: Name, request: Request, collecting: DatasetsDep) -> MadeChange:
+    """Relabel, move or delete pictures. It can be undone for `CATDOG_KEEP_DELETED_DAYS` days.
+
+    A picture that would be there twice after it is there once. Numbers that the data set doesn't have are ignored.
+    """
+    asked = await uploads.read_json(request, ChangeRequest, CHANGE_BYTES)
+    made = await collecting.ask(lambda datasets: datasets.changes.make(name, asked.kind, asked.target, asked.ids))
+    return MadeChange.of(made)
+
+
+@router.get("/changes", responses=documented(*ANY))
+async def changes(collecting: DatasetsDep, limit: Annotated[int, Query(ge=1, le=1000)] = 20) -> MadeChanges:
+    """The changes that can be undone, the newest first."""
+    found = await collecting.ask(lambda datasets: datasets.changes.newest(limit))
+    return MadeChanges(changes=[MadeChange.of(one) for one in found])
+
+
+@router.post("/changes/{change}/undo", responses=documented(*ANY, ChangeNotFound))
+async def undo(change: Id, collecting: DatasetsDep) -> MadeChange:
+    """Restore the pictures as they were before a change."""
+    return MadeChange.of(await collecting.ask(lambda datasets: datasets.changes.undo(change)))

@@ -1,0 +1,31 @@
+"""Finds past trainings by their data set."""
+
+from typing import Any
+
+from sqlalchemy import select
+
+from catdog.database import Database
+from catdog.jobs.job import Job, of_row
+from catdog.tables import jobs
+
+
+class History:
+    """The jobs of one database, by the data set that they read."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def newest_by_dataset(self) -> dict[str, Job]:
+        """The newest job of each data set that has one, without its findings."""
+        columns = [column for column in jobs.columns if column is not jobs.c.findings]
+        with self._database.reading() as connection:
+            rows = connection.execute(select(*columns).order_by(jobs.c.number)).mappings()
+            return {row["request"]["dataset"]: of_row({**row, "findings": None}) for row in rows}
+
+    def newest_findings(self, dataset: str) -> list[Any]:
+        """What the last check of a data set found; empty if it wasn't checked, or its job was deleted."""
+        requests = select(jobs.c.number, jobs.c.request).where(jobs.c.findings.is_not(None))
+        with self._database.reading() as connection:
+            rows = connection.execute(requests.order_by(jobs.c.number.desc()))
+            number = next((row.number for row in rows if row.request["dataset"] == dataset), None)
+            return list(connection.scalar(select(jobs.c.findings).where(jobs.c.number == number)) or [])

@@ -1,0 +1,119 @@
+"""The tables of labels, jobs and changes.
+
+Times are floats: seconds since 1970.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from catdog.names import LIMIT_CHARACTERS, LIMIT_DATASET_CHARACTERS
+from catdog.splits import by_content
+
+SCHEMA_VERSION: Final = 1
+
+metadata = MetaData()
+
+schema = Table("catdog_schema", metadata, Column("version", Integer, primary_key=True))
+
+# Of this database, created once.
+identity = Table("catdog_identity", metadata, Column("id", String(32), primary_key=True))
+
+# Data sets that were created by name. A data set exists if it is listed here or has a picture.
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("name", String(LIMIT_DATASET_CHARACTERS), primary_key=True),
+    Column("created_at", Float, nullable=False),
+)
+
+pictures = Table(
+    "pictures",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("dataset", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False, index=True),
+    Column("label", String(LIMIT_CHARACTERS), nullable=False),
+    Column("split", String(10), nullable=False),  # "" if the content decides
+    Column("source", String(10), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("added_at", Float, nullable=False),
+    Column("drawn", String(10), default=lambda row: by_content(row.get_current_parameters()["sha256"])),  # split
+    UniqueConstraint("dataset", "sha256", "label", "split"),
+    Index("pictures_by_split", "dataset", "split", "drawn", "label"),  # a covering index for the counts
+    Index("pictures_by_addition", "dataset", "id"),
+)
+
+# What was relabelled, moved or deleted together. It can be undone as long as it is listed here.
+changes = Table(
+    "changes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("dataset", String(LIMIT_DATASET_CHARACTERS), nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("target", String(LIMIT_CHARACTERS), nullable=False),  # the new class, split or data set, "" if deleted
+    Column("pictures", Integer, nullable=False),
+    Column("made_at", Float, nullable=False),
+    Column("undone_at", Float),
+)
+
+# The rows of `pictures` as they were before a change. Their files are kept until the change is forgotten.
+former_pictures = Table(
+    "former_pictures",
+    metadata,
+    Column("change", Integer, primary_key=True),
+    Column("id", Integer, primary_key=True),  # in `pictures`
+    Column("dataset", String(LIMIT_DATASET_CHARACTERS), nullable=False),
+    Column("sha256", String(64), nullable=False, index=True),
+    Column("label", String(LIMIT_CHARACTERS), nullable=False),
+    Column("split", String(10), nullable=False),
+    Column("source", String(10), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("added_at", Float, nullable=False),
+    Column("drawn", String(10)),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("number", Integer, primary_key=True),  # in the order of submission
+    Column("id", String(32), nullable=False, unique=True),
+    Column("status", String(10), nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("idempotency_key", String(255), unique=True),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("worker", String(64)),  # that holds the lease
+    Column("lease_until", Float),
+    Column("cancel_at", Float),  # when cancelling was requested
+    Column("submitted_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    Column("progress", JSON, nullable=False),
+    Column("findings", JSON),
+    Column("decision", JSON),
+    Column("version", Integer),
+    Column("reason", Text),  # why it ended as it did
+    Index("jobs_by_status", "status", "number"),
+)
+
+job_events = Table(
+    "job_events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job", String(32), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("data", JSON, nullable=False),
+    Index("job_events_by_job", "job", "id"),
+)
