@@ -10,7 +10,8 @@ from catdog.faults import shown
 
 LIMIT_CHARACTERS: Final = 100  # of a class
 LIMIT_DATASET_CHARACTERS: Final = 64
-RESERVED: Final = ("unknown", "neither")  # used in answers and reports for photos that are like none of the classes
+NEITHER: Final = "neither"  # the label of pictures of none of the classes, on which `unknown` is measured
+RESERVED: Final = ("unknown", NEITHER)  # used in answers and reports for photos that are like none of the classes
 PUNCTUATION: Final = " -_.()',&+"
 
 _DATASET = re.compile(rf"[a-z0-9][a-z0-9_-]{{0,{LIMIT_DATASET_CHARACTERS - 1}}}")

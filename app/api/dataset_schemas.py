@@ -151,7 +151,9 @@ class Feedback(BaseModel):
     )
 
     prediction_id: str = Field(max_length=64, description="Id of the answer.")
-    label: str = Field(min_length=1, max_length=4 * LIMIT_CHARACTERS, description="One of the model's classes.")
+    label: str = Field(
+        min_length=1, max_length=4 * LIMIT_CHARACTERS, description="One of the model's classes, or `neither`."
+    )
     dataset: str = Field(default=FEEDBACK, max_length=64, description="The data set that the photo goes to.")
 
 

@@ -14,7 +14,7 @@ from app.web import uploads
 from app.web.auth import admin
 from app.web.problem_details import documented
 from catdog.errors import DatabaseUnavailable, DatasetError, PredictionNotFound, UnknownLabel
-from catdog.names import same_class
+from catdog.names import NEITHER, same_class
 
 ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError)
 
@@ -30,9 +30,13 @@ router = APIRouter(tags=["feedback"], dependencies=[Depends(admin)])
     openapi_extra=json_body(Feedback),
 )
 async def feedback(request: Request, collecting: DatasetsDep, champion: ChampionDep) -> StoredPicture:
-    """Turn a predicted photo into a training picture; a second label replaces the first."""
+    """Turn a predicted photo into a training picture; a second label replaces the first.
+
+    A photo with the label `neither` is no training picture: the next training measures on such photos how many
+    it calls unknown.
+    """
     said = await uploads.read_json(request, Feedback)
-    label = same_class(said.label.strip(), champion.manifest.classes)
+    label = same_class(said.label.strip(), (*champion.manifest.classes, NEITHER))
     if label is None:
         raise UnknownLabel(said.label, champion.manifest.classes)
     return StoredPicture.of(await collecting.add_feedback(said.dataset, said.prediction_id, label))

@@ -17,7 +17,7 @@ from catdog.datasets import archive
 from catdog.datasets.archive import Unpacked
 from catdog.datasets.picture_files import Added, New, Picture
 from catdog.errors import DatasetError, ImageError
-from catdog.names import checked_dataset_name, checked_label, refuse_reserved
+from catdog.names import NEITHER, checked_dataset_name, checked_label, refuse_reserved
 
 if TYPE_CHECKING:
     from catdog.datasets.datasets import Datasets
@@ -73,9 +73,9 @@ class DatasetService:
         return await to_thread.run_sync(self._store_archive, dataset, zipped, folder, limiter=self._threads)
 
     async def add_feedback(self, dataset: str, prediction_id: str, label: str) -> Picture:
-        """Store a predicted photo under its true label; PredictionNotFound if it isn't kept."""
+        """Store a predicted photo under its true label, a class or NEITHER; PredictionNotFound if it isn't kept."""
         checked_dataset_name(dataset)
-        label = checked_label(label)
+        label = label if label == NEITHER else checked_label(label)
         return await to_thread.run_sync(self._store_feedback, dataset, prediction_id, label, limiter=self._threads)
 
     async def counts(self, dataset: str) -> Counts:
@@ -89,9 +89,9 @@ class DatasetService:
     async def check_trainable(self, dataset: str) -> None:
         """Raise DatasetError if no training can use the data set; DatasetNotFound."""
         counts = await self.counts(dataset)
-        for label in {label for split in counts.values() for label in split}:
+        for label in {label for split in counts.values() for label in split if label != NEITHER}:
             refuse_reserved(label)
-        classes = sorted(counts.get("train", {}))
+        classes = sorted(counts.get("train", {}).keys() - {NEITHER})
         if len(classes) < 2:
             raise DatasetError(
                 f"the data set {dataset} has pictures of {' and '.join(classes) or 'no class'} to train on;"

@@ -22,7 +22,7 @@ POLICY = {
     "script-src": "'self'",
     "style-src": "'self'",
     "img-src": "'self' blob: data:",
-    "connect-src": "'self'",
+    "connect-src": "'self' data: http: https:",  # other sites only for a picture whose address the user gives
     "form-action": "'none'",
     "base-uri": "'none'",
     "frame-ancestors": "'none'",

@@ -48,7 +48,7 @@ def train(arguments: Namespace) -> None:
         resume=arguments.resume,
         promote=arguments.promote,
         quantize=arguments.quantize,
-        neither=arguments.neither,
+        neither=arguments.neither or (),
         imagenet_weights=arguments.imagenet_weights,
     )
     outcome = train(request, Store(arguments.models), arguments.data_dir, Terminal())

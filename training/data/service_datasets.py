@@ -12,7 +12,7 @@ from catdog.datasets.datasets import Datasets
 from catdog.datasets.layout import Layout, printable, split_of
 from catdog.datasets.picture_files import Added, New
 from catdog.errors import DatasetError, UnsupportedImage
-from catdog.names import checked_dataset_name
+from catdog.names import NEITHER, checked_dataset_name
 from catdog.splits import SPLITS, Dealt, deal
 from training.data.dataset import Photo
 
@@ -32,10 +32,20 @@ class Imported(NamedTuple):
 
 
 def photos(datasets: Datasets, name: str) -> tuple[tuple[str, ...], Splits]:
-    """The classes of a stored data set, sorted, and its photos by split; DatasetNotFound."""
+    """The classes of a stored data set, sorted, and its photos by split, without those of no class; DatasetNotFound."""
     return _in_splits(
         (one.label, one.split, datasets.path(one.sha256), one.sha256, one.name or one.sha256[:12])
         for one in datasets.pictures(name)
+        if one.label != NEITHER
+    )
+
+
+def photos_of_neither(datasets: Datasets, name: str) -> tuple[Photo, ...]:
+    """The photos of a stored data set that users called none of its classes; DatasetNotFound."""
+    return tuple(
+        Photo(datasets.path(one.sha256), -1, one.sha256, one.name or one.sha256[:12])
+        for one in datasets.pictures(name)
+        if one.label == NEITHER
     )
 
 

@@ -1,6 +1,7 @@
 """The training pipeline: from photos to a published and possibly promoted version."""
 
 import shutil
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from catdog.errors import ChampionChanged
 from catdog.versions.manifest import Decision
 from catdog.versions.store import Store, Version, Within
 from training.data import dataset
-from training.data.dataset import Dataset
+from training.data.dataset import Dataset, Photo
 from training.data.features import FeatureExtractor
 from training.evaluation import champion_comparison, ood
 from training.fitting import backbones
@@ -36,9 +37,9 @@ class Request:
 
     `data` is a folder, or a data set read from one. With `promote` "auto" the promotion rule decides. The state needed
     to resume is kept in `folder` until the end, by default in one that is the same for the same training on the same
-    photos. Without `quantize` the version has no int8 graph. `neither` is a folder of photos of none of the classes,
-    to measure how many the version calls unknown. `imagenet_weights` is a file with ImageNet's VGG16, used instead of
-    downloading one.
+    photos. Without `quantize` the version has no int8 graph. `neither` are photos of none of the classes, or a folder
+    of them, to measure how many the version calls unknown. `imagenet_weights` is a file with ImageNet's VGG16, used
+    instead of downloading one.
     """
 
     config: Config
@@ -51,7 +52,7 @@ class Request:
     quantize: bool = True
     job: str | None = None
     folder: Path | None = None
-    neither: Path | None = None
+    neither: Path | Sequence[Photo] = ()
     imagenet_weights: Path | None = None
 
 
@@ -71,7 +72,9 @@ def train(request: Request, store: Store, data_dir: Path, observer: Observer, wi
     Publishing and promoting each run inside the context `within` (see `catdog.versions.store`).
     """
     started = monotonic()
-    neither = ood.photos_of_neither(request.neither, observer.skipped) if request.neither else ()
+    neither = request.neither
+    if isinstance(neither, Path):
+        neither = ood.photos_of_neither(neither, observer.skipped)
     job = _job(request, store, data_dir, observer)
     candidate = make(job)
     if neither:

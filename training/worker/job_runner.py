@@ -150,6 +150,7 @@ class Runner:
             promote=request["promote"],
             job=lease.job.id,
             folder=folder,
+            neither=service_datasets.photos_of_neither(self.datasets, request["dataset"]),
             imagenet_weights=self.imagenet_weights,
         )
 

@@ -30,6 +30,17 @@ def test_feedback_turns_a_predicted_photo_into_a_training_picture(keeper: Servic
     assert keeper.client.get("/datasets/feedback").json()["pictures"] == 1
 
 
+def test_a_photo_of_neither_class_is_kept_and_makes_no_class_to_train(keeper: Service) -> None:
+    for shade, label in enumerate(("cat", "neither")):
+        said = {"prediction_id": predict(keeper, shade)["prediction_id"], "label": label, "dataset": "pets"}
+        assert keeper.client.post("/feedback", json=said).json()["label"] == label
+
+    assert keeper.client.get("/datasets/pets").json()["pictures"] == 2
+    refused = keeper.client.post("/retrain", json={"dataset": "pets"})
+    check(refused, "unusable-dataset", 422)
+    assert "pictures of cat to train on" in refused.json()["detail"]
+
+
 def test_feedback_finds_the_class_whatever_its_case(keeper: Service) -> None:
     said = {"prediction_id": predict(keeper, 10)["prediction_id"], "label": " Dog"}
 

@@ -21,15 +21,22 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-device-for-media-stream",  # a camera that shows a moving pattern
+    "--use-fake-ui-for-media-stream",
 ]
+EXPECTED = ("Failed to load resource", "blocked by CORS policy")  # what the page tells its user
 SCREENSHOTS = ROOT / ".screenshots"
 
 expect.set_options(timeout=1000 * PATIENCE_SECONDS)
 
 
 @contextmanager
-def visiting(browser: Browser, address: str, locale: str = "en-GB", **options: Any) -> Iterator[Page]:
-    """A new tab with the service's page; afterwards, checks that it requested no other server and threw no error.
+def visiting(
+    browser: Browser, address: str, locale: str = "en-GB", elsewhere: str | None = None, **options: Any
+) -> Iterator[Page]:
+    """A new tab with the service's page.
+
+    Afterwards, checks that it requested no other server than `elsewhere` and threw no error.
 
     Anything that the content security policy blocks is a console error, and so a failure here. An error status of an
     address is a console error too, but isn't a fault of the page.
@@ -37,13 +44,13 @@ def visiting(browser: Browser, address: str, locale: str = "en-GB", **options: A
     faults: list[str] = []
 
     def watch_request(request: Request) -> None:
-        if not request.url.startswith((f"{address}/", f"blob:{address}/", "data:")):
+        if not request.url.startswith((f"{address}/", f"blob:{address}/", "data:", elsewhere or "data:")):
             faults.append(f"asked {request.url}")
         if ADMIN_KEY in request.url:
             faults.append(f"the key in {request.url}")
 
     def watch_console(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
+        if message.type in ("error", "warning") and not any(text in message.text for text in EXPECTED):
             faults.append(message.text)
 
     with browser.new_context(base_url=address, locale=locale, **options) as context:

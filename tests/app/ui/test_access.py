@@ -76,12 +76,12 @@ def test_it_can_be_used_by_the_keyboard_alone(browser: Browser, keeper: Service,
     with visiting(browser, keeper.app.state.settings.address) as page:
         with page.expect_file_chooser() as chosen:  # from the start, because the browser reports it late
             walked = []
-            for _ in range(10):
+            for _ in range(11):
                 page.keyboard.press("Tab")
                 walked.append(page.evaluate(NAME_OF_FOCUSED))
             samples = [f"Try the sample {name}" for name in ("cat", "dog", "teapot")]
-            assert walked == ["Skip to the content", *SECTIONS, "ask-files", *samples, "API"]
-            for _ in range(len(samples) + 1):
+            assert walked == ["Skip to the content", *SECTIONS, "ask-files", "Use the webcam", *samples, "API"]
+            for _ in range(len(samples) + 2):
                 page.keyboard.press("Shift+Tab")
             page.keyboard.press("Enter")
         chosen.value.set_files(file("one.jpg", jpeg))

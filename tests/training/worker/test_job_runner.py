@@ -58,6 +58,22 @@ def test_a_job_brings_a_version_into_service(place: Place) -> None:
     assert manifest.decision.model_dump(mode="json").items() <= job.decision.items()
 
 
+def test_photos_of_neither_class_measure_unknown_and_teach_nothing(place: Place, tmp_path: Path) -> None:
+    for number in range(4):
+        draw(tmp_path / "neither" / f"{number}.png", "dog", seed=70_000 + number)
+    place.collect(tmp_path / "neither", "pets", label="neither")
+
+    job = place.run(dataset="pets", strategy="head", promote="auto")
+
+    assert job.status is Status.SUCCEEDED, job.reason
+    manifest = place.store.open(2).manifest
+    assert manifest.classes == ("cat", "dog")
+    assert sum(sum(split.values()) for split in manifest.lineage.dataset.photos.values()) == 168
+    assert manifest.unknown is not None
+    assert manifest.unknown.neither is not None
+    assert manifest.unknown.neither.photos == 4
+
+
 def test_a_job_says_how_far_it_is(place: Place) -> None:
     job = place.run(dataset="pets", strategy="head", promote="auto")
 

@@ -1,6 +1,9 @@
-// Files from the user: dropped on a zone, chosen, photographed, or pasted.
+// Pictures from the user: files dropped on a zone, chosen, photographed, or pasted; or their addresses.
 
-export function takeFrom(zone, inputs, take) {
+import { addresses } from "./addresses.js";
+
+// `takeAddresses` is called with the addresses of what was dropped from another window, if it was no file.
+export function takeFrom(zone, inputs, take, takeAddresses = () => {}) {
   for (const input of inputs) {
     input.addEventListener("change", () => {
       const files = [...input.files];
@@ -22,18 +25,25 @@ export function takeFrom(zone, inputs, take) {
   zone.addEventListener("drop", (event) => {
     event.preventDefault();
     over(false);
-    if (event.dataTransfer.files.length) take([...event.dataTransfer.files]);
+    sorted(event.dataTransfer, take, takeAddresses);
   });
 }
 
-// Files pasted anywhere on the page, if `isWanted`.
-export function takePasted(isWanted, take) {
+// What is pasted anywhere on the page, if `isWanted`.
+export function takePasted(isWanted, take, takeAddresses) {
   document.addEventListener("paste", (event) => {
-    const files = [...(event.clipboardData?.files ?? [])];
-    if (!files.length || !isWanted()) return;
-    event.preventDefault();
-    take(files);
+    if (!event.clipboardData || !isWanted() || event.target.closest?.("input, textarea, dialog")) return;
+    if (sorted(event.clipboardData, take, takeAddresses)) event.preventDefault();
   });
+}
+
+// Passes on files, or addresses if there is no file; returns whether there was one of them.
+function sorted(transfer, take, takeAddresses) {
+  const files = [...transfer.files];
+  const found = files.length ? [] : addresses(transfer);
+  if (files.length) take(files);
+  if (found.length) takeAddresses(found);
+  return files.length + found.length > 0;
 }
 
 // A file dropped outside every zone must not replace the page.

@@ -7,10 +7,9 @@ const STRENGTH = 0.65; // opacity of the strongest evidence, 0-1
 const LEAST = 0.2; // of the strongest evidence: weaker places say nothing, and nothing is drawn there
 const [FOR, AGAINST] = [[255, 80, 0], [0, 90, 255]]; // RGB of evidence for the class, and against it
 
-// A figure of the file, a thumbnail of it, and a button for the map of its answer; null if the answer has none.
-// The picture is kept in memory until `close`.
-export function framed(file, name) {
-  const address = URL.createObjectURL(file);
+// A figure of the picture at an address, a thumbnail of it, and a button for the map of its answer; null if the answer
+// has none. A picture in memory is kept until `close`.
+export function framed(address, name) {
   const shown = (alt) => {
     const image = el("img", { alt, src: address, decoding: "async" });
     image.addEventListener("error", () => image.replaceWith(el("p", { class: "small" }, t("answer.no_preview"))));

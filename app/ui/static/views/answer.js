@@ -10,7 +10,8 @@ import { choice } from "./feedback.js";
 const HEIC = /\.hei[cf]$/i;
 
 // Everything about one answered photo; `usual` is the answer of the version in service, if another one was asked.
-export function described({ name, said, milliseconds, usual, shown }) {
+// `changed` is called after its user has corrected it.
+export function described({ name, said, milliseconds, usual, shown }, changed) {
   const isOfItsClasses = String(Object.keys(said.probabilities)) === String(classes());
   const about = t("answer.about", { name, version: said.model_version, milliseconds: Math.round(milliseconds) });
   const other = usual && t("answer.usual", { version: usual.model_version, answer: verdict(usual) });
@@ -21,7 +22,7 @@ export function described({ name, said, milliseconds, usual, shown }) {
     el("ul", { class: said.unknown ? "bars dimmed" : "bars" }, bars(said)),
     usual ? el("p", {}, other) : null,
     shown.toggle(said),
-    isOfItsClasses || !usual ? choice(said) : null,
+    isOfItsClasses || !usual ? choice(said, changed) : null,
   ].filter(Boolean);
 }
 

@@ -1,8 +1,10 @@
 // The answers to all photos: a few as cards, many as a grid with a summary, a filter, an order, and details on click.
 
 import { csv, save } from "../parts/csv.js";
+import { forgetAll, keep, kept } from "../parts/kept_answers.js";
 import { button, byId, el, say } from "../parts/dom.js";
 import { count, percent, pluralOf } from "../parts/numbers.js";
+import { framed } from "../parts/overlay.js";
 import { known, t } from "../parts/texts.js";
 import { broken, described } from "./answer.js";
 
@@ -25,11 +27,14 @@ export function setUp() {
   byId("answers-order").replaceChildren(...Object.keys(ORDERS).map((name) => el("option", { value: name }, t(`grid.by_${name}`))));
   byId("answers-save").addEventListener("click", () => save(csv(visible()), "answers.csv"));
   byId("answers-clear").addEventListener("click", clear);
+  for (const { place, name, picture, ...answer } of kept()) Object.assign(add(name, framed(picture ?? "", name), place), answer);
+  update();
 }
 
 // Adds a photo that isn't answered yet, and returns what `update` shows once its answer is set in it.
-export function add(name, shown) {
-  const answer = { place: (places += 1), name, shown, item: el("li") };
+export function add(name, shown, place = places + 1) {
+  places = place;
+  const answer = { place, name, shown, item: el("li") };
   answers.push(answer);
   return answer;
 }
@@ -55,6 +60,7 @@ function clear() {
   answers.forEach(({ shown }) => shown.close());
   answers = [];
   opened = null;
+  forgetAll();
   update();
   byId("ask-heading").focus();
   say(t("grid.cleared"));
@@ -120,7 +126,7 @@ function details(answer) {
 function content(answer) {
   const { name, said, problem } = answer;
   if (problem) return broken(name, problem);
-  if (said) return described(answer);
+  if (said) return described(answer, () => keep(answer));
   return [el("p", { class: "small name" }, t("grid.looking", { name }))];
 }
 

@@ -1,13 +1,17 @@
 // Ask: pictures in, an answer for each.
 
+import { fetched } from "../parts/addresses.js";
 import { send } from "../parts/api.js";
 import { classes, heardOf, onChampion, serves } from "../parts/champion.js";
+import { offerChoice } from "../parts/corrections.js";
 import { busy, button, byId, el, fault, say } from "../parts/dom.js";
 import { takeFrom, takePasted } from "../parts/files.js";
+import { keep } from "../parts/kept_answers.js";
 import { listed } from "../parts/numbers.js";
 import { framed } from "../parts/overlay.js";
 import { t } from "../parts/texts.js";
 import { onTrying, stop, trying } from "../parts/trying.js";
+import * as webcam from "../parts/webcam.js";
 import { actions } from "./actions.js";
 import { capital, verdict, wrong } from "./answer.js";
 import * as answers from "./answers.js";
@@ -20,17 +24,27 @@ const waiting = [];
 let running = 0;
 
 export function setUp() {
-  takeFrom(byId("ask"), [byId("ask-files"), byId("ask-camera")], take);
-  takePasted(() => !byId("ask").hidden, take);
+  takeFrom(byId("ask"), [byId("ask-files"), byId("ask-camera")], take, takeAddresses);
+  takePasted(() => !byId("ask").hidden, take, takeAddresses);
+  webcam.offer(byId("ask-webcam"), take);
   for (const sample of byId("samples").querySelectorAll("button")) {
     sample.addEventListener("click", () => busy(sample, () => takeSample(sample.querySelector("img").src)));
   }
   answers.setUp();
   onTrying(ask);
   onChampion(() => ask(trying()));
+  onChampion(offerCorrections);
 }
 
-export function open() {}
+export const open = () => offerCorrections();
+
+async function offerCorrections() {
+  try {
+    await offerChoice(byId("ask-corrections"));
+  } catch {
+    // Without the list of data sets a correction still goes to the one chosen before.
+  }
+}
 
 // Says which version answers: the one that is tried, if there is one.
 function ask(tried) {
@@ -49,6 +63,19 @@ function tryingOut({ version, classes: its }) {
   ];
 }
 
+// Pictures by their address, which the browser fetches.
+async function takeAddresses(found) {
+  byId("answers-report").replaceChildren();
+  for (const address of found) {
+    try {
+      take([await fetched(address)]);
+    } catch (error) {
+      byId("answers-report").append(fault(error));
+      say(error.message);
+    }
+  }
+}
+
 // A picture that ships with the page, asked like one of the user's.
 async function takeSample(address) {
   try {
@@ -62,7 +89,7 @@ async function takeSample(address) {
 function take(files) {
   for (const file of files) {
     const name = file.name || t("ask.picture");
-    waiting.push({ file, answer: answers.add(name, framed(file, name)) });
+    waiting.push({ file, answer: answers.add(name, framed(URL.createObjectURL(file), name)) });
   }
   answers.update();
   next();
@@ -94,6 +121,7 @@ async function answered({ file, answer }) {
     say(`${answer.name}: ${answer.problem}`);
   }
   answers.update();
+  await keep(answer, file);
 }
 
 // With the class activation map, if the version has one.

@@ -1,59 +1,54 @@
 // Labels that a person gives to predicted pictures, for training.
 
-import { postJSON, remove } from "../parts/api.js";
+import { postJSON } from "../parts/api.js";
 import { classes } from "../parts/champion.js";
+import { corrections } from "../parts/corrections.js";
 import { busy, button, el, fault, say } from "../parts/dom.js";
 import { t } from "../parts/texts.js";
 
-// Stores the picture for training; returns the text to show. A later label replaces an earlier one.
-export async function teach(said, label) {
-  const stored = await postJSON("feedback", { prediction_id: said.prediction_id, label });
-  said.stored = stored.sha256;
-  return t("feedback.kept", { label: stored.label, dataset: "feedback" });
+export const NEITHER = "neither"; // the label of a picture of no class
+
+// The labels that a picture can get, each with its text: the classes of the version in service, or those of the answer if
+// it isn't known yet; and none of them.
+export function labels(said) {
+  const names = classes().length ? classes() : Object.keys(said.probabilities);
+  return [...names.map((label) => ({ label, text: label })), { label: NEITHER, text: t("feedback.neither") }];
 }
 
-// The service learns only its classes: a picture of none isn't added to the data set, or is removed from it.
-export async function keepOut(said) {
-  if (!said.stored) return t("feedback.not_kept");
-  await remove(`datasets/feedback/images/${said.stored}`);
-  said.stored = null;
-  return t("feedback.removed");
+// Stores the picture in the data set of corrections; returns the text that says what will happen with it.
+export async function correct(said, label) {
+  const dataset = await corrections();
+  const stored = await postJSON("feedback", { prediction_id: said.prediction_id, label, dataset });
+  said.given = { label: stored.label, dataset };
+  return what(said.given);
 }
 
-// Buttons, one for each class of the version in service and one for none of them.
-export function choice(said) {
-  const labels = classes().length ? classes() : Object.keys(said.probabilities); // those of the answer, if the version in service isn't known yet
-  const told = el("p", { class: "small told" });
-  const pressed = (work) => async (event) => {
-    const chosen = event.currentTarget;
-    await busy(chosen, async () => {
+function what({ label, dataset }) {
+  return label === NEITHER ? t("feedback.kept_neither", { dataset }) : t("feedback.kept", { label, dataset });
+}
+
+// Buttons, one for each label; `changed` is called after one of them was given.
+export function choice(said, changed = () => {}) {
+  const told = el("p", { class: "small told" }, said.given ? what(said.given) : "");
+  const press = (event, label) =>
+    busy(event.currentTarget, async () => {
       try {
-        tell(told, await work());
-        mark(chosen);
+        told.textContent = await correct(said, label);
+        mark(group, said.given.label);
+        say(told.textContent);
+        changed();
       } catch (error) {
         told.replaceChildren(fault(error));
         say(error.message);
       }
     });
-  };
-  const buttons = [
-    ...labels.map((label) => button(label, pressed(() => teach(said, label)), UNPRESSED)),
-    button(t("feedback.neither"), pressed(() => keepOut(said)), UNPRESSED),
-  ];
+  const buttons = labels(said).map(({ label, text }) => button(text, (event) => press(event, label), { value: label }));
   const group = el("div", { class: "choice", role: "group", "aria-label": t("feedback.really") });
   group.append(el("span", { "aria-hidden": "true" }, t("feedback.this_was")), ...buttons);
+  mark(group, said.given?.label);
   return el("div", {}, group, told);
 }
 
-const UNPRESSED = { "aria-pressed": "false" };
-
-function mark(chosen) {
-  for (const other of chosen.parentElement.querySelectorAll("button")) {
-    other.setAttribute("aria-pressed", String(other === chosen));
-  }
-}
-
-function tell(place, text) {
-  place.textContent = text;
-  say(text);
+function mark(group, given) {
+  for (const one of group.querySelectorAll("button")) one.setAttribute("aria-pressed", String(one.value === given));
 }

@@ -2,9 +2,9 @@
 
 import { get, picture } from "../parts/api.js";
 import { bars } from "./answer.js";
-import { classes } from "../parts/champion.js";
+import { offerChoice } from "../parts/corrections.js";
 import { busy, button, byId, el, fault, say } from "../parts/dom.js";
-import { keepOut, teach } from "./feedback.js";
+import { NEITHER, correct, labels } from "./feedback.js";
 import { moment, percent } from "../parts/numbers.js";
 import { t } from "../parts/texts.js";
 
@@ -21,6 +21,7 @@ export async function open() {
   try {
     const found = await get(`review?limit=${MOST}`);
     ({ items } = found);
+    await offerChoice(byId("review-corrections"));
     place = 0;
     tell(found.drifted);
     await show();
@@ -69,8 +70,7 @@ function described(said) {
 function body(item) {
   const said = item.prediction;
   const keys = [
-    ...classes().map((label, number) => keyed(String(number + 1), label, () => teach(said, label))),
-    keyed("0", t("feedback.neither"), () => keepOut(said)),
+    ...labels(said).map(({ label, text }, place) => keyed(shortcut(label, place), text, () => correct(said, label))),
     place > 0 ? keyed("b", t("review.back"), null) : null,
   ];
   return [
@@ -80,6 +80,8 @@ function body(item) {
     el("p", { class: "told" }),
   ];
 }
+
+const shortcut = (label, place) => (label === NEITHER ? "0" : String(place + 1));
 
 // A button with a keyboard shortcut; without `work` it goes back.
 function keyed(key, text, work) {
