@@ -21,6 +21,7 @@ class Command(NamedTuple):
 
 COMMANDS: Final = {
     "train": Command("Train a version: catdog train --data photos", writes=True),
+    "compress": Command("Train a smaller network to answer like a version: catdog compress --data photos", writes=True),
     "evaluate": Command("Measure a version on photos: catdog evaluate --data photos"),
     "check-data": Command("List what is wrong with photos: catdog check-data --data photos"),
     "import": Command("Copy photos into a data set of the service: catdog import photos --dataset pets"),

@@ -78,6 +78,10 @@ def _parser(program: str) -> ArgumentParser:
     train_arguments.add_to(train)
     train.set_defaults(run=commands.train)
 
+    compress = of.add_parser("compress", help="train a smaller network to answer like a version, and publish it")
+    train_arguments.add_compression_to(compress)
+    compress.set_defaults(run=commands.train)
+
     quantize = of.add_parser(
         "quantize", help="publish a version again with an int8 graph, calibrated on its training photos"
     )

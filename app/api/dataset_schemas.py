@@ -13,7 +13,7 @@ from catdog.datasets.archive import Unpacked
 from catdog.datasets.picture_files import Added, Picture
 from catdog.jobs.job import Job, Status
 from catdog.names import LIMIT_CHARACTERS
-from catdog.versions.manifest import Measure
+from catdog.versions.measurements import Measure
 
 FEEDBACK = "feedback"
 

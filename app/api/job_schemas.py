@@ -10,6 +10,13 @@ from catdog.jobs.job import Job, Status
 
 NOTE_CHARACTERS = 500
 NO_NUL = r"^[^\x00]*$"  # PostgreSQL's text type can't store NUL
+STRATEGIES_WITH = {  # the strategies that a field is for
+    "epochs": ("finetune", "compress"),
+    "batch_size": ("finetune", "compress"),
+    "unfreeze": ("finetune",),
+    "width": ("compress",),
+    "target_macs": ("compress",),
+}
 SHOWN_OF_FINDINGS = ("kind", "sentence", "count")  # what is shown without the admin key
 
 
@@ -22,10 +29,10 @@ class RetrainRequest(BaseModel):
     )
 
     dataset: str = Field(pattern="^[a-z0-9][a-z0-9_-]{0,63}$", description="The data set to train on.")
-    strategy: Literal["head", "finetune"] = Field(
+    strategy: Literal["head", "finetune", "compress"] = Field(
         default="head",
         description="`head`: a new linear head, in seconds; `finetune`: the network's last blocks as well, in minutes"
-        " to hours.",
+        " to hours; `compress`: a smaller and faster network that learns to answer like the champion, in hours.",
     )
     backbone: Literal["auto", "champion", "imagenet"] = Field(
         default="auto",
@@ -37,13 +44,23 @@ class RetrainRequest(BaseModel):
         default=None,
         ge=1,
         le=100,
-        description="Epochs of `finetune`; by default enough for about 500 steps, from 3 to 30.",
+        description="Epochs of `finetune`, by default enough for about 500 steps, from 3 to 30; or of `compress`.",
     )
     unfreeze: int | None = Field(
         default=None, ge=1, le=5, description="Blocks that `finetune` trains, from the last; 2 by default."
     )
     batch_size: int | None = Field(
-        default=None, ge=1, le=256, description="Photos per step of `finetune`; 32 by default."
+        default=None, ge=1, le=256, description="Photos per step of `finetune`, 32 by default, or `compress`, 64."
+    )
+    width: float | None = Field(
+        default=None, gt=0, le=1, description="Channels that `compress` keeps, as a share of VGG16's; 0.25 by default."
+    )
+    target_macs: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Instead of `width`: multiply-adds that `compress` keeps, as a share of the champion's, with more"
+        " channels in the layers where they matter more.",
     )
     promote: Literal["auto", "never"] = Field(
         default="auto",
@@ -59,9 +76,14 @@ class RetrainRequest(BaseModel):
 
     @model_validator(mode="after")
     def _fit_the_strategy(self) -> Self:
-        given = [name for name in ("epochs", "unfreeze", "batch_size") if getattr(self, name) is not None]
-        if self.strategy == "head" and given:
-            raise ValueError(f"{given[0]} is for the strategy finetune; leave it out, or choose that strategy")
+        for name, strategies in STRATEGIES_WITH.items():
+            if getattr(self, name) is not None and self.strategy not in strategies:
+                known = " or ".join(strategies)
+                raise ValueError(f"{name} is for the strategy {known}; leave it out, or choose that strategy")
+        if self.width is not None and self.target_macs is not None:
+            raise ValueError("width and target_macs exclude each other; leave one of them out")
+        if self.strategy == "compress" and self.backbone == "imagenet":
+            raise ValueError("compress starts from the champion; leave backbone out")
         return self
 
 

@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field
 from catdog.engines.engine import Precision
 from catdog.network.architecture import Head
 from catdog.versions import ood
-from catdog.versions.manifest import Decision, Manifest, Metrics, Neither, Quantization
+from catdog.versions.manifest import Decision, Manifest, Quantization
+from catdog.versions.measurements import Metrics, Neither, Speed
 
 
 class Network(BaseModel, frozen=True):
@@ -18,13 +19,14 @@ class Network(BaseModel, frozen=True):
     width: float = Field(description="Multiplier of every layer's channels; 1.0 is the paper's network.")
     head: Head = Field(description="`pooled`: global average pooling and one dense layer; `classic`: the paper's.")
     parameters: int
+    multiply_adds: int = Field(description="For one photo; 15.3 billion for the paper's network.")
 
 
 class Training(BaseModel, frozen=True):
     """How the version was trained."""
 
     recipe: str | None = Field(description="Name of its recipe, if it has one.")
-    strategy: str = Field(description="`head`, `finetune` or `full`.")
+    strategy: str = Field(description="`head`, `finetune`, `full` or `compress`.")
     parent: int | None = Field(description="The version whose weights it started from.")
     job: str | None = Field(description="The job that trained it, if one did.")
     photos: dict[str, dict[str, int]] = Field(description="Number of photos by split and class.")
@@ -119,6 +121,9 @@ class Description(BaseModel, frozen=True):
     metrics: dict[str, Metrics] = Field(description="Metrics on each split, with the number of photos.")
     int8: Int8 | None = Field(description="Results of its int8 graph; null if it has none.")
     unknown: Unknown | None = Field(description="Null if it has no detector: an earlier catdog published it.")
+    speed: Speed | None = Field(
+        description="Photos a second where it was trained, without decoding; null if an earlier catdog published it."
+    )
     training: Training
 
     @classmethod
@@ -132,12 +137,18 @@ class Description(BaseModel, frozen=True):
             version=manifest.version,
             created=manifest.created,
             classes=manifest.classes,
-            architecture=Network(width=network.width, head=network.head, parameters=network.parameters),
+            architecture=Network(
+                width=network.width,
+                head=network.head,
+                parameters=network.parameters,
+                multiply_adds=network.multiply_adds,
+            ),
             temperature=manifest.temperature,
             noise=manifest.noise,
             metrics=dict(manifest.metrics),
             int8=Int8.of(manifest.quantization) if manifest.quantization else None,
             unknown=Unknown.of(manifest, unknown_keep),
+            speed=manifest.speed,
             training=Training(
                 recipe=lineage.recipe,
                 strategy=lineage.strategy,
@@ -213,6 +224,9 @@ class ListedVersion(BaseModel, frozen=True):
     photos: dict[str, dict[str, int]] | None = Field(
         default=None, description="Number of photos of its training by split and class."
     )
+    multiply_adds: int | None = Field(default=None, description="Multiply-adds of its network for one photo.")
+    bytes: int | None = Field(default=None, description="Size of its weights.")
+    speed: Speed | None = Field(default=None, description="Photos a second where it was trained, without decoding.")
     measured_like_champion: bool | None = Field(
         default=None,
         description="Whether its data set is the champion's, so that the metrics of both are on the same photos; null"
@@ -233,6 +247,9 @@ class ListedVersion(BaseModel, frozen=True):
             decision=manifest.decision,
             served=served,
             photos=manifest.lineage.dataset.photos,
+            multiply_adds=manifest.architecture.multiply_adds,
+            bytes=manifest.weights.bytes,
+            speed=manifest.speed,
             measured_like_champion=None if fingerprint is None else manifest.lineage.dataset.fingerprint == fingerprint,
         )
 

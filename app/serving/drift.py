@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from app.serving.prediction import Prediction
-from catdog.versions.manifest import Histogram, Measure
+from catdog.versions.measurements import Histogram, Measure
 
 SLOT_SECONDS: Final = 300  # counted together
 SLOTS_AN_HOUR: Final = 3600 // SLOT_SECONDS

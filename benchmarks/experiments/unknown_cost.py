@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from catdog.network.architecture import Architecture
-from catdog.versions.manifest import Neighbours, Unknown
+from catdog.versions.measurements import Neighbours, Unknown
 from catdog.versions.ood import Bank, Detector, of_length_1
 from training.evaluation.ood import MOST, NEAREST
 

@@ -4,7 +4,7 @@ Configuration D of Simonyan & Zisserman, "Very Deep Convolutional Networks for L
 Recognition" (2014). Layer names are those of Keras's published weights.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -43,6 +43,7 @@ BLOCKS = (
     Block("block4", 3, 512),
     Block("block5", 3, 512),
 )
+CONVOLUTIONS = sum(block.convolutions for block in BLOCKS)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ class Layer:
 class Architecture:
     """A variant of VGG16: its number of classes, width and head.
 
-    `width` multiplies every channel count: 1.0 is the paper's network, small widths make fast tests.
+    `width` multiplies every channel count: 1.0 is the paper's network, small widths make fast tests. `channels` sets
+    them one by one instead, for the 13 convolutions; `width` is then that of a network with about as much work.
     The head "pooled" is global average pooling, then one dense layer; "classic" is the paper's:
     flatten, two hidden layers, then the classes.
     """
@@ -73,21 +75,25 @@ class Architecture:
     classes: int
     width: float = 1.0
     head: Head = "pooled"
+    channels: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.classes < 2:
             raise ValueError(f"a classifier needs at least two classes, not {self.classes}")
         if not 0 < self.width <= 1:
             raise ValueError(f"width must be in (0, 1], not {self.width}")
+        if self.channels is not None and (len(self.channels) != CONVOLUTIONS or min(self.channels) < 1):
+            raise ValueError(f"channels must be {CONVOLUTIONS} numbers from 1, not {self.channels}")
 
     @cached_property
     def blocks(self) -> tuple[tuple[Layer, ...], ...]:
         """The backbone's convolutions, block by block."""
         blocks, channels = [], 3
+        outs = iter(self.channels or self._scaled_channels())
         for block in BLOCKS:
             layers = []
             for number in range(1, block.convolutions + 1):
-                out = self._scaled(block.channels)
+                out = next(outs)
                 shape = (KERNEL_PIXELS, KERNEL_PIXELS, channels, out)
                 layers.append(Layer(f"{block.name}_conv{number}", shape))
                 channels = out
@@ -119,11 +125,20 @@ class Architecture:
     @property
     def features(self) -> int:
         """Length of the pooled features of one photo: 512 at width 1.0."""
-        return self._scaled(BLOCKS[-1].channels)
+        return self.backbone_layers[-1].kernel_shape[-1]
 
     @property
     def parameters(self) -> int:
         return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds for one photo: 15.3 billion in the convolutions at width 1.0."""
+        side, total = INPUT_PIXELS, sum(prod(layer.kernel_shape) for layer in self.head_layers)
+        for block in self.blocks:
+            total += side * side * sum(prod(layer.kernel_shape) for layer in block)
+            side //= POOL_PIXELS
+        return total
 
     @property
     def shapes(self) -> dict[str, Shape]:
@@ -133,6 +148,10 @@ class Architecture:
             shapes[f"{layer.name}/kernel"] = layer.kernel_shape
             shapes[f"{layer.name}/bias"] = layer.bias_shape
         return shapes
+
+    def _scaled_channels(self) -> Iterator[int]:
+        for block in BLOCKS:
+            yield from [self._scaled(block.channels)] * block.convolutions
 
     def _scaled(self, count: int) -> int:
         return max(1, round(count * self.width))

@@ -35,6 +35,9 @@ def lines_of_json(store: Store) -> Iterator[str]:
             "created": manifest.created.isoformat(),
             "classes": manifest.classes,
             "width": manifest.width,
+            "multiply_adds": manifest.architecture.multiply_adds,
+            "bytes": manifest.weights.bytes,
+            "photos_per_second": None if manifest.speed is None else manifest.speed.photos_per_second,
             "strategy": manifest.lineage.strategy,
             "metrics": metrics,
         }

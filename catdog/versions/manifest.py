@@ -1,8 +1,6 @@
 """The manifest of a model version: weights, classes, metrics and lineage."""
 
-from bisect import bisect_right
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
@@ -10,7 +8,6 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
-    ConfigDict,
     Field,
     JsonValue,
     NonNegativeFloat,
@@ -27,6 +24,7 @@ from catdog.network.architecture import Architecture, Head
 from catdog.network.weights import StoredType
 from catdog.system.durable import sha256_of
 from catdog.versions.calibration import Calibration
+from catdog.versions.measurements import Fraction, Histogram, Measure, Measured, Metrics, Record, Sha256, Speed, Unknown
 
 SCHEMA_VERSION: Final = 1  # increase it when a manifest gets a field that older code would misread
 
@@ -41,15 +39,8 @@ def _in_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-Fraction = Annotated[float, Field(ge=0, le=1)]
 Classes = Annotated[tuple[str, ...], AfterValidator(_sorted_classes)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-Measure = Literal["probability", "familiarity"]  # of the predicted class; of `catdog.versions.ood`
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class _Schema(BaseModel):
@@ -58,7 +49,7 @@ class _Schema(BaseModel):
     schema_version: int
 
 
-class WeightsFile(_Record):
+class WeightsFile(Record):
     """The .h5 file that the manifest describes; `dtype` is the type of the stored arrays.
 
     If `is_sharded`, the backbone and the head are in separate files (`catdog.network.weights.FILES`), and `sha256` is
@@ -78,33 +69,19 @@ class WeightsFile(_Record):
         return cls(sha256=sha256_of(*files), bytes=size, dtype=dtype, is_sharded=path.name == weights.INDEX)
 
 
-class Metrics(_Record):
-    """The metrics of the version on one split."""
-
-    photos: PositiveInt
-    accuracy: Fraction
-    accuracy_low: Fraction  # of the 95% interval (Wilson)
-    accuracy_high: Fraction
-    log_loss: NonNegativeFloat  # nats per photo
-    calibration_error: Fraction
-    precision: dict[str, Fraction]  # by class
-    recall: dict[str, Fraction]  # by class
-    data: str  # a description of the photos
-
-
-class Dataset(_Record):
+class Dataset(Record):
     """The photos that a version was trained on."""
 
     fingerprint: Sha256
     photos: dict[str, dict[str, NonNegativeInt]]  # by split, then by class
 
 
-class Lineage(_Record):
+class Lineage(Record):
     """How the version was made, so that it can be reproduced."""
 
     command: str
     recipe: str | None
-    strategy: Literal["head", "finetune", "full"]
+    strategy: Literal["head", "finetune", "full", "compress"]
     backbone: str
     parent: PositiveInt | None  # the version whose weights it started from
     dataset: Dataset
@@ -113,11 +90,11 @@ class Lineage(_Record):
     hardware: str
     libraries: dict[str, str]  # versions by name
     notes: str
-    config: dict[str, JsonValue] = {}  # the fields of `training.fitting.config.Config`
+    config: dict[str, JsonValue] = Field(default_factory=dict)  # the fields of `training.fitting.config.Config`
     job: str | None = None  # the training job, if any
 
 
-class Rule(_Record):
+class Rule(Record):
     """The result of one promotion rule: the candidate's and the champion's numbers, and a sentence."""
 
     name: str
@@ -129,7 +106,7 @@ class Rule(_Record):
     chance: float | None = None  # p-value: the probability of such a loss between equals; below 0.05 the rule is broken
 
 
-class Decision(_Record):
+class Decision(Record):
     """Whether the version should replace the champion, and why; `rules` is empty if nothing could be measured."""
 
     promote: bool
@@ -141,21 +118,14 @@ class Decision(_Record):
     photos_left_out: NonNegativeInt = 0  # test photos not counted, because it or the champion was trained on them
 
 
-class Golden(_Record):
+class Golden(Record):
     """The version's answers to the pictures of `catdog.versions.golden`, in one precision."""
 
     pictures: Sha256
     probabilities: tuple[tuple[Fraction, ...], ...]  # by picture, then in the order of the classes
 
 
-class Measured(_Record):
-    """The metrics of one precision on the validation photos."""
-
-    accuracy: Fraction
-    log_loss: NonNegativeFloat  # nats per photo
-
-
-class Quantization(_Record):
+class Quantization(Record):
     """The int8 graph next to the weights: its sources, its accuracy, and whether it serves."""
 
     weights: Sha256  # of the .h5 that it was made from
@@ -171,81 +141,7 @@ class Quantization(_Record):
     reason: str
 
 
-class Neither(_Record):
-    """How well the detector distinguishes photos of none of the classes from others."""
-
-    photos: PositiveInt
-    told: Fraction  # share of the photos of none of the classes that are called unknown
-    data: str  # a description of the photos of the classes
-    kept: Fraction  # share of the photos of the classes that are not called unknown
-    auroc: Fraction  # area under the ROC curve: 1 is perfect, 0.5 chance
-
-
-class Neighbours(_Record):
-    """Features of training photos that photos are compared with, in a file of the version (`catdog.versions.ood`)."""
-
-    sha256: Sha256  # of the file
-    bytes: NonNegativeInt
-    photos: PositiveInt  # number of photos with features in it
-    nearest: PositiveInt  # k: the similarity to the k-th nearest photo counts
-    usual_similarity: PositiveFloat  # median similarity of the photos that set the threshold
-
-    @model_validator(mode="after")
-    def _check_nearest(self) -> Self:
-        if self.nearest > self.photos:
-            raise ValueError(f"nearest must be at most photos, {self.photos}, not {self.nearest}")
-        return self
-
-
-Threshold = tuple[Fraction, NonNegativeFloat]  # the share of the photos that is kept, and its familiarity
-
-
-class Unknown(_Record):
-    """When the version calls a photo unknown, as measured by `catdog.versions.ood`."""
-
-    usual_length: PositiveFloat | None = (
-        None  # of earlier versions of catdog: median length of the features of these photos
-    )
-    neighbours: Neighbours | None = None
-    threshold: NonNegativeFloat  # a familiarity below it is unknown
-    photos: (
-        PositiveInt  # number that set the thresholds: validation photos, and if these are few a head's training photos
-    )
-    kept: Fraction  # of these, not called unknown
-    thresholds: tuple[Threshold, ...] = ()  # for other shares of the photos of the classes, ascending
-    neither: Neither | None = None  # if such photos were given
-    set_by: PositiveInt | None = None  # the version that a head got it from, with its convolutions
-
-    @model_validator(mode="after")
-    def _check_measure(self) -> Self:
-        if (self.usual_length is None) is (self.neighbours is None):
-            raise ValueError("needs either usual_length or neighbours")
-        for (less, above), (more, below) in pairwise(self.thresholds):
-            if less >= more or above < below:
-                raise ValueError("the shares of its thresholds must ascend, and the thresholds must not")
-        return self
-
-
-class Histogram(_Record):
-    """Numbers of photos by bin. A bin begins at its edge and ends below the next; the first is below all edges."""
-
-    edges: Annotated[tuple[float, ...], Field(min_length=1)]  # ascending
-    photos: tuple[NonNegativeInt, ...]  # by bin; one more than edges
-
-    @model_validator(mode="after")
-    def _check_bins(self) -> Self:
-        if len(self.photos) != len(self.edges) + 1 or not sum(self.photos):
-            raise ValueError("must have one bin more than edges, and at least one photo")
-        if any(edge >= following for edge, following in pairwise(self.edges)):
-            raise ValueError("its edges must ascend")
-        return self
-
-    def bin_of(self, value: float) -> int:
-        """The index of the bin that contains the value."""
-        return bisect_right(self.edges, value)
-
-
-class Manifest(_Record):
+class Manifest(Record):
     """The description of one version, stored next to its weights."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -253,6 +149,7 @@ class Manifest(_Record):
     created: Moment
     classes: Classes  # in the order of the logits
     width: float
+    channels: tuple[PositiveInt, ...] | None = None  # of each convolution, unless `width` determines them
     head: Head
     preprocessing: Sha256  # catdog.images.FINGERPRINT when the version was trained
     weights: WeightsFile
@@ -265,7 +162,8 @@ class Manifest(_Record):
     quantization: Quantization | None = None
     unquantized: str | None = None  # why there is no int8 graph
     unknown: Unknown | None = None
-    histograms: dict[Measure, Histogram] = {}  # of the validation photos, to detect drift
+    speed: Speed | None = None  # on the hardware of the lineage
+    histograms: dict[Measure, Histogram] = Field(default_factory=dict)  # of the validation photos, to detect drift
 
     @model_validator(mode="after")
     def _describe_a_network(self) -> Self:
@@ -282,7 +180,7 @@ class Manifest(_Record):
     @property
     def architecture(self) -> Architecture:
         """The architecture of the weights."""
-        return Architecture(len(self.classes), self.width, self.head)
+        return Architecture(len(self.classes), self.width, self.head, self.channels)
 
     def to_json(self) -> str:
         """The manifest as text, one field per line; equal manifests give the same text."""

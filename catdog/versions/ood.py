@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catdog.system.durable import sha256_of
-from catdog.versions.manifest import Histogram, Manifest, Neighbours, Unknown
+from catdog.versions.manifest import Manifest
+from catdog.versions.measurements import Histogram, Neighbours, Unknown
 
 FILE: Final = "training-features.h5"
 KEEP: Final = 0.95  # default share of the photos of the classes that are known

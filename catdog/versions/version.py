@@ -15,7 +15,8 @@ from catdog.images import FINGERPRINT
 from catdog.network import head, weights
 from catdog.network.architecture import Int8Graph, Network
 from catdog.versions import ood
-from catdog.versions.manifest import Manifest, Neighbours, WeightsFile
+from catdog.versions.manifest import Manifest, WeightsFile
+from catdog.versions.measurements import Neighbours
 from catdog.versions.ood import Detector
 
 logger = logging.getLogger(__name__)

@@ -28,7 +28,8 @@ from catdog import images
 from catdog.engines.engine import Engine, Explained, Output, Precision
 from catdog.network import weights
 from catdog.network.architecture import Architecture, Arrays
-from catdog.versions.manifest import Dataset, Lineage, Manifest, Metrics, WeightsFile
+from catdog.versions.manifest import Dataset, Lineage, Manifest, WeightsFile
+from catdog.versions.measurements import Metrics
 from catdog.versions.store import Store
 from tests.waiting import PATIENCE_SECONDS
 

@@ -9,19 +9,8 @@ from pathlib import Path
 import pytest
 
 from catdog.images import FINGERPRINT
-from catdog.versions.manifest import (
-    Dataset,
-    Decision,
-    Golden,
-    Histogram,
-    Lineage,
-    Manifest,
-    Metrics,
-    Neither,
-    Rule,
-    Unknown,
-    WeightsFile,
-)
+from catdog.versions.manifest import Dataset, Decision, Golden, Lineage, Manifest, Rule, WeightsFile
+from catdog.versions.measurements import Histogram, Metrics, Neither, Unknown
 from catdog.versions.store import Store, Version
 
 METRICS = Metrics(

@@ -9,7 +9,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from app import metrics
-from catdog.versions.manifest import Histogram
+from catdog.versions.measurements import Histogram
 from tests.app.api.test_queue import ask, ready
 from tests.app.scraping import PROCESS, scrape
 from tests.app.service import ADMIN, publish

@@ -17,7 +17,7 @@ from catdog.datasets.layout import printable
 from catdog.errors import CatdogError, RecipeError
 from catdog.network.architecture import BLOCKS, INPUT_PIXELS, POOL_PIXELS, Architecture
 from catdog.versions import listing
-from catdog.versions.manifest import Neither
+from catdog.versions.measurements import Neither
 from catdog.versions.store import SHIPPED, Store, Version
 from training.data.dataset import Photo
 

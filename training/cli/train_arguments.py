@@ -1,4 +1,4 @@
-"""The options of `python -m training train`."""
+"""The options of `python -m training train` and `compress`."""
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -22,17 +22,11 @@ PROMOTE = ("auto", "always", "never")
 
 def add_to(parser: ArgumentParser) -> None:
     """Add the training options; the recipe or the strategy provides the defaults."""
-    parser.add_argument(
-        "--data",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="photos: DIR/<class>/* or DIR/{train,validation[,test]}/<class>/*",
-    )
+    _add_photos_to(parser)
     parser.add_argument("--recipe", choices=sorted(RECIPES), help="a named configuration; other options override it")
     parser.add_argument(
         "--strategy",
-        choices=get_args(Strategy),
+        choices=("head", "finetune", "full"),
         help="head (default): fit a new head, in seconds; finetune: also train the last blocks; full: every layer",
     )
     parser.add_argument(
@@ -50,11 +44,46 @@ def add_to(parser: ArgumentParser) -> None:
         help="number of last blocks that finetune trains (default 2)",
     )
     parser.add_argument("--width", type=_width, help="width of a random backbone or a file: 1.0 (default) is VGG16")
+    _add_schedule_to(parser, "; finetune's default: about 500 steps")
+    _add_publishing_to(parser)
+
+
+def add_compression_to(parser: ArgumentParser) -> None:
+    """Add the options for training a smaller network that answers like a version."""
+    _add_photos_to(parser)
+    parser.add_argument(
+        "--teacher", dest="backbone", metavar="N", help="the version to answer like (default: champion)"
+    )
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--width", type=_width, help="channels as a share of VGG16's, in every layer (default 0.25)")
+    size.add_argument(
+        "--target-macs",
+        dest="multiply_adds",
+        type=_width,
+        metavar="SHARE",
+        help="multiply-adds as a share of the version's, with more channels in the layers where they matter more",
+    )
+    _add_schedule_to(parser)
+    _add_publishing_to(parser)
+    parser.set_defaults(strategy="compress", recipe=None)
+
+
+def _add_photos_to(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="photos: DIR/<class>/* or DIR/{train,validation[,test]}/<class>/*",
+    )
+
+
+def _add_schedule_to(parser: ArgumentParser, default: str = "") -> None:
     parser.add_argument(
         "--epochs",
         type=count,
         metavar="N",
-        help="total number, divided among the stages in the recipe's proportions; finetune's default: about 500 steps",
+        help=f"total number, divided among the stages in the recipe's proportions{default}",
     )
     parser.add_argument(
         "--patience", type=count, metavar="N", help="stop after N epochs without a better validation log-loss"
@@ -62,9 +91,6 @@ def add_to(parser: ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=count, metavar="N", help="photos per step")
     parser.add_argument("--seed", type=_seed, metavar="N", help="random seed (default 0)")
     parser.add_argument("--resume", action="store_true", help="resume the same training where it was stopped")
-    _add_publishing_to(parser)
-    add_neither_to(parser)
-    parser.add_argument("--notes", default="", help="text to store in the manifest")
 
 
 def _add_publishing_to(parser: ArgumentParser) -> None:
@@ -78,6 +104,8 @@ def _add_publishing_to(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--no-quantize", dest="quantize", action="store_false", help="publish without an int8 graph; saves seconds"
     )
+    add_neither_to(parser)
+    parser.add_argument("--notes", default="", help="text to store in the manifest")
 
 
 def add_neither_to(parser: ArgumentParser) -> None:
@@ -96,7 +124,8 @@ def config_from(arguments: Namespace) -> Config:
     names = {field.name for field in fields(Config)}
     given = {name: value for name, value in vars(arguments).items() if value is not None}
     config = replace(base, **{name: value for name, value in given.items() if name in names})
-    if arguments.width is not None and re.fullmatch(r"auto|champion|imagenet|\d+", config.backbone):
+    has_fixed_width = config.strategy != "compress" and re.fullmatch(r"auto|champion|imagenet|\d+", config.backbone)
+    if arguments.width is not None and has_fixed_width:
         raise RecipeError(
             f"--backbone {config.backbone} has a fixed width; omit --width, or use a random backbone or a file"
         )

@@ -143,6 +143,10 @@ class FeatureExtractor:
                 known |= found
         return _gather(tuple(photo for photo in photos if photo.sha256 in known), known, network)
 
+    def engine(self, network: Network) -> OpenVINOEngine:
+        """An engine in the precision that would serve, without a cache."""
+        return _engine(network, "auto")
+
     def of_golden_pictures(self, network: Network, precision: Precision) -> NDArray[np.float32]:
         """Features (4, features) of `catdog.versions.golden.pictures`, cached by backbone and precision."""
         file = self._file(network, precision)

@@ -19,10 +19,16 @@ from training.data.dataset import Photo, Report
 
 @dataclass(frozen=True)
 class Labelled:
-    """Photos, uint8 RGB (n, 224, 224, 3), and their labels, (n,)."""
+    """Photos, uint8 RGB (n, 224, 224, 3), and their labels, (n,), numbers below `classes`."""
 
     photos: NDArray[np.uint8]
     labels: NDArray[np.int64]
+    classes: int
+
+    @property
+    def one_hot(self) -> NDArray[np.float32]:
+        """The labels as float32 (n, classes)."""
+        return np.eye(self.classes, dtype=np.float32)[self.labels]
 
     def at(self, pixels: int) -> NDArray[np.uint8]:
         """The photos at another size, (n, pixels, pixels, 3)."""

@@ -12,7 +12,8 @@ from catdog.errors import NoChampion, StoreError, WeightsError
 from catdog.network import head, weights
 from catdog.network.architecture import Network
 from catdog.versions.calibration import Calibration
-from catdog.versions.manifest import Decision, Unknown
+from catdog.versions.manifest import Decision
+from catdog.versions.measurements import Unknown
 from catdog.versions.ood import Detector
 from catdog.versions.store import Store, Version
 from training.data import near_duplicates, trained_on

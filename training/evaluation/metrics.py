@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import log_loss, precision_recall_fscore_support
 
 from catdog.errors import DatasetError
-from catdog.versions.manifest import Histogram, Metrics
+from catdog.versions.measurements import Histogram, Metrics
 
 HISTOGRAM_BINS = 10  # usual for the population stability index
 LEAST_PHOTOS = 5  # per bin; with fewer photos there are fewer bins

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from catdog.datasets import folders
 from catdog.errors import DatasetError
-from catdog.versions.manifest import Neighbours, Neither, Threshold, Unknown
+from catdog.versions.measurements import Neighbours, Neither, Threshold, Unknown
 from catdog.versions.ood import KEEP, Bank, Detector, of_length_1
 from training.data.dataset import Photo, Report, report_left_out
 

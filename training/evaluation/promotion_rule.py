@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from catdog.versions.manifest import Decision, Metrics, Rule
+from catdog.versions.manifest import Decision, Rule
+from catdog.versions.measurements import Metrics
 from training.evaluation import evidence
 from training.evaluation.metrics import measure
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from catdog import images
-from catdog.versions.manifest import Metrics
+from catdog.versions.measurements import Metrics
 from training.data.dataset import Photo
 from training.evaluation import plots
 from training.evaluation.metrics import bins

@@ -27,15 +27,17 @@ NAMED_CLASSES = 5  # listed in a sentence
 
 @dataclass(frozen=True)
 class Backbone:
-    """Arrays of the convolutions at a width; `parent` is the version that they come from, if any.
+    """Arrays of an architecture's convolutions, and the version that they come from, if any, with its whole network.
 
+    The classes and head of `architecture` say nothing: a new head follows.
     `detector` is that version's out-of-distribution detector for its `classes`, if it was fitted together with the
     convolutions and not only with a head; `trained_on` are the photos that it was trained on.
     """
 
-    width: float
+    architecture: Architecture
     arrays: dict[str, NDArray[np.float32]]
     parent: int | None = None
+    network: Network | None = None
     int8: Int8Graph | None = None  # of these arrays, for a pooled head
     classes: tuple[str, ...] = ()
     detector: Detector | None = None
@@ -44,7 +46,7 @@ class Backbone:
     @property
     def fingerprint(self) -> str:
         """sha256 of the arrays."""
-        return weights.backbone_fingerprint(Architecture(2, self.width), self.arrays)
+        return weights.backbone_fingerprint(self.architecture, self.arrays)
 
 
 def resolved(config: Config, store: Store, classes: Sequence[str]) -> tuple[Config, str | None]:
@@ -54,6 +56,8 @@ def resolved(config: Config, store: Store, classes: Sequence[str]) -> tuple[Conf
     """
     if config.backbone != "auto":
         return config, None
+    if config.strategy == "compress":
+        return replace(config, backbone="champion"), None
     of_imagenet = replace(config, backbone="imagenet")
     try:
         champion = store.open(store.champion())
@@ -79,7 +83,7 @@ def load(
     download.
     """
     if config.backbone == "random":
-        return Backbone(config.width, random(config.width, config.seed))
+        return Backbone(Architecture(2, config.width), random(config.width, config.seed))
     if re.fullmatch(r"champion|\d+", config.backbone):
         return _of_version(store, config.backbone)
     if config.backbone == "imagenet":
@@ -99,8 +103,9 @@ def _named(classes: Sequence[str]) -> str:
 
 
 def _of_file(file: Path, width: float) -> Backbone:
-    arrays = weights.read_backbone(file, Architecture(2, width))
-    return Backbone(width, arrays, trained_on=TrainedOn.nothing(is_complete=False))
+    architecture = Architecture(2, width)
+    arrays = weights.read_backbone(file, architecture)
+    return Backbone(architecture, arrays, trained_on=TrainedOn.nothing(is_complete=False))
 
 
 def random(width: float, seed: int) -> dict[str, NDArray[np.float32]]:
@@ -124,9 +129,10 @@ def _of_version(store: Store, name: str) -> Backbone:
         network.int8 if network.architecture.head == "pooled" else None
     )  # with the classic head the graph includes the head
     return Backbone(
-        version.manifest.width,
+        network.architecture,
         arrays,
         version.number,
+        network,
         graph,
         version.manifest.classes,
         _detector(version),

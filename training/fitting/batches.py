@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from training.data.pixels import Labelled
 from training.fitting.config import Config, Stage
 
 THREADS = 2
@@ -14,29 +15,18 @@ THREADS = 2
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types
     """Batches for `fit`: shuffled and augmented again in every epoch, reproducibly for the same seed.
 
-    `photos` are uint8 RGB (n, height, width, 3), `labels` integers (n,). A batch is uint8 RGB (b, pixels, pixels, 3)
-    with float32 labels (b, classes): one-hot, or blended by mixup. The last batch is dropped if it is short, because
-    batch normalisation needs a full one. `epoch` is the first epoch. The batches are made by `processes` processes, or
-    by two threads, which share a core most of the time.
+    A batch is uint8 RGB (b, pixels, pixels, 3) with float32 labels (b, classes): one-hot, or blended by mixup. The last
+    batch is dropped if it is short, because batch normalisation needs a full one. `epoch` is the first epoch. The
+    batches are made by `processes` processes, or by two threads, which share a core most of the time.
     """
 
-    def __init__(
-        self,
-        photos: NDArray[np.uint8],
-        labels: NDArray[np.int64],
-        stage: Stage,
-        config: Config,
-        *,
-        classes: int,
-        epoch: int = 0,
-        processes: int = 0,
-    ) -> None:
+    def __init__(self, train: Labelled, stage: Stage, config: Config, *, epoch: int = 0, processes: int = 0) -> None:
         workers = processes or THREADS
         super().__init__(workers=workers, use_multiprocessing=bool(processes), max_queue_size=max(8, 2 * workers))
-        self._photos = photos
-        self._labels = np.eye(classes, dtype=np.float32)[labels]
+        self._photos = train.photos
+        self._labels = train.one_hot
         self._pixels = stage.pixels
-        self._batch_size = min(stage.batch_size, len(photos))
+        self._batch_size = min(stage.batch_size, len(train.photos))
         self._augmentation = stage.augmentation or config.augmentation
         self._mixup = config.mixup
         self._seed = config.seed

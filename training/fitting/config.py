@@ -9,7 +9,7 @@ from typing import Literal, Self
 from catdog.network.architecture import Head
 from training.fitting.augmentation import Augmentation
 
-Strategy = Literal["head", "finetune", "full"]
+Strategy = Literal["head", "finetune", "full", "compress"]
 
 LEAST_EPOCHS, MOST_EPOCHS = 3, 30  # limits if the number of photos decides
 
@@ -26,13 +26,18 @@ class Stage:
 
 @dataclass(frozen=True)
 class Config:
-    """A training. `stages` and the fields after it apply to "finetune" and "full"; a head is fitted exactly.
+    """A training. `stages` and the fields after it don't apply to "head", which is fitted exactly.
 
     strategy      "head" fits a linear head on a frozen backbone; "finetune" then trains the last blocks;
-                  "full" trains every layer, with batch normalisation
+                  "full" trains every layer, with batch normalisation; "compress" trains a smaller network to
+                  answer like a version
     backbone      the initial convolutions: "auto" is the champion's for the champion's own classes, ImageNet's
-                  for others; or "champion", "imagenet", "random", a version's number or an .h5 file
-    width         of a random backbone; every other has a fixed width
+                  for others; or "champion", "imagenet", "random", a version's number or an .h5 file. For
+                  "compress" the version to answer like: "champion" or a number
+    width         of a random backbone or of a compressed network; every other has a fixed width
+    multiply_adds of a compressed network, as a share of the version's; it then has more channels where they matter
+                  more. None: `width` determines them
+    views         augmented views of each photo that the compressed network learns the version's answers for
     unfreeze      the number of the five blocks that "finetune" trains, from the last
     steps         batches in total, as far as LEAST_EPOCHS to MOST_EPOCHS allow, divided among the stages in proportion
                   to their epochs. None: the epochs of the stages
@@ -52,6 +57,8 @@ class Config:
     backbone: str = "auto"
     head: Head = "pooled"
     width: float = 1.0
+    multiply_adds: float | None = None
+    views: int = 4
     unfreeze: int = 1
     stages: tuple[Stage, ...] = (Stage(224, 10, 32),)
     steps: int | None = None

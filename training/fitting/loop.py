@@ -1,7 +1,7 @@
 """The training loop: stages of growing picture size, resumable, with the best epoch kept."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -51,6 +51,7 @@ class CalibratedLogLoss(keras.metrics.Metric):  # type: ignore[misc]  # Keras sh
 MONITOR = "val_calibrated_log_loss"
 TELL_SECONDS = 0.5  # between two progress reports of an epoch
 Row = Mapping[str, float]
+MakeBatches = Callable[..., Batches]  # with the arguments of Batches
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
 
 
@@ -165,24 +166,24 @@ class Progress(Callback):  # type: ignore[misc]  # Keras ships no types
 
 
 class TrainingLoop:
-    """Trains `model`, RGB in and logits out, on `train`; everything it writes is in `folder`."""
+    """Trains `model`, RGB in and logits out, on `batches` of `train`; everything it writes is in `folder`."""
 
     def __init__(
         self,
         model: keras.Model,
         train: Labelled,
         validation: Labelled,
-        classes: int,
         config: Config,
         folder: Path,
         observer: Observer,
+        batches: MakeBatches = Batches,
     ) -> None:
         self._model = model
         self._train = train
         self._validation = validation
-        self._one_hot = np.eye(classes, dtype=np.float32)
         self._config = config.suited_to(len(train.labels))
         self._observer = observer
+        self._batches = batches
         self._checkpoint = Checkpoint(folder)
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -249,12 +250,10 @@ class TrainingLoop:
         return [best] if patience is None else [best, Patience(patience, losses)]
 
     def _fit(self, stage: Stage, first: int, begin: int, watching: Sequence[Callback]) -> None:
-        batches = Batches(
-            self._train.photos,
-            self._train.labels,
+        batches = self._batches(
+            self._train,
             stage,
             self._config,
-            classes=len(self._one_hot),
             epoch=begin,
             # With an accelerator all cores are free to make batches, and threads would be too slow.
             processes=resources.usable_cores() if has_accelerator() else 0,
@@ -263,7 +262,7 @@ class TrainingLoop:
         # larger (Touvron et al., "Fixing the train-test resolution discrepancy", 2019).
         last = stage is self._config.stages[-1]
         photos = self._validation.photos if last else self._validation.at(stage.pixels)
-        validation = photos, self._one_hot[self._validation.labels]
+        validation = photos, self._validation.one_hot
         keepers = self._keepers(stage, first, validation)
         if any(isinstance(keeper, Patience) and keeper.is_exhausted for keeper in keepers):
             return

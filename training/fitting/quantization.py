@@ -24,7 +24,8 @@ from catdog.errors import CatdogError, DatasetError
 from catdog.network.architecture import Int8Graph, Network
 from catdog.system import durable
 from catdog.versions.calibration import Calibration
-from catdog.versions.manifest import Golden, Measured, Quantization
+from catdog.versions.manifest import Golden, Quantization
+from catdog.versions.measurements import Measured
 from catdog.versions.version import INT8_GRAPH
 from training.data import features
 from training.data.dataset import Photo, labels

@@ -133,12 +133,33 @@ def finetune() -> Config:
     )
 
 
+def compress() -> Config:
+    """The configuration of `--strategy compress`: a quarter of the width, taught by the champion, without a GPU.
+
+    python -m training compress --data data/shipped
+    """
+    return Config(
+        strategy="compress",
+        backbone="champion",
+        width=0.25,
+        stages=(Stage(96, 12, 64), Stage(128, 16, 64), Stage(160, 8, 64)),
+        learning_rate=2e-3,
+        warmup_steps=300,
+        weight_decay=0.02,
+        mixup=0.2,
+        dropout=0.0,
+        patience=None,
+        validation_share=0.05,
+    )
+
+
 def of_strategy(strategy: Strategy) -> Config:
     """The configuration of a strategy without a recipe."""
     trainings: dict[Strategy, Callable[[], Config]] = {
         "head": Config,
         "finetune": finetune,
         "full": lambda: replace(slim(), width=1.0),
+        "compress": compress,
     }
     return trainings[strategy]()
 

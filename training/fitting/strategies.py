@@ -1,10 +1,11 @@
-"""The training strategies: a new head, fine-tuning, or training every layer.
+"""The training strategies: a new head, fine-tuning, training every layer, or a smaller network.
 
 Keras is imported where it is used: it imports TensorFlow, which takes seconds and isn't needed for a head alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil
 from pathlib import Path
 from time import monotonic
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from catdog.errors import RecipeError
 from catdog.network import weights
-from catdog.network.architecture import BLOCKS, INPUT_PIXELS, Architecture, Int8Graph, Network
+from catdog.network.architecture import BLOCKS, INPUT_PIXELS, Architecture, Arrays, Int8Graph, Network
 from training.data import near_duplicates
 from training.data.dataset import Dataset, Photo, labels
 from training.data.features import FeatureExtractor
@@ -52,24 +53,24 @@ class Job:
 
     @property
     def architecture(self) -> Architecture:
-        return Architecture(len(self.dataset.classes), self.backbone.width, self.config.head)
+        """The architecture with a new head on the backbone."""
+        return replace(self.backbone.architecture, classes=len(self.dataset.classes), head=self.config.head)
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The arrays of a whole network, the photos that could be read, and one row per epoch, if there were epochs.
+    """A whole network, the photos that could be read, and one row per epoch, if there were epochs.
 
     `pictures` are hashes of the n training photos, uint64 (n,), from `training.data.near_duplicates`. `unseen` is only
     set if just a head was fitted: the cross-validated logits of the training photos, (n, classes), and their labels,
     (n,). `unquantized` is the reason if there is no int8 graph.
     """
 
-    arrays: dict[str, NDArray[np.float32]]
+    network: Network
     dataset: Dataset
     pictures: NDArray[np.uint64]
     history: Sequence[Mapping[str, float]] = ()
     unseen: tuple[NDArray[np.floating], NDArray[np.int64]] | None = None
-    int8: Int8Graph | None = None
     unquantized: str | None = None
 
 
@@ -83,7 +84,7 @@ def head_only(job: Job) -> Trained:
     if int8 is None:
         int8, unquantized = _quantized(job, _headless(job), job.dataset.splits["train"], job.graphs)
     fitted = fit_head(replace(job, backbone=replace(job.backbone, int8=int8)))
-    return replace(fitted, int8=int8, unquantized=unquantized)
+    return replace(fitted, unquantized=unquantized)
 
 
 def fit_head(job: Job) -> Trained:
@@ -99,7 +100,7 @@ def fit_head(job: Job) -> Trained:
         (seen.output.features, truth), len(usable.classes), job.config.seed, _fits_told(job.observer)
     )
     return Trained(
-        job.backbone.arrays | weights.halved(arrays),
+        replace(network, arrays=job.backbone.arrays | weights.halved(arrays)),
         usable,
         near_duplicates.hashes(seen.thumbnails),
         unseen=None if logits is None else (logits, truth),
@@ -126,11 +127,12 @@ def finetune(job: Job) -> Trained:
     from catdog.engines import keras as reference
     from training.fitting.loop import TrainingLoop
 
-    config, arrays = job.config, job.backbone.arrays
+    config = job.config
+    arrays: Arrays = job.backbone.arrays
     side: int | None = INPUT_PIXELS
     train, validation, usable = _labelled(job, job.dataset)
     if config.head == "pooled":
-        arrays, side = fit_head(replace(job, dataset=_some(usable))).arrays, None
+        arrays, side = fit_head(replace(job, dataset=_some(usable))).network.arrays, None
     keras.utils.set_random_seed(config.seed)
     network = reference.build(job.architecture, config.policy, config.dropout, side=side)
     reference.assign(network, arrays)
@@ -140,12 +142,12 @@ def finetune(job: Job) -> Trained:
         for layer in network.layers:
             layer.trainable = layer.name not in frozen
         model = keras.Model(network.inputs, network.outputs[0])
-        return TrainingLoop(model, train, validation, len(usable.classes), config, folder, job.observer).run(job.resume)
+        return TrainingLoop(model, train, validation, config, folder, job.observer).run(job.resume)
 
     if config.head == "classic":  # not a convex problem, so its initial fit also takes epochs
         fit(len(BLOCKS), replace(config, learning_rate=HEAD_RATE), job.folder / "head")
     history = fit(len(BLOCKS) - config.unfreeze, config, job.folder)
-    trained = weights.halved(reference.arrays(network, job.architecture))
+    trained = Network(job.architecture, weights.halved(reference.arrays(network, job.architecture)))
     return _with_int8(job, Trained(trained, usable, of_pixels(train.photos), history))
 
 
@@ -160,14 +162,59 @@ def full(job: Job) -> Trained:
     if config.backbone != "random":
         some = train.photos[:: max(1, len(train.photos) // UNFOLDED_ON)][:UNFOLDED_ON]
         trainable_network.unfold(model, job.architecture, job.backbone.arrays, some)
-    history = TrainingLoop(model, train, validation, len(usable.classes), config, job.folder, job.observer).run(
-        job.resume
-    )
-    arrays = weights.halved(trainable_network.fold(model, job.architecture))
-    return _with_int8(job, Trained(arrays, usable, of_pixels(train.photos), history))
+    history = TrainingLoop(model, train, validation, config, job.folder, job.observer).run(job.resume)
+    trained = Network(job.architecture, weights.halved(trainable_network.fold(model, job.architecture)))
+    return _with_int8(job, Trained(trained, usable, of_pixels(train.photos), history))
 
 
-STRATEGIES: Mapping[Strategy, Callable[[Job], Trained]] = {"head": head_only, "finetune": finetune, "full": full}
+def compress(job: Job) -> Trained:
+    """Cut a version's network to its most important channels, and train those to answer like it; fits float16.
+
+    RecipeError if the data set has other classes than the version.
+    """
+    from training.fitting import distillation, narrowing, trainable_network
+    from training.fitting.loop import TrainingLoop
+
+    config, teacher = job.config, _teacher(job)
+    train, validation, usable = _labelled(job, job.dataset)
+    some = train.photos[:: max(1, len(train.photos) // UNFOLDED_ON)][:UNFOLDED_ON]
+    activity = narrowing.activities(teacher, some)
+    smaller = Architecture(len(usable.classes), config.width)
+    if config.multiply_adds is not None:
+        smaller = narrowing.smaller(teacher, activity, config.multiply_adds)
+    start, features = narrowing.narrow(teacher, activity, smaller)
+    model = trainable_network.build(smaller, config.dropout, config.policy, config.seed)
+    trainable_network.unfold(model, smaller, start.arrays, some)
+    views = distillation.Views(train, config)
+    answers = distillation.Answers(views, job.extractor.engine(teacher), features, job.folder).compute(job.observer)
+    student = distillation.Student(model.input, [model.output, model.get_layer("features").output])
+    student.learn_from(answers)
+    batches = partial(distillation.TaughtBatches, views=views, answers=answers)
+    history = TrainingLoop(student, train, validation, config, job.folder, job.observer, batches).run(job.resume)
+    trained = Network(smaller, weights.halved(trainable_network.fold(model, smaller)))
+    return _with_int8(job, Trained(trained, usable, of_pixels(train.photos), history))
+
+
+STRATEGIES: Mapping[Strategy, Callable[[Job], Trained]] = {
+    "head": head_only,
+    "finetune": finetune,
+    "full": full,
+    "compress": compress,
+}
+
+
+def _teacher(job: Job) -> Network:
+    """The network to answer like, with its head."""
+    if (teacher := job.backbone.network) is None:
+        raise RecipeError(f"--teacher {job.config.backbone} is no version; name one by its number, or champion")
+    if teacher.architecture.head != "pooled":
+        raise RecipeError("only a version with the pooled head can be compressed")
+    if job.backbone.classes != job.dataset.classes:
+        raise RecipeError(
+            f"a compressed network answers like its version, which has the classes {', '.join(job.backbone.classes)};"
+            f" the photos have {', '.join(job.dataset.classes)}"
+        )
+    return teacher
 
 
 def _some(dataset: Dataset) -> Dataset:
@@ -185,9 +232,8 @@ def _headless(job: Job) -> Network:
 
 
 def _with_int8(job: Job, trained: Trained) -> Trained:
-    network = Network(job.architecture, trained.arrays)
-    int8, unquantized = _quantized(job, network, trained.dataset.splits["train"], job.folder)
-    return replace(trained, int8=int8, unquantized=unquantized)
+    int8, unquantized = _quantized(job, trained.network, trained.dataset.splits["train"], job.folder)
+    return replace(trained, network=replace(trained.network, int8=int8), unquantized=unquantized)
 
 
 def _quantized(
@@ -211,4 +257,9 @@ def _labelled(job: Job, dataset: Dataset) -> tuple[Labelled, Labelled, Dataset]:
     train, train_pixels = decode(dataset.splits["train"], skipped, job.folder / "train.npy")
     validation, validation_pixels = decode(dataset.splits["validation"], skipped, job.folder / "validation.npy")
     usable = dataset.with_only({"train": train, "validation": validation})
-    return Labelled(train_pixels, labels(train)), Labelled(validation_pixels, labels(validation)), usable
+    classes = len(dataset.classes)
+    return (
+        Labelled(train_pixels, labels(train), classes),
+        Labelled(validation_pixels, labels(validation), classes),
+        usable,
+    )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from catdog.errors import RecipeError
 from catdog.network.architecture import Int8Graph, Network
-from catdog.versions.manifest import Histogram, Measure, Metrics, Unknown
+from catdog.versions.measurements import Histogram, Measure, Metrics, Unknown
 from catdog.versions.ood import Detector
 from training.data import near_duplicates, trained_on
 from training.data.dataset import Dataset, Photo, labels
@@ -93,16 +93,16 @@ def make(job: Job) -> Candidate:
     """Train, calibrate and measure: in int8 if that stays within its limits, else as without an int8 graph."""
     trained = _trained(STRATEGIES[job.config.strategy](job))
     job.observer.phase("measuring")
-    candidate = _measured(job, trained, trained.int8)
-    if trained.int8 is None:
+    candidate = _measured(job, trained)
+    if (int8 := trained.network.int8) is None:
         return candidate
-    fitted = candidate.compared(trained.int8, job.extractor)
+    fitted = candidate.compared(int8, job.extractor)
     if fitted.serves:
         return replace(candidate, int8=fitted)
     if job.config.strategy == "head":  # on features of the precision that serves
         without = replace(job, dataset=candidate.dataset, backbone=replace(job.backbone, int8=None))
         trained = _trained(fit_head(without))
-    candidate = _measured(job, trained, None)
+    candidate = _measured(job, replace(trained, network=replace(trained.network, int8=None)))
     return replace(candidate, int8=candidate.compared(fitted.graph, job.extractor).kept_out(fitted))
 
 
@@ -193,17 +193,17 @@ def _histograms(probabilities: NDArray[np.float64], familiarity: NDArray[np.floa
 
 
 def _trained(trained: Trained) -> Trained:
-    if not all(np.isfinite(array).all() for array in trained.arrays.values()):
+    if not all(np.isfinite(array).all() for array in trained.network.arrays.values()):
         raise RecipeError("the training diverged: its weights are NaN or infinite; train with another --seed")
     return trained
 
 
-def _measured(job: Job, trained: Trained, int8: Int8Graph | None) -> Candidate:
-    network, dataset = Network(job.architecture, trained.arrays, int8), trained.dataset
+def _measured(job: Job, trained: Trained) -> Candidate:
+    network, dataset = trained.network, trained.dataset
     is_head, photos = job.config.strategy == "head", dataset.splits["train"]
     record = job.backbone.trained_on.and_on(photos, trained.pictures, of_backbone=not is_head)
     said = outputs(network, dataset, job.extractor)
-    unseen = _unseen(said, job.architecture.classes)
+    unseen = _unseen(said, network.architecture.classes)
     if trained.unseen is not None:
         new = _new_to(record, photos, trained.pictures)
         if new.any():

@@ -40,6 +40,14 @@ SHARES: Final[Mapping[str, Mapping[str, tuple[float, float]]]] = {
         "measuring": (0.9, 0.98),
         "publishing": (0.98, 1.0),
     },
+    "compress": {
+        "examining": (0.0, 0.03),
+        "features": (0.03, 0.25),
+        "fitting": (0.25, 0.93),
+        "quantizing": (0.93, 0.95),
+        "measuring": (0.95, 0.98),
+        "publishing": (0.98, 1.0),
+    },
 }
 
 
@@ -224,7 +232,9 @@ class JobObserver(Observer):
 
 
 def _config(request: Mapping[str, Any]) -> Config:
-    given = {name: request[name] for name in ("backbone", "unfreeze") if name in request}
+    given = {name: request[name] for name in ("backbone", "unfreeze", "width") if name in request}
+    if "target_macs" in request:
+        given["multiply_adds"] = request["target_macs"]
     config = replace(of_strategy(request["strategy"]), **given)
     if "epochs" in request:
         config = config.with_epochs(request["epochs"])

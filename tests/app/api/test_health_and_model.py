@@ -7,7 +7,8 @@ import pytest
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.network.architecture import Architecture
 from catdog.versions import golden
-from catdog.versions.manifest import Golden, Manifest, Measured, Quantization
+from catdog.versions.manifest import Golden, Manifest, Quantization
+from catdog.versions.measurements import Measured
 from catdog.versions.store import Store
 from catdog.versions.version import Version
 from tests.app.service import TINY, Service, publish, serving
@@ -119,6 +120,7 @@ def test_the_model_is_described_by_its_manifest(service: Service) -> None:
         "width": TINY.width,
         "head": "pooled",
         "parameters": Architecture(2, TINY.width).parameters,
+        "multiply_adds": Architecture(2, TINY.width).multiply_adds,
     }
     assert model["precision"] in {"f32", "bf16"}
     assert model["created"] == "2026-03-01T12:00:00Z"

@@ -330,7 +330,22 @@ def test_a_body_that_is_no_request_is_refused(
     ("asked", "says"),
     [
         ({}, "dataset: Field required"),
-        ({**PETS, "epochs": 3}, "epochs is for the strategy finetune; leave it out, or choose that strategy"),
+        (
+            {**PETS, "epochs": 3},
+            "epochs is for the strategy finetune or compress; leave it out, or choose that strategy",
+        ),
+        (
+            {**PETS, "strategy": "finetune", "width": 0.5},
+            "width is for the strategy compress; leave it out, or choose that strategy",
+        ),
+        (
+            {**PETS, "strategy": "compress", "width": 0.5, "target_macs": 0.1},
+            "width and target_macs exclude each other; leave one of them out",
+        ),
+        (
+            {**PETS, "strategy": "compress", "backbone": "imagenet"},
+            "compress starts from the champion; leave backbone out",
+        ),
         ([], "the body: Input should be an object"),
     ],
 )

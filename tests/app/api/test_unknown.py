@@ -14,7 +14,7 @@ from catdog import images
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.errors import BrokenVersion
 from catdog.versions import ood
-from catdog.versions.manifest import Neighbours, Neither, Unknown
+from catdog.versions.measurements import Neighbours, Neither, Unknown
 from catdog.versions.ood import Bank
 from catdog.versions.store import Store
 from tests.app.service import TINY, Service, publish, serving

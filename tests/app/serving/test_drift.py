@@ -8,7 +8,7 @@ from PIL import Image
 
 from app.serving.drift import HOURS, SLOT_SECONDS, Drift, Shift, index_by_chance, stability_index
 from app.serving.prediction import Prediction
-from catdog.versions.manifest import Histogram
+from catdog.versions.measurements import Histogram
 from tests.app.scraping import scrape
 from tests.app.service import ADMIN, encoded, publish, serving
 from tests.app.web.test_problem_details import check

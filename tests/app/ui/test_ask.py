@@ -10,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 from pydantic import SecretStr
 
-from catdog.versions.manifest import Unknown
+from catdog.versions.measurements import Unknown
 from tests.app.service import Service, encoded, publish, serving
 from tests.app.ui.browsing import file, give_key, seen, visiting
 from tests.waiting import until

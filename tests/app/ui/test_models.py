@@ -9,7 +9,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from catdog.jobs.job import Status
 from catdog.jobs.queue import Jobs
-from catdog.versions.manifest import Decision, Metrics, Rule
+from catdog.versions.manifest import Decision, Rule
+from catdog.versions.measurements import Metrics
 from catdog.versions.store import Store
 from tests.app.service import ADMIN, Service, encoded, publish, serving
 from tests.app.ui.browsing import give_key, shot, visiting

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from catdog.versions.manifest import Histogram
+from catdog.versions.measurements import Histogram
 from tests.app.service import Service, encoded, publish, serving
 from tests.app.ui.browsing import give_key, seen, visiting
 from tests.waiting import until

@@ -29,6 +29,27 @@ def test_the_width_multiplies_every_channel_count() -> None:
     assert slim.features == 128
 
 
+def test_the_papers_convolutions_are_15_3_billion_multiply_adds() -> None:
+    assert round(Architecture(2).multiply_adds / 1e9, 1) == 15.3
+    assert Architecture(2).multiply_adds > 15 * Architecture(2, width=0.25).multiply_adds
+
+
+def test_channels_can_be_set_for_each_convolution() -> None:
+    channels = (4, 5, 6, 7, 8, 8, 8, 9, 9, 9, 10, 11, 12)
+
+    set_one_by_one = Architecture(2, width=0.1, channels=channels)
+
+    assert tuple(layer.bias_shape[0] for layer in set_one_by_one.backbone_layers) == channels
+    assert set_one_by_one.features == 12
+    assert set_one_by_one.shapes["block1_conv2/kernel"] == (3, 3, 4, 5)
+
+
+@pytest.mark.parametrize("channels", [(4,), (0,) * 13])
+def test_channels_that_are_no_network_are_refused(channels: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="channels must be 13 numbers from 1"):
+        Architecture(2, channels=channels)
+
+
 def test_every_layer_takes_what_the_one_before_it_gives() -> None:
     channels = 3
     for layer in Architecture(2, width=0.1).backbone_layers:

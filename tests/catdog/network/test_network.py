@@ -11,7 +11,8 @@ from catdog.engines.openvino import OpenVINOEngine, build, precision_of
 from catdog.errors import BrokenVersion
 from catdog.network import weights
 from catdog.network.architecture import Int8Graph, Network
-from catdog.versions.manifest import Golden, Manifest, Measured, Quantization, WeightsFile
+from catdog.versions.manifest import Golden, Manifest, Quantization, WeightsFile
+from catdog.versions.measurements import Measured
 from catdog.versions.store import Store
 from catdog.versions.version import INT8_GRAPH, Version
 from tests.networks import random_arrays

@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from catdog.network.architecture import Architecture
-from catdog.versions.manifest import Manifest, Neighbours, Unknown, WeightsFile
+from catdog.versions.manifest import Manifest, WeightsFile
+from catdog.versions.measurements import Neighbours, Unknown
 
 NEIGHBOURS: dict[str, Any] = {"sha256": "d" * 64, "bytes": 140, "photos": 20, "nearest": 5, "usual_similarity": 0.8}
 

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from catdog.versions.manifest import Histogram, Neighbours, Unknown
+from catdog.versions.measurements import Histogram, Neighbours, Unknown
 from catdog.versions.ood import Bank, Detector
 
 BANK = Bank(np.eye(2, dtype=np.float32), np.array([[1, 0], [0.8, 0.6], [0.6, 0.8]], np.float32))

@@ -9,7 +9,8 @@ import pytest
 
 from catdog.engines.engine import Precision
 from catdog.errors import DatasetError
-from catdog.versions.manifest import Manifest, Unknown
+from catdog.versions.manifest import Manifest
+from catdog.versions.measurements import Unknown
 from catdog.versions.ood import FILE
 from catdog.versions.store import Store, Version
 from tests.observers import Recorder

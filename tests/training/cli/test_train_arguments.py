@@ -14,6 +14,26 @@ def config(*arguments: str) -> Config:
     return train_arguments.config_from(parser.parse_args(["--data", "photos", *arguments]))
 
 
+def compression(*arguments: str) -> Config:
+    parser = ArgumentParser()
+    train_arguments.add_compression_to(parser)
+    return train_arguments.config_from(parser.parse_args(["--data", "photos", *arguments]))
+
+
+def test_a_compression_has_a_quarter_of_the_width_unless_another_size_is_given() -> None:
+    assert compression() == recipes.compress()
+    assert (compression("--width", "0.5").width, compression("--width", "0.5").multiply_adds) == (0.5, None)
+    assert compression("--teacher", "3", "--target-macs", "0.07").multiply_adds == 0.07
+    assert compression("--teacher", "3").backbone == "3"
+
+
+def test_a_compression_has_one_size(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        compression("--width", "0.5", "--target-macs", "0.07")
+
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
 def test_without_options_a_head_is_fitted_on_the_backbone_that_suits_the_classes() -> None:
     assert config() == Config(strategy="head", backbone="auto", head="pooled")
     assert config("--strategy", "finetune").backbone == "auto"

@@ -278,7 +278,7 @@ def test_pixels_can_live_in_a_file(split_photos: Path, tmp_path: Path) -> None:
 
 
 def test_labelled_photos_come_in_other_sizes_too() -> None:
-    labelled = Labelled(np.full((2, 224, 224, 3), 7, np.uint8), np.array([0, 1]))
+    labelled = Labelled(np.full((2, 224, 224, 3), 7, np.uint8), np.array([0, 1]), 2)
 
     assert labelled.at(64).shape == (2, 64, 64, 3)
     assert (labelled.at(64) == 7).all()

@@ -12,7 +12,8 @@ from PIL import Image
 
 from catdog.network.architecture import Architecture, Network
 from catdog.versions.calibration import Calibration
-from catdog.versions.manifest import Decision, Unknown
+from catdog.versions.manifest import Decision
+from catdog.versions.measurements import Unknown
 from catdog.versions.ood import Detector
 from catdog.versions.store import SHIPPED, Store
 from tests.observers import Recorder

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from catdog.errors import DatasetError
-from catdog.versions.manifest import Metrics
+from catdog.versions.measurements import Metrics
 from training.evaluation.metrics import bins, measure, table
 
 CLASSES = ("bird", "cat", "dog")

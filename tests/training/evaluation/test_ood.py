@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import norm
 
 from catdog.errors import DatasetError
-from catdog.versions.manifest import Unknown
+from catdog.versions.measurements import Unknown
 from catdog.versions.ood import KEEP, Detector, of_length_1
 from training.evaluation import ood
 from training.evaluation.ood import Fitted

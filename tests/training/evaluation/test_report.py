@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.api.model_catalog import WITHOUT_PHOTOS
-from catdog.versions.manifest import Metrics
+from catdog.versions.measurements import Metrics
 from training.data.dataset import Photo
 from training.evaluation import report
 from training.evaluation.metrics import measure

@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from training.data.pixels import Labelled
 from training.fitting.augmentation import Augmentation
 from training.fitting.batches import Batches
 from training.fitting.config import Config, Stage
@@ -72,7 +73,7 @@ def batches(**changes: object) -> Batches:
     options: dict[str, Any] = {"pixels": 16, "batch_size": 8, "augmentation": NOTHING, "seed": 1, "epoch": 0} | changes
     stage = Stage(options["pixels"], 1, options["batch_size"])
     config = Config(augmentation=options["augmentation"], seed=options["seed"])
-    return Batches(photos, np.arange(25) % 3, stage, config, classes=3, epoch=options["epoch"])
+    return Batches(Labelled(photos, np.arange(25) % 3, 3), stage, config, epoch=options["epoch"])
 
 
 def shades(found: Batches) -> list[int]:
@@ -121,7 +122,7 @@ def test_mixup_blends_each_photo_and_its_label_with_another_in_the_same_shares()
     labels = np.repeat(np.arange(3), 10)
 
     def batch(mixup: float) -> tuple[np.ndarray, np.ndarray]:
-        return Batches(photos, labels, Stage(8, 1, 30), Config(augmentation=untouched, mixup=mixup), classes=3)[0]
+        return Batches(Labelled(photos, labels, 3), Stage(8, 1, 30), Config(augmentation=untouched, mixup=mixup))[0]
 
     plain, one_hot = batch(mixup=0)
     mixed, shares = batch(mixup=0.4)

@@ -33,7 +33,7 @@ def red_and_green(photos: int, seed: int) -> Labelled:
     pixels = np.random.default_rng(seed).integers(0, 120, (photos, 48, 48, 3), np.uint8)
     pixels[labels == 0, ..., 0] += 120
     pixels[labels == 1, ..., 1] += 120
-    return Labelled(pixels, labels)
+    return Labelled(pixels, labels, 2)
 
 
 def model() -> keras.Model:
@@ -47,7 +47,7 @@ def fit(
     observer: Observer | None = None,
 ) -> TrainingLoop:
     train, validation = red_and_green(64, 0), red_and_green(16, 1)
-    return TrainingLoop(trained or model(), train, validation, 2, config, folder, observer or Recorder())
+    return TrainingLoop(trained or model(), train, validation, config, folder, observer or Recorder())
 
 
 class Interrupted(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types

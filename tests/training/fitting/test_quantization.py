@@ -15,7 +15,7 @@ from catdog.engines.openvino import OpenVINOEngine
 from catdog.errors import DatasetError
 from catdog.network.architecture import Architecture, Head, Network
 from catdog.versions.calibration import Calibration
-from catdog.versions.manifest import Measured
+from catdog.versions.measurements import Measured
 from tests.networks import random_arrays
 from tests.places import ROOT
 from training.data import dataset

@@ -65,6 +65,14 @@ def test_a_version_keeps_answers_that_its_engine_gives_again(first: tuple[Path, 
     golden.check(golden.answers(engine, version.manifest.temperature), version.manifest.golden, "f32")
 
 
+def test_a_version_says_how_many_photos_it_answers_a_second(first: tuple[Path, Outcome]) -> None:
+    speed = first[1].version.manifest.speed
+
+    assert speed is not None
+    assert speed.photos_per_second > 1
+    assert (speed.precision == "int8") is (first[1].version.network().int8 is not None)
+
+
 def test_the_rule_lets_an_equal_candidate_in(first: tuple[Path, Outcome], split_photos: Path) -> None:
     folder, _ = first
     store = Store(folder / "models")

@@ -102,6 +102,19 @@ def test_a_finetune_reports_its_epochs(place: Place, monkeypatch: pytest.MonkeyP
     assert [said["progress"] for said in progress] == sorted(said["progress"] for said in progress)
 
 
+@pytest.mark.whole
+def test_a_job_compresses_the_champion(place: Place) -> None:
+    job = place.run(
+        dataset="pets", strategy="compress", promote="never", backbone="auto", width=WIDTH / 2, epochs=2, batch_size=16
+    )
+
+    assert job.status is Status.SUCCEEDED, job.reason
+    manifest = place.store.open(2).manifest
+    assert (manifest.width, manifest.lineage.strategy, manifest.lineage.parent) == (WIDTH / 2, "compress", 1)
+    phases = [event.data["phase"] for event in place.jobs.events(job.id) if event.kind == "progress"]
+    assert list(dict.fromkeys(phases)) == ["examining", "features", "fitting", "quantizing", "measuring", "publishing"]
+
+
 def test_a_job_says_where_there_is_no_int8_graph_and_why(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise nncf.InternalError("no such operation")
