@@ -51,9 +51,14 @@ async def wanted(
         str | None,
         Query(pattern="^[a-z-]+$", description="Only what the last check found, such as `likely-mislabel`."),
     ] = None,
+    sha256: Annotated[
+        str | None, Query(pattern="^[0-9a-f]{64}(,[0-9a-f]{64})*$", description="Only these contents, in this order.")
+    ] = None,
 ) -> Filter:
     """Which pictures of the data set a request is about."""
-    contents = None if finding is None else await _found(retraining, name, finding)
+    contents = sha256.split(",") if sha256 else None
+    if finding is not None:
+        contents = await _found(retraining, name, finding)
     return Filter(label, split, contents)
 
 

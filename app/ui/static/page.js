@@ -4,6 +4,7 @@ import * as ask from "./views/ask.js";
 import { onChampion, refresh } from "./parts/champion.js";
 import { byId } from "./parts/dom.js";
 import { ignoreElsewhere } from "./parts/files.js";
+import * as gallery from "./views/gallery.js";
 import * as key from "./parts/key.js";
 import * as models from "./views/models.js";
 import * as review from "./views/review.js";
@@ -11,27 +12,29 @@ import * as teach from "./views/teach.js";
 import { translate } from "./parts/texts.js";
 import * as trying from "./parts/trying.js";
 
-const SECTIONS = { ask, teach, models, review };
+const SECTIONS = { ask, teach, gallery, models, review };
+const INSIDE = { gallery: "teach" }; // sections without a link of their own, by the link that leads to them
 
-function show(name, focus) {
+// `of` is what the section shows: for the gallery, the name of a data set.
+function show(name, of, focus) {
   for (const other of Object.keys(SECTIONS)) byId(other).hidden = other !== name;
   for (const link of document.querySelectorAll("nav a")) {
-    if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
+    if (link.hash === `#${INSIDE[name] ?? name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  SECTIONS[name].open(of);
   const heading = byId(`${name}-heading`);
   document.title = name === "ask" ? "catdog" : `${heading.textContent} – catdog`;
   if (focus) {
     heading.focus({ preventScroll: true });
     scrollTo(0, 0);
   }
-  SECTIONS[name].open();
 }
 
 function follow(focus) {
-  const name = location.hash.slice(1);
+  const [name, of] = location.hash.slice(1).split("/");
   if (name === "main" && focus) return; // the skip link
-  show(Object.hasOwn(SECTIONS, name) ? name : "ask", focus);
+  show(Object.hasOwn(SECTIONS, name) ? name : "ask", of, focus);
 }
 
 translate(document);

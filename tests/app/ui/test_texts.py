@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from app.ui.routes import FOLDER
-from tests.app.service import Service
+from tests.app.service import ADMIN_KEY, Service
 from tests.app.ui.browsing import file, seen, visiting
 from tests.app.ui.filled import filled_service
 
@@ -146,6 +146,12 @@ def test_no_view_has_a_text_of_its_own(browser: Browser, service: Service, jpeg:
         page.get_by_role("link", name="Review").click()
         assert literal(page) == []
         page.get_by_role("dialog").get_by_role("textbox").wait_for()
+        assert literal(page) == []
+        page.get_by_role("dialog").get_by_role("textbox").fill(ADMIN_KEY)
+        page.get_by_role("dialog").get_by_role("textbox").press("Enter")
+        page.goto("/#gallery/pets")
+        page.locator("#gallery summary").click()
+        expect(page.locator("#tile-0 img")).to_be_visible()
         assert literal(page) == []
 
 

@@ -177,7 +177,7 @@ def test_a_page_opened_later_shows_the_running_training(page: Page, keeper: Serv
 
 
 def test_a_training_that_cannot_be_is_refused_with_the_reason(page: Page) -> None:
-    page.get_by_label("Data set").fill("nothing")
+    page.get_by_label("Data set", exact=True).fill("nothing")
     page.get_by_role("button", name="Train").click()
     give_key(page)
 

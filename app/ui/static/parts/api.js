@@ -18,8 +18,11 @@ export const get = (path) => json(path);
 export const post = (path, body) => json(path, { method: "POST", body });
 export const remove = (path) => json(path, { method: "DELETE" });
 
-export function postJSON(path, value) {
-  return json(path, { method: "POST", body: JSON.stringify(value), headers: { "Content-Type": "application/json" } });
+export const postJSON = (path, value) => sendJSON("POST", path, value);
+export const patchJSON = (path, value) => sendJSON("PATCH", path, value);
+
+function sendJSON(method, path, value) {
+  return json(path, { method, body: JSON.stringify(value), headers: { "Content-Type": "application/json" } });
 }
 
 // The URL of a picture that may need the key, for an image: revoke it once it is shown.

@@ -28,8 +28,11 @@ function cell(value) {
 }
 
 // Lets the browser save a text as a file of this name.
-export function save(text, name) {
-  const address = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
+export const save = (text, name) => saveBlob(new Blob([text], { type: "text/csv;charset=utf-8" }), name);
+
+// Lets the browser save a blob as a file of this name.
+export function saveBlob(blob, name) {
+  const address = URL.createObjectURL(blob);
   const link = document.createElement("a");
   link.href = address;
   link.download = name;

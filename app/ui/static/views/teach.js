@@ -6,6 +6,7 @@ import { byId, el, fault, say, table } from "../parts/dom.js";
 import { takeFrom } from "../parts/files.js";
 import { count } from "../parts/numbers.js";
 import { t } from "../parts/texts.js";
+import * as cards from "./cards.js";
 import * as training from "./training.js";
 
 const FILES_AT_ONCE = 16; // per request
@@ -15,16 +16,24 @@ const labels = new Set();
 
 export function setUp() {
   byId("dataset-form").addEventListener("submit", addClass);
-  byId("dataset").addEventListener("change", counted);
+  byId("dataset").addEventListener("change", updated);
+  cards.setUp(choose);
   takeFrom(byId("zip-drop"), [byId("zip-file")], takeArchives);
   onChampion((model) => model.classes.forEach(offer));
   training.setUp(name);
 }
 
 export async function open() {
-  const [{ datasets }] = await Promise.all([get("datasets").catch(() => ({ datasets: [] })), counted()]);
-  byId("datasets").replaceChildren(...datasets.map((set) => el("option", { value: set.name })));
+  await updated();
   await training.open();
+}
+
+const updated = () => Promise.all([cards.list(name()), counted()]);
+
+// Makes a data set the one of the forms; without one, that which is chosen already.
+async function choose(dataset) {
+  if (dataset) byId("dataset").value = dataset;
+  await updated();
 }
 
 const name = () => byId("dataset").value.trim();
@@ -68,7 +77,7 @@ async function takePictures(label, files) {
   } catch (error) {
     report(...outcome(label, results), fault(error));
   }
-  await counted();
+  await updated();
 }
 
 function form(files, label) {
@@ -108,7 +117,7 @@ async function takeArchives(files) {
       report(el("p", {}, `${file.name}:`), fault(error));
     }
   }
-  await counted();
+  await updated();
 }
 
 // The content of the archive by class; folders that were added to a class of another spelling, or are empty.

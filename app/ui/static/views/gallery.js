@@ -1,0 +1,160 @@
+// The gallery: all pictures of a data set, to look at, filter, relabel, move and delete.
+
+import { get } from "../parts/api.js";
+import { pathOf } from "../parts/changes.js";
+import { byId, el, fault, say } from "../parts/dom.js";
+import { known, t } from "../parts/texts.js";
+import { Thumbnails } from "../parts/thumbnails.js";
+import { Tiles } from "../parts/tiles.js";
+import { Labelling } from "./labelling.js";
+import { enlarge } from "./enlarged.js";
+
+const AT_ONCE = 120; // pictures described by one request
+const REQUESTS = 2; // at a time
+const KEPT = 30_000; // descriptions
+const FILTERS = ["label", "split", "finding"];
+const FINDINGS = ["likely-mislabel", "conflicting-labels", "leakage", "near-duplicate", "duplicate", "unreadable"];
+
+let dataset = null;
+let labels = [];
+let ids = []; // the numbers of the listed pictures, in order
+let view = [0, 0]; // the places in view: first, end
+let loading = 0; // counts the loads, so that only the last one is shown
+let requests = 0;
+const items = new Map(); // descriptions by number; null for a picture that is gone
+let tiles, thumbnails, labelling;
+
+export function setUp() {
+  thumbnails = new Thumbnails(() => tiles.refillSoon());
+  tiles = new Tiles(byId("gallery-tiles"), fill, (first, end) => {
+    view = [first, end];
+    describe();
+  });
+  labelling = new Labelling({ tiles, list: () => ids, item: (id) => items.get(id), path, remove, reload: load, open: show });
+  for (const name of FILTERS) byId(`gallery-${name}`).addEventListener("change", () => load());
+}
+
+export const heading = () => t("gallery.heading", { dataset });
+
+// Opens the data set that the address names.
+export async function open(name) {
+  if (name !== dataset) {
+    dataset = name;
+    for (const filter of FILTERS) byId(`gallery-${filter}`).value = "";
+    labelling.begin(dataset);
+  }
+  byId("gallery-heading").textContent = heading();
+  await load();
+}
+
+const path = (sha256) => `${pathOf(dataset)}/images/${sha256}`;
+
+// Lists the pictures that fit the filters, from the top unless `keep`.
+async function load(keep = false) {
+  const mine = ++loading;
+  const asked = FILTERS.map((name) => [name, byId(`gallery-${name}`).value]).filter(([, value]) => value);
+  try {
+    const [found, described] = await Promise.all([
+      get(`${pathOf(dataset)}/pictures/ids?${new URLSearchParams(asked)}`),
+      get(pathOf(dataset)),
+    ]);
+    if (mine !== loading) return;
+    items.clear();
+    ids = found.ids;
+    offer(described.counts);
+    byId("gallery-report").replaceChildren();
+    labelling.listed(labels, keep);
+    tiles.resize(ids.length);
+    tell();
+  } catch (error) {
+    if (mine !== loading) return;
+    ids = [];
+    tiles.resize(0);
+    byId("gallery-report").replaceChildren(fault(error));
+  }
+}
+
+// Removes pictures from the list that were deleted or moved away.
+function remove(gone) {
+  ids = ids.filter((id) => !gone.has(id));
+  tiles.resize(ids.length);
+  tell();
+}
+
+function tell() {
+  const isFiltered = FILTERS.some((name) => byId(`gallery-${name}`).value);
+  const text = ids.length || isFiltered ? t("gallery.listed", { n: ids.length }) : t("gallery.empty");
+  byId("gallery-summary").textContent = text;
+}
+
+// Fills the filters, which keep their values.
+function offer(counts) {
+  const numbers = {};
+  for (const byLabel of Object.values(counts))
+    for (const [label, number] of Object.entries(byLabel)) numbers[label] = (numbers[label] ?? 0) + number;
+  labels = Object.keys(numbers).sort();
+  options("label", labels.map((label) => [label, `${label} (${numbers[label]})`]));
+  options("split", Object.keys(counts).map((split) => [split, t(`splits.${split}`)]));
+  options("finding", FINDINGS.map((kind) => [kind, known(`findings.${kind}`)]));
+}
+
+function options(name, choices) {
+  const select = byId(`gallery-${name}`);
+  const before = select.value;
+  const all = el("option", { value: "" }, t("gallery.all"));
+  select.replaceChildren(all, ...choices.map(([value, text]) => el("option", { value }, text)));
+  select.value = choices.some(([value]) => value === before) ? before : "";
+}
+
+// Requests the descriptions of the pictures in view, then their thumbnails.
+async function describe() {
+  const shown = ids.slice(...view);
+  thumbnails.want(shown.flatMap((id) => (items.get(id) ? [thumbnail(items.get(id))] : [])));
+  const first = shown.findIndex((id) => !items.has(id));
+  if (first < 0 || requests >= REQUESTS) return;
+  const mine = loading;
+  const from = view[0] + first;
+  const missing = ids.slice(from, from + AT_ONCE).filter((id) => !items.has(id));
+  requests++;
+  try {
+    for (const id of missing) items.set(id, undefined); // requested
+    const found = await get(`${pathOf(dataset)}/pictures?ids=${missing.join(",")}`);
+    if (mine !== loading) return;
+    for (const id of missing) items.set(id, null);
+    for (const item of found.pictures) items.set(item.id, item);
+    for (const oldest of items.keys()) {
+      if (items.size <= KEPT) break;
+      items.delete(oldest);
+    }
+    tiles.refill();
+  } catch (error) {
+    for (const id of missing) items.delete(id);
+    byId("gallery-report").replaceChildren(fault(error));
+    return;
+  } finally {
+    requests--;
+  }
+  describe();
+}
+
+const thumbnail = (item) => `${path(item.sha256)}/thumbnail`;
+
+// Shows what is known of the picture at this place.
+function fill(tile, place) {
+  const item = items.get(ids[place]);
+  const address = item ? thumbnails.address(thumbnail(item)) : undefined;
+  const [image, caption] = tile.children;
+  const text = item === null ? t("findings.deleted") : (item?.label ?? "");
+  tile.setAttribute("aria-label", item ? `${item.label}, ${t(`splits.${item.split}`)}, ${item.name}` : text || t("gallery.loading"));
+  if (caption.textContent !== text) caption.textContent = text;
+  image.hidden = !address;
+  if (address && image.getAttribute("src") !== address) image.src = address;
+  tile.classList.toggle("not-shown", address === null);
+  labelling.mark(tile, place);
+}
+
+function show(id) {
+  const item = items.get(id);
+  if (item) enlarge(item, path(item.sha256));
+  else say(t("gallery.loading"));
+}
