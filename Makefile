@@ -1,3 +1,4 @@
+# make help     list these commands
 # make serve    serve the champion at http://127.0.0.1:8000
 # make trainer  install the packages for training, so that the service can retrain itself
 # make train    train on your photos: make train DATA=folder [OPTIONS="--strategy finetune"]
@@ -10,7 +11,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --require-hashes
 PACKAGES := catdog app command training benchmarks tests
 
 LOCK := $(abspath $(BIN))/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -39,7 +40,11 @@ OPTIONS ?=
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' catdog/__init__.py)
 IMAGE = docker build --build-arg VERSION=$(VERSION) --target $(1) --tag catdog:$(1) --tag catdog:$(VERSION)-$(1) .
 
-.PHONY: serve trainer train test test-all check bench lock pin-images image image-gpu test-containers check-supply clean
+.DEFAULT_GOAL := serve
+.PHONY: help serve trainer train test test-all check bench lock pin-images image image-gpu test-containers check-supply clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
 serve: $(VENV)/.serve
 	$(BIN)/python -m app
@@ -115,5 +120,6 @@ $(VENV)/.python:
 
 $(VENV)/.serve $(VENV)/.train $(VENV)/.dev: $(VENV)/.%: requirements/%.txt | $(VENV)/.python
 	$(if $(filter %/.serve,$@),,$(BIN)/python -c '$(RUNS_HERE)' $(OLDEST) $(NEWEST_TRAINER) training)
+	@echo "installing the packages of $<, which takes a few minutes the first time"
 	$(PIP) -r $<
 	touch $@

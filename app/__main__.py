@@ -20,6 +20,8 @@ def main() -> None:
     """Run the command: serve, or check the setup."""
     from argparse import ArgumentParser
 
+    from catdog import __version__
+
     parser = ArgumentParser("python -m app", description="Serve the champion, with the settings from the environment.")
     parser.add_argument(
         "command",
@@ -28,6 +30,7 @@ def main() -> None:
         default="serve",
         help="serve (default), or doctor: check the setup; print what would be used here, and why",
     )
+    parser.add_argument("--version", action="version", version=f"catdog {__version__}")
     run(_examine if parser.parse_args().command == "doctor" else serve)
 
 

@@ -8,7 +8,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from catdog import exit_status, faults
+from catdog import __version__, exit_status, faults
 from catdog.errors import RecipeError
 
 try:
@@ -21,6 +21,7 @@ except ImportError as error:  # not even what serving needs is installed
     sys.exit(exit_status.failed(missing, exit_status.CANNOT_RUN))
 
 KEEP_VERSIONS = 5
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's remarks on its own build aren't for users
 ENV_FILE = ".env"
 
 
@@ -55,6 +56,7 @@ def main(words: Sequence[str] | None = None, program: str = "python -m training"
 def _parser(program: str) -> ArgumentParser:
     settings = {**_env_file(), **os.environ}  # the same ones as the service
     parser = ArgumentParser(program, description="Trains, evaluates and manages versions of the model.")
+    parser.add_argument("--version", action="version", version=f"catdog {__version__}")
     parser.add_argument(
         "--models", type=Path, metavar="DIR", help="model store (default: CATDOG_MODELS_DIR, or models)"
     )
@@ -67,7 +69,7 @@ def _parser(program: str) -> ArgumentParser:
         database_url=settings.get("CATDOG_DATABASE_URL") or None,
         imagenet_weights=Path(given) if (given := settings.get("CATDOG_IMAGENET_WEIGHTS")) else None,
     )
-    of = parser.add_subparsers(required=True, metavar="COMMAND")
+    of = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     download = of.add_parser("download", help="download the 3,000 photos that TensorFlow's tutorials use")
     download.add_argument("folder", type=Path, metavar="DIR", help="target folder; must not exist yet")
@@ -149,7 +151,9 @@ def _add_store_commands(of: Any) -> None:
     promote.add_argument("version", type=train_arguments.version, metavar="N")
     promote.set_defaults(run=commands.promote)
     of.add_parser("rollback", help="put the previous champion back into service").set_defaults(run=commands.rollback)
-    of.add_parser("versions", help="list the versions").set_defaults(run=commands.versions)
+    versions = of.add_parser("versions", help="list the versions")
+    versions.add_argument("--json", action="store_true", help="print a JSON object for each version")
+    versions.set_defaults(run=commands.versions)
 
 
 def _add_service_commands(of: Any, settings: Mapping[str, str | None]) -> None:

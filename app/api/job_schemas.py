@@ -102,10 +102,15 @@ class RetrainJob(BaseModel, frozen=True):
         description="Which backbone `auto` chose, and why; null before that, and if the request named one."
     )
     progress: float = Field(ge=0, le=1, description="Progress of the job.")
+    photos_done: int | None = Field(description="In the phases that look at new photos: how many are done.")
+    photos: int | None = Field(description="The number of new photos in such a phase.")
     seconds_left: float | None = Field(description="Estimate for the phase, if there is one.")
     epoch: int | None = Field(description="Last completed epoch, if the training has epochs.")
     epochs: int | None = Field(description="Number of epochs.")
-    metrics: dict[str, float] | None = Field(description="Metrics of that epoch.")
+    metrics: dict[str, float] | None = Field(
+        description="Metrics of that epoch; after success those of the version on its test photos, or on its validation"
+        " photos without test photos."
+    )
     findings: list[Any] | None = Field(
         description="Problems found in the pictures. `photos` is empty without the admin key; `count` is their number."
     )
@@ -121,6 +126,7 @@ class RetrainJob(BaseModel, frozen=True):
     def of(cls, job: Job, is_admin: bool = False) -> Self:
         """The job, with the names of users' files only for the admin."""
         progress: Mapping[str, Any] = job.progress
+        left = progress.get("seconds_left")
         return cls(
             id=job.id,
             status=job.status,
@@ -129,7 +135,9 @@ class RetrainJob(BaseModel, frozen=True):
             phase=progress.get("phase"),
             backbone=progress.get("backbone"),
             progress=1.0 if job.status is Status.SUCCEEDED else progress.get("progress", 0.0),
-            seconds_left=None if job.status.is_final else progress.get("seconds_left"),
+            photos_done=None if job.status.is_final else progress.get("photos_done"),
+            photos=None if job.status.is_final else progress.get("photos"),
+            seconds_left=None if job.status.is_final or left is None else round(left, 1),
             epoch=progress.get("epoch"),
             epochs=progress.get("epochs"),
             metrics=progress.get("metrics"),
@@ -138,9 +146,9 @@ class RetrainJob(BaseModel, frozen=True):
             version=job.version,
             is_cancelling=job.status is Status.RUNNING and job.cancel_at is not None,
             attempt=job.attempts,
-            submitted_at=_moment(job.submitted_at),
-            started_at=None if job.started_at is None else _moment(job.started_at),
-            ended_at=None if job.ended_at is None else _moment(job.ended_at),
+            submitted_at=moment(job.submitted_at),
+            started_at=None if job.started_at is None else moment(job.started_at),
+            ended_at=None if job.ended_at is None else moment(job.ended_at),
         )
 
 
@@ -163,5 +171,6 @@ def _without_photos(findings: list[Any] | None) -> list[Any] | None:
     return [{"photos": []} | {name: found[name] for name in SHOWN_OF_FINDINGS if name in found} for found in findings]
 
 
-def _moment(seconds: float) -> datetime:
+def moment(seconds: float) -> datetime:
+    """Seconds since 1970 as a time in UTC."""
     return datetime.fromtimestamp(seconds, UTC)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.admission import AdmissionLimit
 from app.api.dependencies import DatasetsDep, HotSwapDep, JobsDep, Name, SettingsDep, json_body
-from app.api.job_schemas import Findings, RetrainJob, RetrainJobs, RetrainRequest
+from app.api.job_schemas import Findings, RetrainJob, RetrainJobs, RetrainRequest, moment
 from app.errors import Overloaded, TrainerMissing, Unauthorized, UnsupportedContentType
 from app.retraining.jobs import JobService
 from app.serving.hot_swap import HotSwap
@@ -177,6 +177,14 @@ async def _stream(retraining: JobService, hot_swap: HotSwap, job: str, after: in
     await hot_swap.catch_up()
 
 
+def _rounded(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The data with durations rounded to a tenth of a second."""
+    return {
+        name: round(value, 1) if isinstance(value, float) and "seconds" in name else value
+        for name, value in data.items()
+    }
+
+
 def _as_text(event: Event) -> str:
-    data = json.dumps({"at": event.at, **event.data})
+    data = json.dumps({"at": moment(event.at).isoformat(timespec="milliseconds"), **_rounded(event.data)})
     return f"id: {event.id}\nevent: {event.kind}\ndata: {data}\n\n"

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from threading import Lock
 from time import time
 from typing import TYPE_CHECKING, TypeVar
@@ -15,7 +15,7 @@ from app.retraining.database import ServiceDatabase
 from app.retraining.worker_process import STOP_SECONDS, Runner, check_installed
 from app.shutdown import Shutdown
 from catdog.errors import DatabaseUnavailable, JobNotFound
-from catdog.jobs.job import Event, Job
+from catdog.jobs.job import Event, Job, Status
 
 if TYPE_CHECKING:
     from catdog.jobs.queue import Jobs
@@ -29,6 +29,14 @@ WATCH_SECONDS = 0.5  # between checks of a job's events
 WATCHERS = 64  # streams of events at a time: each queries the database twice in WATCH_SECONDS
 QUIET_SECONDS = 15.0  # after which a stream without events sends a comment, before a proxy closes it
 
+LOGGED_JOBS = 20  # the newest ones, whose changes are logged
+LOGGED = {
+    Status.RUNNING: "started",
+    Status.SUCCEEDED: "succeeded",
+    Status.FAILED: "failed",
+    Status.CANCELLED: "was cancelled",
+}
+
 Answer = TypeVar("Answer")
 
 
@@ -39,6 +47,7 @@ class JobService:
         self._records = records
         self._runner = runner
         self._worker: str | None = None
+        self._statuses: dict[str, Status] | None = None  # of the newest jobs; None before the first look
         self.watchers = AdmissionLimit(WATCHERS)
         self._launching = Lock()
         self._stopped = False
@@ -111,12 +120,24 @@ class JobService:
 
     def _supervise_once(self) -> None:
         jobs = self._records.jobs  # also without a runner: imports the database's libraries before a request needs them
+        self._log_changes(jobs.newest(LOGGED_JOBS))
         if self._runner is None:
             return
         if self._worker is not None:
             self._look_after(self._runner, self._worker)
         if self._worker is None and jobs.is_waiting():
             self._launch(self._runner)
+
+    def _log_changes(self, newest: Sequence[Job]) -> None:
+        """Log the jobs that have started or ended since the last call, wherever their worker runs."""
+        before, self._statuses = self._statuses, {job.id: job.status for job in newest}
+        for job in reversed(newest):
+            is_old = before is None and job.status.is_final  # it ended before this service started
+            if is_old or job.status is Status.QUEUED or (before or {}).get(job.id) is job.status:
+                continue
+            about = f"training {job.id} ({job.request['strategy']} on the data set {job.request['dataset']})"
+            level = logging.ERROR if job.status is Status.FAILED else logging.INFO
+            logger.log(level, "%s %s%s", about, LOGGED[job.status], f": {job.reason}" if job.reason else "")
 
     def _launch(self, runner: Runner) -> None:
         with self._launching:

@@ -78,7 +78,7 @@ class RequestLog:
             return logging.ERROR
         if not self._slow_seconds:
             return logging.INFO
-        return logging.WARNING if exchange.service_seconds > self._slow_seconds else None
+        return logging.INFO if exchange.service_seconds > self._slow_seconds else None
 
 
 def _seconds(exchange: RequestRecord) -> dict[str, float]:

@@ -39,6 +39,9 @@ def lines_of_json(store: Store) -> Iterator[str]:
             "bytes": manifest.weights.bytes,
             "photos_per_second": None if manifest.speed is None else manifest.speed.photos_per_second,
             "strategy": manifest.lineage.strategy,
+            "dataset": manifest.lineage.dataset.model_dump(mode="json"),
+            "job": manifest.lineage.job,
+            "decision": None if manifest.decision is None else manifest.decision.model_dump(mode="json"),
             "metrics": metrics,
         }
         yield json.dumps(found | described)

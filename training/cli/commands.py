@@ -147,7 +147,8 @@ def rollback(arguments: Namespace) -> None:
 
 
 def versions(arguments: Namespace) -> None:
-    for line in listing.text(Store(arguments.models)):
+    store = Store(arguments.models)
+    for line in listing.lines_of_json(store) if arguments.json else listing.text(store):
         print(line)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Thread
 
+from catdog import exit_status
 from catdog.database import Database
 from catdog.datasets import folders
 from catdog.datasets.datasets import Datasets
@@ -48,6 +49,9 @@ def doctor(arguments: Namespace) -> None:
         left_out = tuple(LeftOut(name=printable(str(place)), reason=reason) for place, reason in reasons.items())
         findings = findings.model_copy(update={"left_out": left_out})
     print(findings.model_dump_json(indent=2) if arguments.json else findings.table())
+    if findings.findings and arguments.command != "doctor":  # the old name, in scripts that expect 0
+        sys.stdout.flush()
+        raise SystemExit(exit_status.FAILED)
 
 
 def worker(arguments: Namespace) -> None:

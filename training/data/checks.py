@@ -63,6 +63,11 @@ LARGEST_RATIO: Final = 10  # of two classes; beyond it, never predicting the sma
 CONFIDENT: Final = 0.95  # a label is doubted if another class has at least this probability
 LONGEST_LIST: Final = 50  # photos listed in the text for one finding
 
+LEGEND: Final = (
+    "each line: number of the picture (photos with the same number show the same one), split, class, file, beginning of"
+    " its SHA-256, and what is wrong with it: of a doubted label the predicted class with its probability"
+)
+
 _SENTENCES: Final[Mapping[Kind, str]] = {
     "unreadable": "{photos} can't be read and will be left out; repair or remove",
     "leakage": "{photos} of {pictures}: identical or nearly identical photos in more than one split, so the measured"
@@ -121,7 +126,8 @@ class Findings(_Record):
         """The findings as text, without a final newline; long lists are cut."""
         examined = _count(self.photos, "photo") + " examined"
         found = _count(len(self.findings), "finding") if self.findings else "nothing found"
-        return "\n\n".join([f"{examined}, {found}", *map(_table, self.findings), *_left_out(self.left_out)])
+        legend = [LEGEND] if any(finding.photos for finding in self.findings) else []
+        return "\n\n".join([f"{examined}, {found}", *legend, *map(_table, self.findings), *_left_out(self.left_out)])
 
 
 def examine(

@@ -46,7 +46,7 @@ TOGETHER = 8  # photos in the engine at a time: 32 are not faster, and their act
 ENGINES = 2  # compiled networks kept for the next use: the serving precision, and float32 to compare it with
 THUMBNAIL_PIXELS = 16  # height and width
 
-Progress = Callable[[float], None]  # called with the completed share of the new photos, 0-1
+Progress = Callable[[int, int], None]  # called with the number of new photos that are done, and of all new photos
 
 
 class Entry(NamedTuple):
@@ -113,8 +113,8 @@ class FeatureExtractor:
     """Computes networks' outputs for photos: the same numbers as in service.
 
     Only photos that aren't in the folder `cache` are decoded and computed. `report` is called with each broken photo,
-    which is left out. `progress` is called with the completed share of each call's new photos; without it a progress
-    bar is shown.
+    which is left out. `progress` is called with the number of each call's new photos that are done and of all of them;
+    without it a progress bar is shown.
     """
 
     def __init__(self, cache: Path, report: Report, progress: Progress | None = None) -> None:
@@ -180,11 +180,11 @@ def _engine(network: Network, precision: Asked) -> OpenVINOEngine:
 
 def _batches(photos: Sequence[Photo], progress: Progress | None) -> Iterator[Sequence[Photo]]:
     starts = range(0, len(photos), BATCH)
-    hidden = None if progress is None else True  # None hides the bar without a terminal
+    hidden = None if progress is None and photos else True  # None hides the bar without a terminal
     for start in tqdm(starts, "features of new photos", disable=hidden, unit_scale=BATCH):
         yield photos[start : start + BATCH]
         if progress is not None:
-            progress(min(1.0, (start + BATCH) / len(photos)))
+            progress(min(start + BATCH, len(photos)), len(photos))
 
 
 def _compute(

@@ -14,7 +14,7 @@ from catdog.errors import CatdogError, DatasetError, LeaseLost, StoreError
 from catdog.jobs.job import Status
 from catdog.jobs.queue import Lease
 from catdog.system.failpoints import failpoint
-from catdog.versions.manifest import Decision
+from catdog.versions.manifest import Decision, Manifest
 from catdog.versions.store import Store, Version
 from training.data import checks, service_datasets
 from training.data.checks import Findings, Splits, caution
@@ -30,9 +30,16 @@ REPORT_SECONDS: Final = 1.0  # between two reports of progress
 PHOTOS_REPORTED: Final = 100  # of one finding; the log lists more
 
 # Where each phase begins and ends in the overall progress. Examining comes first and computes the features of new
-# photos. Other phases, such as a download, aren't counted.
+# photos; the phase features computes them again only with another backbone than the champion's. Other phases, such as
+# a download, aren't counted.
 SHARES: Final[Mapping[str, Mapping[str, tuple[float, float]]]] = {
-    "head": {"examining": (0.0, 0.8), "fitting": (0.8, 0.9), "measuring": (0.9, 0.95), "publishing": (0.95, 1.0)},
+    "head": {
+        "examining": (0.0, 0.5),
+        "features": (0.5, 0.8),
+        "fitting": (0.8, 0.9),
+        "measuring": (0.9, 0.95),
+        "publishing": (0.95, 1.0),
+    },
     "finetune": {
         "examining": (0.0, 0.1),
         "fitting": (0.1, 0.85),
@@ -74,16 +81,17 @@ class Runner:
                 yield
 
         request = lease.job.request
-        published = self._published(lease.job.id)
+        published, said = self._published(lease.job.id), lease.job.progress
         if published is None:
             observer = JobObserver(lease, SHARES[request["strategy"]])
             with self._folder(lease.job.id) as folder:
                 config, dataset = self._prepare(lease, observer)
-                asked = self._request(lease, config, dataset, folder)
+                asked = self._request(lease, observer, config, dataset, folder)
                 outcome = train(asked, self.store, self.data_dir, observer, within)
+            said = observer.said
         else:  # by a worker that died before it could end the job
             outcome = promote(request["promote"], self.store, published, _decision(published), within)
-        self._end(lease, outcome)
+        self._end(lease, outcome, said)
         self.store.prune(self.keep_versions)
 
     @contextmanager
@@ -132,10 +140,11 @@ class Runner:
         """The photos without unreadable ones and leakage, which the data check finds."""
         champion = self.store.open(self.store.champion())
         findings = checks.examine(
-            classes, splits, champion.network(), self.data_dir / "features", progress=observer.examined
+            classes, splits, champion.network(), self.data_dir / "features", progress=observer.looked
         )
         mended, dropped = checks.mend(splits, findings)
-        print(findings.table(), f"{len(dropped)} photos are left out", sep="\n\n", flush=True)
+        left_out = [f"{len(dropped):,} of them left out"] if dropped else []
+        print(findings.table(), *left_out, sep="\n\n", flush=True)
         lease.report("findings", {"findings": len(findings.findings)}, findings=_as_data(findings))
         try:
             return Dataset(classes, mended)
@@ -147,7 +156,9 @@ class Runner:
                 " can't be read or have a copy in another split; the findings list them"
             ) from error
 
-    def _request(self, lease: Lease, config: Config, dataset: Dataset, folder: Path) -> Request:
+    def _request(
+        self, lease: Lease, observer: "JobObserver", config: Config, dataset: Dataset, folder: Path
+    ) -> Request:
         request = lease.job.request
         return Request(
             config,
@@ -160,14 +171,16 @@ class Runner:
             folder=folder,
             neither=service_datasets.photos_of_neither(self.datasets, request["dataset"]),
             imagenet_weights=self.imagenet_weights,
+            looked=observer.looked,
         )
 
-    def _end(self, lease: Lease, outcome: Outcome) -> None:
+    def _end(self, lease: Lease, outcome: Outcome, said: Mapping[str, Any]) -> None:
         decision = {**outcome.decision.model_dump(mode="json"), "promoted": outcome.promoted}
         number, manifest = outcome.version.number, outcome.version.manifest
         notes = (manifest.unquantized, caution(manifest.lineage.dataset.photos))
         reason = "; ".join([f"version {number}: {outcome.reason}", *(note for note in notes if note)])
-        lease.end(Status.SUCCEEDED, reason, version=number, decision=decision)
+        progress = {**said, "metrics": _metrics(manifest)}
+        lease.end(Status.SUCCEEDED, reason, version=number, decision=decision, progress=progress)
 
 
 class JobObserver(Observer):
@@ -181,15 +194,22 @@ class JobObserver(Observer):
         self._reported = 0.0
         self._started = monotonic()
 
+    @property
+    def said(self) -> Mapping[str, Any]:
+        """The progress as it is stored with the job."""
+        return self._said
+
     def begin(self, phase: str) -> None:
         """A phase begins, of the training or of the job."""
         self._started = monotonic()
         done: float = self._said.get("progress", 0.0)
-        self._say(phase=phase, progress=max(done, self._shares.get(phase, (done, done))[0]))
+        nothing = {"photos_done": None, "photos": None}
+        self._say(phase=phase, progress=max(done, self._shares.get(phase, (done, done))[0]), **nothing)
 
-    def examined(self, share: float) -> None:
-        """The completed share of the data check, 0-1."""
-        self.progress(share, (monotonic() - self._started) * (1 - share) / share)
+    def looked(self, done: int, photos: int) -> None:
+        """So many of the new photos have gone through the network."""
+        self._said |= {"photos_done": done, "photos": photos}
+        self.progress(done / photos, (monotonic() - self._started) * (photos - done) / done)
 
     def skipped(self, photo: Photo, error: CatdogError) -> None:
         self._log.skipped(photo, error)
@@ -245,6 +265,13 @@ def _decision(version: Version) -> Decision:
     decision = version.manifest.decision
     assert decision is not None  # noqa: S101  # every job's version has one
     return decision
+
+
+def _metrics(manifest: Manifest) -> dict[str, float] | None:
+    """The metrics on the test photos, or else on the validation photos; None without either."""
+    measured = manifest.metrics.get("test") or manifest.metrics.get("validation")
+    names = {"photos", "accuracy", "accuracy_low", "accuracy_high", "log_loss", "calibration_error"}
+    return None if measured is None else measured.model_dump(include=names)
 
 
 def _as_data(findings: Findings) -> list[dict[str, Any]]:

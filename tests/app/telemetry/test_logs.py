@@ -164,7 +164,7 @@ def test_only_requests_that_take_the_service_long_are_logged_by_default(models_d
 
     with ready(models_dir, log_slow_seconds=1e-9) as slow, logging_json() as log:
         ask(slow, 1)
-    assert lines(log.getvalue())[-1]["level"] == "WARNING"
+    assert lines(log.getvalue())[-1]["level"] == "INFO"
 
 
 def _refused_for_want_of_room(service: Service) -> None:

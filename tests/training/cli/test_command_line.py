@@ -319,7 +319,8 @@ def test_a_doctor_says_of_folders_what_a_training_would(trained: Shop, tmp_path:
     (photos / "cat" / "gone.jpg").symlink_to("nowhere.jpg")
     (tmp_path / "none").mkdir()
 
-    examined = trained.run("doctor", "--data", photos).stdout
+    examined = trained.run("check-data", "--data", photos, fails=True).stdout
+    assert trained.run("doctor", "--data", photos).stdout == examined  # the old name, which has no exit status for it
     refused = trained.run("train", "--data", photos, fails=True).stderr
 
     assert "0 of bird in train" in examined

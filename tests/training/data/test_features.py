@@ -96,15 +96,17 @@ def test_a_cache_in_another_format_is_not_read(
     assert len(list(tmp_path.glob("*.sqlite"))) == 2
 
 
-def test_progress_is_told_the_share_that_is_done(
+def test_progress_counts_the_new_photos(
     photos: tuple[Photo, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(features, "BATCH", 5)
-    shares: list[float] = []
+    told: list[tuple[int, int]] = []
 
-    FeatureExtractor(tmp_path, unexpected, shares.append).outputs(photos, Network(TINY, random_arrays(TINY)))
+    FeatureExtractor(tmp_path, unexpected, lambda done, new: told.append((done, new))).outputs(
+        photos, Network(TINY, random_arrays(TINY))
+    )
 
-    assert shares == pytest.approx([5 / 12, 10 / 12, 1])
+    assert told == [(5, 12), (10, 12), (12, 12)]
     assert capsys.readouterr().err == ""
 
 

@@ -52,6 +52,7 @@ def test_a_job_brings_a_version_into_service(place: Place) -> None:
     assert (job.reason or "").startswith("version 2: promoted: accuracy 100.0% against 100.0% on ")
     manifest = place.store.open(2).manifest
     assert manifest.lineage.job == job.id
+    assert job.progress["metrics"]["accuracy"] == manifest.metrics["test"].accuracy
     assert manifest.lineage.notes == "mine"
     assert manifest.decision is not None
     assert manifest.decision.champion == 1
@@ -74,7 +75,12 @@ def test_photos_of_neither_class_measure_unknown_and_teach_nothing(place: Place,
     assert manifest.unknown.neither.photos == 4
 
 
-def test_a_job_says_how_far_it_is(place: Place) -> None:
+def test_a_job_says_how_far_it_is(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training.worker.job_runner, "REPORT_SECONDS", 0.0)  # the photos are quick
+    for number in range(4):
+        draw(tmp_path / "new" / f"{number}.png", "cat", seed=80_000 + number)
+    place.collect(tmp_path / "new", "pets", split="train", label="cat")
+
     job = place.run(dataset="pets", strategy="head", promote="auto")
 
     events = place.jobs.events(job.id)
@@ -83,6 +89,8 @@ def test_a_job_says_how_far_it_is(place: Place) -> None:
     assert list(dict.fromkeys(phases)) == ["examining", "features", "fitting", "measuring", "publishing"]
     assert shares == sorted(shares)
     assert 0 <= shares[0] <= shares[-1] <= 1
+    looked = [(event.data["photos_done"], event.data["photos"]) for event in events if event.data.get("photos")]
+    assert looked == [(4, 4)]
     assert "photos examined" in log_file(place.data_dir, job.id).read_text()
 
 

@@ -5,6 +5,8 @@ import { champion } from "./champion.js";
 import { el } from "./dom.js";
 import { t } from "./texts.js";
 
+export const NEITHER = "neither"; // the label of a picture of none of the classes, which no training learns from
+
 const PLACE = "catdog-corrections";
 const FIRST = "pets"; // of a version that no data set trained; Teach offers the same
 

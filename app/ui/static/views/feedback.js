@@ -2,11 +2,9 @@
 
 import { postJSON } from "../parts/api.js";
 import { classes } from "../parts/champion.js";
-import { corrections } from "../parts/corrections.js";
+import { NEITHER, corrections } from "../parts/corrections.js";
 import { busy, button, el, fault, say } from "../parts/dom.js";
 import { t } from "../parts/texts.js";
-
-export const NEITHER = "neither"; // the label of a picture of no class
 
 // The labels that a picture can get, each with its text: the classes of the version in service, or those of the answer if
 // it isn't known yet; and none of them.

@@ -2,9 +2,9 @@
 
 import { get, picture } from "../parts/api.js";
 import { bars } from "./answer.js";
-import { offerChoice } from "../parts/corrections.js";
+import { NEITHER, offerChoice } from "../parts/corrections.js";
 import { busy, button, byId, el, fault, say } from "../parts/dom.js";
-import { NEITHER, correct, labels } from "./feedback.js";
+import { correct, labels } from "./feedback.js";
 import { moment, percent } from "../parts/numbers.js";
 import { t } from "../parts/texts.js";
 

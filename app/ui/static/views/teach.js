@@ -2,11 +2,13 @@
 
 import { Refused, get, post } from "../parts/api.js";
 import { onChampion } from "../parts/champion.js";
+import { NEITHER } from "../parts/corrections.js";
 import { byId, el, fault, say, table } from "../parts/dom.js";
 import { takeFrom } from "../parts/files.js";
 import { count } from "../parts/numbers.js";
 import { t } from "../parts/texts.js";
 import * as cards from "./cards.js";
+import { planFor, setUp as setUpPlan } from "./plan.js";
 import * as training from "./training.js";
 
 const FILES_AT_ONCE = 16; // per request
@@ -20,6 +22,7 @@ export function setUp() {
   cards.setUp(choose);
   takeFrom(byId("zip-drop"), [byId("zip-file")], takeArchives);
   onChampion((model) => model.classes.forEach(offer));
+  setUpPlan();
   training.setUp(name);
 }
 
@@ -142,7 +145,7 @@ async function counted() {
   try {
     const { counts, pictures } = await get(`datasets/${encodeURIComponent(name())}`);
     const found = [...new Set(Object.values(counts).flatMap(Object.keys))].sort();
-    found.forEach(offer);
+    found.filter((label) => label !== NEITHER).forEach(offer);
     const rows = found.map((label) => {
       const numbers = SPLITS.map((split) => counts[split]?.[label] ?? 0);
       return [label, ...[...numbers, numbers.reduce((sum, some) => sum + some)].map(count)];
@@ -150,9 +153,11 @@ async function counted() {
     const caption = t("teach.counted", { n: pictures, dataset: name() });
     const columns = [t("teach.class"), ...SPLITS.map((split) => t(`splits.${split}`)), t("teach.all")];
     byId("counts").replaceChildren(table(caption, columns, rows));
+    planFor(counts);
   } catch (error) {
     const isNew = error instanceof Refused && error.status === 404;
     const none = el("p", { class: "small" }, t("teach.none", { dataset: name() }));
     byId("counts").replaceChildren(isNew ? none : fault(error));
+    planFor(null);
   }
 }

@@ -6,7 +6,7 @@ import { Curves } from "../parts/curves.js";
 import { busy, button, byId, el, fault, say } from "../parts/dom.js";
 import { findings } from "./findings.js";
 import { list } from "./history.js";
-import { duration, moment, percent } from "../parts/numbers.js";
+import { count, duration, moment, percent } from "../parts/numbers.js";
 import { Outcome } from "./outcome.js";
 import { known, t } from "../parts/texts.js";
 
@@ -141,11 +141,12 @@ class Shown {
     this.#status.textContent = `${t(`training.${status}`)}${reason ? `: ${reason}` : "."}`;
   }
 
-  #progress({ phase, progress, seconds_left: left, backbone }) {
+  #progress({ phase, progress, seconds_left: left, backbone, photos_done: done, photos }) {
     this.#bar.value = progress;
     const time = left === null ? null : t("training.left", { duration: duration(left) });
-    const done = t("training.done", { share: percent(progress) });
-    this.#left.textContent = [done, known(`phases.${phase}`) ?? phase, time].filter(Boolean).join(", ");
+    const looking = photos ? t("training.looking", { done: count(done), n: photos }) : null;
+    const doing = looking ?? known(`phases.${phase}`) ?? phase;
+    this.#left.textContent = [t("training.done", { share: percent(progress) }), doing, time].filter(Boolean).join(", ");
     this.#backbone.textContent = backbone ? t("training.chosen", { backbone }) : "";
   }
 
