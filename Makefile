@@ -101,7 +101,7 @@ check-supply: $(VENV)/.dev
 # The largest first: it constrains the versions of the smaller ones, so that one environment can contain them all.
 lock: $(VENV)/.python
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet uv
-	cd requirements && $(LOCK) ../pyproject.toml --upgrade --extra train --group ../pyproject.toml:dev -o dev.txt
+	cd requirements && $(LOCK) ../pyproject.toml --upgrade --extra train --extra export --group ../pyproject.toml:dev -o dev.txt
 	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt --extra train -o train.txt
 	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt --extra gpu -o gpu.txt
 	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt --extra postgres -o postgres.txt

@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import Any
 
 OURS = frozenset({"app", "catdog", "command", "training"})
-EXTRAS = {"httpx": "client", "pyarrow": "parquet"}  # by library; all others are of the trainer
+EXTRAS = {  # by library; all others are of the trainer
+    "ai_edge_litert": "export",
+    "httpx": "client",
+    "onnx": "export",
+    "onnxruntime": "export",
+    "pyarrow": "parquet",
+    "tf2onnx": "export",
+}
 IS_CHECKOUT = (Path(__file__).parents[1] / "Makefile").is_file()
 LONGEST_REASON = 200  # characters
 

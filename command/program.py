@@ -9,7 +9,7 @@ from io import TextIOWrapper
 import typer
 
 from catdog import exit_status
-from command import local_model, predict, trainer, versions
+from command import export, local_model, predict, trainer, versions
 from command.classify.command import classify
 from command.options import DataDir, Json, Models, Version
 
@@ -92,4 +92,5 @@ _add(doctor, "Service")
 _add(versions.versions, "Versions")
 _add(versions.promote, "Versions")
 _add(versions.rollback, "Versions")
+_add(export.export, "Versions")
 trainer.add_to(program)
