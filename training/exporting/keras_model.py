@@ -1,4 +1,4 @@
-"""Builds a version as one Keras model of Keras's own layers, and writes it as `.keras` or as a SavedModel.
+"""Builds a version as a Keras model of standard layers, and writes `.keras` and SavedModel files.
 
 Keras's converters make the other formats of the same model.
 """

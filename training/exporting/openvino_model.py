@@ -1,4 +1,4 @@
-"""Writes a version for OpenVINO, without TensorFlow: the graph that the service runs, with the head in it."""
+"""Writes a version for OpenVINO, without TensorFlow: the graph that the service runs, and the head."""
 
 import json
 from pathlib import Path
