@@ -8,14 +8,15 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
 
 from app.admission import Admission, Bodies
-from app.api import datasets, feedback, models, monitoring, pictures, predict, retrain
+from app.api import batches, datasets, feedback, models, monitoring, pictures, predict, retrain
+from app.batches.batches import BatchService
 from app.metrics import JobNumbers, Metrics
 from app.protocols import v1, v2
 from app.retraining.database import ServiceDatabase
 from app.retraining.datasets import DatasetService
 from app.retraining.jobs import JobService
 from app.retraining.upkeep import Upkeep
-from app.retraining.worker_process import LocalProcess
+from app.retraining.worker_process import TRAINER, LocalProcess
 from app.serving import engine_selection
 from app.serving.hot_swap import HotSwap
 from app.settings import Settings
@@ -30,7 +31,7 @@ from app.web.methods import HeadRequests
 from app.web.trusted_origin import CrossOriginSharing, TrustedOrigin
 from catdog import __version__
 
-GROUPS = (routes, predict, models, datasets, pictures, retrain, feedback, monitoring, v2, v1)
+GROUPS = (routes, predict, batches, models, datasets, pictures, retrain, feedback, monitoring, v2, v1)
 DESCRIPTION = (
     "Tells cats from dogs in photos. Errors are `application/problem+json` (RFC 9457); below `/v1` and `/v2` they have"
     " the form of the inference protocols."
@@ -62,9 +63,12 @@ def create_app(settings: Settings, hot_swap: HotSwap | None = None) -> FastAPI:
     app.state.bodies = Bodies(settings)
     app.state.parsing = CapacityLimiter(2)  # bodies of tensors parsed at a time: each may need much memory
     app.state.datasets = DatasetService(app.state.database, app.state.predictor.uploads)
-    app.state.upkeep = Upkeep(settings, app.state.database, app.state.predictor.uploads)
-    runner = LocalProcess(settings) if settings.worker == "process" else None
-    app.state.jobs = JobService(app.state.database, runner, app.state.shutdown)
+    runner = LocalProcess(settings, TRAINER) if settings.worker == "process" else None
+    app.state.jobs = JobService(lambda: app.state.database.jobs, runner, app.state.shutdown)
+    app.state.batches = BatchService(settings, app.state.database, app.state.shutdown)
+    app.state.upkeep = Upkeep(
+        settings, app.state.database, app.state.predictor.uploads, {"batches": app.state.batches.clean}
+    )
     problem_details.install(app)
     app.add_middleware(HeadRequests)  # the first one is the innermost
     app.add_middleware(TrustedOrigin, settings=settings)
@@ -97,11 +101,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(app.state.hot_swap.follow)
         tasks.start_soon(app.state.jobs.supervise)
+        tasks.start_soon(app.state.batches.jobs.supervise)
         tasks.start_soon(app.state.upkeep.run)
         yield
         tasks.cancel_scope.cancel()
     app.state.database.close()  # first: threads may still wait for a database that doesn't answer
-    await to_thread.run_sync(app.state.jobs.stop)
+    async with anyio.create_task_group() as tasks:  # both at a time: a worker may need STOP_SECONDS
+        for jobs in (app.state.jobs, app.state.batches.jobs):
+            tasks.start_soon(to_thread.run_sync, jobs.stop)
     app.state.predictor.close()
     if app.state.tracing is not None:
         await to_thread.run_sync(app.state.tracing.close)

@@ -180,7 +180,7 @@ class Settings(BaseSettings):
     """Number of newest versions to keep, besides the last three champions and the shipped one; 5 by default."""
 
     keep_jobs_days: Positive = 90
-    """Days after which an ended job is deleted, with its events and log; 90 by default."""
+    """Days after which an ended job is deleted, with its events and log, or its result; 90 by default."""
 
     keep_deleted_days: NonNegative = 7
     """Days for which a change to the pictures of a data set can be undone; 7 by default, 0 keeps none. Pictures that

@@ -23,7 +23,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from catdog.errors import DatabaseUnavailable
 from catdog.names import LIMIT_CHARACTERS
 from catdog.splits import by_content
-from catdog.tables import SCHEMA_VERSION, identity, metadata, pictures, schema
+from catdog.tables import SCHEMA_VERSION, identity, jobs, metadata, pictures, schema
 
 FILE: Final = "catdog.sqlite"  # in the data folder
 BUSY_SECONDS: Final = 10.0  # how long a transaction in SQLite waits for another one
@@ -110,6 +110,7 @@ class Database:
                 metadata.create_all(connection)
                 _widen_labels(connection)
                 _add_draws(connection)
+                _add_kinds(connection)
                 if connection.scalar(select(identity.c.id)) is None:
                     connection.execute(insert(identity).values(id=uuid4().hex))
                 found = connection.scalar(select(schema.c.version))
@@ -143,6 +144,12 @@ def _add_draws(connection: Connection) -> None:
     draw = update(pictures).where(pictures.c.id == bindparam("of")).values(drawn=bindparam("split_drawn"))
     while rows := connection.execute(undrawn).all():
         connection.execute(draw, [{"of": row.id, "split_drawn": by_content(row.sha256)} for row in rows])
+
+
+def _add_kinds(connection: Connection) -> None:
+    """Migrate a table of an earlier version of catdog, whose jobs were all trainings."""
+    if jobs.c.kind.name not in {column["name"] for column in inspect(connection).get_columns(jobs.name)}:
+        connection.execute(text("ALTER TABLE jobs ADD COLUMN kind VARCHAR(10) DEFAULT 'training' NOT NULL"))
 
 
 def _engine(url: str | URL, is_closing: Callable[[], bool]) -> Engine:

@@ -26,6 +26,7 @@
     ├── JobError                 jobs and their queue
     │   ├── JobNotFound            no such job
     │   ├── JobEnded               the job has ended and can't be cancelled
+    │   ├── NoResult               the job has no result, or none yet
     │   ├── QueueFull              too many jobs are queued
     │   ├── KeyReused              an idempotency key that was used for another request
     │   └── LeaseLost              the job no longer belongs to this worker
@@ -255,6 +256,19 @@ class JobEnded(JobError):
         self.job = job
         self.status = status
         super().__init__(f"job {job} has ended ({status}); there is nothing to cancel")
+
+
+class NoResult(JobError):
+    """A job without a result, or without one yet."""
+
+    def __init__(self, job: str, status: str, reason: str | None) -> None:
+        self.job = job
+        self.status = status
+        self.reason = reason
+        if status in ("queued", "running"):
+            super().__init__(f"job {job} is {status}; ask for its result when it has succeeded")
+        else:
+            super().__init__(f"job {job} has no result: it {status}" + (f" ({reason})" if reason else ""))
 
 
 class QueueFull(JobError):

@@ -89,6 +89,7 @@ jobs = Table(
     metadata,
     Column("number", Integer, primary_key=True),  # in the order of submission
     Column("id", String(32), nullable=False, unique=True),
+    Column("kind", String(10), nullable=False, server_default="training"),
     Column("status", String(10), nullable=False),
     Column("request", JSON, nullable=False),
     Column("idempotency_key", String(255), unique=True),

@@ -10,16 +10,16 @@ import pytest
 from catdog.database import Database
 from catdog.datasets.datasets import Datasets
 from catdog.datasets.picture_files import New
+from catdog.jobs import worker
 from catdog.jobs.job import Job
 from catdog.jobs.queue import Jobs
+from catdog.jobs.worker import Worker
 from catdog.versions.store import Store
 from tests.observers import Recorder
 from training.data import service_datasets
 from training.fitting.config import Config
 from training.publishing.pipeline import Request, train
-from training.worker import worker
 from training.worker.job_runner import JobObserver, Runner
-from training.worker.worker import Worker
 
 WIDTH = 1 / 32
 

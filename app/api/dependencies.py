@@ -6,6 +6,7 @@ from fastapi import Depends, Path, Request, Response
 from pydantic import BaseModel
 
 from app.api.job_schemas import NO_NUL
+from app.batches.batches import BatchService
 from app.errors import NotReady
 from app.retraining.datasets import DatasetService
 from app.retraining.jobs import JobService
@@ -40,6 +41,7 @@ SettingsDep = Annotated[Settings, held("settings")]
 PredictorDep = Annotated[Predictor, held("predictor")]
 HotSwapDep = Annotated[HotSwap, held("hot_swap")]
 DatasetsDep = Annotated[DatasetService, held("datasets")]
+BatchesDep = Annotated[BatchService, held("batches")]
 JobsDep = Annotated[JobService, held("jobs")]
 ShutdownDep = Annotated[Shutdown, held("shutdown")]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from app.settings import Settings, SettingsError
 from catdog.errors import DatabaseUnavailable
+from catdog.jobs.job import Kind
 
 if TYPE_CHECKING:
     from catdog.database import Database
@@ -41,6 +42,12 @@ class ServiceDatabase:
         from catdog.jobs.queue import Jobs
 
         return Jobs(self._open())
+
+    @property
+    def batches(self) -> "Jobs":
+        from catdog.jobs.queue import Jobs
+
+        return Jobs(self._open(), Kind.BATCH)
 
     def close(self) -> None:
         if self._database is not None:

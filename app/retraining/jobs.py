@@ -1,4 +1,4 @@
-"""Accepts, follows and cancels training jobs, and starts a worker for them."""
+"""Accepts, follows and cancels jobs of one kind, and starts a worker for them."""
 
 import asyncio
 import logging
@@ -11,8 +11,7 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 
 from app.admission import AdmissionLimit
-from app.retraining.database import ServiceDatabase
-from app.retraining.worker_process import STOP_SECONDS, Runner, check_installed
+from app.retraining.worker_process import STOP_SECONDS, Runner
 from app.shutdown import Shutdown
 from catdog.errors import DatabaseUnavailable, JobNotFound
 from catdog.jobs.job import Event, Job, Status
@@ -41,10 +40,13 @@ Answer = TypeVar("Answer")
 
 
 class JobService:
-    """The queue of jobs, off the event loop. Without a `runner`, workers elsewhere run the jobs."""
+    """A queue of jobs, off the event loop. Without a `runner`, workers elsewhere run the jobs.
 
-    def __init__(self, records: ServiceDatabase, runner: Runner | None, shutdown: Shutdown) -> None:
-        self._records = records
+    `queue` opens it; called on a thread.
+    """
+
+    def __init__(self, queue: "Callable[[], Jobs]", runner: Runner | None, shutdown: Shutdown) -> None:
+        self._queue = queue
         self._runner = runner
         self._worker: str | None = None
         self._statuses: dict[str, Status] | None = None  # of the newest jobs; None before the first look
@@ -57,15 +59,19 @@ class JobService:
 
     async def ask(self, question: "Callable[[Jobs], Answer]") -> Answer:
         """Call `question` with the queue on a thread, and return its result."""
-        return await to_thread.run_sync(lambda: question(self._records.jobs), limiter=self._threads)
+        return await to_thread.run_sync(lambda: question(self._queue()), limiter=self._threads)
 
-    async def accept(self, request: dict[str, object], key: str | None) -> Job:
-        """Queue a job; raises QueueFull, KeyReused, TrainerMissing."""
+    async def accept(self, request: dict[str, object], key: str | None = None, id: str | None = None) -> Job:
+        """Queue a job, with a new `id` by default; raises QueueFull, KeyReused, TrainerMissing."""
         if self._runner is not None:
-            check_installed()
-        job = await self.ask(lambda jobs: jobs.submit(request, key))
+            self._runner.check()
+        job = await self.ask(lambda jobs: jobs.submit(request, key, id))
         self._accepted.set()
         return job
+
+    async def check_room(self) -> None:
+        """Raise QueueFull if no job can be queued now: before its upload is received."""
+        await self.ask(lambda jobs: jobs.check_room())
 
     async def get(self, job: str) -> Job:
         """The job with that id, or the LATEST one; raises JobNotFound."""
@@ -119,7 +125,7 @@ class JobService:
                     logger.error("jobs can't be supervised: %s", getattr(error, "reason", error))
 
     def _supervise_once(self) -> None:
-        jobs = self._records.jobs  # also without a runner: imports the database's libraries before a request needs them
+        jobs = self._queue()  # also without a runner: imports the database's libraries before a request needs them
         self._log_changes(jobs.newest(LOGGED_JOBS))
         if self._runner is None:
             return
@@ -135,7 +141,7 @@ class JobService:
             is_old = before is None and job.status.is_final  # it ended before this service started
             if is_old or job.status is Status.QUEUED or (before or {}).get(job.id) is job.status:
                 continue
-            about = f"training {job.id} ({job.request['strategy']} on the data set {job.request['dataset']})"
+            about = _described(job)
             level = logging.ERROR if job.status is Status.FAILED else logging.INFO
             logger.log(level, "%s %s%s", about, LOGGED[job.status], f": {job.reason}" if job.reason else "")
 
@@ -154,12 +160,12 @@ class JobService:
             return
         if status.death:
             logger.error("a job lost its worker: %s", status.death)
-            self._records.jobs.give_up(worker, status.death)
+            self._queue().give_up(worker, status.death)
         self._worker = None
 
     def _overstays(self, worker: str) -> bool:
         """Whether the worker still runs a job that was cancelled too long ago; it should have ended by itself."""
-        asked = [job.cancel_at for job in self._records.jobs.running() if job.worker == worker]
+        asked = [job.cancel_at for job in self._queue().running() if job.worker == worker]
         return any(at is not None and time() > at + STOP_SECONDS + MARGIN_SECONDS for at in asked)
 
     def stop(self) -> None:
@@ -168,3 +174,10 @@ class JobService:
             self._stopped = True
         if self._runner is not None and self._worker is not None:
             self._runner.stop(self._worker)
+
+
+def _described(job: Job) -> str:
+    """What it is and does, for the log."""
+    asked = job.request
+    what = f"the data set {asked['dataset']}" if "dataset" in asked else f"{asked['photos']} photos"
+    return f"training {job.id} ({asked['strategy']} on {what})" if "strategy" in asked else f"batch {job.id} ({what})"

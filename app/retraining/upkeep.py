@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import time
 
@@ -25,9 +25,16 @@ DAY_SECONDS = 86_400.0
 
 
 class Upkeep:
-    """Cleans up the data folder and the model store."""
+    """Cleans up the data folder and the model store; `steps` are more to do, by what they clean up."""
 
-    def __init__(self, settings: Settings, records: ServiceDatabase, uploads: PredictionLog) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        records: ServiceDatabase,
+        uploads: PredictionLog,
+        steps: Mapping[str, Callable[[], object]] | None = None,
+    ) -> None:
+        self._steps = steps or {}
         self._settings = settings
         self._records = records
         self._uploads = uploads
@@ -48,6 +55,7 @@ class Upkeep:
             "thumbnails": lambda: Thumbnails(self._settings.data_dir).clean(self._settings.data_dir / PICTURES),
             "jobs": self._prune_jobs,
             "drafts of versions": Store(self._settings.models_dir).sweep,
+            **self._steps,
         }
         for what, step in steps.items():
             try:
@@ -61,7 +69,7 @@ class Upkeep:
         folder = self._settings.data_dir / FOLDER
         folders, logs = list(folder.glob("*/")), list(folder.glob("*.log"))  # before `ids`, so that none is newer
         jobs.prune(days)
-        open_, known = jobs.open_ids(), jobs.ids()
+        open_, known = jobs.open_ids(), jobs.ids() | self._records.batches.ids()
         for left in folders:
             if left.name not in open_:
                 shutil.rmtree(left, ignore_errors=True)

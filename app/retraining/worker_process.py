@@ -1,9 +1,10 @@
-"""Starts, watches and stops the process that runs training jobs."""
+"""Starts, watches and stops the processes that run jobs."""
 
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import invalidate_caches
 from importlib.util import find_spec
 from typing import NamedTuple, Protocol
@@ -13,14 +14,24 @@ from app.errors import TrainerMissing
 from app.settings import Settings
 
 STOP_SECONDS = 10.0  # for a worker to end after SIGTERM
-LOG = "worker.log"  # in the data folder: a worker's output, except the logs of its jobs
 # Import names of what training needs in addition to serving: the extra `fit`.
 NEEDED = ("keras", "matplotlib", "nncf", "scipy", "sklearn", "threadpoolctl", "tqdm")
 CANNOT_RUN = 2  # exit status of a worker that lacks a library, or whose library can't be imported
-UNIMPORTABLE = (
-    f"a library that training needs can't be imported here; run `make trainer` ({LOG} in the data folder names it)"
-)
+UNIMPORTABLE = "a library that its worker needs can't be imported here; run `make trainer`"
+# The settings that answers of a batch depend on.
+OF_ANSWERS = ("engine", "precision", "decoding_bytes", "unknown_keep", "max_upload_bytes")
 KILLED = "its worker was killed (signal 9), perhaps because memory ran out"
+
+
+class Program(NamedTuple):
+    """A worker's command line, after that of Python, and the file in the data folder with its output.
+
+    Logs of jobs have their own files. `check` raises TrainerMissing if the program can't run here.
+    """
+
+    words: tuple[str, ...]
+    log: str
+    check: Callable[[], None]
 
 
 class RunStatus(NamedTuple):
@@ -33,8 +44,12 @@ class RunStatus(NamedTuple):
 class Runner(Protocol):
     """Runs workers, identified by name. A worker runs the queued jobs, and then ends."""
 
+    def check(self) -> None:
+        """Raise TrainerMissing if the trainer isn't installed."""
+        ...
+
     def launch(self) -> str:
-        """Start a worker and return its name; raises TrainerMissing if the trainer isn't installed."""
+        """Start a worker and return its name; raises TrainerMissing."""
         ...
 
     def status(self, worker: str) -> RunStatus: ...
@@ -51,18 +66,22 @@ class LocalProcess:
     it ends.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, program: Program) -> None:
         self._settings = settings
+        self._program = program
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
+    def check(self) -> None:
+        self._program.check()
+
     def launch(self) -> str:
-        check_installed()
+        self.check()
         worker = f"process-{uuid4().hex[:12]}"
-        command = [sys.executable, "-m", "training", "worker", "--until-idle", "--end-with-stdin", "--name", worker]
-        log = self._settings.data_dir / LOG
+        command = [sys.executable, *self._program.words, "--name", worker]
+        log = self._settings.data_dir / self._program.log
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
-            self._processes[worker] = subprocess.Popen(  # noqa: S603  # our own trainer; nothing in it comes from a request
+            self._processes[worker] = subprocess.Popen(  # noqa: S603  # our own program; nothing in it comes from a request
                 command,
                 env=os.environ | _variables(self._settings),
                 stdin=subprocess.PIPE,
@@ -76,7 +95,7 @@ class LocalProcess:
         code = self._processes[worker].poll()
         if code is not None:
             _close(self._processes[worker])
-        return RunStatus(is_running=code is None, death=_death(code))
+        return RunStatus(is_running=code is None, death=_death(code, self._program.log))
 
     def stop(self, worker: str) -> None:
         process = self._processes[worker]
@@ -96,12 +115,17 @@ def check_installed() -> None:
         raise TrainerMissing
 
 
+TRAINER = Program(
+    ("-m", "training", "worker", "--until-idle", "--end-with-stdin"), log="worker.log", check=check_installed
+)
+
+
 def _close(process: subprocess.Popen[bytes]) -> None:
     if process.stdin is not None:
         process.stdin.close()
 
 
-def _death(code: int | None) -> str | None:
+def _death(code: int | None, log: str) -> str | None:
     if not code:
         return None
     if code == -signal.SIGKILL:
@@ -109,8 +133,8 @@ def _death(code: int | None) -> str | None:
     if code < 0:
         return f"its worker ended by {signal.Signals(-code).name}"
     if code == CANNOT_RUN:
-        return UNIMPORTABLE
-    return f"its worker ended with exit status {code}; see {LOG} in the data folder"
+        return f"{UNIMPORTABLE} ({log} in the data folder names it)"
+    return f"its worker ended with exit status {code}; see {log} in the data folder"
 
 
 def _variables(settings: Settings) -> dict[str, str]:
@@ -122,5 +146,6 @@ def _variables(settings: Settings) -> dict[str, str]:
         "CATDOG_TRAIN_THREADS": settings.train_threads,
         "CATDOG_KEEP_VERSIONS": settings.keep_versions,
         "CATDOG_IMAGENET_WEIGHTS": settings.imagenet_weights and settings.imagenet_weights.absolute(),
+        **{f"CATDOG_{name.upper()}": getattr(settings, name) for name in OF_ANSWERS},
     }
     return {name: str(value) for name, value in shared.items() if value is not None}

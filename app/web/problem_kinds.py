@@ -45,6 +45,7 @@ KINDS: dict[type[Exception], Kind] = {
     domain.ChampionChanged: Kind("champion-changed", 409, "Another version was promoted in the meantime"),
     domain.StoreError: Kind("model-store", 409, "The model store can't do this"),
     domain.JobEnded: Kind("job-ended", 409, "The job has ended"),
+    domain.NoResult: Kind("no-result", 409, "The job has no result"),
     service.NotExplainable: Kind("not-explainable", 409, "The version can't explain its answers"),
     service.InvalidInference: Kind("invalid-inference", 400, "The request violates the protocol"),
     service.ModelNotFound: Kind("model-not-found", 404, "There is no such model"),

@@ -3,7 +3,7 @@
 It needs httpx, the extra `client`.
 """
 
-from catdog.client.answers import Job, Picture, Prediction, Uploaded, Version
+from catdog.client.answers import Batch, Job, Picture, Prediction, Row, Uploaded, Version
 from catdog.client.asynchronous import AsyncClient
 from catdog.client.blocking import Client
 from catdog.client.errors import (
@@ -21,6 +21,7 @@ from catdog.jobs.job import Status
 
 __all__ = [
     "AsyncClient",
+    "Batch",
     "Client",
     "ClientError",
     "Conflict",
@@ -31,6 +32,7 @@ __all__ = [
     "Problem",
     "ProblemError",
     "Refused",
+    "Row",
     "Status",
     "Unauthorized",
     "Unavailable",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from catdog.jobs.job import Status
 
@@ -57,3 +57,37 @@ class Job(BaseModel, frozen=True):
     version: int | None
     submitted_at: datetime
     ended_at: datetime | None
+
+
+class Batch(BaseModel, frozen=True):
+    """Photos that are classified in the background: how many have a row, and how many of these have an error."""
+
+    id: str
+    status: Status
+    reason: str | None
+    dataset: str | None
+    photos: int | None
+    done: int
+    errors: int
+    seconds_left: float | None
+    version: int | None
+    submitted_at: datetime
+    ended_at: datetime | None
+
+
+class Row(BaseModel, frozen=True):
+    """The answer for one photo of a batch, or its error."""
+
+    model_config = ConfigDict(extra="allow")  # one column for each class
+
+    path: str
+    label: str | None
+    probability: float | None
+    unknown: bool | None
+    version: int
+    error: str | None
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """The probability of each class, by its column; empty for a row with an error."""
+        return {} if self.error is not None else dict(self.model_extra or {})

@@ -1,6 +1,7 @@
 """The client for asynchronous code, on asyncio."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -13,11 +14,11 @@ from anyio import to_thread
 from pydantic import BaseModel
 
 from catdog.client import calls
-from catdog.client.answers import Job, Picture, Prediction, Uploaded, Version
+from catdog.client.answers import Batch, Job, Picture, Prediction, Row, Uploaded, Version
 from catdog.client.blocking import Photo, content
 from catdog.client.calls import Ask, Call, Pause, Reply
-from catdog.client.errors import ClientError, Unreachable
-from catdog.datasets.archive import packed
+from catdog.client.errors import ClientError, Problem, Unreachable, error_of
+from catdog.datasets.archive import Packed, packed
 
 Answer = TypeVar("Answer", bound=BaseModel)
 GROUP = 4  # times `parallel`: photos of `predict_many` whose answers are waited for together
@@ -76,12 +77,8 @@ class AsyncClient:
 
     async def upload_folder(self, folder: str | PathLike[str], dataset: str) -> Uploaded:
         """Add the photos of a folder of class folders to a data set."""
-        packing = packed(Path(folder))
-        archive = await to_thread.run_sync(packing.__enter__)
-        try:
+        async with _packed(Path(folder)) as archive:
             return await self._run(calls.upload(dataset, archive, self._retry_seconds))
-        finally:
-            packing.__exit__(None, None, None)
 
     async def retrain(self, dataset: str, **options: Any) -> Job:
         """Queue a training; `options` are those of `POST /retrain`, such as `strategy="finetune"`."""
@@ -108,6 +105,44 @@ class AsyncClient:
                             yield found
             except httpx.TransportError:  # the stream was cut off; `job` raises if the service has gone
                 found = await self.job(found.id)
+
+    async def start_batch(self, photos: str | PathLike[str]) -> Batch:
+        """Classify the photos of a folder or of a ZIP in the background."""
+        async with _packed(Path(photos)) as archive:
+            return await self._run(calls.start_batch(archive, self._retry_seconds))
+
+    async def start_batch_of_dataset(self, dataset: str) -> Batch:
+        """Classify the pictures of a data set in the background."""
+        return await self._run(calls.start_batch_of_dataset(dataset, self._retry_seconds))
+
+    async def batch(self, id: str = "latest") -> Batch:
+        """A batch, by default the newest."""
+        return await self._run(calls.batch(id, self._retry_seconds))
+
+    async def cancel_batch(self, id: str) -> Batch:
+        """Cancel a batch."""
+        return await self._run(calls.cancel_batch(id, self._retry_seconds))
+
+    async def follow_batch(self, id: str = "latest") -> AsyncIterator[Batch]:
+        """The batch, twice a second until it has ended."""
+        found = await self.batch(id)
+        yield found
+        while not found.status.is_final:
+            await anyio.sleep(calls.POLL_SECONDS)
+            found = await self.batch(found.id)
+            yield found
+
+    async def rows(self, id: str = "latest") -> AsyncIterator[Row]:
+        """The rows of a batch that has succeeded, as they arrive; else Conflict."""
+        try:
+            async with self._http.stream("GET", f"/batches/{(await self.batch(id)).id}/result?format=jsonl") as reply:
+                if not reply.is_success:
+                    await reply.aread()
+                    raise error_of(Problem.of(reply))
+                async for line in reply.aiter_lines():
+                    yield Row.model_validate_json(line)
+        except httpx.TransportError as error:
+            raise calls.unreachable(self._url, error) from error
 
     async def champion(self) -> Version:
         """The version in service."""
@@ -157,6 +192,17 @@ class AsyncClient:
             )
         except httpx.HTTPError as error:
             return calls.unreachable(self._url, error)
+
+
+@asynccontextmanager
+async def _packed(folder: Path) -> AsyncIterator[Packed]:
+    """`packed`, on a thread."""
+    packing = packed(folder)
+    archive = await to_thread.run_sync(packing.__enter__)
+    try:
+        yield archive
+    finally:
+        packing.__exit__(None, None, None)
 
 
 async def _read(content: Callable[[], Iterator[bytes]]) -> AsyncIterator[bytes]:

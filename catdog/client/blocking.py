@@ -13,9 +13,9 @@ import httpx
 from pydantic import BaseModel
 
 from catdog.client import calls
-from catdog.client.answers import Job, Picture, Prediction, Uploaded, Version
+from catdog.client.answers import Batch, Job, Picture, Prediction, Row, Uploaded, Version
 from catdog.client.calls import Ask, Call, Pause, Reply
-from catdog.client.errors import ClientError, Unreachable
+from catdog.client.errors import ClientError, Problem, Unreachable, error_of
 from catdog.datasets.archive import packed
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -101,6 +101,44 @@ class Client:
                             yield found
             except httpx.TransportError:  # the stream was cut off; `job` raises if the service has gone
                 found = self.job(found.id)
+
+    def start_batch(self, photos: str | PathLike[str]) -> Batch:
+        """Classify the photos of a folder or of a ZIP in the background."""
+        with packed(Path(photos)) as archive:
+            return self._run(calls.start_batch(archive, self._retry_seconds))
+
+    def start_batch_of_dataset(self, dataset: str) -> Batch:
+        """Classify the pictures of a data set in the background."""
+        return self._run(calls.start_batch_of_dataset(dataset, self._retry_seconds))
+
+    def batch(self, id: str = "latest") -> Batch:
+        """A batch, by default the newest."""
+        return self._run(calls.batch(id, self._retry_seconds))
+
+    def cancel_batch(self, id: str) -> Batch:
+        """Cancel a batch."""
+        return self._run(calls.cancel_batch(id, self._retry_seconds))
+
+    def follow_batch(self, id: str = "latest") -> Iterator[Batch]:
+        """The batch, twice a second until it has ended."""
+        found = self.batch(id)
+        yield found
+        while not found.status.is_final:
+            sleep(calls.POLL_SECONDS)
+            found = self.batch(found.id)
+            yield found
+
+    def rows(self, id: str = "latest") -> Iterator[Row]:
+        """The rows of a batch that has succeeded, as they arrive; else Conflict."""
+        try:
+            with self._http.stream("GET", f"/batches/{self.batch(id).id}/result?format=jsonl") as reply:
+                if not reply.is_success:
+                    reply.read()
+                    raise error_of(Problem.of(reply))
+                for line in reply.iter_lines():
+                    yield Row.model_validate_json(line)
+        except httpx.TransportError as error:
+            raise calls.unreachable(self._url, error) from error
 
     def champion(self) -> Version:
         """The version in service."""

@@ -15,7 +15,7 @@ from uuid import uuid4
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from catdog.client.answers import Job, Picture, Prediction, Uploaded, Version
+from catdog.client.answers import Batch, Job, Picture, Prediction, Uploaded, Version
 from catdog.client.errors import ClientError, Problem, Unreachable, error_of
 from catdog.datasets.archive import Packed
 
@@ -23,6 +23,7 @@ URL: Final = "http://127.0.0.1:8000"
 TIMEOUT_SECONDS: Final = 60.0  # without a byte in either direction; longer than CATDOG_DEADLINE_SECONDS
 PARALLEL: Final = 8
 EVENTS: Final = httpx.Timeout(60.0)  # between two lines of a stream, which has a comment every few seconds
+POLL_SECONDS: Final = 0.5  # between two questions about a batch
 OCTETS: Final = "application/octet-stream"
 ZIP: Final = "application/zip"
 RETRY_SECONDS: Final = 60.0  # in all, by default
@@ -94,6 +95,23 @@ def job(id: str, retry_seconds: float) -> Call[Job]:
 
 def cancel(id: str, retry_seconds: float) -> Call[Job]:
     return _answered(Ask("DELETE", f"/retrain/{id}"), Job, retry_seconds)
+
+
+def start_batch(archive: Packed, retry_seconds: float) -> Call[Batch]:
+    headers = {"Content-Type": ZIP, "Content-Length": str(archive.size_bytes)}
+    return _answered(Ask("POST", "/batches", archive.chunks, headers), Batch, retry_seconds)
+
+
+def start_batch_of_dataset(dataset: str, retry_seconds: float) -> Call[Batch]:
+    return _answered(Ask("POST", "/batches", json={"dataset": dataset}), Batch, retry_seconds)
+
+
+def batch(id: str, retry_seconds: float) -> Call[Batch]:
+    return _answered(Ask("GET", f"/batches/{id}"), Batch, retry_seconds)
+
+
+def cancel_batch(id: str, retry_seconds: float) -> Call[Batch]:
+    return _answered(Ask("DELETE", f"/batches/{id}"), Batch, retry_seconds)
 
 
 def champion(retry_seconds: float) -> Call[Version]:

@@ -44,7 +44,7 @@ class Unpacked:
 
 
 class Packed(NamedTuple):
-    """A ZIP in a temporary file."""
+    """A ZIP in an open file."""
 
     file: IO[bytes]
     size_bytes: int
@@ -58,7 +58,11 @@ class Packed(NamedTuple):
 
 @contextmanager
 def packed(folder: Path) -> Iterator[Packed]:
-    """An uncompressed ZIP of the pictures below a folder; DatasetError if it is no folder."""
+    """An uncompressed ZIP of the pictures below a folder, or this ZIP itself; DatasetError if it is neither."""
+    if folder.is_file():
+        with folder.open("rb") as file:
+            yield Packed(file, folder.stat().st_size)
+        return
     found = listed(folder)
     with TemporaryFile() as file:
         with ZipFile(file, "w", ZIP_STORED) as archive:

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import select
 
 from catdog.database import Database
-from catdog.jobs.job import Job, of_row
+from catdog.jobs.job import Job, Kind, of_row
 from catdog.tables import jobs
 
 
@@ -19,7 +19,8 @@ class History:
         """The newest job of each data set that has one, without its findings."""
         columns = [column for column in jobs.columns if column is not jobs.c.findings]
         with self._database.reading() as connection:
-            rows = connection.execute(select(*columns).order_by(jobs.c.number)).mappings()
+            trainings = select(*columns).where(jobs.c.kind == Kind.TRAINING).order_by(jobs.c.number)
+            rows = connection.execute(trainings).mappings()
             return {row["request"]["dataset"]: of_row({**row, "findings": None}) for row in rows}
 
     def newest_findings(self, dataset: str) -> list[Any]:

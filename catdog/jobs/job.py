@@ -1,4 +1,4 @@
-"""A training job as the database stores it."""
+"""A job as the database stores it: a training, or a batch of photos to classify."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -9,14 +9,21 @@ from typing import Any
 FOLDER = "jobs"  # in the data folder: logs, and the state for resuming
 
 
+class Kind(StrEnum):
+    """What a job does. Jobs of different kinds have separate queues and workers."""
+
+    TRAINING = "training"
+    BATCH = "batch"  # classifies photos
+
+
 class Status(StrEnum):
     """The status of a job."""
 
     QUEUED = "queued"  # it waits for a worker
     RUNNING = "running"  # a worker is running it
-    SUCCEEDED = "succeeded"  # a version was published; the decision says whether it was promoted
-    FAILED = "failed"  # no version was published; the reason says why
-    CANCELLED = "cancelled"  # cancelled before a version was published
+    SUCCEEDED = "succeeded"  # a training published a version, a batch has its result
+    FAILED = "failed"  # it has no result; the reason says why
+    CANCELLED = "cancelled"  # cancelled before it had a result
 
     @property
     def is_final(self) -> bool:

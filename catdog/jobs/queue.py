@@ -1,4 +1,4 @@
-"""The queue of training jobs and their history.
+"""The queue of jobs of one kind, and their history.
 
 A worker claims a job with a lease that it renews while it runs. A worker that stops renewing loses the job, which is
 run again. A worker writes for a job only while it holds the lease. Requests to a database that doesn't answer are
@@ -13,12 +13,13 @@ from time import monotonic, time
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from catdog.database import Database
-from catdog.errors import DatabaseUnavailable, JobEnded, JobNotFound, KeyReused, LeaseLost, QueueFull
+from catdog.errors import DatabaseUnavailable, JobEnded, KeyReused, LeaseLost, QueueFull
 from catdog.jobs.history import History
-from catdog.jobs.job import Event, Job, Status, of_row
+from catdog.jobs.job import Event, Job, Kind, Status, of_row
+from catdog.jobs.rows import end, find, get, requeue, tell
 from catdog.system.failpoints import failpoint
 from catdog.tables import job_events, jobs
 
@@ -27,6 +28,7 @@ ATTEMPTS: Final = 2  # per job, if its workers die
 LEASE_SECONDS: Final = 20.0
 DAY_SECONDS: Final = 86_400.0
 OPEN: Final = (Status.QUEUED, Status.RUNNING)
+ADVANCED_BY: Final = "advanced_by"  # in the progress of a job: the worker that stored it
 RETRY_SECONDS: Final = 0.5  # between two attempts at a database that doesn't answer
 SILENT: Final = "the worker stopped responding: its process or machine ended, perhaps for lack of memory"
 
@@ -47,53 +49,60 @@ def patiently(ask: Callable[[], Answer]) -> Answer:
 
 
 class Jobs:
-    """The job queue, to submit, watch and claim jobs. Any number of processes may use it at once."""
+    """The queue of one kind, to submit, watch and claim jobs. Any number of processes may use it at once."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, kind: Kind = Kind.TRAINING) -> None:
         self._database = database
         self.history = History(database)
+        self._kind = kind
+        self._mine: ColumnElement[bool] = jobs.c.kind == kind
 
-    def submit(self, request: Mapping[str, Any], key: str | None = None) -> Job:
+    def submit(self, request: Mapping[str, Any], key: str | None = None, id: str | None = None) -> Job:
         """Queue a job. A `key` that was used for the same request returns that job; for another one it is KeyReused.
 
-        QueueFull if too many jobs are queued.
+        QueueFull if too many jobs are queued. The job gets a new `id` by default.
         """
         with self._database.writing() as connection:
-            if key is not None and (known := _find(connection, jobs.c.idempotency_key == key)):
+            if key is not None and (known := find(connection, self._mine, jobs.c.idempotency_key == key)):
                 if known.request != request:
                     raise KeyReused(key)
                 return known
-            waiting = connection.scalar(select(func.count()).where(jobs.c.status == Status.QUEUED)) or 0
-            if waiting >= WAITING:
-                raise QueueFull(waiting)
-            job = uuid4().hex
-            values = {"id": job, "status": Status.QUEUED, "request": dict(request), "idempotency_key": key}
-            connection.execute(insert(jobs).values(**values, attempts=0, submitted_at=time(), progress={}))
-            _tell(connection, job, "status", {"status": Status.QUEUED})
+            self._check_room(connection)
+            job = id or uuid4().hex
+            values: dict[str, Any] = {"id": job, "kind": self._kind, "request": dict(request), "idempotency_key": key}
+            values |= {"status": Status.QUEUED, "attempts": 0, "submitted_at": time(), "progress": {}}
+            connection.execute(insert(jobs).values(**values))
+            tell(connection, job, "status", {"status": Status.QUEUED})
         failpoint("job.submitted")
         return self.get(job)
+
+    def check_room(self) -> None:
+        """Raise QueueFull if too many jobs are queued."""
+        with self._database.reading() as connection:
+            self._check_room(connection)
 
     def get(self, job: str) -> Job:
         """A job by its id; raises JobNotFound."""
         with self._database.reading() as connection:
-            return _get(connection, job)
+            return get(connection, job, self._mine)
 
     def newest(self, limit: int) -> list[Job]:
         """At most `limit` jobs, the newest first."""
         with self._database.reading() as connection:
-            rows = connection.execute(select(jobs).order_by(jobs.c.number.desc()).limit(limit))
+            rows = connection.execute(select(jobs).where(self._mine).order_by(jobs.c.number.desc()).limit(limit))
             return [of_row(row) for row in rows.mappings()]
 
     def counts(self) -> dict[Status, int]:
         """The number of jobs by status."""
         with self._database.reading() as connection:
-            found = connection.execute(select(jobs.c.status, func.count()).group_by(jobs.c.status))
+            of_status = select(jobs.c.status, func.count()).where(self._mine).group_by(jobs.c.status)
+            found = connection.execute(of_status)
             return dict.fromkeys(Status, 0) | {Status(status): count for status, count in found}
 
     def running(self) -> list[Job]:
         """The jobs that a worker is running."""
         with self._database.reading() as connection:
-            rows = connection.execute(select(jobs).where(jobs.c.status == Status.RUNNING))
+            rows = connection.execute(select(jobs).where(self._mine, jobs.c.status == Status.RUNNING))
             return [of_row(row) for row in rows.mappings()]
 
     def events(self, job: str, after: int = 0) -> list[Event]:
@@ -106,19 +115,20 @@ class Jobs:
     def ids(self) -> set[str]:
         """The ids of all jobs."""
         with self._database.reading() as connection:
-            return set(connection.scalars(select(jobs.c.id)))
+            return set(connection.scalars(select(jobs.c.id).where(self._mine)))
 
     def open_ids(self) -> set[str]:
         """The ids of queued and running jobs."""
         with self._database.reading() as connection:
-            return set(connection.scalars(select(jobs.c.id).where(jobs.c.status.in_(OPEN))))
+            return set(connection.scalars(select(jobs.c.id).where(self._mine, jobs.c.status.in_(OPEN))))
 
     def prune(self, days: float) -> int:
         """Delete jobs that ended `days` or more days ago, with their events, except the newest; returns the number."""
         old = select(jobs.c.id).where(
+            self._mine,
             jobs.c.status.not_in(OPEN),
             jobs.c.ended_at < time() - days * DAY_SECONDS,
-            jobs.c.number < select(func.max(jobs.c.number)).scalar_subquery(),
+            jobs.c.number < select(func.max(jobs.c.number)).where(self._mine).scalar_subquery(),
         )
         with self._database.writing() as connection:
             connection.execute(delete(job_events).where(job_events.c.job.in_(old)))
@@ -127,9 +137,9 @@ class Jobs:
     def cancel(self, job: str) -> Job:
         """End a queued job, or request a running one to end; JobEnded if it has ended in another way."""
         with self._database.writing() as connection:
-            found = _get(connection, job)
+            found = get(connection, job, self._mine)
             if found.status is Status.QUEUED:
-                _end(connection, job, Status.CANCELLED, "cancelled before it ran")
+                end(connection, job, Status.CANCELLED, "cancelled before it ran")
             elif found.status is Status.RUNNING and found.cancel_at is None:
                 connection.execute(update(jobs).where(jobs.c.id == job).values(cancel_at=time()))
             elif found.status.is_final and found.status is not Status.CANCELLED:
@@ -139,27 +149,27 @@ class Jobs:
     def is_waiting(self) -> bool:
         """Whether `claim` would return a job now."""
         with self._database.reading() as connection:
-            running = select(jobs.c.number).where(jobs.c.status == Status.RUNNING)
+            running = select(jobs.c.number).where(self._mine, jobs.c.status == Status.RUNNING)
             if connection.scalar(running.where(jobs.c.lease_until >= time()).limit(1)):
                 return False
-            open_ = select(jobs.c.number).where(jobs.c.status.in_(OPEN))
+            open_ = select(jobs.c.number).where(self._mine, jobs.c.status.in_(OPEN))
             return connection.scalar(open_.limit(1)) is not None
 
     def claim(self, worker: str) -> "Lease | None":
         """Claim the oldest queued job for this worker; None if there is none, or if a job is running."""
         with self._database.writing() as connection:
             self._end_leases(connection, jobs.c.lease_until < time(), SILENT)
-            if _find(connection, jobs.c.status == Status.RUNNING):
+            if find(connection, self._mine, jobs.c.status == Status.RUNNING):
                 return None
-            job = _find(connection, jobs.c.status == Status.QUEUED)
+            job = find(connection, self._mine, jobs.c.status == Status.QUEUED)
             if job is None:
                 return None
             values = {"status": Status.RUNNING, "worker": worker, "lease_until": time() + LEASE_SECONDS, "reason": None}
             started = func.coalesce(jobs.c.started_at, time())
             mine = update(jobs).where(jobs.c.id == job.id)
             connection.execute(mine.values(**values, attempts=jobs.c.attempts + 1, started_at=started))
-            _tell(connection, job.id, "status", {"status": Status.RUNNING, "attempt": job.attempts + 1})
-            job = _get(connection, job.id)
+            tell(connection, job.id, "status", {"status": Status.RUNNING, "attempt": job.attempts + 1})
+            job = get(connection, job.id)
         failpoint("job.claimed")
         return Lease(self._database, job, worker)
 
@@ -172,18 +182,24 @@ class Jobs:
         with self._database.writing() as connection:
             if self._end_leases(connection, jobs.c.worker == worker, reason):
                 return
-            job = _find(connection, jobs.c.status == Status.QUEUED)
-            if job is not None and not _find(connection, jobs.c.status == Status.RUNNING):
+            job = find(connection, self._mine, jobs.c.status == Status.QUEUED)
+            if job is not None and not find(connection, self._mine, jobs.c.status == Status.RUNNING):
                 _retry_or_fail(connection, job.id, job.attempts + 1, reason)
+
+    def _check_room(self, connection: Connection) -> None:
+        waiting = connection.scalar(select(func.count()).where(self._mine, jobs.c.status == Status.QUEUED)) or 0
+        if waiting >= WAITING:
+            raise QueueFull(waiting)
 
     def _end_leases(self, connection: Connection, of: Any, reason: str) -> int:
         """End these leases and requeue or end their jobs; returns the number."""
-        found = connection.execute(select(jobs).where(jobs.c.status == Status.RUNNING, of)).mappings().all()
+        found = connection.execute(select(jobs).where(self._mine, jobs.c.status == Status.RUNNING, of)).mappings().all()
         for job in map(of_row, found):
             if job.cancel_at is not None:
-                _end(connection, job.id, Status.CANCELLED, "cancelled; its worker had to be ended")
+                end(connection, job.id, Status.CANCELLED, "cancelled; its worker had to be ended")
             else:
-                _retry_or_fail(connection, job.id, job.attempts, reason)
+                has_advanced = job.progress.get(ADVANCED_BY) == job.worker
+                _retry_or_fail(connection, job.id, 0 if has_advanced else job.attempts, reason)
         return len(found)
 
 
@@ -208,25 +224,29 @@ class Lease:
         """Extend the lease by LEASE_SECONDS; returns whether cancelling was requested."""
         with self._held() as connection:
             self._set(connection, lease_until=time() + LEASE_SECONDS)
-            return _get(connection, self.job.id).cancel_at is not None
+            return get(connection, self.job.id).cancel_at is not None
 
     def report(self, kind: str, data: Mapping[str, Any], **values: Any) -> None:
         """Add an event, and change columns of the job."""
-        self._write(lambda connection: _tell(connection, self.job.id, kind, data), values)
+        self._write(lambda connection: tell(connection, self.job.id, kind, data), values)
+
+    def advance(self, progress: Mapping[str, Any]) -> None:
+        """Store progress that a next worker won't repeat, without an event; then this attempt doesn't count."""
+        self._write(lambda connection: None, {"progress": {**progress, ADVANCED_BY: self._worker}})
 
     def end(self, status: Status, reason: str, **values: Any) -> None:
         """Give the job a final status."""
-        self._write(lambda connection: _end(connection, self.job.id, status, reason), values)
+        self._write(lambda connection: end(connection, self.job.id, status, reason), values)
         failpoint("job.finished")
 
     def release(self, reason: str) -> None:
         """Put the job back into the queue for the next worker, without counting this attempt."""
-        self._write(lambda connection: _requeue(connection, self.job.id, reason, self.job.attempts - 1), {})
+        self._write(lambda connection: requeue(connection, self.job.id, reason, self.job.attempts - 1), {})
 
     @contextmanager
     def _held(self) -> Iterator[Connection]:
         with self._database.writing() as connection:
-            if not _find(
+            if not find(
                 connection,
                 jobs.c.id == self.job.id,
                 jobs.c.status == Status.RUNNING,
@@ -249,37 +269,8 @@ class Lease:
         connection.execute(update(jobs).where(jobs.c.id == self.job.id).values(**values))
 
 
-def _end(connection: Connection, job: str, status: Status, reason: str) -> None:
-    ended = {"status": status, "reason": reason, "ended_at": time(), "worker": None, "lease_until": None}
-    connection.execute(update(jobs).where(jobs.c.id == job).values(**ended))
-    _tell(connection, job, "status", {"status": status, "reason": reason})
-
-
 def _retry_or_fail(connection: Connection, job: str, attempts: int, reason: str) -> None:
     if attempts >= ATTEMPTS:
-        _end(connection, job, Status.FAILED, f"it was tried {attempts} times; the last time {reason}")
+        end(connection, job, Status.FAILED, f"it was tried {attempts} times; the last time {reason}")
     else:
-        _requeue(connection, job, reason, attempts)
-
-
-def _requeue(connection: Connection, job: str, reason: str, attempts: int) -> None:
-    waiting = {"status": Status.QUEUED, "reason": reason, "attempts": attempts, "worker": None, "lease_until": None}
-    connection.execute(update(jobs).where(jobs.c.id == job).values(**waiting))
-    _tell(connection, job, "status", {"status": Status.QUEUED, "reason": reason})
-
-
-def _tell(connection: Connection, job: str, kind: str, data: Mapping[str, Any]) -> None:
-    connection.execute(insert(job_events).values(job=job, at=time(), kind=kind, data=dict(data)))
-
-
-def _get(connection: Connection, job: str) -> Job:
-    found = _find(connection, jobs.c.id == job)
-    if found is None:
-        raise JobNotFound(job)
-    return found
-
-
-def _find(connection: Connection, *conditions: Any) -> Job | None:
-    """The oldest job that meets the conditions, None if there is none."""
-    row = connection.execute(select(jobs).where(*conditions).order_by(jobs.c.number).limit(1)).mappings().first()
-    return None if row is None else of_row(row)
+        requeue(connection, job, reason, attempts)

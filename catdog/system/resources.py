@@ -91,6 +91,13 @@ def default_threads() -> int:
     return max(1, usable_cores() // 2)
 
 
+def yield_to_others(threads: int) -> None:
+    """Limit this thread, and those that it starts later, to `threads` cores at the lowest priority."""
+    os.nice(NICE)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
+
+
 def limit_process(threads: int) -> None:
     """Limit this process to `threads` cores, at the lowest priority.
 
@@ -98,9 +105,7 @@ def limit_process(threads: int) -> None:
     """
     from threadpoolctl import threadpool_limits  # part of the trainer alone
 
-    os.nice(NICE)
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
+    yield_to_others(threads)
     threadpool_limits(threads)  # for libraries that have already counted the cores
     for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
         os.environ[variable] = str(threads)

@@ -3,25 +3,19 @@
 import json as encoding
 import sqlite3
 import sys
-from collections.abc import Iterator
-from hashlib import sha256
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from app.classification.journal import ENDING, Journal, JournalError, remove
+from app.classification.results import ResultError, Table, check, write
 from catdog import exit_status
 from catdog.system.failpoints import failpoint
-from command.classify.journal import ENDING, Journal, JournalError, remove
-from command.classify.results import ResultError, Table, check, write
 from command.classify.sorting import How, SortingError, sort
-from command.classify.sources import Photo, Sources
+from command.classify.sources import Sources
 from command.options import Json
-
-if TYPE_CHECKING:
-    from app.serving.loaded_model import LoadedModel
-    from app.settings import Settings
 
 
 def classify(
@@ -75,43 +69,18 @@ def classify(
 
 def _fill(journal: Journal, sources: Sources, threshold: float) -> Table:
     """Classify the photos that aren't in the journal yet, all by the version with which it was begun."""
+    from app.classification import continuing
     from app.serving import os_tuning
     from command import local_model
-    from command.classify import pipeline, progress
+    from command.classify import progress
 
     os_tuning.limit_arenas()
     settings = local_model.settings()
-    facts = journal.facts()
-    model = local_model.loaded(settings, None if facts is None else facts["version"])
-    if facts is None:
-        journal.begin(_facts(model, settings))
-        failpoint("classify.begun")
-    elif facts != _facts(model, settings):
-        now = encoding.dumps(_facts(model, settings))
-        raise JournalError(
-            f"{journal.path} was begun with another model or other settings: {encoding.dumps(facts)}, now {now};"
-            " use those again, or remove the file to start from the beginning"
-        )
+    model = continuing.begun(journal, settings)
     with progress.shown(sources.count) as counted:
-        photos = _remaining(journal, counted(sources.photos()))
-        for row in pipeline.classify(photos, model, settings):
-            journal.add(row)
-            failpoint("classify.row")
+        for _ in continuing.fill(journal, counted(sources.photos()), model, settings):
+            pass
     return Table(model.manifest.classes, model.manifest.version, threshold)
-
-
-def _remaining(journal: Journal, photos: Iterator[Photo]) -> Iterator[Photo]:
-    return (photo for photo in photos if not journal.has(photo.path))
-
-
-def _facts(model: "LoadedModel", settings: "Settings") -> dict[str, Any]:
-    """What the answers depend on besides the photos."""
-    return {
-        "version": model.manifest.version,
-        "manifest": sha256(model.manifest.to_json().encode()).hexdigest(),
-        "precision": model.engine.precision,
-        "unknown_keep": settings.unknown_keep,
-    }
 
 
 def _report(summary: dict[str, Any], json: bool) -> None:

@@ -8,10 +8,10 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+from app.classification.journal import Journal, Row
+from app.classification.results import Table
 from catdog.errors import CatdogError
 from catdog.system.failpoints import failpoint
-from command.classify.journal import Journal, Row
-from command.classify.results import Table
 
 UNKNOWN: Final = "unknown"  # folder of the photos that look like none of the classes
 

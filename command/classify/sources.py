@@ -3,49 +3,21 @@
 import glob
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Final, NamedTuple
+from typing import Final
 
-from catdog.datasets import folders, safe_zip
+from app.classification.photos import LIMIT_BYTES, Archive, Photo, check_size
+from catdog.datasets import folders
 from catdog.datasets.folders import HEAD_BYTES, PICTURE_SUFFIXES
 from catdog.errors import ArchiveError, CatdogError, FileLeftOut
 
 STDIN: Final = "-"
-LIMIT_BYTES: Final = 2**28  # of a file: the largest photo within the limits of pixels takes less
 
 
 class NoSource(CatdogError):
     """A source that holds nothing to classify."""
-
-
-class Photo(NamedTuple):
-    """One input. `read` returns its bytes; it raises OSError or CatdogError.
-
-    `path` is its name in the result: of a file in a ZIP that of the ZIP, a slash, and its place in it. `file` is None
-    for these.
-    """
-
-    path: str
-    read: Callable[[], bytes]
-    file: Path | None
-
-
-class _Archive:
-    """An open ZIP, closed when nothing refers to it any more: when its last photo has been read."""
-
-    def __init__(self, path: Path) -> None:
-        self._open = ExitStack()
-        self.zipped = self._open.enter_context(safe_zip.opened(path))
-
-    def __del__(self) -> None:
-        self._open.close()
-
-    def read(self, place: PurePosixPath) -> bytes:
-        return b"".join(self.zipped.read(place))
 
 
 @dataclass
@@ -57,7 +29,7 @@ class Sources:
     skipped: int = 0  # files in folders and ZIPs that are no photos
 
     def __post_init__(self) -> None:
-        self._last: tuple[Path, _Archive] | None = None  # that `read` used
+        self._last: tuple[Path, Archive] | None = None  # that `read` used
         for source in self.given:
             if source != STDIN and not Path(source).exists() and not _matches(source):
                 raise NoSource(f"there is no file or folder {source}, and none matches it as a pattern")
@@ -83,7 +55,7 @@ class Sources:
         """The bytes of a photo in a ZIP by its `path`; OSError, ArchiveError."""
         archive = next(parent for parent in Path(path).parents if _is_zip(parent))
         if self._last is None or self._last[0] != archive:
-            self._last = archive, _Archive(archive)
+            self._last = archive, Archive(archive)
         return self._last[1].read(PurePosixPath(path).relative_to(archive))
 
     def contains(self, folder: Path) -> bool:
@@ -113,7 +85,7 @@ class Sources:
             names = sorted(entry.name for entry in os.scandir(folder) if not folders.is_leftover(entry.name))
         except OSError as error:
             reason = error
-            yield Photo(str(folder), lambda: _raise(reason), None)
+            yield Photo(str(folder), lambda: _raise(reason))
             return
         here = (status.st_dev, status.st_ino)
         if here in above:
@@ -128,18 +100,13 @@ class Sources:
 
     def _in_zip(self, path: Path) -> Iterator[Photo]:
         try:
-            archive = _Archive(path)
+            archive = Archive(path)
         except (ArchiveError, OSError) as error:
             reason = error
-            yield Photo(str(path), lambda: _raise(reason), None)
+            yield Photo(str(path), lambda: _raise(reason))
             return
-        for place in sorted(archive.zipped.members):
-            if any(map(folders.is_leftover, place.parts)):
-                continue
-            if place.suffix.lower() in PICTURE_SUFFIXES:
-                yield Photo(f"{path}/{place}", partial(archive.read, place), None)
-            else:
-                self.skipped += 1
+        self.skipped += archive.skipped
+        yield from archive.photos(f"{path}/")
 
 
 def _named(path: str) -> Photo:
@@ -152,8 +119,7 @@ def _read(file: Path) -> bytes:
         raise FileLeftOut("it is a pipe, socket or device")
     with file.open("rb") as opened:
         data = opened.read(LIMIT_BYTES + 1)
-    if len(data) > LIMIT_BYTES:
-        raise FileLeftOut(f"it has more than {LIMIT_BYTES:,} bytes; no photo within the limits is that large")
+    check_size(len(data))
     return data
 
 

@@ -6,13 +6,13 @@ import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from threading import Thread
 
 from catdog import exit_status
 from catdog.database import Database
 from catdog.datasets import folders
 from catdog.datasets.datasets import Datasets
 from catdog.datasets.layout import Layout, printable
+from catdog.jobs.interruptions import end_with_stdin
 from catdog.versions.store import Store
 from training.data.dataset import Photo
 
@@ -58,14 +58,15 @@ def worker(arguments: Namespace) -> None:
     # Until the worker handles SIGTERM, after these imports: the first process of a container ignores it by default.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     if arguments.end_with_stdin:
-        Thread(target=_end_with_stdin, name="stdin", daemon=True).start()
+        end_with_stdin()
     from catdog.system.resources import default_threads, limit_process
 
     threads = arguments.threads or default_threads()
     limit_process(threads)  # before anything starts threads of its own
     from catdog.jobs.queue import Jobs
+    from catdog.jobs.worker import Worker
+    from training.worker import tracing
     from training.worker.job_runner import Runner
-    from training.worker.worker import Worker
 
     runner = Runner(
         Store(arguments.models),
@@ -74,18 +75,11 @@ def worker(arguments: Namespace) -> None:
         arguments.keep_versions,
         arguments.imagenet_weights,
     )
-    worker = Worker(Jobs(_database(arguments)), runner.run, arguments.data_dir, arguments.name)
+    worker = Worker(Jobs(_database(arguments)), runner.run, arguments.data_dir, arguments.name, tracing.tell)
     if worker.work(arguments.until_idle):
         command = [sys.executable, "-m", "training", *sys.argv[1:], "--threads", str(threads)]
         os.execv(sys.executable, command)  # noqa: S606  # itself
     os._exit(0)  # a normal exit may abort the process, because TensorFlow's threads are still running
-
-
-def _end_with_stdin() -> None:
-    """Stop this worker when its standard input is closed, because then the service that started it has ended."""
-    while os.read(sys.stdin.fileno(), 1024):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _to_examine(arguments: Namespace, layout: Layout | None) -> tuple[Sequence[str], Mapping[str, Sequence[Photo]]]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from catdog.datasets.datasets import Datasets
 from catdog.errors import CatdogError, DatasetError, LeaseLost, StoreError
+from catdog.jobs.interruptions import Interrupted, Interruptions, Reason
 from catdog.jobs.job import Status
 from catdog.jobs.queue import Lease
 from catdog.system.failpoints import failpoint
@@ -24,7 +25,6 @@ from training.fitting.config import Config
 from training.fitting.observer import Observer, Phase, Terminal
 from training.fitting.recipes import of_strategy
 from training.publishing.pipeline import Outcome, Request, promote, train
-from training.worker.interruptions import Interrupted, Interruptions, Reason
 
 REPORT_SECONDS: Final = 1.0  # between two reports of progress
 PHOTOS_REPORTED: Final = 100  # of one finding; the log lists more

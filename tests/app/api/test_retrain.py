@@ -204,11 +204,17 @@ def test_a_service_that_ends_puts_its_job_back(taught: Service, tmp_path: Path) 
     jobs(taught).cancel(job)
 
 
+def with_a_worker(idle: Service) -> JobService:
+    """The trainings of a service that starts none itself, with a process that runs them."""
+    runner = worker_process.LocalProcess(idle.app.state.settings, worker_process.TRAINER)
+    return JobService(lambda: jobs(idle), runner, Shutdown())
+
+
 def test_a_worker_that_cannot_start_fails_the_job_with_what_is_known(
     idle: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    service = JobService(idle.app.state.database, worker_process.LocalProcess(idle.app.state.settings), Shutdown())
+    service = with_a_worker(idle)
     job = jobs(idle).submit(PETS)
 
     def supervised() -> bool:
@@ -229,7 +235,7 @@ def test_a_worker_that_lacks_a_library_fails_the_job_with_what_to_do(
     python.write_text(f'#!/bin/sh\nexec {sys.executable} {without_libraries.__file__} tqdm,threadpoolctl "$@"\n')
     python.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(python))
-    service = JobService(idle.app.state.database, worker_process.LocalProcess(idle.app.state.settings), Shutdown())
+    service = with_a_worker(idle)
     job = jobs(idle).submit(PETS)
 
     def supervised() -> bool:
@@ -239,7 +245,7 @@ def test_a_worker_that_lacks_a_library_fails_the_job_with_what_to_do(
     until(supervised)
 
     assert "run `make trainer`" in (jobs(idle).get(job.id).reason or "")
-    assert "Traceback" not in (tmp_path / "data" / worker_process.LOG).read_text()
+    assert "Traceback" not in (tmp_path / "data" / worker_process.TRAINER.log).read_text()
 
 
 def test_a_data_set_that_holds_a_class_called_unknown_from_before_is_not_trained_on(

@@ -59,6 +59,9 @@ ADDRESSES = {
     "/datasets/{name}/pictures": Needs.ADMIN_KEY,
     "/datasets/{name}/pictures/ids": Needs.ADMIN_KEY,
     "/changes": Needs.ADMIN_KEY,
+    "/batches": Needs.PREDICT_KEY,
+    "/batches/{batch}": Needs.PREDICT_KEY,
+    "/batches/{batch}/result": Needs.ADMIN_KEY,
     "/retrain": Needs.PREDICT_KEY,
     "/retrain/{job}": Needs.PREDICT_KEY,
     "/retrain/{job}/events": Needs.PREDICT_KEY,
@@ -101,7 +104,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
 
 
 def _fill(service: Service) -> dict[str, str]:
-    """Add a data set, a kept prediction, and a failed training whose findings name a photo."""
+    """Add a data set, a kept prediction, its batch, and a failed training whose findings name a photo."""
     members = {f"{label}/{n}.png": picture(n + 100 * (label == "dog")) for label in ("cat", "dog") for n in range(20)}
     members[f"cat/{FILE_NAME}"] = picture(500)
     client = service.client
@@ -113,7 +116,10 @@ def _fill(service: Service) -> dict[str, str]:
     finding = {"kind": "unreadable", "sentence": SENTENCE, "photos": [photo], "count": 1}
     lease.report("findings", {"findings": 1}, findings=[finding])
     lease.end("failed", "there are too few photos")
+    batch = client.post("/batches", json={"dataset": "pets"}, headers=ADMIN).raise_for_status().json()["id"]
+    until(lambda: client.get(f"/batches/{batch}", headers=ADMIN).json()["status"] == "succeeded")
     return {
+        "batch": batch,
         "model": "catdog",
         "version": "1",
         "label": "champion",

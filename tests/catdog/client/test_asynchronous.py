@@ -56,3 +56,19 @@ def test_it_waits_as_long_as_a_busy_service_asks() -> None:
 
     assert len(server.moments) == 2
     assert server.moments[1] - server.moments[0] >= 1
+
+
+def test_photos_are_classified_in_the_background(other: AsyncClient, photos: Path) -> None:
+    async def use() -> None:
+        async with other:
+            states = [batch async for batch in other.follow_batch((await other.start_batch(photos)).id)]
+            rows = [row async for row in other.rows(states[-1].id)]
+            assert len(rows) == 24
+            alone = await other.predict(photos / rows[0].path)
+            assert rows[0].probabilities == pytest.approx(alone.probabilities, abs=1e-6)
+            await other.upload_folder(photos, "in-batches")
+            waiting = await other.start_batch_of_dataset("in-batches")
+            await other.cancel_batch(waiting.id)
+            assert (await other.batch()).id == waiting.id
+
+    anyio.run(use)

@@ -136,3 +136,39 @@ def test_without_the_key_nothing_can_be_changed(url: str) -> None:
     assert raised.value.problem.status == 401
     assert raised.value.problem.instance
     assert json.dumps(str(raised.value))
+
+
+def test_a_folder_a_zip_and_a_data_set_are_classified_in_the_background(
+    client: Client, photos: Path, tmp_path: Path
+) -> None:
+    zipped = tmp_path / "photos.zip"
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.write(photo(photos), "1.png")
+        archive.writestr("broken.png", b"no photo")
+    client.upload_folder(photos, "of-batches")
+
+    *_, folder = client.follow_batch(client.start_batch(photos).id)
+    of_folder = {row.path: row for row in client.rows(folder.id)}
+    *_, packed_before = client.follow_batch(client.start_batch(zipped).id)
+    good, broken = client.rows(packed_before.id)
+    *_, dataset = client.follow_batch(client.start_batch_of_dataset("of-batches").id)
+
+    assert [each.status for each in (folder, packed_before, dataset)] == [Status.SUCCEEDED] * 3
+    assert (folder.photos, packed_before.errors, dataset.dataset) == (24, 1, "of-batches")
+    alone = client.predict(photo(photos)).probabilities
+    for row in (good, of_folder["cat/0.png"]):
+        assert row.probabilities == pytest.approx(alone, abs=1e-6)
+    assert broken.probabilities == {}
+    assert (broken.error or "").startswith("the bytes are not an image")
+    assert len(list(client.rows(dataset.id))) == 24
+
+
+def test_a_cancelled_batch_has_no_rows(client: Client, photos: Path) -> None:
+    batch = client.cancel_batch(client.start_batch(photos).id)
+
+    *_, ended = client.follow_batch(batch.id)
+
+    assert ended.status is Status.CANCELLED
+    with pytest.raises(Conflict, match="has no result"):
+        next(client.rows(batch.id))
+    assert client.batch().id == batch.id

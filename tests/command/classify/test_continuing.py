@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from app.classification.journal import Journal, JournalError, Row
 from catdog.system.failpoints import OF_CLASSIFYING
 from catdog.versions.store import Store
-from command.classify.journal import Journal, JournalError, Row
 from tests.app.service import publish
 from tests.command.classify.tables import rows
 from tests.command.running import Catdog

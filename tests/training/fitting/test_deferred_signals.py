@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from catdog.jobs.interruptions import Interrupted, Interruptions, Reason
 from training.fitting.deferred_signals import HELD, DeferredSignals
-from training.worker.interruptions import Interrupted, Interruptions, Reason
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ import pytest
 from catdog.engines.engine import Precision
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.errors import DatasetError
+from catdog.jobs.interruptions import Interrupted, Reason
 from catdog.network.architecture import Architecture, Head, Network
 from catdog.versions.calibration import Calibration
 from catdog.versions.measurements import Measured
@@ -25,7 +26,6 @@ from training.data.pixels import decode
 from training.evaluation import paired_sample
 from training.fitting import quantization
 from training.fitting.quantization import QuantizationFailed
-from training.worker.interruptions import Interrupted, Reason
 
 PRECISIONS: tuple[Precision, ...] = ("int8", "f32")
 

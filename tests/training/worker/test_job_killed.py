@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 from catdog.database import Database
-from catdog.jobs import queue
+from catdog.jobs import queue, worker
 from catdog.jobs.job import Job, Status
 from catdog.jobs.queue import Jobs
 from catdog.system import failpoints
 from tests.jobs import Place
 from tests.photos import draw_splits
 from tests.waiting import PATIENCE_SECONDS, until
-from training.worker import worker
 
 pytestmark = pytest.mark.whole  # each kill starts a training
 

@@ -7,10 +7,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from app.classification.journal import Row
 from catdog.datasets.layout import printable
 from catdog.errors import CatdogError
 from catdog.system import durable
-from command.classify.journal import Row
 
 BEFORE, AFTER = ("path", "label", "probability"), ("unknown", "version", "error")
 GROUP_ROWS: Final = 2_000  # of a Parquet file, which are in memory together

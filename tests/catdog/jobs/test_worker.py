@@ -21,13 +21,13 @@ from catdog import postgresql
 from catdog.database import FILE, Database
 from catdog.errors import DatabaseUnavailable, DatasetError
 from catdog.jobs import queue as jobs_module
+from catdog.jobs import worker as module
+from catdog.jobs.interruptions import Interrupted, Interruptions, Reason
 from catdog.jobs.job import Job, Status, log_file
 from catdog.jobs.queue import ATTEMPTS, Jobs, Lease
+from catdog.jobs.worker import Run, Worker
 from tests.databases import frozen
 from tests.waiting import PATIENCE_SECONDS, until
-from training.worker import worker as module
-from training.worker.interruptions import Interrupted, Interruptions, Reason
-from training.worker.worker import Run, Worker
 
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
@@ -314,8 +314,8 @@ import signal
 from pathlib import Path
 from catdog.database import Database
 from catdog.jobs.queue import Jobs
-from training.worker import worker
-from training.worker.interruptions import Interrupted, Reason
+from catdog.jobs import worker
+from catdog.jobs.interruptions import Interrupted, Reason
 
 worker.RENEW_SECONDS = 0.01
 worker.GRACE_SECONDS[Reason.CANCELLED] = 0.1
@@ -406,10 +406,10 @@ def test_what_is_asked_is_raised_once() -> None:
 LAUNCHING = """
 import os, signal, sys
 from pathlib import Path
-from app.retraining.worker_process import LocalProcess
+from app.retraining.worker_process import TRAINER, LocalProcess
 from app.settings import Settings
 
-runner = LocalProcess(Settings(data_dir=Path(sys.argv[1]), models_dir=Path(sys.argv[1])))
+runner = LocalProcess(Settings(data_dir=Path(sys.argv[1]), models_dir=Path(sys.argv[1])), TRAINER)
 print(runner._processes[runner.launch()].pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """

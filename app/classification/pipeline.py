@@ -12,6 +12,8 @@ from typing import Final, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from app.classification.journal import Row
+from app.classification.photos import Photo
 from app.serving.decoding import Memory
 from app.serving.loaded_model import LoadedModel
 from app.settings import Settings
@@ -20,8 +22,6 @@ from catdog.decoding_cost import demand
 from catdog.engines.engine import Output
 from catdog.errors import CatdogError
 from catdog.system import resources
-from command.classify.journal import Row
-from command.classify.sources import Photo
 
 AHEAD: Final = 4  # photos that are decoded ahead for each that the engine infers at a time; they have 150 kB each
 MEMORY_SHARE: Final = 4  # decoding may use a quarter of the memory, like the service

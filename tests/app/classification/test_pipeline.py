@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count, islice
 from threading import Event
 
-from command.classify.pipeline import in_order
+from app.classification.pipeline import in_order
 from tests.waiting import PATIENCE_SECONDS
 
 

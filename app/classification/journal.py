@@ -42,6 +42,14 @@ class JournalError(CatdogError):
     """A journal that can't be continued."""
 
 
+class JournalInUse(JournalError):
+    """A journal that another process writes."""
+
+
+class JournalOfOthers(JournalError):
+    """A journal that was begun with another model or other settings than those in use."""
+
+
 @dataclass(frozen=True)
 class Row:
     """The outcome for one input: probabilities in the order of the classes, or an error.
@@ -72,7 +80,7 @@ class Journal:
         except sqlite3.DatabaseError as error:
             self._connection.close()
             if "locked" in str(error):
-                raise JournalError(f"{path} is in use: another catdog writes this result") from error
+                raise JournalInUse(f"{path} is in use: another catdog writes this result") from error
             raise JournalError(f"{path} is no journal ({error}); remove it to start again") from error
 
     def __enter__(self) -> Self:
@@ -95,6 +103,12 @@ class Journal:
     def begin(self, facts: dict[str, Any]) -> None:
         """Record what the classification is begun with."""
         self._connection.execute("INSERT INTO about VALUES (?)", (json.dumps(facts),))
+        self.commit()
+
+    def clear(self) -> None:
+        """Remove everything, as if it were new."""
+        self._connection.execute("DELETE FROM about")
+        self._connection.execute("DELETE FROM rows")
         self.commit()
 
     def has(self, path: str) -> bool:

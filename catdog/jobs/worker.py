@@ -1,4 +1,4 @@
-"""The worker: claims training jobs one by one and runs them under a lease."""
+"""The worker: claims jobs of one kind one by one and runs them under a lease."""
 
 import os
 import socket
@@ -13,10 +13,9 @@ from uuid import uuid4
 
 from catdog import faults
 from catdog.errors import CatdogError, DatabaseUnavailable, LeaseLost
+from catdog.jobs.interruptions import Interrupted, Interruptions, Reason
 from catdog.jobs.job import Status, log_file
 from catdog.jobs.queue import LEASE_SECONDS, Jobs, Lease, patiently
-from training.worker import tracing
-from training.worker.interruptions import Interrupted, Interruptions, Reason
 
 LOOK_SECONDS = 0.25  # between two polls of an empty queue
 IDLE_SECONDS = 60.0  # without a job, after which a worker may exit; starting one takes a second or two
@@ -28,12 +27,20 @@ Run = Callable[[Lease, Interruptions], None]  # runs the job to its end
 
 
 class Worker:
-    """`run` runs a job to its end; an exception from it is the job's failure."""
+    """`run` runs a job to its end; an exception from it is the job's failure. `after` is called with its id."""
 
-    def __init__(self, jobs: Jobs, run: Run, data_dir: Path, name: str | None = None) -> None:
+    def __init__(
+        self,
+        jobs: Jobs,
+        run: Run,
+        data_dir: Path,
+        name: str | None = None,
+        after: Callable[[Jobs, str], None] = lambda jobs, job: None,
+    ) -> None:
         self._jobs = jobs
         self._run = run
         self._data_dir = data_dir
+        self._after = after
         self._interruptions = Interruptions()
         self.name = name or f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"[-64:]
 
@@ -41,7 +48,7 @@ class Worker:
         """Run jobs until SIGTERM or Ctrl-C, which puts the running job back into the queue.
 
         With `until_idle` it returns after IDLE_SECONDS without a job. Returns whether to continue in a new process: an
-        interrupted training leaves threads behind that may crash this one during the next training.
+        interrupted job leaves threads behind that may crash this one during the next job.
         """
         self._interruptions.install()
         worked = monotonic()
@@ -80,7 +87,7 @@ class Worker:
                     _settle(lease, interrupted.reason)
         with self._interruptions.shielded(), _unless_unavailable():  # reported even if interrupted now
             _say(f"job {lease.job.id}: {patiently(lambda: self._jobs.get(lease.job.id)).status}")
-            tracing.tell(self._jobs, lease.job.id)
+            self._after(self._jobs, lease.job.id)
         return True
 
     def _claim(self) -> Lease | None:
@@ -213,4 +220,5 @@ def _output_into(file: Path) -> Iterator[None]:
 
 
 def _say(line: str) -> None:
-    print(f"catdog worker: {line}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"catdog worker: {line}\n")
+    sys.stderr.flush()

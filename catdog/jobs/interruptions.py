@@ -2,9 +2,11 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
+from threading import Thread
 from time import monotonic
 from types import FrameType
 
@@ -80,3 +82,14 @@ class Interruptions:
 
     def _wake(self, number: int, frame: FrameType | None) -> None:
         self.check()
+
+
+def end_with_stdin() -> None:
+    """Stop this process when its standard input is closed, because then the service that started it has ended."""
+    Thread(target=_end_with_stdin, name="stdin", daemon=True).start()
+
+
+def _end_with_stdin() -> None:
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

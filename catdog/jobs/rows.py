@@ -1,0 +1,40 @@
+"""Reads and changes rows of jobs, in a transaction of the caller."""
+
+from collections.abc import Mapping
+from time import time
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, insert, select, update
+
+from catdog.errors import JobNotFound
+from catdog.jobs.job import Job, Status, of_row
+from catdog.tables import job_events, jobs
+
+
+def end(connection: Connection, job: str, status: Status, reason: str) -> None:
+    ended = {"status": status, "reason": reason, "ended_at": time(), "worker": None, "lease_until": None}
+    connection.execute(update(jobs).where(jobs.c.id == job).values(**ended))
+    tell(connection, job, "status", {"status": status, "reason": reason})
+
+
+def requeue(connection: Connection, job: str, reason: str, attempts: int) -> None:
+    waiting = {"status": Status.QUEUED, "reason": reason, "attempts": attempts, "worker": None, "lease_until": None}
+    connection.execute(update(jobs).where(jobs.c.id == job).values(**waiting))
+    tell(connection, job, "status", {"status": Status.QUEUED, "reason": reason})
+
+
+def tell(connection: Connection, job: str, kind: str, data: Mapping[str, Any]) -> None:
+    connection.execute(insert(job_events).values(job=job, at=time(), kind=kind, data=dict(data)))
+
+
+def get(connection: Connection, job: str, *conditions: ColumnElement[bool]) -> Job:
+    found = find(connection, jobs.c.id == job, *conditions)
+    if found is None:
+        raise JobNotFound(job)
+    return found
+
+
+def find(connection: Connection, *conditions: Any) -> Job | None:
+    """The oldest job that meets the conditions, None if there is none."""
+    row = connection.execute(select(jobs).where(*conditions).order_by(jobs.c.number).limit(1)).mappings().first()
+    return None if row is None else of_row(row)
