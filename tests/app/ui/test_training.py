@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from app.retraining.thumbnails import SIDE_PIXELS
 from catdog.jobs.job import Status
 from catdog.jobs.queue import Jobs, Lease
 from catdog.versions.store import Store
@@ -135,7 +136,7 @@ def test_what_the_doctor_found_is_shown_with_its_pictures(page: Page, keeper: Se
     thumbnail = page.get_by_role("listitem").filter(has_text=EVIL)
     expect(thumbnail).to_contain_text("dog 97.0%")
     thumbnail.scroll_into_view_if_needed()
-    expect(thumbnail.locator("img")).to_have_js_property("naturalWidth", 8)
+    expect(thumbnail.locator("img")).to_have_js_property("naturalWidth", SIDE_PIXELS)
     expect(page.get_by_role("listitem").filter(has_text="gone.png")).to_contain_text("deleted in the meantime")
     assert page.locator("img[src=x]").count() == 0
     shot(page, "findings")
@@ -154,7 +155,7 @@ def test_looking_at_a_training_needs_no_key(page: Page, keeper: Service) -> None
     give_key(page)
 
     thumbnail.scroll_into_view_if_needed()
-    expect(thumbnail.locator("img")).to_have_js_property("naturalWidth", 8)
+    expect(thumbnail.locator("img")).to_have_js_property("naturalWidth", SIDE_PIXELS)
 
 
 def test_a_training_can_be_cancelled(page: Page, keeper: Service) -> None:

@@ -3,8 +3,9 @@
 import { get, picture } from "../parts/api.js";
 import { busy, button, el, fault } from "../parts/dom.js";
 import { known, t } from "../parts/texts.js";
+import { steps } from "./finding.js";
 
-const AT_FIRST = 12; // thumbnails of one finding; each loads its whole picture
+const AT_FIRST = 12; // thumbnails of one finding
 
 export function findings(job) {
   if (job.findings === null) return el("div");
@@ -36,7 +37,7 @@ function section(finding, dataset) {
   const left = [...finding.photos];
   const more = button("", () => add());
   const add = () => {
-    thumbnails.append(...left.splice(0, AT_FIRST).map((photo) => thumbnail(photo, dataset)));
+    thumbnails.append(...left.splice(0, AT_FIRST).map((photo) => thumbnail(photo, finding, dataset)));
     more.textContent = t("findings.more", { n: left.length });
     more.hidden = !left.length;
   };
@@ -46,12 +47,12 @@ function section(finding, dataset) {
   return el("details", { open: true }, summary, el("p", { lang: "en" }, finding.sentence), thumbnails, more);
 }
 
-// Fetched once it is visible, because it may be large.
-function thumbnail(photo, dataset) {
+// Fetched once it is visible.
+function thumbnail(photo, finding, dataset) {
   const image = el("img", { alt: "" });
   const said = [photo.name, `${photo.label}, ${photo.split}`, photo.note].filter(Boolean);
-  const item = el("li", {}, image, said.map((text) => el("span", { class: "name" }, text)));
-  seen(item, () => load(image, `datasets/${encodeURIComponent(dataset)}/images/${photo.sha256}`));
+  const item = el("li", {}, image, said.map((text) => el("span", { class: "name" }, text)), steps(photo, finding, dataset));
+  seen(item, () => load(image, `datasets/${encodeURIComponent(dataset)}/images/${photo.sha256}/thumbnail`));
   return item;
 }
 
