@@ -1,4 +1,4 @@
-"""How fast the page's gallery shows the first picture of a large data set, and how smoothly it scrolls.
+"""Measures the page's gallery: the time to its first picture, and its frames a second.
 
     python -m benchmarks.experiments.gallery [--pictures 100000]
 

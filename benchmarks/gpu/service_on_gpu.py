@@ -34,9 +34,9 @@ from benchmarks.harness.processes import ROOT, python, running
 from benchmarks.load.crowd import PROCESSES, Crowd, Requests
 from benchmarks.serving.rounds import start
 from benchmarks.serving.systems import ours
+from catdog.features import libraries
 from catdog.versions.store import SHIPPED, Store
 from catdog.versions.version import Version
-from training.data.features import libraries
 from training.publishing.lineage import BACKENDS
 
 FULL = "full"

@@ -7,8 +7,8 @@ from pathlib import Path
 from platform import python_version
 from typing import Self
 
+from catdog.features import libraries
 from catdog.system import resources
-from training.data.features import libraries
 from training.publishing.lineage import processor
 
 LIBRARIES = (

@@ -38,7 +38,7 @@ LAYERS = {
     ),
     "catdog": (
         "client",
-        "datasets jobs versions",
+        "datasets features jobs versions",
         "database engines",
         "tables",
         "postgresql splits decoding_cost",

@@ -1,59 +1,28 @@
 """Computes the features of photos once, and caches them by photo and backbone."""
 
-import json
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import openvino as ov
-import PIL
 from numpy.typing import NDArray
-from PIL import Image
 from tqdm import tqdm
 
 from catdog.engines.engine import Asked, Output, Precision
-from catdog.engines.openvino import OpenVINOEngine, precision_of
+from catdog.engines.openvino import OpenVINOEngine
 from catdog.errors import DatasetError
-from catdog.images import FINGERPRINT
-from catdog.network import head, weights
-from catdog.network.architecture import INPUT_PIXELS, Architecture, Network
+from catdog.features import THUMBNAIL_PIXELS, Entry, FeatureCache, fingerprint, thumbnail
+from catdog.network import head
+from catdog.network.architecture import Architecture, Network
 from catdog.versions import golden
 from training.data.dataset import Photo, Report
 from training.data.pixels import decode
 
-
-def libraries(names: Sequence[str]) -> dict[str, str]:
-    """The versions of the installed ones."""
-    found = {}
-    for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-# Another version of these may round differently. cykooz-resizer is missing if Pillow resizes.
-LIBRARIES = (ov.__version__, PIL.__version__, *libraries(("cykooz-resizer",)).values())
-FORMAT = "2"  # of a cache's file: increase it when what is stored changes
 BATCH = 32  # photos decoded and stored at a time
 TOGETHER = 8  # photos in the engine at a time: 32 are not faster, and their activations take 1 GB in float32
 ENGINES = 2  # compiled networks kept for the next use: the serving precision, and float32 to compare it with
-THUMBNAIL_PIXELS = 16  # height and width
 
 Progress = Callable[[int, int], None]  # called with the number of new photos that are done, and of all new photos
-
-
-class Entry(NamedTuple):
-    """The cached values of a photo."""
-
-    row: NDArray[np.float32]  # (length,)
-    thumbnail: NDArray[np.uint8]  # grey (16, 16)
 
 
 class Seen(NamedTuple):
@@ -65,48 +34,6 @@ class Seen(NamedTuple):
 
 
 _engines: dict[str, OpenVINOEngine] = {}  # by the fingerprint of what they compute, least recently used first
-
-
-class FeatureCache:
-    """One network's output for photos, by their sha256, in one SQLite file that several processes may use.
-
-    With the pooled head a row is the features, so all heads on one backbone share them; with the classic head it is
-    the logits, then the features.
-    """
-
-    def __init__(self, file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._file = file
-        with self._open() as database:
-            database.execute("CREATE TABLE IF NOT EXISTS entries (photo TEXT PRIMARY KEY, row BLOB, thumbnail BLOB)")
-
-    def read(self, photos: Iterable[str]) -> dict[str, Entry]:
-        """The entries of those photos, by sha256, that are cached."""
-        asked = json.dumps(list(photos))
-        query = "SELECT * FROM entries WHERE photo IN (SELECT value FROM json_each(?))"
-        with self._open() as database:
-            return {
-                photo: Entry(
-                    np.frombuffer(row, np.float32), np.frombuffer(grey, np.uint8).reshape(THUMBNAIL_PIXELS, -1)
-                )
-                for photo, row, grey in database.execute(query, (asked,))
-            }
-
-    def add(self, entries: Mapping[str, Entry]) -> None:
-        rows = [(photo, entry.row.tobytes(), entry.thumbnail.tobytes()) for photo, entry in entries.items()]
-        with self._open() as database:
-            database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", rows)
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        """A connection that commits unless an exception is raised; OSError if the file can't be used."""
-        try:
-            with closing(sqlite3.connect(self._file, timeout=60)) as database, database:
-                yield database
-        except sqlite3.Error as error:
-            raise OSError(
-                f"the features in {self._file} can't be used ({error}); free disk space, or remove the file"
-            ) from error
 
 
 class FeatureExtractor:
@@ -196,11 +123,6 @@ def _compute(
     return {photo.sha256: Entry(row, thumbnail(one)) for photo, row, one in zip(photos, rows, pixels, strict=True)}
 
 
-def thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Grey (16, 16) of a photo, RGB (224, 224, 3)."""
-    return np.asarray(Image.fromarray(pixels).convert("L").reduce(INPUT_PIXELS // THUMBNAIL_PIXELS))
-
-
 def _gather(photos: tuple[Photo, ...], known: Mapping[str, Entry], network: Network) -> Seen:
     architecture, arrays = network.architecture, network.arrays
     entries = [known[photo.sha256] for photo in photos]
@@ -210,16 +132,3 @@ def _gather(photos: tuple[Photo, ...], known: Mapping[str, Entry], network: Netw
     logits, features = np.split(rows, [-architecture.features], axis=1)
     output = Output(head.logits(features, arrays) if architecture.head == "pooled" else logits, features)
     return Seen(photos, output, grey.reshape(-1, THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
-
-
-def fingerprint(network: Network, asked: Asked) -> str:
-    """sha256 over everything that a cache entry depends on, except the photo."""
-    architecture, arrays, precision = network.architecture, network.arrays, precision_of(network, asked)
-    parts = [FORMAT, FINGERPRINT, precision, architecture.head, *LIBRARIES]
-    if precision == "int8" and network.int8 is not None:
-        parts.append(network.int8.sha256)
-    parts.append(weights.backbone_fingerprint(architecture, arrays))
-    if architecture.head == "classic":
-        names = (f"{layer.name}/{array}" for layer in architecture.head_layers for array in ("kernel", "bias"))
-        parts.append(weights.fingerprint(arrays[name] for name in names))
-    return sha256(" ".join(parts).encode()).hexdigest()

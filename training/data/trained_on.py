@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catdog.errors import WeightsError
+from catdog.features import thumbnail
 from catdog.versions.version import Version
-from training.data import dataset, features, near_duplicates
+from training.data import dataset, near_duplicates
 from training.data.dataset import Photo, Report
 from training.data.pixels import decode
 
@@ -91,7 +92,7 @@ def of_pixels(photos: NDArray[np.uint8]) -> Numbers:
     """The hashes of photos, uint8 RGB (n, 224, 224, 3): uint64 (n,)."""
     if not len(photos):
         return np.empty(0, np.uint64)
-    return near_duplicates.hashes(np.stack([features.thumbnail(photo) for photo in photos]))
+    return near_duplicates.hashes(np.stack([thumbnail(photo) for photo in photos]))
 
 
 def contents(photos: Sequence[Photo]) -> Numbers:

@@ -21,15 +21,15 @@ from numpy.typing import NDArray
 from catdog.engines.engine import Precision
 from catdog.engines.openvino import build
 from catdog.errors import CatdogError, DatasetError
+from catdog.features import fingerprint, libraries
 from catdog.network.architecture import Int8Graph, Network
 from catdog.system import durable
 from catdog.versions.calibration import Calibration
 from catdog.versions.manifest import Golden, Quantization
 from catdog.versions.measurements import Measured
 from catdog.versions.version import INT8_GRAPH
-from training.data import features
 from training.data.dataset import Photo, labels
-from training.data.features import FeatureExtractor, libraries
+from training.data.features import FeatureExtractor
 from training.data.pixels import decode
 from training.evaluation import paired_sample
 from training.evaluation.metrics import measure
@@ -211,4 +211,4 @@ def _measured(truth: NDArray[np.int64], probabilities: NDArray[np.float64]) -> M
 def _fingerprint(network: Network) -> str:
     """sha256 over everything that a graph depends on, except its photos."""
     made_with = libraries(["nncf"])
-    return sha256(f"{features.fingerprint(network, 'f32')} {made_with} {PHOTOS}".encode()).hexdigest()
+    return sha256(f"{fingerprint(network, 'f32')} {made_with} {PHOTOS}".encode()).hexdigest()

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from catdog.features import libraries
 from catdog.system import resources
 from catdog.versions import manifest
 from catdog.versions.manifest import Lineage
 from training.data.dataset import Dataset
-from training.data.features import libraries
 from training.fitting.strategies import Job
 
 LIBRARIES = ("openvino", "scikit-learn", "numpy", "pillow", "cykooz-resizer")

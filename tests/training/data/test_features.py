@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from catdog.errors import DatasetError
+from catdog.features import Entry, FeatureCache
 from catdog.network.architecture import Architecture, Head, Network
 from tests.networks import random_arrays
 from training.data import dataset, features
 from training.data.dataset import Photo
-from training.data.features import Entry, FeatureCache, FeatureExtractor
+from training.data.features import FeatureExtractor
 from training.data.pixels import decode
 
 TINY = Architecture(2, width=1 / 32)
@@ -89,7 +90,7 @@ def test_a_cache_in_another_format_is_not_read(
 ) -> None:
     arrays = random_arrays(TINY)
     FeatureExtractor(tmp_path, unexpected).outputs(photos[:1], Network(TINY, arrays))
-    monkeypatch.setattr(features, "FORMAT", "1")
+    monkeypatch.setattr("catdog.features.FORMAT", "1")
 
     FeatureExtractor(tmp_path, unexpected).outputs(photos[:1], Network(TINY, arrays))
 

@@ -39,7 +39,16 @@ export class Tiles {
   // Shows this number of places from now on, all of them filled again.
   resize(count) {
     this.#count = count;
-    this.#measure();
+    if (!this.#width) return this.#measure();
+    this.#stretch();
+    for (const [place, tile] of this.#shown) {
+      tile.setAttribute("aria-setsize", count);
+      if (place < count) continue;
+      tile.remove();
+      this.#shown.delete(place);
+    }
+    this.refill();
+    return this.#render();
   }
 
   // Fills the shown tiles again.
@@ -75,10 +84,14 @@ export class Tiles {
     const least = WIDTHS_PIXELS[innerWidth > NARROW_PIXELS ? 1 : 0];
     this.#columns = Math.max(1, Math.floor((width + GAP_PIXELS) / (least + GAP_PIXELS)));
     this.#width = Math.floor((width + GAP_PIXELS) / this.#columns) - GAP_PIXELS;
-    this.#box.style.height = `${Math.ceil(this.#count / this.#columns) * this.#row}px`;
+    this.#stretch();
     for (const tile of this.#shown.values()) tile.remove();
     this.#shown.clear();
     this.#render();
+  }
+
+  #stretch() {
+    this.#box.style.height = `${Math.ceil(this.#count / this.#columns) * this.#row}px`;
   }
 
   #soon() {

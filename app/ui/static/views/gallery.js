@@ -12,6 +12,7 @@ import { enlarge } from "./enlarged.js";
 const AT_ONCE = 120; // pictures described by one request
 const REQUESTS = 2; // at a time
 const KEPT = 30_000; // descriptions
+const SETTLED_MILLISECONDS = 50; // after which the pictures in view are requested: while scrolling not for every frame
 const FILTERS = ["label", "split", "finding"];
 const FINDINGS = ["likely-mislabel", "conflicting-labels", "leakage", "near-duplicate", "duplicate", "unreadable"];
 
@@ -21,6 +22,7 @@ let ids = []; // the numbers of the listed pictures, in order
 let view = [0, 0]; // the places in view: first, end
 let loading = 0; // counts the loads, so that only the last one is shown
 let requests = 0;
+let waiting = null; // the timer for the next request
 const items = new Map(); // descriptions by number; null for a picture that is gone
 let tiles, thumbnails, labelling;
 
@@ -28,7 +30,7 @@ export function setUp() {
   thumbnails = new Thumbnails(() => tiles.refillSoon());
   tiles = new Tiles(byId("gallery-tiles"), fill, (first, end) => {
     view = [first, end];
-    describe();
+    waiting ??= setTimeout(describe, SETTLED_MILLISECONDS);
   });
   labelling = new Labelling({ tiles, list: () => ids, item: (id) => items.get(id), path, remove, reload: load, open: show });
   for (const name of FILTERS) byId(`gallery-${name}`).addEventListener("change", () => load());
@@ -52,32 +54,38 @@ const path = (sha256) => `${pathOf(dataset)}/images/${sha256}`;
 // Lists the pictures that fit the filters, from the top unless `keep`.
 async function load(keep = false) {
   const mine = ++loading;
-  const asked = FILTERS.map((name) => [name, byId(`gallery-${name}`).value]).filter(([, value]) => value);
+  const chosen = FILTERS.map((name) => [name, byId(`gallery-${name}`).value]).filter(([, value]) => value);
+  const asked = (more = {}) => `?${new URLSearchParams([...chosen, ...Object.entries(more)])}`;
   try {
-    const [found, described] = await Promise.all([
-      get(`${pathOf(dataset)}/pictures/ids?${new URLSearchParams(asked)}`),
-      get(pathOf(dataset)),
-    ]);
+    const all = Promise.all([get(`${pathOf(dataset)}/pictures/ids${asked()}`), get(pathOf(dataset))]);
+    all.catch(() => null); // it is awaited below
+    const first = await get(`${pathOf(dataset)}/pictures${asked({ limit: AT_ONCE })}`); // sooner there than the numbers of all
     if (mine !== loading) return;
     items.clear();
-    ids = found.ids;
+    for (const item of first.pictures) items.set(item.id, item);
+    if (!keep) list(first.pictures.map((item) => item.id));
+    const [found, described] = await all;
+    if (mine !== loading) return;
     offer(described.counts);
     byId("gallery-report").replaceChildren();
+    list(found.ids);
     labelling.listed(labels, keep);
-    tiles.resize(ids.length);
     tell();
   } catch (error) {
     if (mine !== loading) return;
-    ids = [];
-    tiles.resize(0);
+    list([]);
     byId("gallery-report").replaceChildren(fault(error));
   }
 }
 
+function list(found) {
+  ids = found;
+  tiles.resize(ids.length);
+}
+
 // Removes pictures from the list that were deleted or moved away.
 function remove(gone) {
-  ids = ids.filter((id) => !gone.has(id));
-  tiles.resize(ids.length);
+  list(ids.filter((id) => !gone.has(id)));
   tell();
 }
 
@@ -108,6 +116,7 @@ function options(name, choices) {
 
 // Requests the descriptions of the pictures in view, then their thumbnails.
 async function describe() {
+  waiting = null;
   const shown = ids.slice(...view);
   thumbnails.want(shown.flatMap((id) => (items.get(id) ? [thumbnail(items.get(id))] : [])));
   const first = shown.findIndex((id) => !items.has(id));
