@@ -15,20 +15,18 @@ from time import monotonic
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, bindparam, create_engine, event, insert, inspect, select, text, update
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
+from catdog import migrations
 from catdog.errors import DatabaseUnavailable
-from catdog.names import LIMIT_CHARACTERS
-from catdog.splits import by_content
-from catdog.tables import SCHEMA_VERSION, identity, jobs, metadata, pictures, schema
+from catdog.tables import identity
 
 FILE: Final = "catdog.sqlite"  # in the data folder
 BUSY_SECONDS: Final = 10.0  # how long a transaction in SQLite waits for another one
 SLOW_SECONDS: Final = 2.0  # a failure that took longer means that the server doesn't answer
-ROWS: Final = 5_000  # changed by one statement
 SPARED_SECONDS: Final = 1.0  # after such a failure other requests fail at once for this long
 WRITE_LOCK: Final = 0x636174646F67  # PostgreSQL's advisory lock for our writers: "catdog"
 DISK_FULL: Final = "53100"  # PostgreSQL's code
@@ -36,8 +34,9 @@ DAMAGED: Final = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
 class Database:
-    """A connection pool; the tables are created when they are first needed. Safe to use from several threads.
+    """A connection pool. Safe to use from several threads.
 
+    The tables are created, or brought up to date, when they are first needed.
     Every use may raise DatabaseUnavailable, or OSError (ENOSPC) if its disk is full.
     """
 
@@ -107,49 +106,15 @@ class Database:
             if file := self._engine.url.database if self._engine.dialect.name == "sqlite" else None:
                 Path(file).parent.mkdir(parents=True, exist_ok=True)
             with self._write() as connection:
-                metadata.create_all(connection)
-                _widen_labels(connection)
-                _add_draws(connection)
-                _add_kinds(connection)
+                migrations.bring_up_to_date(connection)
                 if connection.scalar(select(identity.c.id)) is None:
                     connection.execute(insert(identity).values(id=uuid4().hex))
-                found = connection.scalar(select(schema.c.version))
-                if found is None:
-                    connection.execute(insert(schema).values(version=SCHEMA_VERSION))
-                elif found != SCHEMA_VERSION:
-                    raise DatabaseUnavailable(f"it was made by another catdog (schema {found}, not {SCHEMA_VERSION})")
             self._ready = True
 
     def close(self) -> None:
         """Close it; threads that wait for a server get DatabaseUnavailable."""
         self._closing = True
         self._engine.dispose()
-
-
-def _widen_labels(connection: Connection) -> None:
-    """Migrate a table of an earlier version of catdog to the present label length; SQLite accepts any length."""
-    if connection.dialect.name == "postgresql":
-        columns = {column["name"]: column["type"] for column in inspect(connection).get_columns(pictures.name)}
-        if str(columns["label"]) != f"VARCHAR({LIMIT_CHARACTERS})":
-            connection.execute(text(f"ALTER TABLE pictures ALTER COLUMN label TYPE VARCHAR({LIMIT_CHARACTERS})"))
-
-
-def _add_draws(connection: Connection) -> None:
-    """Migrate a table of an earlier version of catdog: add the split drawn by content, and the index for counting."""
-    if pictures.c.drawn.name not in {column["name"] for column in inspect(connection).get_columns(pictures.name)}:
-        connection.execute(text("ALTER TABLE pictures ADD COLUMN drawn VARCHAR(10)"))
-    for index in pictures.indexes:
-        index.create(connection, checkfirst=True)
-    undrawn = select(pictures.c.id, pictures.c.sha256).where(pictures.c.drawn.is_(None)).limit(ROWS)
-    draw = update(pictures).where(pictures.c.id == bindparam("of")).values(drawn=bindparam("split_drawn"))
-    while rows := connection.execute(undrawn).all():
-        connection.execute(draw, [{"of": row.id, "split_drawn": by_content(row.sha256)} for row in rows])
-
-
-def _add_kinds(connection: Connection) -> None:
-    """Migrate a table of an earlier version of catdog, whose jobs were all trainings."""
-    if jobs.c.kind.name not in {column["name"] for column in inspect(connection).get_columns(jobs.name)}:
-        connection.execute(text("ALTER TABLE jobs ADD COLUMN kind VARCHAR(10) DEFAULT 'training' NOT NULL"))
 
 
 def _engine(url: str | URL, is_closing: Callable[[], bool]) -> Engine:

@@ -1,9 +1,7 @@
-"""The tables of labels, jobs and changes.
+"""The tables of labels, jobs and changes, as the newest revision in `catdog.migrations` has them.
 
 Times are floats: seconds since 1970.
 """
-
-from typing import Final
 
 from sqlalchemy import (
     JSON,
@@ -21,11 +19,7 @@ from sqlalchemy import (
 from catdog.names import LIMIT_CHARACTERS, LIMIT_DATASET_CHARACTERS
 from catdog.splits import by_content
 
-SCHEMA_VERSION: Final = 1
-
 metadata = MetaData()
-
-schema = Table("catdog_schema", metadata, Column("version", Integer, primary_key=True))
 
 # Of this database, created once.
 identity = Table("catdog_identity", metadata, Column("id", String(32), primary_key=True))

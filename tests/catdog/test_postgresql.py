@@ -11,7 +11,7 @@ from catdog import postgresql
 from catdog.database import Database
 from catdog.errors import DatabaseUnavailable
 from catdog.jobs.queue import Jobs
-from catdog.tables import schema
+from catdog.tables import identity
 from tests.databases import frozen
 from tests.waiting import PATIENCE_SECONDS, until
 
@@ -31,7 +31,7 @@ def used(database: Database) -> Database:
 
 def version(database: Database) -> int | None:
     with database.reading() as connection:
-        return connection.scalar(select(schema.c.version))
+        return connection.scalar(select(identity.c.id))
 
 
 def test_a_frozen_server_is_unavailable_and_then_there_again(
@@ -54,7 +54,7 @@ def test_a_statement_in_the_middle_of_a_transaction_is_given_up_as_well(
     def ask() -> None:
         with used.writing() as connection, frozen(database_url):
             monkeypatch.setattr(postgresql, "ANSWER_SECONDS", 0.1)
-            connection.scalar(select(schema.c.version))
+            connection.scalar(select(identity.c.id))
 
     with pytest.raises(DatabaseUnavailable) as caught:
         ask()
@@ -79,7 +79,7 @@ def test_closing_the_database_ends_every_wait_for_its_server(
     used: Database, open_database: Callable[[], Database]
 ) -> None:
     with open_database().writing() as connection, ThreadPoolExecutor(1) as pool:
-        connection.scalar(select(schema.c.version))
+        connection.scalar(select(identity.c.id))
         waiting = pool.submit(Jobs(used).submit, {})  # for the lock of the one who writes
         until(lambda: connection.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")) == 1)
         used.close()

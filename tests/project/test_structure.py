@@ -40,6 +40,7 @@ LAYERS = {
         "client",
         "datasets features jobs versions",
         "database engines",
+        "migrations",
         "tables",
         "postgresql splits decoding_cost",
         "images names",

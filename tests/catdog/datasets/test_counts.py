@@ -1,18 +1,16 @@
 """Counts equal the numbers of pictures, although the database counts rows."""
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event, select, text
+from sqlalchemy import event, text
 
 from catdog.database import Database
 from catdog.datasets.counts import of_pictures
 from catdog.datasets.datasets import Datasets
 from catdog.errors import DatasetNotFound
-from catdog.splits import SPLITS, by_content
-from catdog.tables import pictures
+from catdog.splits import SPLITS
 from tests.catdog.datasets.test_datasets import add, held_out
 
 
@@ -63,23 +61,6 @@ def test_a_data_set_that_is_not_there_has_no_counts(datasets: Datasets) -> None:
     assert datasets.counts() == {}
     with pytest.raises(DatasetNotFound):
         datasets.counts("pets")
-
-
-def test_pictures_of_an_earlier_catdog_are_counted(
-    datasets: Datasets, database: Database, open_database: Callable[[], Database], tmp_path: Path
-) -> None:
-    add(datasets, *(b"%d" % number for number in range(50)))
-    with database.writing() as connection:
-        connection.execute(text("DROP INDEX pictures_by_split"))
-        connection.execute(text("ALTER TABLE pictures DROP COLUMN drawn"))
-
-    later = open_database()
-
-    counts = Datasets(later, tmp_path / "data").counts("pets")["pets"]
-    with later.reading() as connection:
-        rows = connection.execute(select(pictures.c.sha256, pictures.c.drawn)).all()
-    assert sum(sum(by_label.values()) for by_label in counts.values()) == 50
-    assert all(drawn == by_content(sha256) for sha256, drawn in rows)
 
 
 def test_a_picture_that_an_earlier_catdog_wrote_beside_this_one_is_counted(
