@@ -9,7 +9,7 @@ from io import TextIOWrapper
 import typer
 
 from catdog import exit_status
-from command import export, local_model, predict, trainer, versions
+from command import backup, export, local_model, predict, trainer, versions
 from command.classify.command import classify
 from command.options import DataDir, Json, Models, Version
 
@@ -89,6 +89,8 @@ _add(predict.predict, "Photos")
 _add(classify, "Photos")
 _add(local_model.serve, "Service")
 _add(doctor, "Service")
+_add(backup.backup, "Service")
+_add(backup.restore, "Service")
 _add(versions.versions, "Versions")
 _add(versions.promote, "Versions")
 _add(versions.rollback, "Versions")

@@ -173,6 +173,12 @@ class Store:
                 self._delete(version)
             return deleted
 
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Keep the store as it is inside the block: changes by other processes and threads wait."""
+        with self._changing():
+            yield
+
     def sweep(self) -> None:
         """Remove what interrupted steps left behind."""
         if any(self.root.glob(f"{DRAFT}*")):

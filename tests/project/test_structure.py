@@ -33,11 +33,11 @@ LAYERS = {
     "command": (
         "__main__",
         "program",
-        "classify export predict trainer versions",
+        "backup classify export predict trainer versions",
         "local_model options",
     ),
     "catdog": (
-        "client",
+        "client transfer",
         "datasets features jobs versions",
         "database engines",
         "migrations",

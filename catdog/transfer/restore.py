@@ -1,0 +1,139 @@
+"""Restores a backup into an empty data folder and model store."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from catdog.database import FILE, Database
+from catdog.datasets.datasets import INCOMING, MARK
+from catdog.datasets.picture_files import FOLDER as PICTURES
+from catdog.datasets.picture_files import PictureFiles
+from catdog.errors import DatabaseUnavailable, StoreError
+from catdog.system import durable
+from catdog.system.failpoints import failpoint
+from catdog.tables import identity
+from catdog.transfer import rows
+from catdog.transfer.backup import DESCRIPTION, MODELS, OF_ROWS, POINTERS, BackupError, Contents
+from catdog.versions.store import DRAFT, Store
+from catdog.versions.version import MANIFEST
+
+
+def restore(source: Path, store: Store, database: Database, data_dir: Path) -> Contents:
+    """Copy a backup's versions, pictures, labels and jobs to where a service expects them; it must not be running.
+
+    Everything is checked first. The database is filled last, in one transaction: after an interruption the same
+    restore can be repeated. BackupError, DatabaseUnavailable, OSError if the disk is full.
+    """
+    contents = read(source)
+    _check(source, contents)
+    _check_database(source, contents)
+    _refuse_other_versions(source, contents, store)
+    with database.reading() as connection:
+        if any(number for name, number in rows.count(connection).items() if name != identity.name):
+            raise BackupError(
+                f"the database of {data_dir} has data sets or jobs already; restore into another folder:"
+                " --data-dir DIR, or an empty CATDOG_DATABASE_URL"
+            )
+    _place_versions(source, contents, store)
+    _place_pictures(source, data_dir)
+    for folder in OF_ROWS:
+        if (source / folder).is_dir():
+            shutil.copytree(source / folder, data_dir / folder, dirs_exist_ok=True)
+    failpoint("restore.placed")
+    _fill(source, database, data_dir)
+    for name in POINTERS:
+        if (source / MODELS / name).exists():
+            durable.replace_text(store.root / name, (source / MODELS / name).read_text("ascii"))
+    return contents
+
+
+def read(source: Path) -> Contents:
+    """What the backup in a folder contains; BackupError if it is none."""
+    try:
+        found = json.loads((source / DESCRIPTION).read_text("utf-8"))
+        return Contents(**found | {"versions": tuple(found["versions"]), "missing": tuple(found["missing"])})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BackupError(f"{source} is not a complete backup: its {DESCRIPTION} can't be read") from error
+
+
+def _check(source: Path, contents: Contents) -> None:
+    """Raise BackupError unless all versions and pictures are as they were backed up."""
+    copies = Store(source / MODELS)
+    if copies.versions() != contents.versions:
+        raise BackupError(f"{source} is damaged: it should contain the versions {contents.versions}")
+    for number in contents.versions:
+        try:
+            copies.open(number).verify()
+        except StoreError as error:
+            raise BackupError(f"{source} is damaged: {error}") from error
+    pictures = PictureFiles(source / PICTURES)
+    digests = [digest for names in pictures.by_folder() for digest in names]
+    if len(digests) != contents.pictures:
+        raise BackupError(f"{source} is damaged: it has {len(digests):,} of {contents.pictures:,} pictures")
+    for digest in digests:
+        if durable.sha256_of(pictures.path(digest)) != digest:
+            raise BackupError(f"{source} is damaged: the picture {digest} has other bytes")
+
+
+def _refuse_other_versions(source: Path, contents: Contents, store: Store) -> None:
+    """Raise BackupError if the store has a version, such as the shipped one, that isn't the backup's."""
+    for number in store.versions():
+        mine, theirs = (root / str(number) / MANIFEST for root in (store.root, source / MODELS))
+        if number not in contents.versions or mine.read_bytes() != theirs.read_bytes():
+            raise BackupError(
+                f"the store {store.root} has another version {number} than the backup; restore into another folder:"
+                " --models DIR"
+            )
+
+
+def _place_versions(source: Path, contents: Contents, store: Store) -> None:
+    for number in contents.versions:
+        with durable.scratch(store.root, DRAFT) as aside:
+            shutil.copytree(source / MODELS / str(number), aside, dirs_exist_ok=True)
+            durable.sync_tree(aside)
+            with store.unchanged():
+                if number not in store.versions():
+                    aside.rename(store.root / str(number))
+                    durable.sync(store.root)
+
+
+def _place_pictures(source: Path, data_dir: Path) -> None:
+    root = data_dir / PICTURES
+    root.mkdir(parents=True, exist_ok=True)
+    for names in PictureFiles(source / PICTURES).by_folder():
+        with durable.scratch(root, INCOMING) as folder:
+            copies = {digest: folder / digest for digest in names}
+            for digest, copy in copies.items():
+                shutil.copyfile(PictureFiles(source / PICTURES).path(digest), copy)
+            PictureFiles(root).place(copies)
+
+
+def _fill(source: Path, database: Database, data_dir: Path) -> None:
+    """Copy the rows, and mark the pictures as this database's."""
+    with _database(source) as copy, copy.reading() as rows_of_backup, database.writing() as connection:
+        rows.copy(rows_of_backup, connection)
+        durable.replace_text(data_dir / PICTURES / MARK, f"{copy.identity()}\n")
+
+
+def _check_database(source: Path, contents: Contents) -> None:
+    """Raise BackupError unless the database can be read and has as many rows as were backed up."""
+    try:
+        with _database(source) as copy, copy.reading() as connection:
+            counts = rows.count(connection)
+    except DatabaseUnavailable as error:
+        raise BackupError(f"{source} is damaged: {FILE}: {error.reason}") from error
+    if counts != contents.rows:
+        raise BackupError(f"{source} is damaged: {FILE} has the rows {counts}, not {contents.rows}")
+
+
+@contextmanager
+def _database(source: Path) -> Iterator[Database]:
+    if not (source / FILE).is_file():
+        raise BackupError(f"{source} is damaged: it has no {FILE}")
+    copy = Database.of(source)
+    try:
+        yield copy
+    finally:
+        copy.close()
