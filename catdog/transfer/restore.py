@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from catdog.database import FILE, Database
 from catdog.datasets.datasets import INCOMING, MARK
@@ -130,10 +131,13 @@ def _check_database(source: Path, contents: Contents) -> None:
 
 @contextmanager
 def _database(source: Path) -> Iterator[Database]:
+    """A copy of the backup's database, because that of an earlier catdog is brought up to date when it is opened."""
     if not (source / FILE).is_file():
         raise BackupError(f"{source} is damaged: it has no {FILE}")
-    copy = Database.of(source)
-    try:
-        yield copy
-    finally:
-        copy.close()
+    with TemporaryDirectory() as folder:
+        shutil.copyfile(source / FILE, Path(folder) / FILE)
+        copy = Database.of(Path(folder))
+        try:
+            yield copy
+        finally:
+            copy.close()
