@@ -9,7 +9,15 @@ from catdog.versions.store import Store
 
 # The files of a report that neither show nor name a training photo. All others require the admin key.
 WITHOUT_PHOTOS = frozenset(
-    {"accuracy.png", "confusion-matrix.png", "evaluation.json", "history.csv", "loss.png", "reliability.png"}
+    {
+        "accuracy.png",
+        "charts.json",
+        "confusion-matrix.png",
+        "evaluation.json",
+        "history.csv",
+        "loss.png",
+        "reliability.png",
+    }
 )
 
 

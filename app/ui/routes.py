@@ -15,6 +15,8 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml",
     ".jpg": "image/jpeg",
     ".json": "application/json",
+    ".png": "image/png",
+    ".webmanifest": "application/manifest+json",
 }
 COMPRESSED = ("image/jpeg", "image/png")
 POLICY = {
@@ -23,6 +25,7 @@ POLICY = {
     "style-src": "'self'",
     "img-src": "'self' blob: data:",
     "connect-src": "'self' data: http: https:",  # other sites only for a picture whose address the user gives
+    "manifest-src": "'self'",
     "form-action": "'none'",
     "base-uri": "'none'",
     "frame-ancestors": "'none'",

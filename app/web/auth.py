@@ -24,9 +24,13 @@ Bearer = Annotated[
     HTTPAuthorizationCredentials | None,
     Depends(HTTPBearer(auto_error=False, scheme_name="key", description="The admin key or the predict key.")),
 ]
+AdminBearer = Annotated[
+    HTTPAuthorizationCredentials | None,
+    Depends(HTTPBearer(auto_error=False, scheme_name="admin-key", description="The admin key.")),
+]
 
 
-async def admin(request: Request, given: Bearer) -> None:
+async def admin(request: Request, given: AdminBearer) -> None:
     """Dependency of routes that write: raises Unauthorized without the admin key."""
     if not _is(given, request.app.state.admin_key):
         raise Unauthorized("admin")

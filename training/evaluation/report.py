@@ -1,13 +1,16 @@
 """Writes a version's report: metrics, plots and worst mistakes."""
 
 import csv
+import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix
 
 from catdog import images
 from catdog.versions.measurements import Metrics
@@ -31,9 +34,9 @@ def write(
 ) -> None:
     """Write the report into `folder`, which is created if missing.
 
-    Files: evaluation.json, confusion-matrix.png, reliability.png, worst-mistakes.png; with a history, which has one row
-    per epoch, also history.csv, loss.png and accuracy.png. The worst mistakes among the n `photos` are decoded again;
-    `labels` (n,), `probabilities` (n, classes) and `metrics` belong to the same photos.
+    Files: evaluation.json, charts.json, confusion-matrix.png, reliability.png, worst-mistakes.png; with a history,
+    which has one row per epoch, also history.csv, loss.png and accuracy.png. The worst mistakes among the n `photos`
+    are decoded again; `labels` (n,), `probabilities` (n, classes) and `metrics` belong to the same photos.
     """
     folder.mkdir(parents=True, exist_ok=True)
     figures = {
@@ -49,6 +52,23 @@ def write(
         for name, figure in figures.items():
             figure.savefig(folder / f"{name}.png", dpi=DOTS_PER_INCH, pil_kwargs=QUICKLY)
     (folder / "evaluation.json").write_text(metrics.model_dump_json(indent=2) + "\n", "utf-8")
+    (folder / "charts.json").write_text(json.dumps(charts(classes, labels, probabilities)) + "\n", "utf-8")
+
+
+def charts(classes: Sequence[str], labels: NDArray[np.integer], probabilities: NDArray[np.float64]) -> dict[str, Any]:
+    """The numbers of the confusion matrix and the reliability diagram, for clients that draw them.
+
+    `confusion` counts photos by true class (row) and predicted class (column). `reliability` has for each bin with
+    photos their number, their mean probability of the predicted class, and the share that was right.
+    """
+    found = bins(labels, probabilities)
+    counts = confusion_matrix(labels, probabilities.argmax(axis=1), labels=np.arange(len(classes)))
+    reliability = [
+        dict(zip(("photos", "probability", "right"), map(float, bar), strict=True))
+        for bar in zip(found.photos, found.probability, found.accuracy, strict=True)
+        if bar[0]
+    ]
+    return {"classes": list(classes), "confusion": counts.tolist(), "reliability": reliability}
 
 
 def mistakes(labels: NDArray[np.integer], probabilities: NDArray[np.float64]) -> NDArray[np.intp]:

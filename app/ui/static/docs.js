@@ -6,7 +6,10 @@ import * as key from "./parts/key.js";
 import { t, translate } from "./parts/texts.js";
 import { trial } from "./views/trial.js";
 
-const FORM = "multipart/form-data";
+const [FORM, JSON_TYPE] = ["multipart/form-data", "application/json"];
+const ADMIN = "admin-key"; // the security scheme of addresses that require it
+const SAMPLE = "app/ui/static/samples/cat.jpg";
+const VALUES = { version: "1", job: "latest", model: "catdog", label: "cat" };
 
 async function start() {
   translate(document);
@@ -36,7 +39,8 @@ function groups(document_) {
 function shown(document_, method, path, operation) {
   const name = `${method.toUpperCase()} ${path}`;
   const [first, ...rest] = (operation.description ?? "").split("\n\n");
-  const summary = el("summary", {}, el("code", {}, name), el("span", { class: "about" }, prose(first)));
+  const tag = needsAdmin(operation) ? el("span", { class: "tag" }, t("docs.admin")) : null;
+  const summary = el("summary", {}, el("code", {}, name), el("span", { class: "about" }, prose(first)), tag);
   const details = el("details", { class: "address" }, summary);
   details.addEventListener("toggle", () => details.open && fill(), { once: true }); // there are many, and few are opened
   const fill = () => details.append(...content(document_, method, path, operation, name, rest));
@@ -45,21 +49,22 @@ function shown(document_, method, path, operation) {
 
 function content(document_, method, path, operation, name, rest) {
   const body = operation.requestBody?.content ?? {};
-  const needsKey = operation.security ? el("p", { class: "small" }, t("docs.may_need_key")) : null;
+  const about = needsAdmin(operation) ? "needs_admin" : operation.security ? "may_need_key" : "needs_none";
   return [
     ...rest.map((text) => el("p", {}, prose(text))),
-    needsKey,
+    el("p", { class: "small" }, t(`docs.${about}`)),
     operation.parameters ? parameters(operation.parameters, name) : null,
     ...Object.entries(body).map(([type, { schema }]) => fields(document_, schema, t("docs.body", { type }))),
     responses(document_, operation.responses, name),
-    curl(method, path, body),
+    curl(method, path, operation, body),
     trial(method, path, operation.parameters ?? [], body),
   ].filter(Boolean);
 }
 
 function parameters(found, name) {
-  const rows = found.map((one) => [one.name, one.in, typeName(one.schema), one.required ? t("docs.required") : ""]);
-  return table(t("docs.parameters", { name }), ["name", "in", "type", "needed"].map((one) => t(`docs.${one}`)), rows);
+  const about = (one) => el("span", { lang: "en" }, prose(one.description ?? ""));
+  const rows = found.map((one) => [one.name, one.in, typeName(one.schema), one.required ? t("docs.required") : "", about(one)]);
+  return table(t("docs.parameters", { name }), ["name", "in", "type", "needed", "description"].map((one) => t(`docs.${one}`)), rows);
 }
 
 function responses(document_, found, name) {
@@ -94,17 +99,29 @@ function typeName(schema = {}) {
     : (schema.type ?? t("docs.anything"));
 }
 
-function curl(method, path, body) {
+// A command that works as shown in the folder of catdog, with the admin key where it is required.
+function curl(method, path, operation, body) {
   const parts = ["curl", method === "get" ? "" : `-X ${method.toUpperCase()}`];
+  if (needsAdmin(operation)) parts.push('--oauth2-bearer "$(cat data/admin.key)"');
   if (body[FORM]) {
+    const file = path.endsWith("/archive") ? "pets.zip" : SAMPLE;
     for (const field of Object.keys(body[FORM].schema.properties)) {
-      parts.push(field === "file" ? "-F file=@FILE" : `-F ${field}=${field.toUpperCase()}`);
+      parts.push(field === "file" ? `-F file=@${file}` : `-F ${field}=${VALUES[field] ?? field.toUpperCase()}`);
     }
-  } else if (body["application/json"]) {
-    parts.push(`--json '${JSON.stringify(body["application/json"].schema.example ?? {})}'`);
+  } else if (body[JSON_TYPE]) {
+    const { example } = body[JSON_TYPE].schema;
+    parts.push('-H "Content-Type: application/json"', `-d ${example ? `'${JSON.stringify(example)}'` : "@request.json"}`);
   }
-  parts.push(new URL(path.slice(1), document.baseURI).href.replace(/%7B/g, "{").replace(/%7D/g, "}"));
+  parts.push(`"${new URL(filled(path), document.baseURI).href.replace(/%7B/g, "{").replace(/%7D/g, "}")}"`);
   return el("pre", { tabindex: "0", role: "region", "aria-label": t("docs.command") }, parts.filter(Boolean).join(" "));
 }
+
+// The path with values that exist in most services; others stay as {names}.
+function filled(path) {
+  const values = { ...VALUES, label: "champion", name: path.includes("/report/") ? "evaluation.json" : "pets" };
+  return path.slice(1).replace(/{(\w+)}/g, (whole, name) => values[name] ?? whole);
+}
+
+const needsAdmin = ({ security }) => (security ?? []).some((scheme) => ADMIN in scheme);
 
 start();

@@ -1,14 +1,20 @@
 """The API page: shows the addresses of the OpenAPI document, and sends requests to them."""
 
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.app.service import Service
+from tests.app.service import ADMIN_KEY, Service
 from tests.app.ui.browsing import file, give_key, visiting
+from tests.app.ui.filled import filled_service
+from tests.places import ROOT
 
 pytestmark = pytest.mark.browser
+
+POSTED = ["POST /predict", "POST /predict/batch", "POST /datasets/{name}/images", "POST /retrain"]
 
 
 @pytest.fixture
@@ -37,7 +43,34 @@ def test_an_address_says_what_it_takes_and_answers(page: Page) -> None:
 
     expect(page.get_by_role("table", name="Parameters of GET /retrain")).to_contain_text("limit")
     expect(page.get_by_role("table", name="Statuses of GET /retrain")).to_contain_text("503")
-    expect(page.get_by_role("region", name="As a command")).to_contain_text("curl http://127.0.0.1:")
+    expect(page.get_by_role("region", name="As a command")).to_contain_text('curl "http://127.0.0.1:')
+
+
+def test_the_examples_work_as_shown(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "app").symlink_to(ROOT / "app")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "admin.key").write_text(ADMIN_KEY)
+    with filled_service(tmp_path / "service") as service, visiting(browser, service.app.state.settings.address) as page:
+        (tmp_path / "service" / "models" / "1" / "report" / "evaluation.json").write_text("{}")  # of a real training
+        page.goto("/docs")
+        expect(page.locator("summary").first).to_be_visible()
+        names = page.locator("summary > code").all_inner_texts()
+        names = [name for name in names if name.startswith("GET ") and "ids" not in name] + POSTED
+        for summary in page.locator("summary").all():
+            summary.click()
+        for name in names:
+            address = page.locator("details", has=page.locator("summary > code").get_by_text(name, exact=True))
+            command = address.get_by_role("region", name="As a command").inner_text()
+            if "{" in command:  # no service knows it in advance, such as the sha256 of a picture
+                continue
+            done = subprocess.run(["bash", "-c", f"{command} -sS --fail-with-body"], cwd=tmp_path, capture_output=True)
+            assert done.returncode == 0, f"{command}: {done.stdout!r} {done.stderr!r}"
+
+
+def test_an_address_says_whether_it_needs_the_admin_key(page: Page) -> None:
+    for name, needs in (("POST /rollback", 1), ("GET /model", 0)):
+        summary = page.locator("summary", has=page.get_by_text(name, exact=True))
+        expect(summary.get_by_text("admin key required")).to_have_count(needs)
 
 
 def test_a_photo_can_be_sent_from_there(page: Page, jpeg: bytes) -> None:

@@ -1,5 +1,6 @@
 """Models: a person compares versions, promotes one and rolls back."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,11 @@ KEPT_OUT = Decision(
 )
 
 
+CHARTS = {
+    "classes": ["cat", "dog"],
+    "confusion": [[1, 1], [0, 2]],
+    "reliability": [{"photos": 1, "probability": 0.6, "right": 0.0}, {"photos": 3, "probability": 0.87, "right": 1.0}],
+}
 SHARES = {
     "log_loss": 0.1,
     "calibration_error": 0.01,
@@ -177,3 +183,31 @@ def test_a_version_that_cannot_be_used_says_why(page: Page, two: Service) -> Non
     page.get_by_role("link", name="Models").click()
 
     expect(versions(page).filter(has_text="Version 2")).to_contain_text("manifest")
+
+
+def test_two_versions_are_compared_on_the_photos_that_both_were_measured_on(page: Page) -> None:
+    page.locator("#compare-one").select_option("2")
+    page.locator("#compare-other").select_option("1")
+    page.get_by_role("button", name="Compare", exact=True).click()
+
+    expect(page.get_by_role("heading", name="Version 2 and version 1")).to_be_focused()
+    expect(page.locator("#version .notice")).to_contain_text("on the same 100 test photos")
+    numbers = page.get_by_role("table", name="Both versions")
+    expect(numbers.get_by_role("row", name="accuracy")).to_contain_text("50.0% (95% interval: 40.0% to 60.0%)")
+    expect(page.get_by_role("table", name="The rules of promotion")).to_be_visible()
+    shot(page, "compared")
+
+
+def test_a_report_with_numbers_is_drawn_by_the_page(page: Page, two: Service) -> None:
+    folder = two.app.state.settings.models_dir / "2" / "report"
+    (folder / "charts.json").write_text(json.dumps(CHARTS))
+    (folder / "history.csv").write_text("epoch,accuracy,log_loss,val_accuracy,val_log_loss\n1,0.5,0.7,0.5,0.8\n")
+
+    page.get_by_role("button", name="Details of version 2").click()
+
+    matrix = page.get_by_role("table", name="Confusion matrix").get_by_role("row")
+    expect(matrix).to_have_text(["true classsaid catsaid dog", "cat11", "dog02"])
+    expect(page.get_by_role("img", name="Reliability diagram: ")).to_be_visible()
+    expect(page.get_by_role("img", name="Log-loss after 1 of 1 epoch")).to_be_visible()
+    expect(page.get_by_role("img", name="Confusion matrix of version 2")).to_have_count(0)
+    shot(page, "charts")

@@ -1,5 +1,6 @@
 """The files of the page over HTTP, without a browser."""
 
+import json
 import re
 import tomllib
 from posixpath import dirname, join, normpath
@@ -14,7 +15,7 @@ from tests.app.web.test_problem_details import check
 from tests.places import ROOT
 
 PAGES = ("/", "/docs")
-TEXTS = {name: asset.content.decode() for name, asset in ASSETS.items() if asset.media_type != "image/jpeg"}
+TEXTS = {name: asset.content.decode() for name, asset in ASSETS.items() if asset.packed is not None}
 LARGEST_BYTES = 150_000  # of the page without its pictures, as sent
 SENT = """() => {
     const found = ["navigation", "resource"].flatMap((kind) => performance.getEntriesByType(kind));
@@ -46,7 +47,9 @@ def test_no_file_of_the_page_names_another_place_or_makes_markup_of_text(name: s
 def test_every_file_that_another_names_is_there(service: Service) -> None:
     named = set()
     for name, text in TEXTS.items():
-        named |= set(re.findall(r'"page/([\w./]+)"', text))
+        named |= set(re.findall(r'"page/([\w./-]+)"', text))
+        if name.endswith(".webmanifest"):
+            named |= set(re.findall(r'"src": "([\w./-]+)"', text))
         imported = re.findall(r'^import .* from "([\w./]+)"', text, re.MULTILINE)
         named |= {normpath(join(dirname(name), other)) for other in imported}
 
@@ -109,3 +112,15 @@ def test_the_page_is_part_of_the_package() -> None:
 
     assert "app*" in packaging["packages"]["find"]["include"]
     assert packaging["package-data"]["app.ui"] == ["static/**"]
+
+
+@pytest.mark.browser
+def test_the_page_can_be_installed(browser: Browser, service: Service) -> None:
+    with visiting(browser, service.app.state.settings.address) as page:
+        chromium = page.context.new_cdp_session(page)
+        manifest = chromium.send("Page.getAppManifest")
+        found = chromium.send("Page.getInstallabilityErrors")["installabilityErrors"]
+
+    assert manifest["errors"] == []
+    assert json.loads(manifest["data"])["name"] == "catdog"
+    assert [error["errorId"] for error in found if error["errorId"] != "in-incognito"] == []  # a test's tab is private

@@ -111,6 +111,9 @@ def test_every_view_fits_every_width(page: Page, look: Look, jpeg: bytes) -> Non
     page.locator("#versions > li", has_text="Version 2").get_by_role("button").last.click()
     expect(page.locator("#version table").first).to_be_visible()
     check(page, f"version-{look}")
+    page.locator("#compare button").click()
+    expect(page.locator("#version table").first).to_be_visible()
+    check(page, f"compared-{look}")
 
     go(page, "review")
     page.locator("dialog input").fill(ADMIN_KEY)

@@ -1,4 +1,5 @@
 import csv
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ HISTORY = [
     }
     for epoch in (1, 2, 3)
 ]
-ALWAYS = {"confusion-matrix.png", "reliability.png", "worst-mistakes.png", "evaluation.json"}
+ALWAYS = {"charts.json", "confusion-matrix.png", "reliability.png", "worst-mistakes.png", "evaluation.json"}
 CLASSES = ("cat", "dog")
 
 
@@ -130,3 +131,17 @@ def test_only_the_worst_mistakes_show_photos(tmp_path: Path) -> None:
     write(tmp_path / "report", said([0.1, 0.9, 0.8, 0.7]), HISTORY)
 
     assert {file.name for file in (tmp_path / "report").iterdir()} - WITHOUT_PHOTOS == {"worst-mistakes.png"}
+
+
+def test_the_numbers_of_the_charts_are_in_the_report(tmp_path: Path) -> None:
+    write(tmp_path / "report", said([0.1, 0.9, 0.8, 0.7]), [])
+
+    assert json.loads((tmp_path / "report" / "charts.json").read_text()) == {
+        "classes": ["cat", "dog"],
+        "confusion": [[1, 1], [0, 2]],
+        "reliability": [
+            {"photos": 1, "probability": pytest.approx(0.7), "right": 1},
+            {"photos": 1, "probability": pytest.approx(0.8), "right": 0},
+            {"photos": 2, "probability": pytest.approx(0.9), "right": 1},
+        ],
+    }

@@ -6,6 +6,7 @@ import { busy, button, byId, el, fault, say } from "../parts/dom.js";
 import { listed, moment, percent } from "../parts/numbers.js";
 import { t } from "../parts/texts.js";
 import { actions } from "./actions.js";
+import * as compare from "./compare.js";
 import { failure, onSamePhotos, why } from "./decision.js";
 import { interval } from "./outcome.js";
 import { opened } from "./version.js";
@@ -14,6 +15,7 @@ const FEW = 100; // photos: with fewer, an accuracy says little
 const MOST_JOBS = 1000; // trainings whose data set is looked up
 
 export function setUp() {
+  compare.setUp();
   byId("roll-back").addEventListener("click", (event) => rollBack(event.currentTarget));
   byId("models-order").addEventListener("change", list);
   onChampion(() => byId("models").hidden || list());
@@ -32,6 +34,7 @@ async function list() {
     const serving = versions.find((version) => version.champion);
     const cards = sorted(versions).map((version) => card(version, serving, datasets[version.version]));
     byId("versions").replaceChildren(...cards);
+    compare.offer(versions);
   } catch (error) {
     byId("versions").replaceChildren(fault(error));
   }

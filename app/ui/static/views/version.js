@@ -1,6 +1,7 @@
 // One version: compared with the champion, with its decision and the figures of its report.
 
-import { get, picture } from "../parts/api.js";
+import { get, picture, send } from "../parts/api.js";
+import { confusion, history, reliability } from "../parts/charts.js";
 import { busy, button, byId, el, fault, table } from "../parts/dom.js";
 import { key } from "../parts/key.js";
 import { rules, why } from "./decision.js";
@@ -8,6 +9,11 @@ import { count, duration, loss, percent } from "../parts/numbers.js";
 import { t } from "../parts/texts.js";
 
 const FIGURES = ["confusion-matrix.png", "reliability.png", "worst-mistakes.png", "loss.png", "accuracy.png"];
+// Files with numbers, and the figures that are drawn from them instead of shown.
+const DRAWN = {
+  "charts.json": { replaces: ["confusion-matrix.png", "reliability.png"], draw: drawCharts },
+  "history.csv": { replaces: ["loss.png", "accuracy.png"], draw: async (answer) => [history(await answer.text())] },
+};
 const SPLITS = ["train", "validation", "test"];
 const METRICS = { accuracy: percent, log_loss: loss, calibration_error: percent };
 
@@ -16,11 +22,21 @@ export async function opened(number) {
   try {
     const [version, report] = await Promise.all([get(`models/${number}`), get(`models/${number}/report`)]);
     const heading = el("h2", { tabindex: "-1" }, t("page.version", { version: number }));
-    place.replaceChildren(heading, ...described(version), figures(number, report.files));
+    const drawn = report.files.filter(({ name }) => DRAWN[name]);
+    const left = report.files.filter(({ name }) => !drawn.some((file) => DRAWN[file.name].replaces.includes(name)));
+    const charts = await Promise.all(
+      drawn.map(async ({ name }) => DRAWN[name].draw(await send(`models/${number}/report/${name}`))),
+    );
+    place.replaceChildren(heading, ...described(version), ...charts.flat(), figures(number, left));
     heading.focus();
   } catch (error) {
     place.replaceChildren(fault(error));
   }
+}
+
+async function drawCharts(answer) {
+  const numbers = await answer.json();
+  return [confusion(numbers), reliability(numbers)];
 }
 
 function described(version) {

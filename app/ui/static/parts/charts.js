@@ -1,0 +1,61 @@
+// The charts of a version's report, drawn from its numbers, so that they fit the theme.
+
+import { Curves } from "./curves.js";
+import { el, svg, table } from "./dom.js";
+import { count, percent } from "./numbers.js";
+import { t } from "./texts.js";
+
+const [SIZE, LEFT, BOTTOM, TOP] = [300, 48, 30, 10]; // of the reliability diagram, in its own units
+const SHADES = 0.55; // opacity of a cell that holds a whole row
+
+// Photos by true class (rows) and predicted class (columns): {classes, confusion}.
+export function confusion({ classes, confusion: counts }) {
+  const rows = counts.map((row, place) => {
+    const all = Math.max(1, row.reduce((sum, some) => sum + some, 0));
+    return [classes[place], ...row.map((number) => shaded(number, number / all))];
+  });
+  return table(t("figures.confusion-matrix"), [t("charts.true"), ...classes.map((name) => t("charts.said", { name }))], rows);
+}
+
+function shaded(number, share) {
+  const cell = el("span", { class: "shaded" }, count(number));
+  cell.style.setProperty("--share", `${100 * SHADES * share}%`);
+  return cell;
+}
+
+// How often answers of a probability are right: {reliability: [{photos, probability, right}]}.
+export function reliability({ reliability: bins }) {
+  const x = (share) => LEFT + (SIZE - LEFT - 8) * share;
+  const y = (share) => TOP + (SIZE - TOP - BOTTOM) * (1 - share);
+  const most = Math.max(...bins.map(({ photos }) => photos));
+  const drawn = svg("svg", { viewBox: `0 0 ${SIZE} ${SIZE}`, role: "img", "aria-label": said(bins) });
+  for (const share of [0, 0.5, 1]) {
+    drawn.append(
+      svg("line", { class: "grid", x1: x(0), x2: x(1), y1: y(share), y2: y(share) }),
+      svg("text", { x: LEFT - 6, y: y(share) + 4, "text-anchor": "end" }, percent(share, 0)),
+      svg("text", { x: x(share), y: SIZE - 8, "text-anchor": "middle" }, percent(share, 0)),
+    );
+  }
+  drawn.append(svg("line", { class: "curve train", x1: x(0), y1: y(0), x2: x(1), y2: y(1) }));
+  for (const { photos, probability, right } of bins) {
+    const r = 3 + 7 * Math.sqrt(photos / most);
+    drawn.append(svg("circle", { class: "dot", cx: x(probability), cy: y(right), r }));
+  }
+  return el("figure", {}, el("figcaption", {}, t("figures.reliability")), drawn, el("p", { class: "small" }, t("charts.reliability")));
+}
+
+function said(bins) {
+  const parts = bins.map(({ photos, probability, right }) => t("charts.bin", { n: photos, probability: percent(probability), right: percent(right) }));
+  return `${t("figures.reliability")}: ${parts.join("; ")}`;
+}
+
+// The curves of history.csv.
+export function history(csv) {
+  const [head, ...lines] = csv.trim().split(/\r?\n/).map((line) => line.split(","));
+  const curves = new Curves();
+  for (const line of lines) {
+    const row = Object.fromEntries(head.map((name, place) => [name, Number(line[place])]));
+    curves.add({ ...row, epochs: lines.length });
+  }
+  return curves.element;
+}
