@@ -4,7 +4,7 @@ import json as encoding
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
 
@@ -16,19 +16,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from catdog.versions.version import Version
+    from training.exporting import formats
 
 LIMIT: Final = 1e-3  # largest allowed difference of a probability in float32
 MOST: Final = 1_000  # photos to compare answers on
 
 
 class Format(StrEnum):
-    """The formats of `training.exporting.formats`, which isn't imported for help."""
+    """The formats of `training.exporting.formats`, which isn't imported for help, and catdog's own."""
 
     ONNX = "onnx"
     SAVED_MODEL = "saved_model"
     TFLITE = "tflite"
     OPENVINO = "openvino"
     KERAS = "keras"
+    ARCHIVE = "archive"
 
 
 class Precision(StrEnum):
@@ -38,7 +40,12 @@ class Precision(StrEnum):
     INT8 = "int8"
 
 
-ENDINGS: Final = {Format.ONNX: ".onnx", Format.TFLITE: ".tflite", Format.KERAS: ".keras"}  # the others are folders
+ENDINGS: Final = {  # the other formats are folders
+    Format.ARCHIVE: ".zip",
+    Format.KERAS: ".keras",
+    Format.ONNX: ".onnx",
+    Format.TFLITE: ".tflite",
+}
 
 
 class ExportFailed(CatdogError):
@@ -69,7 +76,6 @@ def export(
     It turns uint8 RGB pixels (n, 224, 224, 3) into calibrated probabilities, and contains the names of the classes.
     """
     from command import local_model
-    from training.exporting import formats, photos
 
     local_model.find()
     store = local_model.store()
@@ -77,17 +83,42 @@ def export(
     path = to or Path(_name(found.number, format, precision))
     if path.exists():
         raise ExportFailed(f"{path} exists already; remove it, or choose another name with --to")
-    formats.check(found, format.value, precision.value, data is not None)
-    # Its converters need this backend, and its messages say nothing that a user could change.
-    os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    formats.write(found, format.value, precision.value, path, None if data is None else photos.read(data))
-    said: dict[str, Any] = {"path": str(path), "format": format.value, "precision": precision.value}
-    said |= {"version": found.number, "bytes": _bytes(path)}
-    if compare is not None:
-        said["compared"] = _compared(found, path, format, photos.read(compare, MOST))
+    said: dict[str, Any] = {"path": str(path), "format": format.value, "version": found.number}
+    if format is Format.ARCHIVE:
+        said |= _archive(found, path, any((data, compare, precision is Precision.INT8)))
+    else:
+        said |= _other(found, path, (format, precision), data, compare)
     typer.echo(encoding.dumps(said) if json else _text(said))
     if precision is Precision.FLOAT32 and said.get("compared", {}).get("float32", 0) > LIMIT:
         raise ExportFailed(f"a probability differs by more than {LIMIT:g} from the service's in float32")
+
+
+def _archive(version: "Version", path: Path, has_options: bool) -> dict[str, Any]:
+    from catdog.system.durable import sha256_of
+    from catdog.transfer import archive
+
+    if has_options:
+        raise ExportFailed("an archive holds the version as it is; omit --precision, --data and --compare")
+    archive.write(version, path)
+    return {"bytes": _bytes(path), "sha256": sha256_of(path)}
+
+
+def _other(
+    version: "Version", path: Path, how: tuple[Format, Precision], data: Path | None, compare: Path | None
+) -> dict[str, Any]:
+    """Write a format of another framework."""
+    from training.exporting import formats, photos
+
+    kind = cast("formats.Format", how[0].value)  # any but the archive
+    precision: formats.Precision = how[1].value
+    formats.check(version, kind, precision, data is not None)
+    # Its converters need this backend, and its messages say nothing that a user could change.
+    os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    formats.write(version, kind, precision, path, None if data is None else photos.read(data))
+    said: dict[str, Any] = {"precision": precision, "bytes": _bytes(path)}
+    if compare is not None:
+        said["compared"] = _compared(version, path, kind, photos.read(compare, MOST))
+    return said
 
 
 def _name(version: int, format: Format, precision: Precision) -> str:
@@ -100,14 +131,14 @@ def _bytes(path: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def _compared(version: "Version", path: Path, format: Format, pixels: "NDArray[np.uint8]") -> dict[str, Any]:
+def _compared(version: "Version", path: Path, format: "formats.Format", pixels: "NDArray[np.uint8]") -> dict[str, Any]:
     """The largest differences of a probability from the service's answers: in float32, and as it serves here."""
     import numpy as np
 
     from command import local_model
     from training.exporting import runtimes
 
-    answer = runtimes.opened(path, format.value)
+    answer = runtimes.opened(path, format)
     answers = np.concatenate([answer(photo[np.newaxis]) for photo in pixels])
     settings = local_model.settings()
     found: dict[str, Any] = {"photos": len(pixels)}
@@ -120,7 +151,8 @@ def _compared(version: "Version", path: Path, format: Format, pixels: "NDArray[n
 
 
 def _text(said: dict[str, Any]) -> str:
-    line = f"{said['path']}: version {said['version']} in {said['precision']}, {said['bytes'] / 1e6:.1f} MB"
+    kind = f"sha256 {said['sha256']}" if "sha256" in said else f"in {said['precision']}"
+    line = f"{said['path']}: version {said['version']}, {said['bytes'] / 1e6:.1f} MB, {kind}"
     if (found := said.get("compared")) is not None:
         line += (
             f"\nlargest difference of a probability on {found['photos']:,} photos: {found['float32']:.2g} from the"

@@ -9,7 +9,7 @@ from io import TextIOWrapper
 import typer
 
 from catdog import exit_status
-from command import backup, export, local_model, predict, trainer, versions
+from command import backup, export, import_model, local_model, predict, trainer, versions
 from command.classify.command import classify
 from command.options import DataDir, Json, Models, Version
 
@@ -95,4 +95,5 @@ _add(versions.versions, "Versions")
 _add(versions.promote, "Versions")
 _add(versions.rollback, "Versions")
 _add(export.export, "Versions")
+_add(import_model.import_model, "Versions")
 trainer.add_to(program)

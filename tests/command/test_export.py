@@ -7,6 +7,7 @@ import sys
 from openvino import Core
 
 from tests import without_libraries
+from tests.app.service import publish
 from tests.command.running import Catdog
 from tests.photos import draw_set
 from tests.places import ROOT
@@ -70,3 +71,17 @@ def test_what_a_format_can_t_do_is_said_at_once(catdog: Catdog) -> None:
     assert "has no int8" in catdog.run("export", "--format", "keras", "--precision", "int8", status=1).stderr
     assert "there is no version 7" in catdog.run("export", "7", "--format", "keras", status=1).stderr
     assert "Invalid value for '--format'" in catdog.run("export", "1", "--format", "word", status=2).stderr
+
+
+def test_a_version_is_carried_to_another_store_as_one_file(catdog: Catdog) -> None:
+    made = json.loads(catdog.run("export", "--format", "archive", "--json").stdout)
+    there = ("--models", "elsewhere")
+    publish(catdog.folder / "elsewhere", seed=8)
+
+    said = catdog.run(*there, "import-model", "catdog-1.zip", "--sha256", made["sha256"]).stdout
+    again = json.loads(catdog.run(*there, "import-model", made["path"], "--promote", "--json").stdout)
+
+    assert said == "version 2 (cat, dog) is published; put it into service by: catdog promote 2\n"
+    assert again == {"version": 3, "classes": ["cat", "dog"], "promoted": True}
+    assert "\n*    3  " in catdog.run(*there, "versions").stdout
+    assert "another sha256" in catdog.run(*there, "import-model", made["path"], "--sha256", "0", status=1).stderr

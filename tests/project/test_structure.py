@@ -33,7 +33,7 @@ LAYERS = {
     "command": (
         "__main__",
         "program",
-        "backup classify export predict trainer versions",
+        "backup classify export import_model predict trainer versions",
         "local_model options",
     ),
     "catdog": (
