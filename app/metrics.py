@@ -39,7 +39,7 @@ class JobNumbers:
         self._records = records
         self._seen: Seen | None = None
         self._fresh_until = 0.0
-        self._told = ""
+        self._logged = ""
         self._turn = CapacityLimiter(1)  # at most one thread may hang in the database
 
     async def families(self) -> Iterator[Metric]:
@@ -56,11 +56,11 @@ class JobNumbers:
             jobs = self._records.jobs
             seen = Seen(jobs.counts(), next(iter(jobs.running()), None))
         except Exception as error:  # any: the other metrics must not fail with it
-            if self._told != (told := str(getattr(error, "reason", error))):
-                logger.error("jobs can't be counted: %s", told)
-            self._told = told
+            if self._logged != (reason := str(getattr(error, "reason", error))):
+                logger.error("jobs can't be counted: %s", reason)
+            self._logged = reason
             return None
-        self._told = ""
+        self._logged = ""
         return seen
 
 

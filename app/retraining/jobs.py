@@ -87,12 +87,12 @@ class JobService:
 
         An empty list is yielded after QUIET_SECONDS without events.
         """
-        told = time()
+        reported = time()
         while True:
             ended, events = await self._news(job, after)
-            if events or time() - told > QUIET_SECONDS:
+            if events or time() - reported > QUIET_SECONDS:
                 yield events
-                told = time()
+                reported = time()
             if ended or self._shutdown.is_leaving:
                 return
             after = events[-1].id if events else after
@@ -111,7 +111,7 @@ class JobService:
 
     async def supervise(self) -> None:
         """Start a worker whenever a job waits; stop one that doesn't end after its job was cancelled."""
-        told = ""
+        logged = ""
         while True:
             with anyio.move_on_after(SUPERVISE_SECONDS):  # at start-up too: predictions have priority
                 await self._accepted.wait()
@@ -119,9 +119,9 @@ class JobService:
             try:
                 # abandoned at shutdown, which must not wait for a database that doesn't answer
                 await to_thread.run_sync(self._supervise_once, limiter=self._threads, abandon_on_cancel=True)
-                told = ""
+                logged = ""
             except Exception as error:  # any error: predictions must go on
-                if told != (told := str(error)):
+                if logged != (logged := str(error)):
                     logger.error("jobs can't be supervised: %s", getattr(error, "reason", error))
 
     def _supervise_once(self) -> None:

@@ -97,7 +97,7 @@ class HotSwap:
 
     def _follow(self) -> None:
         if (serving := self.predictor.serving) is not None:  # until then the load is most urgent
-            if serving.untried is not None:
+            if serving.unconfirmed is not None:
                 self.predictor.serving = share(serving, self._settings)
             self._memory.return_memory()
         try:
@@ -132,7 +132,7 @@ class HotSwap:
 
     def _load_beside(self, version: int) -> LoadedModel:
         loaded = self._loaded(version)
-        self.predictor.beside = {**self.predictor.beside, version: loaded}
+        self.predictor.others = {**self.predictor.others, version: loaded}
         return loaded
 
     def _unload(self, version: int | None) -> int:
@@ -141,7 +141,7 @@ class HotSwap:
         serving = self.predictor.serving
         if serving is not None and serving.manifest.version == number:
             raise VersionInService(number)
-        self.predictor.beside = {each: kept for each, kept in self.predictor.beside.items() if each != number}
+        self.predictor.others = {each: kept for each, kept in self.predictor.others.items() if each != number}
         self._memory.replaced(unloaded)
         return number
 
@@ -150,7 +150,7 @@ class HotSwap:
         serving = self.predictor.serving
         if serving is not None and serving.manifest.version == version:
             return serving
-        if (known := self._heads.get(version) or self.predictor.beside.get(version)) is not None:
+        if (known := self._heads.get(version) or self.predictor.others.get(version)) is not None:
             self._store.open(version).verify()  # it may have been damaged or deleted since
             return known
         try:
@@ -177,8 +177,8 @@ class HotSwap:
         """Report once, to the predictor and the log, why the store's champion can't serve."""
         reason = " ".join(str(error).split()) or type(error).__name__
         # A StoreError is about versions; the text of any other error may reveal details of this machine.
-        told = reason if isinstance(error, StoreError) else "the model can't be loaded; the log has the reason"
-        self.predictor.problem = told
+        problem = reason if isinstance(error, StoreError) else "the model can't be loaded; the log has the reason"
+        self.predictor.problem = problem
         if reason != self._logged:
             serving = self.predictor.serving
             goes_on = f"keeps serving version {serving.manifest.version}" if serving else "is up but not ready"

@@ -18,7 +18,7 @@ class LoadedModel:
     graph: str  # fingerprint of the compiled part: all but a pooled head
     drift: Drift  # of its recent answers from those to its validation photos
     detector: Detector | None  # of photos that are like none of its classes; None if it has none
-    untried: Engine | None = None  # this engine with its streams, if they haven't answered yet
+    unconfirmed: Engine | None = None  # this engine with its streams, if they haven't answered yet
 
     def __str__(self) -> str:
         return f"version {self.manifest.version} ({', '.join(self.manifest.classes)}; {self.engine.precision})"

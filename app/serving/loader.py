@@ -92,14 +92,14 @@ def read(version: Version, settings: Settings) -> Read:
 
 
 def load(
-    version: Version, found: Read, settings: Settings, beside: LoadedModel | None = None, soon: bool = False
+    version: Version, found: Read, settings: Settings, current: LoadedModel | None = None, soon: bool = False
 ) -> LoadedModel:
     """Load a version and check its answers to golden pictures against those at its publication; StoreError.
 
-    If its graph is that of `beside`, which was loaded with the same settings, both share it. With `soon` it infers one
+    If its graph is that of `current`, which was loaded with the same settings, both share it. With `soon` it infers one
     photo at a time until `share` has checked its streams.
     """
-    engine = _on_the_graph_of(beside, found)
+    engine = _on_the_graph_of(current, found)
     if engine is not None or settings.engine == "keras":
         return _warm(version, found.graph, engine or _on_a_gpu(found.network, settings))
     cache = settings.data_dir / CACHE / found.graph
@@ -116,14 +116,14 @@ def load(
 
 def share(champion: LoadedModel, settings: Settings) -> LoadedModel:
     """The same model with its engine's streams; if their answers are wrong, without them, and that is logged."""
-    whole = replace(champion, engine=champion.untried or champion.engine, untried=None)
+    whole = replace(champion, engine=champion.unconfirmed or champion.engine, unconfirmed=None)
     try:
         _try_streams(whole)
     except Exception as error:  # any error: the model keeps answering without streams
-        told = "%s keeps answering one photo at a time, and is compiled again at the next start: %s"
-        logger.error(told, champion, getattr(error, "problem", error))
+        message = "%s keeps answering one photo at a time, and is compiled again at the next start: %s"
+        logger.error(message, champion, getattr(error, "problem", error))
         shutil.rmtree(settings.data_dir / CACHE / champion.graph, ignore_errors=True)
-        return replace(champion, untried=None)
+        return replace(champion, unconfirmed=None)
     return whole
 
 
@@ -131,13 +131,13 @@ def _warm(version: Version, graph: str, engine: Engine, soon: bool = False) -> L
     """A loaded model, after each way to infer has answered correctly; no stream is used before."""
     drift, detector = Drift(version.manifest.histograms), version.detector()
     if soon and isinstance(engine, OpenVINOEngine):
-        champion = LoadedModel(version.manifest, engine.alone(), graph, drift, detector, untried=engine)
+        champion = LoadedModel(version.manifest, engine.alone(), graph, drift, detector, unconfirmed=engine)
     else:
         champion = LoadedModel(version.manifest, engine, graph, drift, detector)
     # First, because of a deadlock: if two threads are the first to pass arrays to OpenVINO 2026.4, one may wait for the
     # other's lock while it holds the GIL.
     _try_alone(champion)
-    if champion.untried is None:
+    if champion.unconfirmed is None:
         _try_streams(champion)
     return champion
 
@@ -160,11 +160,11 @@ def _on_the_processor(network: Network, settings: Settings, cache: Path) -> Open
     return engine
 
 
-def _on_the_graph_of(beside: LoadedModel | None, found: Read) -> Engine | None:
-    """An engine with this head on the graph of `beside`; None if they can't share it."""
-    if beside is None or beside.graph != found.graph or found.network.architecture.head != "pooled":
+def _on_the_graph_of(current: LoadedModel | None, found: Read) -> Engine | None:
+    """An engine with this head on the graph of `current`; None if they can't share it."""
+    if current is None or current.graph != found.graph or found.network.architecture.head != "pooled":
         return None
-    return (beside.untried or beside.engine).with_head(found.network.arrays)
+    return (current.unconfirmed or current.engine).with_head(found.network.arrays)
 
 
 def _try_alone(champion: LoadedModel) -> None:

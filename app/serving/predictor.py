@@ -67,7 +67,7 @@ class Predictor:
         self._keep = settings.unknown_keep
         self.serving: LoadedModel | None = None
         self.problem: str | None = None  # why the store's champion doesn't serve
-        self.beside: dict[int, LoadedModel] = {}  # loaded on request, by number; replaced, never changed
+        self.others: dict[int, LoadedModel] = {}  # loaded on request, by number; replaced, never changed
         self.swaps = 0  # from one version to another
 
     @property
@@ -90,7 +90,7 @@ class Predictor:
     def versions(self) -> dict[int, LoadedModel]:
         """The loaded versions by number: the champion, and the ones loaded on request."""
         serving = {} if self.serving is None else {self.serving.manifest.version: self.serving}
-        return dict(sorted((self.beside | serving).items()))
+        return dict(sorted((self.others | serving).items()))
 
     def loaded(self, version: str) -> LoadedModel:
         """The loaded version of this number, empty for the champion; VersionNotLoaded, NotReady."""

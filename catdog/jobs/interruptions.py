@@ -34,7 +34,7 @@ class Interruptions:
         self._reason: Reason | None = None
         self._asked_at = 0.0
         self._shields = 0
-        self._told = False
+        self._raised = False
 
     def install(self) -> None:
         signal.signal(signal.SIGTERM, self._stop)
@@ -68,8 +68,8 @@ class Interruptions:
 
     def check(self) -> None:
         """Raise Interrupted if it was requested; only once."""
-        if self._reason is not None and not self._shields and not self._told:
-            self._told = True
+        if self._reason is not None and not self._shields and not self._raised:
+            self._raised = True
             raise Interrupted(self._reason)
 
     def _note(self, reason: Reason) -> None:

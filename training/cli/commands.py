@@ -67,8 +67,8 @@ def quantize(arguments: Namespace) -> None:
 
 def evaluate(arguments: Namespace) -> None:
     from training.data import dataset
+    from training.evaluation import ood
     from training.evaluation.metrics import measure, table
-    from training.evaluation.ood import told
 
     version = _version(arguments)
     manifest = version.manifest
@@ -85,7 +85,7 @@ def evaluate(arguments: Namespace) -> None:
         found = metrics.model_dump() | ({} if neither is None else {"neither": neither.model_dump()})
         print(json.dumps(found, indent=2))
     else:
-        print(table(metrics), *(() if neither is None else (told(neither),)), sep="\n\n")
+        print(table(metrics), *(() if neither is None else (ood.measurement(neither),)), sep="\n\n")
 
 
 def remember(arguments: Namespace) -> None:

@@ -27,7 +27,7 @@ def familiarize(store: Store, data: Path, neither: Path | None, command: str, ex
     training = training_of(version, contender.network, photos, extractor)
     candidate = measured(contender, photos, outputs(contender.network, photos, extractor), training)
     if neither is not None:
-        candidate = candidate.beside(ood.photos_of_neither(neither, extractor.report), extractor)
+        candidate = candidate.measured_on(ood.photos_of_neither(neither, extractor.report), extractor)
     if (detector := candidate.contender.detector) is None or (bank := detector.bank) is None:
         raise DatasetError(
             f"no threshold can be fitted on {data}: the features of most photos are zero; use other photos"

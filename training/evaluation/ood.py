@@ -179,7 +179,7 @@ def compare(detector: Detector, known: Features, neither: Features, data: str) -
     )
 
 
-def beside(detector: Detector, neither: Neither) -> Detector:
+def with_measurement(detector: Detector, neither: Neither) -> Detector:
     """A copy of the detector with this measurement on photos of none of the classes."""
     return replace(detector, known=detector.known.model_copy(update={"neither": neither}))
 
@@ -201,10 +201,10 @@ def described(unknown: Unknown) -> str:
     """The threshold and its measurements, one per line."""
     known = f"{unknown.kept:.1%} are known, whose familiarity is at least {unknown.threshold:.3f}"
     kept = f"of {unknown.photos:,} photos that it didn't learn from {known}"
-    return kept if unknown.neither is None else f"{kept}\n{told(unknown.neither)}"
+    return kept if unknown.neither is None else f"{kept}\n{measurement(unknown.neither)}"
 
 
-def told(neither: Neither) -> str:
+def measurement(neither: Neither) -> str:
     """The measurement as a sentence."""
     return (
         f"of {neither.photos:,} photos of none of the classes {neither.told:.1%} are called unknown, and of"

@@ -49,7 +49,7 @@ class CalibratedLogLoss(keras.metrics.Metric):  # type: ignore[misc]  # Keras sh
 
 
 MONITOR = "val_calibrated_log_loss"
-TELL_SECONDS = 0.5  # between two progress reports of an epoch
+REPORT_SECONDS = 0.5  # between two progress reports of an epoch
 Row = Mapping[str, float]
 MakeBatches = Callable[..., Batches]  # with the arguments of Batches
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
@@ -137,31 +137,31 @@ class Progress(Callback):  # type: ignore[misc]  # Keras ships no types
         self._sizes = [stage.pixels for stage in stages for _ in range(stage.epochs)]
         self._photos = photos
         self._observer = observer
-        self._told = 0.0
+        self._reported = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         self._epoch = epoch
         self._began = monotonic()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        if monotonic() - self._told > TELL_SECONDS:
-            self._tell((batch + 1) / self.params["steps"])
+        if monotonic() - self._reported > REPORT_SECONDS:
+            self._report((batch + 1) / self.params["steps"])
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._tell(1.0)
+        self._report(1.0)
         seconds = max(monotonic() - self._began, 1e-9)
         row = {"epoch": epoch + 1, "seconds": round(seconds, 1), "pixels": self._sizes[epoch]}
         self._observer.epoch(
             {**row, "photos_per_second": round(self._photos / seconds, 1), **(logs or {})}, len(self._sizes)
         )
 
-    def _tell(self, share: float) -> None:
+    def _report(self, share: float) -> None:
         """Report that `share` of the epoch is complete, 0-1."""
-        self._told = monotonic()
+        self._reported = monotonic()
         work = [size**2 for size in self._sizes]
         now = share * work[self._epoch]
         done = sum(work[: self._epoch]) + now
-        seconds = self._told - self._began
+        seconds = self._reported - self._began
         self._observer.progress(done / sum(work), (sum(work) - done) * seconds / now)
 
 

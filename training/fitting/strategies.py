@@ -97,7 +97,7 @@ def fit_head(job: Job) -> Trained:
     job.observer.phase("fitting")
     truth = labels(seen.photos)
     arrays, logits = linear_head.fit(
-        (seen.output.features, truth), len(usable.classes), job.config.seed, _fits_told(job.observer)
+        (seen.output.features, truth), len(usable.classes), job.config.seed, _progress_of_fits(job.observer)
     )
     return Trained(
         replace(network, arrays=job.backbone.arrays | weights.halved(arrays)),
@@ -107,7 +107,7 @@ def fit_head(job: Job) -> Trained:
     )
 
 
-def _fits_told(observer: Observer) -> linear_head.Progress:
+def _progress_of_fits(observer: Observer) -> linear_head.Progress:
     """Reports the progress of fitting a head to the observer; the time left assumes equally long fits."""
     began = monotonic()
 

@@ -73,7 +73,7 @@ class Candidate:
         network, photos = replace(self.contender.network, int8=int8), self.measured[_basis(self.measured)].photos
         return quantization.compare(network, self.contender.calibration, photos, extractor)
 
-    def beside(self, neither: Sequence[Photo], extractor: FeatureExtractor) -> "Candidate":
+    def measured_on(self, neither: Sequence[Photo], extractor: FeatureExtractor) -> "Candidate":
         """A copy with a measurement of its detector: these photos of none of its classes against its test photos.
 
         DatasetError if none of them can be read.
@@ -86,7 +86,7 @@ class Candidate:
             for photos in (self.measured[split].photos, neither)
         )
         compared = ood.compare(detector, known, others, f"the {split} photos")
-        return replace(self, contender=replace(self.contender, detector=ood.beside(detector, compared)))
+        return replace(self, contender=replace(self.contender, detector=ood.with_measurement(detector, compared)))
 
 
 def make(job: Job) -> Candidate:
@@ -134,8 +134,8 @@ def measured(
         found[split] = Measured(photos, truth, probabilities, metrics)
     readable = dataset.with_only({split: seen.photos for split, seen in said.items()})
     detector, usual = _detector(contender, said.get("validation"), training)
-    told = _histograms(found[_basis(said)].probabilities, usual)
-    return Candidate(replace(contender, detector=detector), readable, found, told)
+    histograms = _histograms(found[_basis(said)].probabilities, usual)
+    return Candidate(replace(contender, detector=detector), readable, found, histograms)
 
 
 def _detector(

@@ -79,7 +79,7 @@ def train(request: Request, store: Store, data_dir: Path, observer: Observer, wi
     job = _job(request, store, data_dir, observer)
     candidate = make(job)
     if neither:
-        candidate = candidate.beside(neither, job.extractor)
+        candidate = candidate.measured_on(neither, job.extractor)
     decision = champion_comparison.judge(candidate.contender, candidate.dataset, store, job.extractor)
     observer.phase("publishing")
     origin = lineage(

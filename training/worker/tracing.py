@@ -39,8 +39,8 @@ def tell(jobs: Jobs, id: str) -> None:
 
 def _parts(job: Job, events: list[Event]) -> Iterator[Part]:
     """The wait for a worker, then the phases; each lasts until the next begins."""
-    told = ((event.data["phase"], event.at) for event in events if "phase" in event.data)
-    begun = [(phase, next(those)[1]) for phase, those in groupby(told, itemgetter(0))]
+    phases = ((event.data["phase"], event.at) for event in events if "phase" in event.data)
+    begun = [(phase, next(those)[1]) for phase, those in groupby(phases, itemgetter(0))]
     moments = [("queued", job.submitted_at), *begun, ("", job.ended_at or job.submitted_at)]
     for (name, began), (_, ended) in pairwise(moments):
         yield Part(name, began, ended)

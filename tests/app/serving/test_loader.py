@@ -123,7 +123,7 @@ def test_streams_with_wrong_answers_are_not_used_and_compiled_again_at_the_next_
 
     left = share(soon, Settings.model_construct(data_dir=tmp_path / "data"))
 
-    assert (left.engine.streams, left.untried) == (1, None)
+    assert (left.engine.streams, left.unconfirmed) == (1, None)
     assert "one photo at a time, and is compiled again at the next start: its answers are not those" in caplog.text
     assert probabilities(left, jpeg) == probabilities(soon, jpeg)
     assert not was_cached(loaded(tmp_path, soon=True, precision="f32", streams=2))

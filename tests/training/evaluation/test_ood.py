@@ -159,10 +159,10 @@ def test_photos_of_neither_class_are_told_from_known_ones() -> None:
 
     assert (found.photos, found.told, found.kept, found.data) == (2, 1.0, 0.75, "four photos")
     assert found.auroc == 7 / 8  # of the eight pairs only 7 and 7.5 are the other way round
-    assert ood.told(found) == (
+    assert ood.measurement(found) == (
         "of 2 photos of none of the classes 100.0% are called unknown, and of four photos 25.0%; AUROC 0.875"
     )
-    assert ood.beside(by_length, found).known.neither == found
+    assert ood.with_measurement(by_length, found).known.neither == found
 
 
 def test_every_visible_file_below_a_folder_is_a_photo_of_neither_class(tmp_path: Path) -> None:
