@@ -15,6 +15,7 @@ from app.protocols import v1, v2
 from app.retraining.database import ServiceDatabase
 from app.retraining.datasets import DatasetService
 from app.retraining.jobs import JobService
+from app.retraining.opinions import Opinions
 from app.retraining.upkeep import Upkeep
 from app.retraining.worker_process import TRAINER, LocalProcess
 from app.serving import engine_selection
@@ -63,6 +64,7 @@ def create_app(settings: Settings, hot_swap: HotSwap | None = None) -> FastAPI:
     app.state.bodies = Bodies(settings)
     app.state.parsing = CapacityLimiter(2)  # bodies of tensors parsed at a time: each may need much memory
     app.state.datasets = DatasetService(app.state.database, app.state.predictor.uploads)
+    app.state.opinions = Opinions(settings, app.state.database, app.state.predictor)
     runner = LocalProcess(settings, TRAINER) if settings.worker == "process" else None
     app.state.jobs = JobService(lambda: app.state.database.jobs, runner, app.state.shutdown)
     app.state.batches = BatchService(settings, app.state.database, app.state.shutdown)

@@ -73,6 +73,12 @@ class FeatureCache:
                 for photo, row, grey in database.execute(query, (asked,))
             }
 
+    def known(self, photos: Iterable[str]) -> set[str]:
+        """Those of these photos, by sha256, that are cached."""
+        query = "SELECT photo FROM entries WHERE photo IN (SELECT value FROM json_each(?))"
+        with self._open() as database:
+            return {photo for (photo,) in database.execute(query, (json.dumps(list(photos)),))}
+
     def add(self, entries: Mapping[str, Entry]) -> None:
         rows = [(photo, entry.row.tobytes(), entry.thumbnail.tobytes()) for photo, entry in entries.items()]
         with self._open() as database:

@@ -10,6 +10,7 @@ from app.batches.batches import BatchService
 from app.errors import NotReady
 from app.retraining.datasets import DatasetService
 from app.retraining.jobs import JobService
+from app.retraining.opinions import Opinions
 from app.serving.hot_swap import HotSwap
 from app.serving.loaded_model import LoadedModel
 from app.serving.predictor import Predictor
@@ -42,6 +43,7 @@ PredictorDep = Annotated[Predictor, held("predictor")]
 HotSwapDep = Annotated[HotSwap, held("hot_swap")]
 DatasetsDep = Annotated[DatasetService, held("datasets")]
 BatchesDep = Annotated[BatchService, held("batches")]
+OpinionsDep = Annotated[Opinions, held("opinions")]
 JobsDep = Annotated[JobService, held("jobs")]
 ShutdownDep = Annotated[Shutdown, held("shutdown")]
 

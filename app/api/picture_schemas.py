@@ -13,10 +13,21 @@ LARGEST_ID = 2**31 - 1
 MOST_CHANGED = 200_000  # pictures named in one request
 
 
+class Opinion(BaseModel, frozen=True):
+    """What the version in service says of a picture."""
+
+    label: str
+    probability: float
+    unknown: bool = Field(description="Whether it looks like none of the version's classes.")
+
+
 class ListedPicture(StoredPicture, frozen=True):
     """A picture of a data set with its number."""
 
     id: int = Field(description="Its number, by which changes name it. It stays when the picture is changed.")
+    opinion: Opinion | None = Field(
+        default=None, description="With `opinions`, if the model has looked at the picture."
+    )
 
 
 class PictureList(BaseModel, frozen=True):
@@ -30,6 +41,14 @@ class PictureIds(BaseModel, frozen=True):
     """The numbers of all these pictures."""
 
     ids: list[int]
+
+
+class Looked(BaseModel, frozen=True):
+    """Progress of the version in service in looking at a data set."""
+
+    pictures: int = Field(description="Pictures that this request looked at.")
+    left: int = Field(description="Pictures that it hasn't looked at yet; repeat the request.")
+    unreadable: int = Field(description="Pictures that can't be read.")
 
 
 class ChangeRequest(BaseModel):

@@ -5,19 +5,23 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 
-from app.api.dependencies import PICTURE_HEADERS, DatasetsDep, JobsDep, Name, Sha256, json_body
+from app.api.dependencies import PICTURE_HEADERS, DatasetsDep, JobsDep, Name, OpinionsDep, Sha256, json_body
 from app.api.job_schemas import NO_NUL
 from app.api.picture_schemas import (
     LARGEST_ID,
     ChangeRequest,
     ListedPicture,
+    Looked,
     MadeChange,
     MadeChanges,
+    Opinion,
     PictureIds,
     PictureList,
 )
-from app.errors import Unauthorized, UnsupportedContentType
+from app.errors import Expired, NotReady, Overloaded, Unauthorized, UnsupportedContentType
 from app.retraining.jobs import JobService
+from app.retraining.opinions import Kind
+from app.retraining.opinions import Opinion as Said
 from app.web import uploads
 from app.web.auth import admin
 from app.web.problem_details import documented
@@ -33,7 +37,10 @@ from catdog.errors import (
 )
 
 ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError)
+LIST_ERRORS = (*ANY, DatasetNotFound, PictureNotFound, NotReady, Overloaded, Expired, BrokenImage, UnsupportedImage)
 MOST_LISTED = 500
+DIGITS = "[0-9a-f]{64}"
+SHA256 = f"^{DIGITS}$"
 CHANGE_BYTES = 2 * 1024 * 1024  # the numbers of 200,000 pictures
 
 router = APIRouter(tags=["datasets"], dependencies=[Depends(admin)])
@@ -45,21 +52,42 @@ AskedIds = Annotated[str, Query(pattern=r"^\d{1,10}(,\d{1,10})*$", description="
 async def wanted(
     name: Name,
     retraining: JobsDep,
+    opinions: OpinionsDep,
     label: Annotated[str | None, Query(pattern=NO_NUL, description="Only this class.")] = None,
     split: Annotated[Literal["train", "validation", "test"] | None, Query(description="Only this split.")] = None,
     finding: Annotated[
-        str | None,
-        Query(pattern="^[a-z-]+$", description="Only what the last check found, such as `likely-mislabel`."),
+        str | None, Query(pattern="^[a-z-]+$", description="What the last check found, such as `likely-mislabel`.")
     ] = None,
-    sha256: Annotated[
-        str | None, Query(pattern="^[0-9a-f]{64}(,[0-9a-f]{64})*$", description="Only these contents, in this order.")
+    opinion: Annotated[
+        Kind | None,
+        Query(
+            description="What the version in service says: `disagrees` with the class, `unsure` (a probability below"
+            " 0.9), or `unknown`; only of pictures that it has looked at."
+        ),
     ] = None,
+    like: Annotated[
+        str | None, Query(pattern=SHA256, description="Pictures that look like this one, the most similar first.")
+    ] = None,
+    sha256: Annotated[str | None, Query(pattern=f"^{DIGITS}(,{DIGITS})*$", description="These contents.")] = None,
 ) -> Filter:
-    """Which pictures of the data set a request is about."""
-    contents = sha256.split(",") if sha256 else None
+    """Which pictures of the data set a request is about: those that fit all that is given."""
+    orders: list[list[str]] = []
+    if like is not None:
+        orders.append(await opinions.like(name, like))
+    if opinion is not None:
+        orders.append(await opinions.that(name, opinion))
     if finding is not None:
-        contents = await _found(retraining, name, finding)
-    return Filter(label, split, contents)
+        orders.append(await _found(retraining, name, finding))
+    if sha256 is not None:
+        orders.append(sha256.split(","))
+    return Filter(label, split, _in_all(orders) if orders else None)
+
+
+def _in_all(orders: list[list[str]]) -> list[str]:
+    """The contents that are in all lists, in the order of the first."""
+    first, *others = orders
+    rest = [set(other) for other in others]
+    return [content for content in dict.fromkeys(first) if all(content in other for other in rest)]
 
 
 async def _found(retraining: JobService, dataset: str, kind: str) -> list[str]:
@@ -71,25 +99,42 @@ async def _found(retraining: JobService, dataset: str, kind: str) -> list[str]:
 Wanted = Annotated[Filter, Depends(wanted)]
 
 
-@router.get("/datasets/{name}/pictures", responses=documented(*ANY, DatasetNotFound))
+@router.get("/datasets/{name}/pictures", responses=documented(*LIST_ERRORS))
 async def pictures(
     name: Name,
     collecting: DatasetsDep,
+    judging: OpinionsDep,
     wanted: Wanted,
     after: Annotated[int | None, Query(ge=1, le=LARGEST_ID, description="`next` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100,
     ids: AskedIds | None = None,
+    opinions: Annotated[bool, Query(description="With what the version in service says of each.")] = False,
 ) -> PictureList:
     """The pictures of a data set, page by page, the newest first; with `ids` these pictures instead."""
-    if ids is not None:
+    if ids is None:
+        page, following = await collecting.ask(lambda datasets: datasets.listing.page(name, wanted, after, limit))
+    else:
         asked = [int(number) for number in ids.split(",")][:MOST_LISTED]
-        found = await collecting.ask(lambda datasets: datasets.listing.of_ids(name, asked))
-        return PictureList(pictures=[ListedPicture.of(one) for one in found], next=None)
-    page, following = await collecting.ask(lambda datasets: datasets.listing.page(name, wanted, after, limit))
-    return PictureList(pictures=[ListedPicture.of(one) for one in page], next=following)
+        page, following = await collecting.ask(lambda datasets: datasets.listing.of_ids(name, asked)), None
+    said = await judging.of([one.sha256 for one in page]) if opinions else {}
+    listed = [_with_opinion(ListedPicture.of(one), said.get(one.sha256)) for one in page]
+    return PictureList(pictures=listed, next=following)
 
 
-@router.get("/datasets/{name}/pictures/ids", responses=documented(*ANY, DatasetNotFound))
+def _with_opinion(picture: ListedPicture, said: Said | None) -> ListedPicture:
+    return picture if said is None else picture.model_copy(update={"opinion": Opinion(**said._asdict())})
+
+
+@router.post("/datasets/{name}/looks", responses=documented(*ANY, DatasetNotFound, NotReady, Overloaded, Expired))
+async def look(name: Name, opinions: OpinionsDep) -> Looked:
+    """Let the version in service look at some pictures that it hasn't seen, for its opinion and for similar pictures.
+
+    A training does this too, for all pictures of its data set.
+    """
+    return Looked(**(await opinions.look(name))._asdict())
+
+
+@router.get("/datasets/{name}/pictures/ids", responses=documented(*LIST_ERRORS))
 async def ids(name: Name, collecting: DatasetsDep, wanted: Wanted) -> PictureIds:
     """The numbers of all these pictures in order: some bytes each, for a view that jumps to any place."""
     return PictureIds(ids=await collecting.ask(lambda datasets: datasets.listing.ids(name, wanted)))

@@ -6,6 +6,9 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from app.admission import AdmissionLimit
 from app.errors import NotExplainable, NotReady, ServiceError, VersionNotLoaded
 from app.serving.batcher import Batcher
@@ -128,6 +131,16 @@ class Predictor:
         """
         with self._batcher.admission.admitted(1, self._batcher.seconds_to_drain):
             return await self._predict(asked or self.champion, photo, keep)
+
+    async def output(self, asked: LoadedModel, pixels: NDArray[np.uint8]) -> Output:
+        """A loaded version's output for one photo, uint8 RGB (224, 224, 3), which isn't kept or counted as an answer.
+
+        Raises Overloaded, Expired.
+        """
+        with self._batcher.admission.admitted(1, self._batcher.seconds_to_drain):
+            return await self._batcher.infer(
+                asked.engine, pixels, lambda output: Output(*(each.copy() for each in output))
+            )
 
     async def explain(
         self, photo: bytes, drawn: bool, keep: float | None = None, asked: LoadedModel | None = None

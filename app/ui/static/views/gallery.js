@@ -1,6 +1,6 @@
 // The gallery: all pictures of a data set, to look at, filter, relabel, move and delete.
 
-import { get } from "../parts/api.js";
+import { get, post } from "../parts/api.js";
 import { pathOf } from "../parts/changes.js";
 import { byId, el, fault, say } from "../parts/dom.js";
 import { known, t } from "../parts/texts.js";
@@ -13,10 +13,12 @@ const AT_ONCE = 120; // pictures described by one request
 const REQUESTS = 2; // at a time
 const KEPT = 30_000; // descriptions
 const SETTLED_MILLISECONDS = 50; // after which the pictures in view are requested: while scrolling not for every frame
-const FILTERS = ["label", "split", "finding"];
+const FILTERS = ["label", "split", "finding", "opinion"];
 const FINDINGS = ["likely-mislabel", "conflicting-labels", "leakage", "near-duplicate", "duplicate", "unreadable"];
+const OPINIONS = ["disagrees", "unsure", "unknown"];
 
 let dataset = null;
+let like = null; // the picture that the listed ones look like
 let labels = [];
 let ids = []; // the numbers of the listed pictures, in order
 let view = [0, 0]; // the places in view: first, end
@@ -32,7 +34,8 @@ export function setUp() {
     view = [first, end];
     waiting ??= setTimeout(describe, SETTLED_MILLISECONDS);
   });
-  labelling = new Labelling({ tiles, list: () => ids, item: (id) => items.get(id), path, remove, reload: load, open: show });
+  labelling = new Labelling({ tiles, list: () => ids, item: (id) => items.get(id), remove, reload: load, open: show, alike });
+  byId("gallery-like").addEventListener("click", () => alike(null));
   for (const name of FILTERS) byId(`gallery-${name}`).addEventListener("change", () => load());
 }
 
@@ -42,6 +45,7 @@ export const heading = () => t("gallery.heading", { dataset });
 export async function open(name) {
   if (name !== dataset) {
     dataset = name;
+    like = null;
     for (const filter of FILTERS) byId(`gallery-${filter}`).value = "";
     labelling.begin(dataset);
   }
@@ -55,11 +59,14 @@ const path = (sha256) => `${pathOf(dataset)}/images/${sha256}`;
 async function load(keep = false) {
   const mine = ++loading;
   const chosen = FILTERS.map((name) => [name, byId(`gallery-${name}`).value]).filter(([, value]) => value);
+  if (like) chosen.push(["like", like.sha256]);
+  byId("gallery-like").hidden = !like;
+  byId("gallery-like").textContent = like ? t("gallery.like", { name: like.name }) : "";
   const asked = (more = {}) => `?${new URLSearchParams([...chosen, ...Object.entries(more)])}`;
   try {
     const all = Promise.all([get(`${pathOf(dataset)}/pictures/ids${asked()}`), get(pathOf(dataset))]);
     all.catch(() => null); // it is awaited below
-    const first = await get(`${pathOf(dataset)}/pictures${asked({ limit: AT_ONCE })}`); // sooner there than the numbers of all
+    const first = await get(`${pathOf(dataset)}/pictures${asked({ limit: AT_ONCE, opinions: showsOpinions() })}`); // sooner there than the numbers of all
     if (mine !== loading) return;
     items.clear();
     for (const item of first.pictures) items.set(item.id, item);
@@ -71,11 +78,32 @@ async function load(keep = false) {
     list(found.ids);
     labelling.listed(labels, keep);
     tell();
+    if (like || showsOpinions()) await look(mine);
   } catch (error) {
     if (mine !== loading) return;
     list([]);
     byId("gallery-report").replaceChildren(fault(error));
   }
+}
+
+const showsOpinions = () => Boolean(byId("gallery-opinion").value);
+
+// Lets the model look at the pictures that it hasn't seen, as long as this list is shown, and then lists them again.
+async function look(mine) {
+  for (let seen = 0; ; ) {
+    const { pictures, left } = await post(`${pathOf(dataset)}/looks`);
+    if (mine !== loading) return;
+    seen += pictures;
+    if (left) byId("gallery-summary").textContent = t("gallery.looking", { n: left });
+    else if (seen) return load(true);
+    else return;
+  }
+}
+
+// Lists the pictures that look like this one; all of them if there is none.
+function alike(item) {
+  like = item;
+  return load();
 }
 
 function list(found) {
@@ -90,7 +118,7 @@ function remove(gone) {
 }
 
 function tell() {
-  const isFiltered = FILTERS.some((name) => byId(`gallery-${name}`).value);
+  const isFiltered = like || FILTERS.some((name) => byId(`gallery-${name}`).value);
   const text = ids.length || isFiltered ? t("gallery.listed", { n: ids.length }) : t("gallery.empty");
   byId("gallery-summary").textContent = text;
 }
@@ -103,6 +131,7 @@ function offer(counts) {
   labels = Object.keys(numbers).sort();
   options("label", labels.map((label) => [label, `${label} (${numbers[label]})`]));
   options("split", Object.keys(counts).map((split) => [split, t(`splits.${split}`)]));
+  options("opinion", OPINIONS.map((kind) => [kind, t(`opinions.${kind}`)]));
   options("finding", FINDINGS.map((kind) => [kind, known(`findings.${kind}`)]));
 }
 
@@ -127,7 +156,7 @@ async function describe() {
   requests++;
   try {
     for (const id of missing) items.set(id, undefined); // requested
-    const found = await get(`${pathOf(dataset)}/pictures?ids=${missing.join(",")}`);
+    const found = await get(`${pathOf(dataset)}/pictures?ids=${missing.join(",")}&opinions=${showsOpinions()}`);
     if (mine !== loading) return;
     for (const id of missing) items.set(id, null);
     for (const item of found.pictures) items.set(item.id, item);
@@ -153,13 +182,19 @@ function fill(tile, place) {
   const item = items.get(ids[place]);
   const address = item ? thumbnails.address(thumbnail(item)) : undefined;
   const [image, caption] = tile.children;
-  const text = item === null ? t("findings.deleted") : (item?.label ?? "");
-  tile.setAttribute("aria-label", item ? `${item.label}, ${t(`splits.${item.split}`)}, ${item.name}` : text || t("gallery.loading"));
+  const text = item === null ? t("findings.deleted") : said(item);
+  tile.setAttribute("aria-label", item ? `${text}, ${t(`splits.${item.split}`)}, ${item.name}` : text || t("gallery.loading"));
   if (caption.textContent !== text) caption.textContent = text;
   image.hidden = !address;
   if (address && image.getAttribute("src") !== address) image.src = address;
   tile.classList.toggle("not-shown", address === null);
   labelling.mark(tile, place);
+}
+
+// The class of a picture, and what the model says instead if that is asked.
+function said(item) {
+  const other = item?.opinion?.label;
+  return other && other !== item.label ? t("gallery.says", { label: item.label, other }) : (item?.label ?? "");
 }
 
 function show(id) {

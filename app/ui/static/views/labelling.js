@@ -18,7 +18,8 @@ export class Labelling {
   #history = new History();
   #box = byId("gallery-tiles");
 
-  // `gallery` has the grid `tiles`, and functions: the numbers of `list()`, `item(id)`, `remove(ids)`, `reload(keep)`, `open(id)`.
+  // `gallery` has the grid `tiles`, and functions: the numbers of `list()`, `item(id)`, `remove(ids)`, `reload(keep)`, `open(id)`,
+  // `alike(item)`.
   constructor(gallery) {
     this.#gallery = gallery;
     this.#box.addEventListener("click", (event) => this.#click(event));
@@ -30,6 +31,7 @@ export class Labelling {
     byId("gallery-everything").addEventListener("click", () => this.#select(this.#gallery.list()));
     byId("gallery-nothing").addEventListener("click", () => this.#select([]));
     byId("gallery-delete").addEventListener("click", () => this.#delete());
+    byId("gallery-alike").addEventListener("click", () => this.#alike());
     byId("gallery-undo").addEventListener("click", () => this.#undo());
   }
 
@@ -110,6 +112,7 @@ export class Labelling {
     if (step !== undefined) this.#go(this.#place + step, event.shiftKey);
     else if (label !== undefined) this.#act({ label }, true);
     else if (event.key === " ") this.#toggle();
+    else if (event.key === "a") this.#alike();
     else if (event.key === "Enter") this.#open(this.#place);
     else if (event.key === "Delete") this.#delete();
     else if (event.key === "Escape") this.#select([]);
@@ -138,6 +141,11 @@ export class Labelling {
     if (!this.#selected.delete(id) && id !== undefined) this.#selected.add(id);
     this.#anchor = this.#place;
     this.#shown();
+  }
+
+  #alike() {
+    const item = this.#gallery.item(this.#meant()[0]);
+    if (item) this.#gallery.alike(item);
   }
 
   #open(place) {
