@@ -1,6 +1,7 @@
 """Models: a person compares versions, promotes one and rolls back."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from catdog.jobs.job import Status
 from catdog.jobs.queue import Jobs
 from catdog.versions.manifest import Decision, Rule
-from catdog.versions.measurements import Metrics
+from catdog.versions.measurements import Metrics, Speed
 from catdog.versions.store import Store
 from tests.app.service import ADMIN, Service, encoded, publish, serving
 from tests.app.ui.browsing import give_key, shot, visiting
@@ -63,6 +64,29 @@ def page(browser: Browser, two: Service) -> Iterator[Page]:
     with visiting(browser, two.app.state.settings.address) as page:
         page.get_by_role("link", name="Models").click()
         yield page
+
+
+def test_accuracy_is_drawn_against_speed_if_two_versions_have_both(browser: Browser, tmp_path: Path) -> None:
+    publish(tmp_path / "models", speed=Speed(photos_per_second=64.2, precision="int8"))
+    publish(tmp_path / "models", seed=8, speed=Speed(photos_per_second=612.0, precision="int8"))
+    publish(tmp_path / "models", seed=9)
+    with serving(tmp_path / "models", worker="none") as service:
+        until(lambda: service.client.get("/health/ready").is_success)
+        with visiting(browser, service.app.state.settings.address) as page:
+            page.get_by_role("link", name="Models").click()
+            chart = page.get_by_role("img", name="Accuracy against speed")
+
+            expect(chart).to_have_attribute("aria-label", re.compile("version 2: 612 photos a second, 50.0%"))
+            expect(chart.locator("circle")).to_have_count(2)
+            expect(versions(page).first).to_contain_text("64 photos a second where it was trained · ")
+            expect(versions(page).last).to_contain_text("billion multiply-adds")
+            expect(versions(page).nth(1)).not_to_contain_text("photos a second")
+            shot(page, "tradeoff")
+
+
+def test_one_version_alone_needs_no_drawing(page: Page) -> None:
+    expect(versions(page)).to_have_count(2)
+    expect(page.get_by_role("img", name="Accuracy against speed")).to_have_count(0)
 
 
 def versions(page: Page) -> Locator:

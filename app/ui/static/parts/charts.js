@@ -6,6 +6,7 @@ import { count, percent } from "./numbers.js";
 import { t } from "./texts.js";
 
 const [SIZE, LEFT, BOTTOM, TOP] = [300, 48, 30, 10]; // of the reliability diagram, in its own units
+const LOW = 150; // height of the chart of accuracy against speed
 const SHADES = 0.55; // opacity of a cell that holds a whole row
 
 // Photos by true class (rows) and predicted class (columns): {classes, confusion}.
@@ -42,6 +43,34 @@ export function reliability({ reliability: bins }) {
     drawn.append(svg("circle", { class: "dot", cx: x(probability), cy: y(right), r }));
   }
   return el("figure", {}, el("figcaption", {}, t("figures.reliability")), drawn, el("p", { class: "small" }, t("charts.reliability")));
+}
+
+// Accuracy against speed, for versions that have both: {version, champion, speed, found: {accuracy, accuracy_low, ...}}.
+// Speeds are on a logarithmic scale, because a network of half the width is about four times as fast.
+export function tradeoff(versions) {
+  const speeds = versions.map(({ speed }) => Math.log(speed.photos_per_second));
+  const [slowest, fastest] = [Math.min(...speeds), Math.max(...speeds)];
+  const least = Math.min(...versions.map(({ found }) => found.accuracy_low));
+  const x = (speed) => LEFT + 12 + (SIZE - LEFT - 60) * (fastest > slowest ? (Math.log(speed) - slowest) / (fastest - slowest) : 0.5);
+  const y = (share) => TOP + (LOW - TOP - BOTTOM) * ((1 - share) / Math.max(1e-6, 1 - least));
+  const parts = versions.map((one) => t("charts.fast", { version: one.version, n: count(Math.round(one.speed.photos_per_second)), accuracy: percent(one.found.accuracy) }));
+  const drawn = svg("svg", { viewBox: `0 0 ${SIZE} ${LOW}`, role: "img", "aria-label": `${t("charts.tradeoff")}: ${parts.join("; ")}` });
+  for (const share of [least, (1 + least) / 2, 1]) {
+    drawn.append(
+      svg("line", { class: "grid", x1: LEFT, x2: SIZE, y1: y(share), y2: y(share) }),
+      svg("text", { x: LEFT - 6, y: y(share) + 4, "text-anchor": "end" }, percent(share)),
+    );
+  }
+  for (const { version, champion, speed, found } of versions) {
+    const at = x(speed.photos_per_second);
+    drawn.append(
+      svg("line", { class: "curve", x1: at, x2: at, y1: y(found.accuracy_low), y2: y(found.accuracy_high) }),
+      svg("circle", { class: champion ? "dot" : "dot train", cx: at, cy: y(found.accuracy), r: 6 }),
+      svg("text", { x: at + 10, y: y(found.accuracy) + 4 }, String(version)),
+      svg("text", { x: at, y: LOW - 8, "text-anchor": "middle" }, count(Math.round(speed.photos_per_second))),
+    );
+  }
+  return el("figure", {}, el("figcaption", {}, t("charts.tradeoff")), drawn, el("p", { class: "small" }, t("charts.tradeoff_help")));
 }
 
 function said(bins) {

@@ -2,8 +2,9 @@
 
 import { get, post } from "../parts/api.js";
 import { onChampion, show } from "../parts/champion.js";
+import { tradeoff } from "../parts/charts.js";
 import { busy, button, byId, el, fault, say } from "../parts/dom.js";
-import { listed, moment, percent } from "../parts/numbers.js";
+import { count, listed, moment, percent } from "../parts/numbers.js";
 import { t } from "../parts/texts.js";
 import { actions } from "./actions.js";
 import * as compare from "./compare.js";
@@ -34,10 +35,17 @@ async function list() {
     const serving = versions.find((version) => version.champion);
     const cards = sorted(versions).map((version) => card(version, serving, datasets[version.version]));
     byId("versions").replaceChildren(...cards);
+    byId("tradeoff").replaceChildren(...chart(versions));
     compare.offer(versions);
   } catch (error) {
     byId("versions").replaceChildren(fault(error));
   }
+}
+
+// Accuracy against speed, if at least two versions have both.
+function chart(versions) {
+  const both = versions.filter((one) => one.speed && measured(one)).map((one) => ({ ...one, found: measured(one).found }));
+  return both.length < 2 ? [] : [tradeoff(both)];
 }
 
 // The version in service first. By accuracy they stand in the order of what they surely reach: the lower end of the
@@ -62,7 +70,14 @@ function card(version, serving, dataset) {
   return el(
     "li",
     { class: "version" },
-    el("div", {}, heading, el("p", { class: "small" }, made(version, dataset)), el("p", {}, decided(version))),
+    el(
+      "div",
+      {},
+      heading,
+      el("p", { class: "small" }, made(version, dataset)),
+      el("p", { class: "small" }, work(version)),
+      el("p", {}, decided(version)),
+    ),
     el("div", {}, ...accuracy(version, serving), steps ?? el("p", { class: "buttons" }, details)),
   );
 }
@@ -71,6 +86,14 @@ function made({ created, strategy, classes, photos }, dataset) {
   const training = Object.values(photos.train ?? {}).reduce((sum, some) => sum + some, 0);
   const data = dataset ? t("models.dataset", { dataset }) : t("models.folder");
   return [listed(classes, "and"), `${data}, ${t("models.training", { n: training })}`, strategy, moment(created)].join(" · ");
+}
+
+// What its network takes: speed, multiply-adds and size.
+function work({ speed, multiply_adds: macs, bytes }) {
+  const [billions, megabytes] = [macs / 1e9, bytes / 1e6].map((number) => count(Number(number.toPrecision(2))));
+  const parts = [t("models.work", { billions, megabytes })];
+  if (speed) parts.unshift(t("models.speed", { n: count(Math.round(speed.photos_per_second)) }));
+  return parts.join(" · ");
 }
 
 // Who or what put it into service, or kept it from that.
