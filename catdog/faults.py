@@ -6,11 +6,14 @@ from typing import Any
 
 OURS = frozenset({"app", "catdog", "command", "training"})
 EXTRAS = {  # by library; all others are of the trainer
+    "adlfs": "cloud",
     "ai_edge_litert": "export",
+    "gcsfs": "cloud",
     "httpx": "client",
     "onnx": "export",
     "onnxruntime": "export",
     "pyarrow": "parquet",
+    "s3fs": "cloud",
     "tf2onnx": "export",
 }
 IS_CHECKOUT = (Path(__file__).parents[1] / "Makefile").is_file()

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
-from app.classification import pipeline
+from app.classification import explanations, pipeline
 from app.classification.journal import Journal, JournalOfOthers, Row
 from app.classification.photos import Photo
 from app.serving.loaded_model import LoadedModel
@@ -15,17 +16,23 @@ from catdog.system.failpoints import failpoint
 from catdog.versions.store import Store
 
 
-def begun(journal: Journal, settings: Settings) -> LoadedModel:
-    """The version that began the journal; in a new one the champion begins it. StoreError, JournalOfOthers."""
+def begun(journal: Journal, settings: Settings, explain_to: Path | None = None) -> LoadedModel:
+    """The version that began the journal; in a new one the champion begins it. StoreError, JournalOfOthers.
+
+    NotDrawable if its answers can't be drawn into `explain_to`.
+    """
     facts = journal.facts()
     store = Store(settings.models_dir)
     version = store.open(store.champion() if facts is None else facts["version"])
     model = load(version, read(version, settings), settings)
+    if explain_to is not None:
+        explanations.check(model)
+    mine = _facts(model, settings) | ({} if explain_to is None else {"explain_to": str(explain_to)})
     if facts is None:
-        journal.begin(_facts(model, settings))
+        journal.begin(mine)
         failpoint("classify.begun")
-    elif facts != _facts(model, settings):
-        now = json.dumps(_facts(model, settings))
+    elif facts != mine:
+        now = json.dumps(mine)
         raise JournalOfOthers(
             f"{journal.path} was begun with another model or other settings: {json.dumps(facts)}, now {now};"
             " use those again, or remove the file to start from the beginning"
@@ -33,10 +40,12 @@ def begun(journal: Journal, settings: Settings) -> LoadedModel:
     return model
 
 
-def fill(journal: Journal, photos: Iterable[Photo], model: LoadedModel, settings: Settings) -> Iterator[Row]:
+def fill(
+    journal: Journal, photos: Iterable[Photo], model: LoadedModel, settings: Settings, explain_to: Path | None = None
+) -> Iterator[Row]:
     """Classify the photos that the journal doesn't have; yields each row once the journal has it."""
     remaining = (photo for photo in photos if not journal.has(photo.path))
-    for row in pipeline.classify(remaining, model, settings):
+    for row in pipeline.classify(remaining, model, settings, explain_to):
         journal.add(row)
         failpoint("classify.row")
         yield row

@@ -17,12 +17,13 @@ class Photo(NamedTuple):
     """One input. `read` returns its bytes; it raises OSError or CatdogError.
 
     `path` is its name in the result: of a file in an archive that of the archive, a slash, and its place in it. `file`
-    is None for these.
+    is None for these. Reading a remote one means waiting, so that many are read at a time.
     """
 
     path: str
     read: Callable[[], bytes]
     file: Path | None = None
+    is_remote: bool = False
 
 
 def check_size(count: int, limit_bytes: int = LIMIT_BYTES) -> None:

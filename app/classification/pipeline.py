@@ -7,13 +7,16 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.classification import explanations
 from app.classification.journal import Row
 from app.classification.photos import Photo
+from app.classification.results import file_of
 from app.serving.decoding import Memory
 from app.serving.loaded_model import LoadedModel
 from app.settings import Settings
@@ -24,6 +27,7 @@ from catdog.errors import CatdogError
 from catdog.system import resources
 
 AHEAD: Final = 4  # photos that are decoded ahead for each that the engine infers at a time; they have 150 kB each
+READERS: Final = 16  # remote photos that are read at a time
 MEMORY_SHARE: Final = 4  # decoding may use a quarter of the memory, like the service
 
 Given = TypeVar("Given")
@@ -38,18 +42,26 @@ class Decoded(NamedTuple):
     error: str | None = None
 
 
-def classify(photos: Iterable[Photo], model: LoadedModel, settings: Settings) -> Iterator[Row]:
-    """A row for each photo, in order."""
+def classify(
+    photos: Iterable[Photo], model: LoadedModel, settings: Settings, explain_to: Path | None = None
+) -> Iterator[Row]:
+    """A row for each photo, in order; with `explain_to` its explanation is drawn into that folder."""
     engine, cores = model.engine, resources.usable_cores()
     at_a_time = engine.streams * engine.largest_batch
     memory = Memory(settings.decoding_bytes or resources.usable_bytes() // MEMORY_SHARE)
+    readers = ThreadPoolExecutor(READERS)
     decoders, inferrers = ThreadPoolExecutor(settings.decoders or cores + 1), ThreadPoolExecutor(engine.streams)
     try:
-        decoded = in_order(decoders, lambda photo: _decode(photo, memory), photos, AHEAD * (at_a_time + cores))
+        decoded = in_order(
+            decoders, lambda photo: _decode(photo, memory), _read_ahead(readers, photos), AHEAD * (at_a_time + cores)
+        )
         groups = _groups(decoded, engine.largest_batch)
-        for rows in in_order(inferrers, lambda group: _answer(group, model, settings), groups, engine.streams + 1):
+        for rows in in_order(
+            inferrers, lambda group: _answer(group, model, settings, explain_to), groups, engine.streams + 1
+        ):
             yield from rows
     finally:
+        readers.shutdown(wait=False, cancel_futures=True)
         decoders.shutdown(wait=False, cancel_futures=True)
         inferrers.shutdown(wait=False, cancel_futures=True)
 
@@ -63,6 +75,16 @@ def in_order(threads: Executor, make: Callable[[Given], Made], given: Iterable[G
         if not waiting:
             return
         yield waiting.popleft().result()
+
+
+def _read_ahead(readers: Executor, photos: Iterable[Photo]) -> Iterator[Photo]:
+    """The same photos in order, while the next remote ones are read on threads already."""
+    waiting: deque[Photo] = deque()
+    for photo in photos:
+        waiting.append(photo._replace(read=readers.submit(photo.read).result) if photo.is_remote else photo)
+        while waiting and (len(waiting) > READERS or not photo.is_remote):
+            yield waiting.popleft()
+    yield from waiting
 
 
 def _groups(decoded: Iterable[Decoded], largest: int) -> Iterator[list[Decoded]]:
@@ -84,14 +106,22 @@ def _decode(photo: Photo, memory: Memory) -> Decoded:
         return Decoded(photo, None, "there isn't enough memory to decode it")
 
 
-def _answer(group: list[Decoded], model: LoadedModel, settings: Settings) -> list[Row]:
-    """The rows of photos that are inferred together."""
+def _answer(group: list[Decoded], model: LoadedModel, settings: Settings, explain_to: Path | None) -> list[Row]:
+    """The rows of photos that are inferred together, or one by one if they are drawn."""
+    if explain_to is not None:
+        return [_row(one, _explained(one, model, explain_to), model, settings) for one in group]
     pixels = [one.pixels for one in group if one.pixels is not None]
     if not pixels:
         return [_row(one, None, model, settings) for one in group]
     output = model.engine.infer(np.stack(pixels), shared=model.engine.streams > 1)
     outputs = iter(Output(*(part[place : place + 1] for part in output)) for place in range(len(pixels)))
     return [_row(one, None if one.pixels is None else next(outputs), model, settings) for one in group]
+
+
+def _explained(one: Decoded, model: LoadedModel, folder: Path) -> Output | None:
+    if one.pixels is None:
+        return None
+    return explanations.explained(model, one.pixels, file_of(folder, one.photo.path))
 
 
 def _row(one: Decoded, output: Output | None, model: LoadedModel, settings: Settings) -> Row:

@@ -3,8 +3,9 @@
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import sha256
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final, NamedTuple
 
 from app.classification.journal import Row
@@ -13,7 +14,15 @@ from catdog.errors import CatdogError
 from catdog.system import durable
 
 BEFORE, AFTER = ("path", "label", "probability"), ("unknown", "version", "error")
+EXPLANATION: Final = "explanation"
+DIGITS: Final = 12  # of the sha256 of a path: photos of the same name have different files
 GROUP_ROWS: Final = 2_000  # of a Parquet file, which are in memory together
+
+
+def file_of(folder: Path, path: str) -> Path:
+    """The file with the explanation of a photo, by its path in the result."""
+    digest = sha256(path.encode("utf-8", "surrogateescape")).hexdigest()[:DIGITS]
+    return folder / f"{PurePath(path).stem[:100]}-{digest}.png"
 
 
 class ResultError(CatdogError):
@@ -21,24 +30,54 @@ class ResultError(CatdogError):
 
 
 class Table(NamedTuple):
-    """How rows become columns. A photo whose probability is below `threshold` is unknown as well."""
+    """How rows become columns. A photo whose probability is below `threshold` is unknown as well.
+
+    With `top` the columns are the most probable classes, this number at most, instead of every class. With `explain_to`
+    there is a column for the pictures in that folder.
+    """
 
     classes: tuple[str, ...]
     version: int
     threshold: float
+    top: int | None = None
+    explain_to: Path | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
         """One for each class, by its name; `class_path` if that is the name of another column."""
-        own = (f"class_{name}" if name in BEFORE + AFTER else name for name in self.classes)
-        return (*BEFORE, *own, *AFTER)
+        after = AFTER if self.explain_to is None else (*AFTER, EXPLANATION)
+        if self.top is not None:
+            return (*BEFORE, *(f"{name}_{rank}" for rank in self._ranks for name in BEFORE[1:]), *after)
+        own = (f"class_{name}" if name in BEFORE + after else name for name in self.classes)
+        return (*BEFORE, *own, *after)
+
+    @property
+    def texts(self) -> frozenset[str]:
+        """The columns that hold text; the others hold numbers."""
+        explanation = () if self.explain_to is None else (EXPLANATION,)
+        return frozenset({"path", "label", "error", *explanation, *(f"label_{rank}" for rank in self._ranks)})
+
+    @property
+    def _ranks(self) -> range:
+        return range(2, min(self.top or 1, len(self.classes)) + 1)
 
     def values(self, row: Row) -> list[Any]:
         """The values of the columns; those of a photo with an error are None."""
         if row.probabilities is None:
-            return [row.path, None, None, *[None] * len(self.classes), None, self.version, row.error]
+            empty = len(self.columns) - len(BEFORE) - len(AFTER) - (self.explain_to is not None)
+            found: list[Any] = [row.path, None, None, *[None] * empty, None, self.version, row.error]
+            return found if self.explain_to is None else [*found, None]
         label, probability = self.label(row.probabilities)
-        return [row.path, label, probability, *row.probabilities, self.is_unknown(row), self.version, None]
+        middle = row.probabilities if self.top is None else self._others(row.probabilities)
+        found = [row.path, label, probability, *middle, self.is_unknown(row), self.version, None]
+        return found if self.explain_to is None else [*found, str(file_of(self.explain_to, row.path))]
+
+    def _others(self, probabilities: Sequence[float]) -> Iterator[Any]:
+        """The name and the probability of each class after the most probable one, in this order."""
+        places = sorted(range(len(probabilities)), key=lambda place: -probabilities[place])
+        for place in places[1 : self._ranks.stop - 1]:
+            yield self.classes[place]
+            yield probabilities[place]
 
     def label(self, probabilities: Sequence[float]) -> tuple[str, float]:
         """The most probable class, the first of several, and its probability."""
@@ -90,8 +129,8 @@ def _write_parquet(path: Path, rows: Iterator[list[Any]], table: Table) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    text, number = pa.string(), pa.float64()
-    types = [text, text, number, *[number] * len(table.classes), pa.bool_(), pa.int64(), text]
+    others = {"unknown": pa.bool_(), "version": pa.int64()} | dict.fromkeys(table.texts, pa.string())
+    types = [others.get(name, pa.float64()) for name in table.columns]
     schema = pa.schema(list(zip(table.columns, types, strict=True)))
     with parquet.ParquetWriter(path, schema) as writer:
         while group := list(islice(rows, GROUP_ROWS)):

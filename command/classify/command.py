@@ -13,6 +13,7 @@ from app.classification.journal import ENDING, Journal, JournalError, remove
 from app.classification.results import ResultError, Table, check, write
 from catdog import exit_status
 from catdog.system.failpoints import failpoint
+from command.classify.lists import COLUMN
 from command.classify.sorting import How, SortingError, sort
 from command.classify.sources import Sources
 from command.options import Json
@@ -22,13 +23,23 @@ def classify(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE...", help="Folders, photos, globs in quotes, ZIPs; - for a list on standard input."
+            metavar="SOURCE...",
+            help="Folders, photos, globs in quotes, ZIPs, TARs, CSV or Parquet files with a column of paths, URLs"
+            " (s3://, gs://, az://); - for a list on standard input.",
         ),
     ],
     to: Annotated[Path, typer.Option(metavar="FILE", help="The result: .csv, .jsonl or .parquet.")],
     threshold: Annotated[
         float, typer.Option(min=0, max=1, help="Probability below which a photo is unknown as well.")
     ] = 0.0,
+    column: Annotated[str, typer.Option(metavar="NAME", help="The column of tables that list photos.")] = COLUMN,
+    top_k: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="K", help="Columns for the K most probable classes instead of every class."),
+    ] = None,
+    explain_to: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Draw there where in each photo its class is seen.")
+    ] = None,
     sort_into: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Sort the photos into a folder for each class.")
     ] = None,
@@ -45,12 +56,14 @@ def classify(
     if to.exists() and not path.exists() and not overwrite:
         raise ResultError(f"{to} exists already; remove it, or replace it with --overwrite")
     began = monotonic()
-    found = Sources(tuple(sources), sys.stdin)
+    found = Sources(tuple(sources), sys.stdin, column)
     if sort_into is not None and found.contains(sort_into):
         raise SortingError(f"{sort_into} lies in a source; sort into a folder outside of it")
+    if explain_to is not None:
+        explain_to.mkdir(parents=True, exist_ok=True)
     try:
         with Journal(path) as journal:
-            table = _fill(journal, found, threshold)
+            table = _fill(journal, found, explain_to)._replace(threshold=threshold, top=top_k)
             failpoint("classify.answered")
             write(to, journal.rows(), table)
             failpoint("classify.written")
@@ -67,7 +80,7 @@ def classify(
     _report(summary | {"seconds": round(monotonic() - began, 3)}, json)
 
 
-def _fill(journal: Journal, sources: Sources, threshold: float) -> Table:
+def _fill(journal: Journal, sources: Sources, explain_to: Path | None) -> Table:
     """Classify the photos that aren't in the journal yet, all by the version with which it was begun."""
     from app.classification import continuing
     from app.serving import os_tuning
@@ -76,11 +89,11 @@ def _fill(journal: Journal, sources: Sources, threshold: float) -> Table:
 
     os_tuning.limit_arenas()
     settings = local_model.settings()
-    model = continuing.begun(journal, settings)
+    model = continuing.begun(journal, settings, explain_to)
     with progress.shown(sources.count) as counted:
-        for _ in continuing.fill(journal, counted(sources.photos()), model, settings):
+        for _ in continuing.fill(journal, counted(sources.photos()), model, settings, explain_to):
             pass
-    return Table(model.manifest.classes, model.manifest.version, threshold)
+    return Table(model.manifest.classes, model.manifest.version, threshold=0.0, explain_to=explain_to)
 
 
 def _report(summary: dict[str, Any], json: bool) -> None:
@@ -90,4 +103,4 @@ def _report(summary: dict[str, Any], json: bool) -> None:
     errors = f", {summary['errors']:,} of them with an error" if summary["errors"] else ""
     typer.echo(f"{summary['result']}: {summary['rows']:,} photos{errors}, in {summary['seconds']:.1f} s")
     if summary["skipped"]:
-        typer.echo(f"{summary['skipped']:,} files in folders and ZIPs are no photos", err=True)
+        typer.echo(f"{summary['skipped']:,} files in folders and archives are no photos", err=True)

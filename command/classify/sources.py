@@ -1,4 +1,4 @@
-"""Finds the photos to classify: in folders and ZIPs, by globs, and from a list on standard input."""
+"""Finds the photos to classify: in folders, archives, object stores and lists."""
 
 import glob
 import os
@@ -12,6 +12,7 @@ from app.classification.photos import LIMIT_BYTES, Archive, Photo, check_size
 from catdog.datasets import folders
 from catdog.datasets.folders import HEAD_BYTES, PICTURE_SUFFIXES
 from catdog.errors import ArchiveError, CatdogError, FileLeftOut
+from command.classify import lists, remote, tar
 
 STDIN: Final = "-"
 
@@ -26,12 +27,18 @@ class Sources:
 
     given: tuple[str, ...]
     stdin: Iterable[str] = ()
-    skipped: int = 0  # files in folders and ZIPs that are no photos
+    column: str = lists.COLUMN  # of tables that list photos
+    skipped: int = 0  # files in folders and archives that are no photos
 
     def __post_init__(self) -> None:
         self._last: tuple[Path, Archive] | None = None  # that `read` used
+        self._tar: tuple[Path, Iterator[Photo]] | None = None
         for source in self.given:
-            if source != STDIN and not Path(source).exists() and not _matches(source):
+            if remote.is_url(source):
+                remote.check(source)
+            elif lists.is_list(Path(source)):
+                lists.check(Path(source), self.column)
+            elif source != STDIN and not Path(source).exists() and not _matches(source):
                 raise NoSource(f"there is no file or folder {source}, and none matches it as a pattern")
 
     def photos(self) -> Iterator[Photo]:
@@ -39,24 +46,43 @@ class Sources:
         self.skipped = 0
         for source in self.given:
             if source == STDIN:
-                yield from (_named(line.removesuffix("\n")) for line in self.stdin if line.strip())
+                yield from (_listed(line.removesuffix("\n")) for line in self.stdin if line.strip())
+            elif remote.is_url(source):
+                yield from self._in_store(source)
+            elif lists.is_list(Path(source)):
+                yield from map(_listed, lists.values(Path(source), self.column))
             elif not Path(source).exists():
                 yield from self._matching(source)
             else:
                 yield from self._below(Path(source), is_named=True)
 
     def count(self) -> int | None:
-        """The number of photos; None if it isn't known before they are read from standard input."""
-        if STDIN in self.given:
+        """The number of photos; None if counting takes long, or needs what can be read only once."""
+        if any(source == STDIN or remote.is_url(source) or tar.is_tar(Path(source)) for source in self.given):
             return None
-        return sum(1 for _ in Sources(self.given).photos())
+        return sum(1 for _ in Sources(self.given, column=self.column).photos())
 
     def read(self, path: str) -> bytes:
-        """The bytes of a photo in a ZIP by its `path`; OSError, ArchiveError."""
-        archive = next(parent for parent in Path(path).parents if _is_zip(parent))
+        """The bytes of a photo in an archive or a store by its `path`; OSError, CatdogError.
+
+        Photos of a TAR should be read in their order.
+        """
+        if remote.is_url(path):
+            return remote.read(path)
+        archive = next(parent for parent in Path(path).parents if _is_zip(parent) or tar.is_tar(parent))
+        if tar.is_tar(archive):
+            return self._read_from_tar(archive, path)
         if self._last is None or self._last[0] != archive:
             self._last = archive, Archive(archive)
         return self._last[1].read(PurePosixPath(path).relative_to(archive))
+
+    def _read_from_tar(self, archive: Path, path: str) -> bytes:
+        if self._tar is not None and self._tar[0] == archive:
+            for photo in self._tar[1]:
+                if photo.path == path:
+                    return photo.read()
+        self._tar = archive, tar.photos(archive)
+        return next(photo for photo in self._tar[1] if photo.path == path).read()
 
     def contains(self, folder: Path) -> bool:
         """Whether a folder is one of the source folders, or lies in one."""
@@ -73,6 +99,8 @@ class Sources:
             yield from self._in_folder(path, frozenset())
         elif _is_zip(path):
             yield from self._in_zip(path)
+        elif tar.is_tar(path):
+            yield from tar.photos(path, self._skip)
         elif is_named or _is_picture(path):
             yield _named(str(path))
         else:
@@ -98,6 +126,16 @@ class Sources:
             else:
                 yield from self._below(path)
 
+    def _in_store(self, source: str) -> Iterator[Photo]:
+        for url in remote.listed(source):
+            if url == source or PurePosixPath(url).suffix.lower() in PICTURE_SUFFIXES:
+                yield remote.photo(url)
+            else:
+                self._skip()
+
+    def _skip(self) -> None:
+        self.skipped += 1
+
     def _in_zip(self, path: Path) -> Iterator[Photo]:
         try:
             archive = Archive(path)
@@ -107,6 +145,10 @@ class Sources:
             return
         self.skipped += archive.skipped
         yield from archive.photos(f"{path}/")
+
+
+def _listed(path: str) -> Photo:
+    return remote.photo(path) if remote.is_url(path) else _named(path)
 
 
 def _named(path: str) -> Photo:

@@ -4,6 +4,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from tests.command.classify.object_store import fill, s3
 from tests.command.classify.tables import rows
 from tests.command.running import Catdog
 from tests.newcomer import blocks
@@ -14,23 +17,34 @@ README = (ROOT / "README.md").read_text("utf-8")
 PAGE = (ROOT / "docs" / "10-command-line.md").read_text("utf-8")
 
 
+@pytest.mark.whole
 def test_every_line_of_the_page_works_as_typed(installed: Path, tmp_path: Path) -> None:
     draw_set(tmp_path / "photos", 12)
     shutil.copy(tmp_path / "photos" / "cat" / "0.png", tmp_path / "cat.jpg")
     catdog = Catdog(tmp_path)
     catdog.environment["PATH"] = f"{installed.parent}:{catdog.environment['PATH']}"
     del catdog.environment["PYTHONPATH"]
+    shutil.copytree(tmp_path / "photos", tmp_path / "bucket" / "photos")
     page = [line for block in blocks(PAGE) for line in block.splitlines()]
     (readme,) = (block.splitlines() for block in blocks(README) if block.startswith("pip"))
     assert page[0] == readme[0] == "pip install ."
 
-    for line in (*readme[1:], "rm pets.csv", *page[1:]):
-        done = subprocess.run(
-            ["bash", "-c", line], cwd=tmp_path, env=catdog.environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    with s3() as server:
+        fill(server, "my-bucket", tmp_path / "bucket")
+        for line in (*readme[1:], "rm pets.csv", *page[1:]):
+            done = subprocess.run(
+                ["bash", "-c", line],
+                cwd=tmp_path,
+                env=catdog.environment | server,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
 
-    assert len(rows(tmp_path / "pets.csv")) == len(rows(tmp_path / "listed.parquet")) == 24
+    for name in ("pets.csv", "listed.parquet", "packed.csv", "again.csv", "bucket.csv"):
+        assert [row["error"] for row in rows(tmp_path / name)] == [None] * 24
+    assert len(list((tmp_path / "drawn").iterdir())) == 24
     assert len(rows(tmp_path / "some.jsonl")) == 6
     assert sum(path.is_symlink() for path in (tmp_path / "by-class").rglob("*")) == 24
 

@@ -20,6 +20,6 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _value(name: str, text: str) -> Any:
-    if not text or name in ("path", "label", "error"):
+    if not text or name in ("path", "label", "error", "explanation"):
         return text or None
     return json.loads(text)

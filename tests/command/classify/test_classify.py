@@ -3,9 +3,11 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from catdog import images
 from catdog.engines.openvino import OpenVINOEngine
@@ -46,14 +48,20 @@ def test_every_photo_has_one_row_with_the_answer_of_predict(
         assert [row["cat"], row["dog"]] == pytest.approx(list(other["probabilities"].values()), abs=CLOSE)
         assert row["probability"] == max(row["cat"], row["dog"])
     assert said.stdout.startswith(f"{result}: {len(paths)} photos, 1 of them with an error, in ")
-    assert said.stderr == "2 files in folders and ZIPs are no photos\n"
+    assert said.stderr == "2 files in folders and archives are no photos\n"
     assert not list(catdog.folder.glob("*.journal"))
 
 
-def test_a_file_in_a_zip_has_the_answer_of_the_same_file(catdog: Catdog, photos: Path) -> None:
+@pytest.fixture(scope="module")
+def plain(photos: Path, models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """The rows of the photos without any options."""
+    catdog = Catdog(tmp_path_factory.mktemp("plain"), models_dir)
     catdog.run("classify", photos, "--to", "result.jsonl")
+    return rows(catdog.folder / "result.jsonl")
 
-    found = {row["path"]: row for row in rows(catdog.folder / "result.jsonl")}
+
+def test_a_file_in_a_zip_has_the_answer_of_the_same_file(photos: Path, plain: list[dict[str, Any]]) -> None:
+    found = {row["path"]: row for row in plain}
 
     packed, same = found[f"{photos}/more.zip/dog/1.png"], found[f"{photos}/dog/1.png"]
     assert packed["cat"] == pytest.approx(same["cat"], abs=CLOSE)
@@ -109,9 +117,9 @@ def test_a_link_back_to_its_own_folder_ends(catdog: Catdog, photos: Path) -> Non
     assert [row["path"] for row in rows(catdog.folder / "result.csv")] == [str(folder / "a" / "1.png")]
 
 
-def test_a_threshold_makes_unsure_photos_unknown(catdog: Catdog, photos: Path) -> None:
-    catdog.run("classify", photos / "cat", "--to", "result.jsonl")
-    surest = max(row["probability"] for row in rows(catdog.folder / "result.jsonl"))
+def test_a_threshold_makes_unsure_photos_unknown(catdog: Catdog, photos: Path, plain: list[dict[str, Any]]) -> None:
+    of_cats = [row for row in plain if row["path"].startswith(f"{photos}/cat/")]
+    surest = max(row["probability"] for row in of_cats)
     catdog.run("classify", photos / "cat", "--to", "sure.jsonl", "--threshold", str(surest))
 
     unsure = [row["probability"] < surest for row in rows(catdog.folder / "sure.jsonl")]
@@ -127,6 +135,38 @@ def test_a_class_that_is_called_like_a_column_has_a_column_of_its_own(tmp_path: 
     (row,) = rows(tmp_path / "result.jsonl")
     assert row["class_error"] + row["class_path"] == pytest.approx(1)
     assert row["label"] in ("error", "path")
+
+
+def test_the_most_probable_classes_are_columns_instead_of_every_class(tmp_path: Path, photos: Path) -> None:
+    publish(tmp_path / "models", ("cat", "dog", "fish"))
+    catdog = Catdog(tmp_path)
+    catdog.run("classify", photos, "--to", "all.jsonl")
+
+    for ending in ("jsonl", "parquet"):
+        catdog.run("classify", photos, "--to", f"top.{ending}", "--top-k", "2")
+        found = rows(tmp_path / f"top.{ending}")
+        assert list(found[0]) == [
+            *("path", "label", "probability", "label_2", "probability_2"),
+            *("unknown", "version", "error"),
+        ]
+        for row, other in zip(found, rows(tmp_path / "all.jsonl"), strict=True):
+            if row["error"] is None:
+                ordered = sorted(((other[name], name) for name in ("cat", "dog", "fish")), reverse=True)
+                assert [(row["probability"], row["label"]), (row["probability_2"], row["label_2"])] == ordered[:2]
+
+
+def test_what_an_answer_is_based_on_is_drawn(catdog: Catdog, photos: Path, plain: list[dict[str, Any]]) -> None:
+    catdog.run("classify", photos, "--to", "result.parquet", "--explain-to", "drawn")
+
+    found = rows(catdog.folder / "result.parquet")
+    broken, *answered = found
+    assert broken["explanation"] is None
+    for row, other in zip(answered, plain[1:], strict=True):
+        with Image.open(catdog.folder / row["explanation"]) as drawn:
+            assert drawn.size == (224, 224)
+            assert len(drawn.getcolors(224 * 224) or ()) > 100
+        assert row["cat"] == pytest.approx(other["cat"], abs=CLOSE)
+    assert len(list((catdog.folder / "drawn").iterdir())) == len(answered)
 
 
 def test_the_summary_is_printed_as_json(catdog: Catdog, photos: Path, paths: list[str]) -> None:

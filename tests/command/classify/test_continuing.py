@@ -43,6 +43,7 @@ def assert_same(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -> 
         assert row["cat"] == pytest.approx(other["cat"], abs=1e-6)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("moment", OF_CLASSIFYING)
 def test_a_kill_at_each_step_costs_no_row_and_doubles_none(
     catdog: Catdog, many: Path, undisturbed: list[dict[str, Any]], moment: str
@@ -63,6 +64,7 @@ def _has_begun(process: subprocess.Popen[str], journal: Path) -> bool:
     return journal.exists() or process.poll() is not None
 
 
+@pytest.mark.whole
 def test_kills_at_random_moments_cost_no_row_and_double_none(
     catdog: Catdog, many: Path, undisturbed: list[dict[str, Any]]
 ) -> None:

@@ -53,6 +53,7 @@ def test_unsure_photos_are_sorted_as_unknown(catdog: Catdog, mine: Path) -> None
     assert list(there(catdog)) == ["unknown"]
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("moment", ["sort.decided", "sort.transferred"])
 def test_a_kill_while_photos_are_moved_loses_none(catdog: Catdog, mine: Path, moment: str) -> None:
     command = ["classify", str(mine), "--to", "result.jsonl", "--sort-into", "sorted", "--sort-by", "move"]
