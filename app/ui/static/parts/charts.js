@@ -5,7 +5,7 @@ import { el, svg, table } from "./dom.js";
 import { count, percent } from "./numbers.js";
 import { t } from "./texts.js";
 
-const [SIZE, LEFT, BOTTOM, TOP] = [300, 48, 30, 10]; // of the reliability diagram, in its own units
+const [WIDTH, HEIGHT, LEFT, RIGHT, BOTTOM, TOP] = [360, 240, 44, 20, 26, 14]; // of the charts, in their own units
 const LOW = 150; // height of the chart of accuracy against speed
 const SHADES = 0.55; // opacity of a cell that holds a whole row
 
@@ -26,15 +26,15 @@ function shaded(number, share) {
 
 // How often answers of a probability are right: {reliability: [{photos, probability, right}]}.
 export function reliability({ reliability: bins }) {
-  const x = (share) => LEFT + (SIZE - LEFT - 8) * share;
-  const y = (share) => TOP + (SIZE - TOP - BOTTOM) * (1 - share);
+  const x = (share) => LEFT + (WIDTH - LEFT - RIGHT) * share;
+  const y = (share) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - share);
   const most = Math.max(...bins.map(({ photos }) => photos));
-  const drawn = svg("svg", { viewBox: `0 0 ${SIZE} ${SIZE}`, role: "img", "aria-label": said(bins) });
+  const drawn = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": said(bins) });
   for (const share of [0, 0.5, 1]) {
     drawn.append(
       svg("line", { class: "grid", x1: x(0), x2: x(1), y1: y(share), y2: y(share) }),
       svg("text", { x: LEFT - 6, y: y(share) + 4, "text-anchor": "end" }, percent(share, 0)),
-      svg("text", { x: x(share), y: SIZE - 8, "text-anchor": "middle" }, percent(share, 0)),
+      svg("text", { x: x(share), y: HEIGHT - 6, "text-anchor": "middle" }, percent(share, 0)),
     );
   }
   drawn.append(svg("line", { class: "curve train", x1: x(0), y1: y(0), x2: x(1), y2: y(1) }));
@@ -51,13 +51,13 @@ export function tradeoff(versions) {
   const speeds = versions.map(({ speed }) => Math.log(speed.photos_per_second));
   const [slowest, fastest] = [Math.min(...speeds), Math.max(...speeds)];
   const least = Math.min(...versions.map(({ found }) => found.accuracy_low));
-  const x = (speed) => LEFT + 12 + (SIZE - LEFT - 60) * (fastest > slowest ? (Math.log(speed) - slowest) / (fastest - slowest) : 0.5);
+  const x = (speed) => LEFT + 12 + (WIDTH - LEFT - 60) * (fastest > slowest ? (Math.log(speed) - slowest) / (fastest - slowest) : 0.5);
   const y = (share) => TOP + (LOW - TOP - BOTTOM) * ((1 - share) / Math.max(1e-6, 1 - least));
   const parts = versions.map((one) => t("charts.fast", { version: one.version, n: count(Math.round(one.speed.photos_per_second)), accuracy: percent(one.found.accuracy) }));
-  const drawn = svg("svg", { viewBox: `0 0 ${SIZE} ${LOW}`, role: "img", "aria-label": `${t("charts.tradeoff")}: ${parts.join("; ")}` });
+  const drawn = svg("svg", { viewBox: `0 0 ${WIDTH} ${LOW}`, role: "img", "aria-label": `${t("charts.tradeoff")}: ${parts.join("; ")}` });
   for (const share of [least, (1 + least) / 2, 1]) {
     drawn.append(
-      svg("line", { class: "grid", x1: LEFT, x2: SIZE, y1: y(share), y2: y(share) }),
+      svg("line", { class: "grid", x1: LEFT, x2: WIDTH, y1: y(share), y2: y(share) }),
       svg("text", { x: LEFT - 6, y: y(share) + 4, "text-anchor": "end" }, percent(share)),
     );
   }

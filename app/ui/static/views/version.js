@@ -36,7 +36,7 @@ export async function opened(number) {
 
 async function drawCharts(answer) {
   const numbers = await answer.json();
-  return [confusion(numbers), reliability(numbers)];
+  return [el("div", { class: "curves" }, confusion(numbers), reliability(numbers))];
 }
 
 function described(version) {
