@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from catdog.jobs.job import Status
 from catdog.jobs.queue import Jobs
 from catdog.versions.manifest import Decision, Rule
-from catdog.versions.measurements import Metrics, Speed
+from catdog.versions.measurements import Metrics, Neither, Speed, Unknown
 from catdog.versions.store import Store
 from tests.app.service import ADMIN, Service, encoded, publish, serving
 from tests.app.ui.browsing import give_key, shot, visiting
@@ -32,6 +32,13 @@ KEPT_OUT = Decision(
 )
 
 
+MEASURED = Unknown(
+    usual_length=1.0,
+    threshold=0.5,
+    photos=10,
+    kept=0.9,
+    neither=Neither(photos=25, told=0.8, data="the test photos", kept=0.96, auroc=0.9),
+)
 CHARTS = {
     "classes": ["cat", "dog"],
     "confusion": [[1, 1], [0, 2]],
@@ -51,7 +58,7 @@ def two(tmp_path: Path) -> Iterator[Service]:
     """A service with two versions: the first serves, the second has a decision and a report."""
     models_dir = tmp_path / "models"
     publish(models_dir)
-    publish(models_dir, seed=8, decision=KEPT_OUT)
+    publish(models_dir, seed=8, decision=KEPT_OUT, unknown=MEASURED)
     for name in ("confusion-matrix", "reliability", "worst-mistakes"):
         (models_dir / "2" / "report" / f"{name}.png").write_bytes(encoded(Image.new("RGB", (40, 30), "teal"), "PNG"))
     with serving(models_dir, worker="none") as service:
@@ -187,6 +194,9 @@ def test_a_version_is_looked_at_with_its_decision_and_the_figures_of_its_report(
 
     expect(page.locator("#version").get_by_role("heading", name="Version 2")).to_be_focused()
     expect(page.locator("#version")).to_contain_text("Not promoted: recall of cat 40.0%.")
+    expect(page.locator("#version")).to_contain_text(
+        "Of 25 photos of none of its classes it calls 80.0% unknown, of those of its classes 4.0%."
+    )
     rules = page.get_by_role("table", name="The rules of promotion")
     expect(rules.get_by_role("row", name="recall of cat")).to_contain_text("failed")
     expect(page.get_by_role("dialog")).to_have_count(0)

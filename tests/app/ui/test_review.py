@@ -15,6 +15,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.browser
 
 PHOTOS = 3
+MANY = (("cat", False), ("cat", False), ("cat", False), ("dog", False), ("dog", True))  # as the service lists them
 
 
 @pytest.fixture
@@ -110,3 +111,39 @@ def test_review_warns_of_drift(browser: Browser, tmp_path: Path) -> None:
             page.get_by_role("button", name="Look for more").click()
 
             expect(seen(page, "In the last hour the photos differed")).to_be_visible()
+
+
+def test_a_picture_is_shown_with_the_reason_and_classes_take_turns(browser: Browser, keeper: Service) -> None:
+    answers = [
+        keeper.client.post(
+            "/predict", content=encoded(Image.new("RGB", (16, 16), (40 * n, 250 - 40 * n, 99)), "PNG")
+        ).json()
+        for n in range(6)
+    ]
+    least = min(answers, key=lambda answer: answer["probability"])
+    (_, most), (_, other) = sorted(least["probabilities"].items(), key=lambda item: -item[1])
+    with visiting(browser, keeper.app.state.settings.address) as page:
+        page.get_by_role("link", name="Review").click()
+        give_key(page)
+
+        shown = page.get_by_role("group", name="Picture 1 of 6")
+        expect(shown).to_contain_text(f"It is here because the model was unsure: {least['label']} {100 * most:.1f}%")
+        expect(shown).to_contain_text(f"{100 * other:.1f}%.")
+
+
+def test_the_order_is_mixed(page: Page) -> None:
+    """Two classes with the least sure of each first, and the unknown ones among them."""
+    items = [{"prediction": {"label": label, "unknown": unknown}} for label, unknown in MANY]
+
+    mixed = page.evaluate(
+        """async (items) => (await import("/page/views/review.js")).mixed(items).map(({ prediction }) => prediction)""",
+        items,
+    )
+
+    assert [(one["label"], one["unknown"]) for one in mixed] == [
+        ("cat", False),
+        ("dog", False),
+        ("dog", True),
+        ("cat", False),
+        ("cat", False),
+    ]

@@ -9,6 +9,7 @@ import { moment, percent } from "../parts/numbers.js";
 import { t } from "../parts/texts.js";
 
 const MOST = 50; // pictures requested at a time
+const SURE = 0.9; // probability
 
 let items = [];
 let place = 0;
@@ -20,7 +21,7 @@ export function setUp() {
 export async function open() {
   try {
     const found = await get(`review?limit=${MOST}`);
-    ({ items } = found);
+    items = mixed(found.items);
     await offerChoice(byId("review-corrections"));
     place = 0;
     tell(found.drifted);
@@ -29,6 +30,22 @@ export async function open() {
     const again = button(t("review.again"), (event) => busy(event.currentTarget, open));
     byId("reviewed").replaceChildren(fault(error), el("p", { class: "buttons" }, again));
   }
+}
+
+// The items with their classes in turn, each with its least sure ones first: a row of the same class tempts to the same key.
+export function mixed(found) {
+  const kinds = Map.groupBy(found, ({ prediction }) => (prediction.unknown ? "" : prediction.label));
+  const lists = [...kinds.values()];
+  const longest = Math.max(0, ...lists.map((list) => list.length));
+  return Array.from({ length: longest }, (_, place) => lists.flatMap((list) => list.slice(place, place + 1))).flat();
+}
+
+// Why a picture is shown.
+function reason({ unknown, familiarity, probabilities }) {
+  if (unknown) return t("review.unknown", { share: percent(familiarity) });
+  const [[first, most], [second, next]] = Object.entries(probabilities).sort(([, one], [, other]) => other - one);
+  const values = { first, most: percent(most), second, next: percent(next) };
+  return t(most < SURE ? "review.unsure" : "review.sure", values);
 }
 
 // Shows or hides the warning about drift.
@@ -75,6 +92,7 @@ function body(item) {
   ];
   return [
     el("p", { class: "small" }, `${counted()} · ${moment(item.predicted_at)}`),
+    el("p", {}, reason(said)),
     el("ul", { class: "bars" }, bars(said)),
     el("div", { class: "choice", role: "group", "aria-label": t("feedback.really") }, keys),
     el("p", { class: "told" }),

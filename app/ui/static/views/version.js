@@ -45,11 +45,14 @@ function described(version) {
   return [
     el("p", {}, t("version.made", values)),
     training.notes ? el("p", {}, t("version.notes", { notes: training.notes })) : null,
+    version.unknown?.neither ? el("p", {}, ofNeither(version.unknown.neither)) : null,
     ...(version.decision ? decided(version) : []),
     table(t("version.metrics"), [t("version.measured"), ...compared(version)], metricRows(version)),
     el("div", { class: "figures" }, Object.entries(version.metrics).map(([split, metrics]) => byClass(split, metrics))),
   ].filter(Boolean);
 }
+
+const ofNeither = ({ photos: n, told, kept }) => t("version.neither", { n, told: percent(told), known: percent(1 - kept) });
 
 function photos(splits) {
   const all = (classes) => count(Object.values(classes).reduce((sum, some) => sum + some, 0));
