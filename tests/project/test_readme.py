@@ -109,7 +109,7 @@ def test_a_service_is_taught_by_the_readme_s_lines_under_load_and_fails_no_reque
 def test_the_answer_in_the_readme_is_the_real_one(newcomer: Newcomer) -> None:
     """The shipped model's, for the picture that the first command sends."""
     (shown,) = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", README, re.DOTALL))
-    (picture,) = set(re.findall(r"curl -F file=@(\S+)", README))
+    picture = re.findall(r"curl -F file=@(\S+)", README)[0]
     photo = newcomer.checkout / picture
     (newcomer.checkout / "models" / "champion").unlink(missing_ok=True)
     newcomer.serve()
