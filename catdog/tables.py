@@ -47,6 +47,7 @@ pictures = Table(
     UniqueConstraint("dataset", "sha256", "label", "split"),
     Index("pictures_by_split", "dataset", "split", "drawn", "label"),  # a covering index for the counts
     Index("pictures_by_addition", "dataset", "id"),
+    sqlite_autoincrement=True,  # otherwise SQLite gives the number of a deleted picture to the next one
 )
 
 # What was relabelled, moved or deleted together. It can be undone as long as it is listed here.
@@ -60,6 +61,7 @@ changes = Table(
     Column("pictures", Integer, nullable=False),
     Column("made_at", Float, nullable=False),
     Column("undone_at", Float),
+    sqlite_autoincrement=True,
 )
 
 # The rows of `pictures` as they were before a change. Their files are kept until the change is forgotten.

@@ -43,7 +43,7 @@ class Changes:
             if ids is None:
                 refuse_in_use(connection, dataset)
             change = _note(connection, dataset, kind, target, ids)
-            if ids is None and kind in ("dataset", "delete"):
+            if ids is None and kind in ("dataset", "delete") and target != dataset:
                 connection.execute(delete(datasets).where(datasets.c.name == dataset))
             return change
 
@@ -64,10 +64,12 @@ class Changes:
         ChangeNotFound if it was undone or forgotten already.
         """
         with self._database.writing() as connection:
-            _get(connection, changes.c.id == change, changes.c.undone_at.is_(None), number=change)
+            found = _get(connection, changes.c.id == change, changes.c.undone_at.is_(None), number=change)
             touched = [*_classes(connection, change)]
             connection.execute(delete(pictures).where(_was(change)))
             _restore(connection, change)
+            if found.dataset not in names(connection):  # it had no picture
+                connection.execute(insert(datasets).values(name=found.dataset, created_at=time()))
             for dataset, label in touched:
                 keep_training(connection, dataset, [label])
             connection.execute(delete(former_pictures).where(former_pictures.c.change == change))

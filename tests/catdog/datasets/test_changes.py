@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from catdog.database import Database
 from catdog.datasets.changes import Changes
@@ -13,6 +14,7 @@ from catdog.datasets.picture_files import Filter
 from catdog.errors import DatasetError, DatasetNotFound
 from catdog.jobs.job import Status
 from catdog.jobs.queue import Jobs
+from catdog.tables import pictures
 from tests.catdog.datasets.test_datasets import add, files
 
 
@@ -138,16 +140,33 @@ def test_two_data_sets_become_one_with_the_spelling_of_the_second(datasets: Data
     assert state(datasets)["more"] == before["more"]
 
 
-def test_a_deleted_data_set_comes_back(datasets: Datasets, changes: Changes) -> None:
+def test_a_deleted_data_set_comes_back(
+    database: Database, datasets: Datasets, changes: Changes, listing: Listing
+) -> None:
     add(datasets, b"1", b"2")
-    before = state(datasets)
+    add(datasets, b"5", to="others")
+    before, (_, oldest) = state(datasets), listing.ids("pets", Filter())
+
+    change = changes.make("pets", "delete")
+    assert datasets.names() == ("others",)
+    with database.writing() as connection:  # databases of an earlier version of catdog give a number twice
+        connection.execute(update(pictures).where(pictures.c.dataset == "others").values(id=oldest))
+
+    changes.undo(change.id)
+    assert state(datasets) == before
+
+
+def test_an_empty_data_set_comes_back_and_is_not_lost_by_merging_it_into_itself(
+    datasets: Datasets, changes: Changes
+) -> None:
+    datasets.create("pets")
+    changes.make("pets", "dataset", "pets")
+    assert datasets.names() == ("pets",)
 
     change = changes.make("pets", "delete")
     assert datasets.names() == ()
-    add(datasets, b"5", to="others")  # takes a number that was free
-
     changes.undo(change.id)
-    assert state(datasets) == before | {"others": state(datasets)["others"]}
+    assert datasets.names() == ("pets",)
 
 
 def test_a_class_keeps_a_training_picture(datasets: Datasets, changes: Changes, listing: Listing) -> None:

@@ -90,13 +90,14 @@ const showsOpinions = () => Boolean(byId("gallery-opinion").value);
 
 // Lets the model look at the pictures that it hasn't seen, as long as this list is shown, and then lists them again.
 async function look(mine) {
+  byId("gallery-summary").textContent = t("gallery.asking");
   for (let seen = 0; ; ) {
     const { pictures, left } = await post(`${pathOf(dataset)}/looks`);
     if (mine !== loading) return;
     seen += pictures;
     if (left) byId("gallery-summary").textContent = t("gallery.looking", { n: left });
     else if (seen) return load(true);
-    else return;
+    else return tell();
   }
 }
 

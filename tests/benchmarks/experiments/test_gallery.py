@@ -1,0 +1,38 @@
+"""The benchmark of the gallery, with few pictures and a tiny network."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from benchmarks.experiments import gallery
+from tests.app.service import publish, serving
+from tests.waiting import until
+
+pytestmark = pytest.mark.browser
+
+PICTURES = 300
+
+
+def test_it_measures_the_first_picture_and_the_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    executable = shutil.which("chromium")
+    if executable is None:
+        pytest.skip("needs Chromium, which Debian's package `chromium` brings")
+    monkeypatch.setattr(gallery, "SECONDS", 0.2)
+    monkeypatch.setattr(gallery, "PART", 200)
+    publish(tmp_path / "models")
+    gallery.fill(tmp_path / "data", PICTURES)
+    given: dict[str, Any] = {"data_dir": tmp_path / "data", "admin_key": SecretStr(gallery.KEY), "worker": "none"}
+    with serving(tmp_path / "models", **given) as service:
+        until(lambda: service.client.get("/health/ready").is_success)
+        listed = service.client.get(f"/datasets/{gallery.NAME}").json()
+
+        rows = list(gallery.measure(str(service.client.base_url).rstrip("/"), executable))
+
+    assert listed["pictures"] == PICTURES
+    first, second, *scrolling = (row.strip("| ").split(" | ")[1] for row in rows)
+    assert float(first.removesuffix(" s")) > 0 < float(second.removesuffix(" s"))
+    assert all(int(result.split(" frames")[0]) > 0 for result in scrolling)
+    assert len(scrolling) == len(gallery.STEPS_PIXELS)
