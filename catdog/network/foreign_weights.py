@@ -20,6 +20,10 @@ FROM_TORCH: Final = (
     "in Python, with the Keras model built: set each Conv2D from it by"
     " layer.set_weights([weight.permute(2, 3, 1, 0).numpy(), bias.numpy()]), then " + SAVE
 )
+FROM_PICKLE: Final = (
+    "for `catdog import-model`, in PyTorch: safetensors.torch.save_file(model.state_dict(), 'vgg16.safetensors');"
+    " for other commands, " + FROM_TORCH
+)
 
 # The first bytes of files that are mistaken for weights: what they are, and what to do.
 STARTS: Final = (
@@ -29,7 +33,7 @@ STARTS: Final = (
     (b"\x93NUMPY", "a NumPy array", IN_KERAS),
     (b"\x08\x01", "a TensorFlow SavedModel or graph", IN_KERAS),
     (b"\x08", "an ONNX model", IN_KERAS),
-    (b"\x80", "a pickle, as of PyTorch, joblib or Keras 1, which is never opened here: it could run code", FROM_TORCH),
+    (b"\x80", "a pickle, as of PyTorch, joblib or Keras 1, which is never opened here: it could run code", FROM_PICKLE),
 )
 
 
@@ -98,7 +102,7 @@ def _zipped(path: Path) -> tuple[str, str]:
             " of a network within it: model.get_layer('vgg16').save_weights('vgg16.weights.h5')",
         )
     if any(name.endswith("data.pkl") for name in names):
-        return "a file of PyTorch, a pickle which is never opened here: it could run code", FROM_TORCH
+        return "a file of PyTorch, a pickle which is never opened here: it could run code", FROM_PICKLE
     if any(name.endswith(".npy") for name in names):
         return "an archive of NumPy arrays (.npz)", IN_KERAS
     if inside := [name for name in names if name.endswith((".h5", ".hdf5"))]:

@@ -22,6 +22,7 @@ from catdog.versions.store import Draft, Store, Version
 from catdog.versions.version import MANIFEST
 
 SUMS: Final = "SHA256SUMS"
+ZIP: Final = b"PK\x03\x04"  # its first bytes
 LIMIT_TEXT_BYTES: Final = 4 * 2**20  # of the manifest and of the sums
 _NAME = re.compile(r"(?:report/)?[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # of a file of a version
 _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")
@@ -44,6 +45,15 @@ def write(version: Version, path: Path) -> None:
         durable.sync(made)
         made.rename(path)
         durable.sync(path.parent)
+
+
+def is_archive(path: Path) -> bool:
+    """Whether the file is a ZIP with a version in it; OSError if it can't be read."""
+    with path.open("rb") as file:
+        if file.read(len(ZIP)) != ZIP:
+            return False
+    with safe_zip.opened(path) as zipped:
+        return PurePosixPath(SUMS) in zipped.members
 
 
 def publish(path: Path, store: Store) -> Version:

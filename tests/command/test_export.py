@@ -79,9 +79,22 @@ def test_a_version_is_carried_to_another_store_as_one_file(catdog: Catdog) -> No
     publish(catdog.folder / "elsewhere", seed=8)
 
     said = catdog.run(*there, "import-model", "catdog-1.zip", "--sha256", made["sha256"]).stdout
-    again = json.loads(catdog.run(*there, "import-model", made["path"], "--promote", "--json").stdout)
+    again = json.loads(catdog.run(*there, "import-model", made["path"], "--promote", "always", "--json").stdout)
 
-    assert said == "version 2 (cat, dog) is published; put it into service by: catdog promote 2\n"
-    assert again == {"version": 3, "classes": ["cat", "dog"], "promoted": True}
+    assert said.splitlines() == [
+        "version 2 (cat, dog) is published; right on 50.0% of the validation photos",
+        "to put it into service: catdog promote 2",
+    ]
+    assert (again["version"], again["classes"], again["promoted"]) == (3, ["cat", "dog"], True)
     assert "\n*    3  " in catdog.run(*there, "versions").stdout
     assert "another sha256" in catdog.run(*there, "import-model", made["path"], "--sha256", "0", status=1).stderr
+
+
+def test_weights_need_classes_and_photos(catdog: Catdog) -> None:
+    (catdog.folder / "vgg16.pth").write_bytes(b"\x80\x04.")
+
+    assert "weights need --classes" in catdog.run("import-model", "vgg16.pth", status=1).stderr
+    options = ("--classes", "cat,dog", "--data", draw_set(catdog.folder / "photos", 3))
+    said = catdog.run("import-model", "vgg16.pth", *options, status=1).stderr
+    assert "a pickle" in said
+    assert "No such file" in catdog.run("import-model", "missing.h5", *options, status=1).stderr

@@ -49,7 +49,7 @@ LAYERS = {
         "errors",
         "faults",
     ),
-    "training": ("__main__", "cli", "worker", "publishing exporting", "fitting", "evaluation", "data"),
+    "training": ("__main__", "cli", "worker", "publishing exporting", "fitting", "evaluation", "data importing"),
     "benchmarks": ("__main__", "report", "gpu", "serving trainer faults experiments", "load", "harness peers"),
 }
 
