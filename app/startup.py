@@ -1,6 +1,6 @@
 """Makes imports at start-up faster.
 
-docs/decisions/0010-one-photo-alone-or-several-that-share.md has what each part gains.
+docs/decisions/serving/0010-one-photo-alone-or-several-that-share.md has what each part gains.
 """
 
 import gc

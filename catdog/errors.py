@@ -23,13 +23,7 @@
     ├── ArchiveError             a ZIP that is refused as a whole
     ├── PredictionNotFound       a prediction that isn't stored, or no longer
     ├── UnknownLabel             feedback with a class that the model doesn't have
-    ├── JobError                 jobs and their queue
-    │   ├── JobNotFound            no such job
-    │   ├── JobEnded               the job has ended and can't be cancelled
-    │   ├── NoResult               the job has no result, or none yet
-    │   ├── QueueFull              too many jobs are queued
-    │   ├── KeyReused              an idempotency key that was used for another request
-    │   └── LeaseLost              the job no longer belongs to this worker
+    ├── JobError                 jobs and their queue: `catdog.jobs.errors`
     ├── DatabaseUnavailable      the database doesn't answer
     ├── RecipeError              training options that contradict each other
     └── DownloadError            published photos or weights can't be downloaded
@@ -235,64 +229,6 @@ class UnknownLabel(CatdogError):
             f"the model has no class {shown(label)!r}; it has: {', '.join(classes)};"
             " to add a class, upload pictures of it: POST /datasets/NAME/images"
         )
-
-
-class JobError(CatdogError):
-    """The job queue can't do what was requested."""
-
-
-class JobNotFound(JobError):
-    """No such job."""
-
-    def __init__(self, job: str) -> None:
-        self.job = job
-        super().__init__(f"there is no job {shown(job)}; GET /retrain lists the newest")
-
-
-class JobEnded(JobError):
-    """A job that has ended and can't be cancelled."""
-
-    def __init__(self, job: str, status: str) -> None:
-        self.job = job
-        self.status = status
-        super().__init__(f"job {job} has ended ({status}); there is nothing to cancel")
-
-
-class NoResult(JobError):
-    """A job without a result, or without one yet."""
-
-    def __init__(self, job: str, status: str, reason: str | None) -> None:
-        self.job = job
-        self.status = status
-        self.reason = reason
-        if status in ("queued", "running"):
-            super().__init__(f"job {job} is {status}; ask for its result when it has succeeded")
-        else:
-            super().__init__(f"job {job} has no result: it {status}" + (f" ({reason})" if reason else ""))
-
-
-class QueueFull(JobError):
-    """Too many jobs are queued."""
-
-    def __init__(self, waiting: int) -> None:
-        self.waiting = waiting
-        super().__init__(f"{waiting} jobs are already queued; retry when one has ended, or cancel one")
-
-
-class KeyReused(JobError):
-    """An idempotency key that was already used for another request."""
-
-    def __init__(self, key: str) -> None:
-        self.key = key
-        super().__init__(f"the idempotency key {key!r} was already used for another request; use a new one")
-
-
-class LeaseLost(JobError):
-    """This worker didn't renew its lease on the job in time, so it must write nothing more for it."""
-
-    def __init__(self, job: str) -> None:
-        self.job = job
-        super().__init__(f"job {job} was taken from this worker, which did not renew its lease in time")
 
 
 class DatabaseUnavailable(CatdogError):

@@ -35,7 +35,7 @@ from catdog.network.architecture import INPUT_PIXELS
 LIMIT_PIXELS = 25_000_000
 LIMIT_SIDE_PIXELS = 16_384
 LIMIT_RUN_LENGTH_PIXELS = 2_000_000  # Pillow unpacks a run-length BMP in Python, 2 bytes in half a microsecond
-# Fast reductions may shrink a photo to this multiple of the target size, not further: docs/decisions/0003.
+# Fast reductions may shrink a photo to this multiple of the target size, not further: docs/decisions/serving/0003.
 REDUCED_RATIO = 3
 
 _READERS: dict[str, type[ImageFile.ImageFile]] = {

@@ -16,7 +16,8 @@ from app.retraining.jobs import JobService
 from app.retraining.worker_process import LocalProcess, Program
 from app.settings import Settings
 from app.shutdown import Shutdown
-from catdog.errors import ArchiveError, NoResult
+from catdog.errors import ArchiveError
+from catdog.jobs.errors import NoResult
 from catdog.jobs.job import Job, Status
 from catdog.system import durable
 

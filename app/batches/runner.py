@@ -15,7 +15,8 @@ from app.classification.results import Table, write
 from app.serving.loaded_model import LoadedModel
 from app.settings import Settings
 from catdog.datasets.datasets import Datasets
-from catdog.errors import DatabaseUnavailable, LeaseLost, StoreError
+from catdog.errors import DatabaseUnavailable, StoreError
+from catdog.jobs.errors import LeaseLost
 from catdog.jobs.interruptions import Interrupted, Interruptions, Reason
 from catdog.jobs.job import Job, Status
 from catdog.jobs.queue import LEASE_SECONDS, Lease

@@ -13,7 +13,8 @@ from anyio import CapacityLimiter, to_thread
 from app.admission import AdmissionLimit
 from app.retraining.worker_process import STOP_SECONDS, Runner
 from app.shutdown import Shutdown
-from catdog.errors import DatabaseUnavailable, JobNotFound
+from catdog.errors import DatabaseUnavailable
+from catdog.jobs.errors import JobNotFound
 from catdog.jobs.job import Event, Job, Status
 
 if TYPE_CHECKING:

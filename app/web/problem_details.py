@@ -28,6 +28,7 @@ from app.web.problem_kinds import EVERYWHERE, KINDS, UNEXPECTED, Kind, kind_of, 
 from app.web.uploads import InvalidBody
 from catdog import errors as domain
 from catdog import faults
+from catdog.jobs import errors as jobs
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ RETRY_SECONDS: dict[type[Exception], int] = {
     service.NotReady: 1,  # about as long as loading the shipped model takes
     domain.NoChampion: 1,
     service.Expired: 5,
-    domain.QueueFull: 60,
+    jobs.QueueFull: 60,
     domain.DatabaseUnavailable: 5,
 }
 

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from app import errors as service
 from catdog import errors as domain
 from catdog.datasets import errors as of_datasets
+from catdog.jobs import errors as jobs
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -34,7 +35,7 @@ KINDS: dict[type[Exception], Kind] = {
     domain.DatasetNotFound: Kind("dataset-not-found", 404, "There is no such data set"),
     domain.PictureNotFound: Kind("picture-not-found", 404, "There is no such picture"),
     domain.PredictionNotFound: Kind("prediction-not-found", 404, "The photo of this prediction isn't kept"),
-    domain.JobNotFound: Kind("job-not-found", 404, "There is no such job"),
+    jobs.JobNotFound: Kind("job-not-found", 404, "There is no such job"),
     of_datasets.ChangeNotFound: Kind("change-not-found", 404, "There is no such change to undo"),
     of_datasets.DatasetExists: Kind("dataset-exists", 409, "There is a data set of this name"),
     of_datasets.DatasetInUse: Kind("dataset-in-use", 409, "A training needs the data set"),
@@ -44,8 +45,8 @@ KINDS: dict[type[Exception], Kind] = {
     domain.NoEarlierChampion: Kind("no-earlier-champion", 409, "There is nothing to roll back to"),
     domain.ChampionChanged: Kind("champion-changed", 409, "Another version was promoted in the meantime"),
     domain.StoreError: Kind("model-store", 409, "The model store can't do this"),
-    domain.JobEnded: Kind("job-ended", 409, "The job has ended"),
-    domain.NoResult: Kind("no-result", 409, "The job has no result"),
+    jobs.JobEnded: Kind("job-ended", 409, "The job has ended"),
+    jobs.NoResult: Kind("no-result", 409, "The job has no result"),
     service.NotExplainable: Kind("not-explainable", 409, "The version can't explain its answers"),
     service.InvalidInference: Kind("invalid-inference", 400, "The request violates the protocol"),
     service.ModelNotFound: Kind("model-not-found", 404, "There is no such model"),
@@ -67,9 +68,9 @@ KINDS: dict[type[Exception], Kind] = {
     domain.ArchiveError: Kind("archive-refused", 422, "The archive is refused"),
     domain.DatasetError: Kind("unusable-dataset", 422, "The data set can't be used for this"),
     domain.UnknownLabel: Kind("unknown-label", 422, "The model doesn't have this class"),
-    domain.KeyReused: Kind("key-reused", 422, "The idempotency key was used for another request"),
+    jobs.KeyReused: Kind("key-reused", 422, "The idempotency key was used for another request"),
     RequestValidationError: Kind("invalid-request", 422, "The request is invalid"),
-    domain.QueueFull: Kind("queue-full", 429, "The job queue is full"),
+    jobs.QueueFull: Kind("queue-full", 429, "The job queue is full"),
     service.ClientGone: Kind("client-gone", 499, "The client disconnected"),  # nginx's code; no client sees it
     service.Overloaded: Kind("overloaded", 503, "The service is overloaded"),
     service.Expired: Kind("expired", 503, "There was no answer in time"),

@@ -1,7 +1,7 @@
 """Resizes a decoded photo to a square with an antialiased bicubic filter (Keys, a = -0.5).
 
-cykooz-resizer uses SIMD instructions, Pillow doesn't: docs/decisions/0013. They round differently, usually by one level
-of 0-255. Pillow is used if cykooz-resizer has no wheels (Linux on ARM) or isn't installed.
+cykooz-resizer uses SIMD instructions, Pillow doesn't (decision 13). They round differently, usually by one level of
+0-255. Pillow is used if cykooz-resizer has no wheels (Linux on ARM) or isn't installed.
 """
 
 from importlib.util import find_spec

@@ -16,7 +16,8 @@ from uuid import uuid4
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from catdog.database import Database
-from catdog.errors import DatabaseUnavailable, JobEnded, KeyReused, LeaseLost, QueueFull
+from catdog.errors import DatabaseUnavailable
+from catdog.jobs.errors import JobEnded, KeyReused, LeaseLost, QueueFull
 from catdog.jobs.history import History
 from catdog.jobs.job import Event, Job, Kind, Status, of_row
 from catdog.jobs.rows import end, find, get, requeue, tell

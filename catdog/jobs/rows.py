@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
-from catdog.errors import JobNotFound
+from catdog.jobs.errors import JobNotFound
 from catdog.jobs.job import Job, Status, of_row
 from catdog.tables import job_events, jobs
 

@@ -12,7 +12,8 @@ from time import monotonic
 from uuid import uuid4
 
 from catdog import faults
-from catdog.errors import CatdogError, DatabaseUnavailable, LeaseLost
+from catdog.errors import CatdogError, DatabaseUnavailable
+from catdog.jobs.errors import LeaseLost
 from catdog.jobs.interruptions import Interrupted, Interruptions, Reason
 from catdog.jobs.job import Status, log_file
 from catdog.jobs.queue import LEASE_SECONDS, Jobs, Lease, patiently

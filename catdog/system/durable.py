@@ -15,7 +15,7 @@ from pathlib import Path
 LOCK = ".lock"
 
 # Read at a time for a checksum. `hashlib.file_digest` reads 256 KiB and waits for Python's lock after each, which at a
-# start another thread holds while it imports modules: docs/decisions/0010-one-photo-alone-or-several-that-share.md.
+# start another thread holds while it imports modules: docs/decisions/serving/0010.
 BLOCK_BYTES = 8 * 2**20
 
 

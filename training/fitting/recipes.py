@@ -121,7 +121,7 @@ def finetune() -> Config:
 
         python -m training train --strategy finetune --backbone imagenet --data ../shared/data/cat_breeds
 
-    Its final accuracy has not been measured; docs/decisions/0016-how-finetune-trains.md has the experiments behind it.
+    Its final accuracy has not been measured; docs/decisions/training/0016 has the experiments behind it.
     """
     return Config(
         strategy="finetune",

@@ -20,7 +20,7 @@ class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
     """Keras's layer over the last axis; on TensorFlow a single fused kernel, in the precision of its input.
 
     Keras normalises in float32 with several separate operations. On two cores they took more than half of a training
-    step of the slim network: docs/decisions/0002-fused-batch-normalisation.md has the numbers.
+    step of the slim network: docs/decisions/training/0002-fused-batch-normalisation.md has the numbers.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:

@@ -10,7 +10,8 @@ from time import monotonic
 from typing import Any, Final
 
 from catdog.datasets.datasets import Datasets
-from catdog.errors import CatdogError, DatasetError, LeaseLost, StoreError
+from catdog.errors import CatdogError, DatasetError, StoreError
+from catdog.jobs.errors import LeaseLost
 from catdog.jobs.interruptions import Interrupted, Interruptions, Reason
 from catdog.jobs.job import Status
 from catdog.jobs.queue import Lease

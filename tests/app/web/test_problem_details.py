@@ -18,6 +18,7 @@ from app.web.problem_kinds import KINDS
 from catdog import errors as domain
 from catdog.engines.engine import Engine, Explained, Output, Precision
 from catdog.errors import ImageError
+from catdog.jobs import errors as jobs
 from catdog.network.architecture import Arrays
 from tests.app.service import Service, encoded, serving
 from tests.waiting import until
@@ -137,20 +138,20 @@ ERRORS = [
     (domain.DatasetNotFound("pets", ()), "dataset-not-found", 404),
     (domain.PictureNotFound("pets", "0" * 64), "picture-not-found", 404),
     (domain.PredictionNotFound("7"), "prediction-not-found", 404),
-    (domain.JobNotFound("7"), "job-not-found", 404),
+    (jobs.JobNotFound("7"), "job-not-found", 404),
     (domain.VersionInService(2), "version-in-service", 409),
     (domain.ShippedVersion(1), "shipped-version", 409),
     (domain.BrokenVersion(2, "it is"), "broken-version", 409),
     (domain.NoEarlierChampion(1), "no-earlier-champion", 409),
     (domain.ChampionChanged(1, 2), "champion-changed", 409),
     (domain.StoreError("the pointer can't be read"), "model-store", 409),
-    (domain.JobEnded("7", "failed"), "job-ended", 409),
+    (jobs.JobEnded("7", "failed"), "job-ended", 409),
     (domain.ArchiveError("it holds a bomb"), "archive-refused", 422),
     (domain.DatasetError("too few pictures"), "unusable-dataset", 422),
     (domain.UnknownLabel("cow", ("cat", "dog")), "unknown-label", 422),
-    (domain.KeyReused("7"), "key-reused", 422),
+    (jobs.KeyReused("7"), "key-reused", 422),
     (errors.NoLabel(), "no-label", 422),
-    (domain.QueueFull(20), "queue-full", 429),
+    (jobs.QueueFull(20), "queue-full", 429),
     (domain.NoChampion(), "no-champion", 503),
     (errors.TrainerMissing(), "trainer-missing", 503),
     (domain.DatabaseUnavailable("secret of postgresql://me:pw@there"), "database-unavailable", 503),
@@ -158,7 +159,7 @@ ERRORS = [
     (OSError(errno.EDQUOT, "quota exceeded", "/home/someone"), "insufficient-storage", 507),
     (OSError(errno.EFBIG, "file too large", "/home/someone"), "insufficient-storage", 507),
     (PermissionError(errno.EACCES, "denied", "/home/someone"), "internal-error", 500),
-    (domain.LeaseLost("7"), "internal-error", 500),
+    (jobs.LeaseLost("7"), "internal-error", 500),
 ]
 
 
@@ -183,7 +184,7 @@ def test_an_error_of_any_part_has_the_same_form(failing: Service, place: int, ca
     check(response, name, status)
     assert "secret" not in response.text
     assert "/home/someone" not in response.text
-    is_ours_to_mend = isinstance(error, OSError | domain.DatabaseUnavailable | domain.LeaseLost)
+    is_ours_to_mend = isinstance(error, OSError | domain.DatabaseUnavailable | jobs.LeaseLost)
     assert (response.headers["X-Request-ID"] in caplog.text) == is_ours_to_mend
 
 

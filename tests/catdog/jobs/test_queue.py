@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from catdog.database import Database
-from catdog.errors import JobEnded, JobNotFound, KeyReused, LeaseLost, QueueFull
 from catdog.jobs import queue as module
+from catdog.jobs.errors import JobEnded, JobNotFound, KeyReused, LeaseLost, QueueFull
 from catdog.jobs.job import Job, Status
 from catdog.jobs.queue import ATTEMPTS, WAITING, Jobs, Lease
 

@@ -6,15 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from catdog.errors import (
-    BrokenVersion,
-    ChampionChanged,
-    LeaseLost,
-    NoChampion,
-    NoEarlierChampion,
-    StoreError,
-    VersionNotFound,
-)
+from catdog.errors import BrokenVersion, ChampionChanged, NoChampion, NoEarlierChampion, StoreError, VersionNotFound
+from catdog.jobs.errors import LeaseLost
 from catdog.versions.store import CHAMPIONS_REMEMBERED, Store, Version
 
 
