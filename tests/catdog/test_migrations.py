@@ -31,6 +31,7 @@ FIRST = (
     """ VALUES ('0123', 'succeeded', '{"dataset": "pets"}', 1, 2.5, '{}')""",
 )
 EARLIER = [f"{number:04}" for number in range(1, int(migrations.HEAD))]
+UNMARKED = EARLIER[:6]  # the revisions from before they were marked
 
 
 @contextmanager
@@ -59,8 +60,9 @@ def differences(url: str) -> list[object]:
         return list(compare_metadata(context, metadata))
 
 
-@pytest.mark.parametrize("is_marked", [True, False])
-@pytest.mark.parametrize("revision", EARLIER)
+@pytest.mark.parametrize(
+    ("revision", "is_marked"), [*((each, True) for each in EARLIER), *((each, False) for each in UNMARKED)]
+)
 def test_an_earlier_database_keeps_its_rows_and_gets_the_present_tables(
     database_url: str, open_database: Callable[[], Database], tmp_path: Path, revision: str, is_marked: bool
 ) -> None:
@@ -74,6 +76,19 @@ def test_an_earlier_database_keeps_its_rows_and_gets_the_present_tables(
     assert (job.request, job.submitted_at) == ({"dataset": "pets"}, 2.5)
     assert len(database.identity()) == 32
     assert differences(database_url) == []
+
+
+@pytest.mark.parametrize("revision", ["0001", "0007"])
+def test_sqlite_gives_no_number_twice_in_an_earlier_database_either(tmp_path: Path, revision: str) -> None:
+    url = f"sqlite:///{tmp_path / 'catdog.sqlite'}"
+    make(url, revision)
+    Database(url).identity()
+
+    with writing(url) as connection:
+        first = connection.scalar(text("SELECT max(id) FROM pictures"))
+        connection.execute(text("DELETE FROM pictures"))
+        connection.execute(text(FIRST[1]))
+        assert connection.scalar(text("SELECT id FROM pictures")) == first + 1
 
 
 def test_new_tables_are_those_that_all_migrations_make(database_url: str, database: Database) -> None:
