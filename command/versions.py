@@ -1,5 +1,6 @@
 """`catdog versions`, `promote` and `rollback`: the model store."""
 
+import json as encoding
 from collections.abc import Iterable
 from typing import Annotated
 
@@ -18,17 +19,23 @@ def versions(json: Json = False) -> None:
     _print(listing.lines_of_json(store) if json else listing.text(store))
 
 
-def promote(version: Annotated[int, typer.Argument(min=1, metavar="N", help="The version's number.")]) -> None:
+def promote(
+    version: Annotated[int, typer.Argument(min=1, metavar="N", help="The version's number.")], json: Json = False
+) -> None:
     """Put a version into service. A running service loads it without a restart."""
     local_model.fill()
     local_model.store().promote(version)
-    typer.echo(f"version {version} is in service")
+    _report(version, "is in service", json)
 
 
-def rollback() -> None:
+def rollback(json: Json = False) -> None:
     """Put the previous champion back into service."""
     local_model.fill()
-    typer.echo(f"version {local_model.store().roll_back()} is in service again")
+    _report(local_model.store().roll_back(), "is in service again", json)
+
+
+def _report(champion: int, outcome: str, json: bool) -> None:
+    typer.echo(encoding.dumps({"champion": champion}) if json else f"version {champion} {outcome}")
 
 
 def _print(lines: Iterable[str]) -> None:

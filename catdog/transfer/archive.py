@@ -82,7 +82,7 @@ def _sums(zipped: Zipped) -> Mapping[str, str]:
     sums = {match[2]: match[1] for match in matches if match}
     names = {str(place) for place in zipped.members} - {SUMS}
     if len(sums) != len(lines) or sums.keys() != names or MANIFEST not in names:
-        raise ArchiveError(f"its files are not those that {SUMS} lists", SUMS)
+        raise ArchiveError(f"its files are not the ones in {SUMS}", SUMS)
     if wrong := sorted(name for name in names if not _NAME.fullmatch(name)):
         raise ArchiveError("a version has no such file", wrong[0])
     return sums

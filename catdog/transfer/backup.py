@@ -117,7 +117,7 @@ def _pictures(connection: Connection) -> set[str]:
 
 
 def _copy_pictures(data_dir: Path, made: Path, digests: Iterable[str]) -> set[str]:
-    """Copy those that aren't copied yet; returns those without a file."""
+    """Copy the pictures that aren't copied yet; returns the ones without a file."""
     files, copies, missing = PictureFiles(data_dir / PICTURES), PictureFiles(made / PICTURES), set()
     for digest in digests:
         path = copies.path(digest)
@@ -132,7 +132,7 @@ def _copy_pictures(data_dir: Path, made: Path, digests: Iterable[str]) -> set[st
 
 
 def _copy_versions(store: Store, made: Path) -> None:
-    """Copy those that aren't copied yet; files that versions share are shared in the copy too."""
+    """Copy the versions that aren't copied yet; files that versions share are shared in the copy too."""
     copies = made / MODELS
     copies.mkdir(exist_ok=True)
     for number in store.versions():
@@ -152,7 +152,7 @@ def _copy_versions(store: Store, made: Path) -> None:
 
 
 def _copy_files_of_rows(data_dir: Path, made: Path) -> None:
-    """Copy those that aren't copied yet, or have grown since."""
+    """Copy the files that aren't copied yet, or have grown since."""
     for folder, patterns in OF_ROWS.items():
         for path in (path for pattern in patterns for path in (data_dir / folder).glob(pattern)):
             copy = made / path.relative_to(data_dir)

@@ -60,6 +60,8 @@ def test_a_version_is_promoted_and_rolled_back(tmp_path: Path) -> None:
     assert catdog.run("promote", "2").stdout == "version 2 is in service\n"
     assert [line[:6] for line in catdog.run("versions").stdout.splitlines()] == ["     1", "*    2", "* in s"]
     assert catdog.run("rollback").stdout == "version 1 is in service again\n"
+    assert catdog.run("promote", "2", "--json").stdout == '{"champion": 2}\n'
+    assert catdog.run("rollback", "--json").stdout == '{"champion": 1}\n'
     assert store.champion() == 1
 
 

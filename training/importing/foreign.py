@@ -120,7 +120,7 @@ def _chain(file: str, dense: Sequence[_Pair], architecture: Architecture) -> lis
 
 
 def _head(file: str, dense: Sequence[_Pair], classes: int) -> Head:
-    """Which head the dense layers are; WeightsError if there is none for so many classes."""
+    """Which head the dense layers are; WeightsError if it is none for this number of classes."""
     train = "train a head on its convolutions: catdog train --data DIR --backbone FILE, with an .h5 file"
     if not dense:
         raise WeightsError(file, f"holds VGG16's convolutions without a head; {train}")

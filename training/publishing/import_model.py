@@ -30,7 +30,7 @@ from training.publishing.lineage import LIBRARIES, processor
 from training.publishing.pipeline import Outcome, Promote, promote
 from training.publishing.publish import publish
 
-SEED = 0  # of the split of the photos, and of those that calibrate int8
+SEED = 0  # of the split of the photos, and of the photos that calibrate int8
 
 
 @dataclass(frozen=True)

@@ -80,10 +80,10 @@ def other_manifest(members: Members) -> Members:
     [
         (another_weight, "its content isn't what SHA256SUMS says"),
         (lambda members: with_sums(another_weight(members)), "is not the file that manifest.json describes"),
-        (without("report/history.csv"), "its files are not those that SHA256SUMS lists"),
+        (without("report/history.csv"), "its files are not the ones in SHA256SUMS"),
         (without(archive.SUMS), "it is not a version: it has no SHA256SUMS"),
-        (lambda members: with_sums(without("manifest.json")(members)), "its files are not those"),
-        (lambda members: members | {"more.txt": b"x"}, "its files are not those"),
+        (lambda members: with_sums(without("manifest.json")(members)), "its files are not the ones"),
+        (lambda members: members | {"more.txt": b"x"}, "its files are not the ones"),
         (with_file("../outside"), "leads out of it"),
         (with_file("/etc/passwd"), "leads out of it"),
         (with_file("report/deep/file"), "a version has no such file"),
