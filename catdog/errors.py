@@ -17,8 +17,6 @@
     │   └── BrokenVersion          files and manifest don't match
     ├── DatasetError             photos that can't be trained on
     │   ├── UnclearFolders         folders that don't show the class of each picture
-    │   ├── DatasetNotFound        no such data set
-    │   ├── PictureNotFound        no such picture in it
     │   └── ...                    those of `catdog.datasets.errors`
     ├── ArchiveError             a ZIP that is refused as a whole
     ├── PredictionNotFound       a prediction that isn't stored, or no longer
@@ -178,25 +176,6 @@ class UnclearFolders(DatasetError):
         self.place = place
         self.hint = f"seen: {seen}; wanted: {wanted}" if wanted else ""
         super().__init__(_at(problem, place, self.hint))
-
-
-class DatasetNotFound(DatasetError):
-    """No such data set; `datasets` are the existing ones."""
-
-    def __init__(self, name: str, datasets: tuple[str, ...]) -> None:
-        self.name = name
-        self.datasets = datasets
-        there = ", ".join(datasets) or "none"
-        super().__init__(f"there is no data set {shown(name)} (there are: {there}); upload pictures into it first")
-
-
-class PictureNotFound(DatasetError):
-    """No such picture in a data set."""
-
-    def __init__(self, dataset: str, sha256: str) -> None:
-        self.dataset = dataset
-        self.sha256 = sha256
-        super().__init__(f"the data set {shown(dataset)} has no picture {sha256}")
 
 
 class ArchiveError(CatdogError):

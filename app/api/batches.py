@@ -13,7 +13,8 @@ from app.web import uploads
 from app.web.auth import admin, reader
 from app.web.multipart import FORM, content_type
 from app.web.problem_details import documented
-from catdog.errors import ArchiveError, DatabaseUnavailable, DatasetNotFound
+from catdog.datasets.errors import DatasetNotFound
+from catdog.errors import ArchiveError, DatabaseUnavailable
 from catdog.jobs.errors import JobEnded, JobNotFound, NoResult, QueueFull
 from catdog.jobs.job import Job
 

@@ -21,10 +21,10 @@ from app.web import uploads
 from app.web.auth import admin, reader
 from app.web.multipart import FORM
 from app.web.problem_details import describe, documented
-from catdog.datasets.errors import DatasetExists, DatasetInUse
+from catdog.datasets.errors import DatasetExists, DatasetInUse, DatasetNotFound, PictureNotFound
 from catdog.datasets.export import zipped
 from catdog.datasets.picture_files import Added
-from catdog.errors import ArchiveError, DatabaseUnavailable, DatasetError, DatasetNotFound, PictureNotFound
+from catdog.errors import ArchiveError, DatabaseUnavailable, DatasetError
 from catdog.names import checked_label
 
 UPLOAD_ERRORS = (

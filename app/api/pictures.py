@@ -25,16 +25,9 @@ from app.retraining.opinions import Opinion as Said
 from app.web import uploads
 from app.web.auth import admin
 from app.web.problem_details import documented
-from catdog.datasets.errors import ChangeNotFound
+from catdog.datasets.errors import ChangeNotFound, DatasetNotFound, PictureNotFound
 from catdog.datasets.picture_files import Filter
-from catdog.errors import (
-    BrokenImage,
-    DatabaseUnavailable,
-    DatasetError,
-    DatasetNotFound,
-    PictureNotFound,
-    UnsupportedImage,
-)
+from catdog.errors import BrokenImage, DatabaseUnavailable, DatasetError, UnsupportedImage
 
 ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError)
 LIST_ERRORS = (*ANY, DatasetNotFound, PictureNotFound, NotReady, Overloaded, Expired, BrokenImage, UnsupportedImage)

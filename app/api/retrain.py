@@ -21,7 +21,8 @@ from app.serving.hot_swap import HotSwap
 from app.web import uploads
 from app.web.auth import IsAdmin, admin, reader
 from app.web.problem_details import documented
-from catdog.errors import DatabaseUnavailable, DatasetError, DatasetNotFound
+from catdog.datasets.errors import DatasetNotFound
+from catdog.errors import DatabaseUnavailable, DatasetError
 from catdog.jobs.errors import JobEnded, JobNotFound, KeyReused, QueueFull
 from catdog.jobs.job import Event, Job, log_file
 

@@ -17,8 +17,9 @@ from app.serving.loaded_model import LoadedModel
 from app.serving.predictor import Predictor
 from app.settings import Settings
 from catdog import images
+from catdog.datasets.errors import PictureNotFound
 from catdog.engines.engine import Output
-from catdog.errors import ImageError, PictureNotFound
+from catdog.errors import ImageError
 from catdog.features import FOLDER, Entry, FeatureCache, fingerprint, thumbnail
 from catdog.names import folded
 from catdog.network import head

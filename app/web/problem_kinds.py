@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from app import errors as service
 from catdog import errors as domain
-from catdog.datasets import errors as of_datasets
+from catdog.datasets import errors as datasets
 from catdog.jobs import errors as jobs
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -32,13 +32,13 @@ KINDS: dict[type[Exception], Kind] = {
     service.Unauthorized: Kind("unauthorized", 401, "A key is needed"),
     service.CrossOrigin: Kind("cross-origin", 403, "Pages of other sites may not do this"),
     domain.VersionNotFound: Kind("version-not-found", 404, "There is no such version"),
-    domain.DatasetNotFound: Kind("dataset-not-found", 404, "There is no such data set"),
-    domain.PictureNotFound: Kind("picture-not-found", 404, "There is no such picture"),
+    datasets.DatasetNotFound: Kind("dataset-not-found", 404, "There is no such data set"),
+    datasets.PictureNotFound: Kind("picture-not-found", 404, "There is no such picture"),
     domain.PredictionNotFound: Kind("prediction-not-found", 404, "The photo of this prediction isn't kept"),
     jobs.JobNotFound: Kind("job-not-found", 404, "There is no such job"),
-    of_datasets.ChangeNotFound: Kind("change-not-found", 404, "There is no such change to undo"),
-    of_datasets.DatasetExists: Kind("dataset-exists", 409, "There is a data set of this name"),
-    of_datasets.DatasetInUse: Kind("dataset-in-use", 409, "A training needs the data set"),
+    datasets.ChangeNotFound: Kind("change-not-found", 404, "There is no such change to undo"),
+    datasets.DatasetExists: Kind("dataset-exists", 409, "There is a data set of this name"),
+    datasets.DatasetInUse: Kind("dataset-in-use", 409, "A training needs the data set"),
     domain.VersionInService: Kind("version-in-service", 409, "The version is in service"),
     domain.ShippedVersion: Kind("shipped-version", 409, "The shipped version can't be deleted"),
     domain.BrokenVersion: Kind("broken-version", 409, "The version can't be used"),

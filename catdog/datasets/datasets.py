@@ -23,7 +23,7 @@ from sqlalchemy import Connection, delete, insert, select
 from catdog.database import Database
 from catdog.datasets.changes import Changes
 from catdog.datasets.counts import Counts, counted, of_pictures
-from catdog.datasets.errors import DatasetExists
+from catdog.datasets.errors import DatasetExists, DatasetNotFound, PictureNotFound
 from catdog.datasets.listing import Listing
 from catdog.datasets.picture_files import FOLDER, Added, New, Picture, PictureFiles, Source
 from catdog.datasets.rows import (
@@ -37,7 +37,7 @@ from catdog.datasets.rows import (
     referred_to,
     spellings,
 )
-from catdog.errors import DatabaseUnavailable, DatasetError, DatasetNotFound, PictureNotFound
+from catdog.errors import DatabaseUnavailable, DatasetError
 from catdog.names import checked_dataset_name
 from catdog.splits import SPLITS, Dealt, by_content, deal
 from catdog.system import durable

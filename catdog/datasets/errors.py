@@ -1,6 +1,8 @@
-"""Errors of changes to data sets; see `catdog.errors`.
+"""Errors of data sets that are stored; see `catdog.errors`.
 
 DatasetError
+├── DatasetNotFound          no such data set
+├── PictureNotFound          no such picture in it
 ├── DatasetExists            a name that another data set has
 ├── DatasetInUse             a training reads the data set
 └── ChangeNotFound           no such change, or it can no longer be undone
@@ -36,3 +38,22 @@ class ChangeNotFound(DatasetError):
     def __init__(self, change: int) -> None:
         self.change = change
         super().__init__(f"there is no change {change} that can be undone; GET /changes lists them")
+
+
+class DatasetNotFound(DatasetError):
+    """No such data set; `datasets` are the existing ones."""
+
+    def __init__(self, name: str, datasets: tuple[str, ...]) -> None:
+        self.name = name
+        self.datasets = datasets
+        there = ", ".join(datasets) or "none"
+        super().__init__(f"there is no data set {shown(name)} (there are: {there}); upload pictures into it first")
+
+
+class PictureNotFound(DatasetError):
+    """No such picture in a data set."""
+
+    def __init__(self, dataset: str, sha256: str) -> None:
+        self.dataset = dataset
+        self.sha256 = sha256
+        super().__init__(f"the data set {shown(dataset)} has no picture {sha256}")

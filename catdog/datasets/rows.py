@@ -5,8 +5,7 @@ from typing import Final, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select, union, update
 
-from catdog.datasets.errors import DatasetInUse
-from catdog.errors import DatasetNotFound
+from catdog.datasets.errors import DatasetInUse, DatasetNotFound
 from catdog.names import folded
 from catdog.splits import SPLITS, Dealt, by_content, deal
 from catdog.tables import datasets, former_pictures, jobs, pictures

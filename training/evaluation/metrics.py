@@ -1,6 +1,8 @@
-"""Accuracy, log-loss and calibration error of predictions."""
+"""Accuracy, log-loss and calibration error of predictions, and the speed of an engine."""
 
 from collections.abc import Sequence
+from statistics import median
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
@@ -8,13 +10,17 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.metrics import log_loss, precision_recall_fscore_support
 
+from catdog.engines.engine import Engine
 from catdog.errors import DatasetError
-from catdog.versions.measurements import Histogram, Metrics
+from catdog.versions import golden
+from catdog.versions.measurements import Histogram, Metrics, Speed
 
 HISTOGRAM_BINS = 10  # usual for the population stability index
 LEAST_PHOTOS = 5  # per bin; with fewer photos there are fewer bins
 
 BINS = 15
+TOGETHER = 8  # photos in one call that is timed
+CALLS = 5  # whose median counts, after one that isn't timed
 
 
 class Bins(NamedTuple):
@@ -94,3 +100,16 @@ def histogram(values: NDArray[np.float64]) -> Histogram:
     edges = np.unique(np.quantile(values, np.arange(1, bins) / bins))
     photos = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
     return Histogram(edges=tuple(edges.tolist()), photos=tuple(photos.tolist()))
+
+
+def speed(engine: Engine) -> Speed:
+    """The engine's speed on this machine, decoding left out. Other work on it makes the number smaller."""
+    pictures = golden.pictures()
+    photos = np.concatenate([pictures] * (TOGETHER // len(pictures)))
+    engine.infer(photos)
+    seconds = []
+    for _ in range(CALLS):
+        began = perf_counter()
+        engine.infer(photos)
+        seconds.append(perf_counter() - began)
+    return Speed(photos_per_second=round(len(photos) / median(seconds), 1), precision=engine.precision)

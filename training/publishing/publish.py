@@ -14,7 +14,7 @@ from catdog.versions.store import Draft, Store, Version, Within
 from catdog.versions.version import MANIFEST
 from training.data import trained_on
 from training.data.features import FeatureExtractor
-from training.evaluation import report, speed
+from training.evaluation import metrics, report
 from training.publishing.candidate import Candidate
 
 
@@ -25,7 +25,7 @@ def publish(
     network, (temperature, noise) = candidate.contender.network, candidate.contender.calibration
     architecture = network.architecture
     answers = _answers(network, temperature, "f32", extractor)
-    seen = speed.measure(extractor.engine(network))
+    speed = metrics.speed(extractor.engine(network))
     with store.draft() as draft:
         file = _add_weights(draft, network, is_sharded=_has_a_shared_backbone(network, origin))
         quantization = _add_int8(draft, candidate, file, extractor)
@@ -52,7 +52,7 @@ def publish(
                 quantization=quantization,
                 unquantized=candidate.unquantized,
                 unknown=candidate.unknown,
-                speed=seen,
+                speed=speed,
                 histograms=candidate.histograms,
             ),
             within,

@@ -16,6 +16,7 @@ from PIL import Image
 from app import errors
 from app.web.problem_kinds import KINDS
 from catdog import errors as domain
+from catdog.datasets import errors as datasets
 from catdog.engines.engine import Engine, Explained, Output, Precision
 from catdog.errors import ImageError
 from catdog.jobs import errors as jobs
@@ -135,8 +136,8 @@ def test_every_error_of_a_request_is_a_kind_of_problem() -> None:
 
 ERRORS = [
     (domain.VersionNotFound(9, (1,)), "version-not-found", 404),
-    (domain.DatasetNotFound("pets", ()), "dataset-not-found", 404),
-    (domain.PictureNotFound("pets", "0" * 64), "picture-not-found", 404),
+    (datasets.DatasetNotFound("pets", ()), "dataset-not-found", 404),
+    (datasets.PictureNotFound("pets", "0" * 64), "picture-not-found", 404),
     (domain.PredictionNotFound("7"), "prediction-not-found", 404),
     (jobs.JobNotFound("7"), "job-not-found", 404),
     (domain.VersionInService(2), "version-in-service", 409),

@@ -8,10 +8,10 @@ from sqlalchemy import update
 from catdog.database import Database
 from catdog.datasets.changes import Changes
 from catdog.datasets.datasets import Datasets
-from catdog.datasets.errors import ChangeNotFound, DatasetExists, DatasetInUse
+from catdog.datasets.errors import ChangeNotFound, DatasetExists, DatasetInUse, DatasetNotFound
 from catdog.datasets.listing import Listing
 from catdog.datasets.picture_files import Filter
-from catdog.errors import DatasetError, DatasetNotFound
+from catdog.errors import DatasetError
 from catdog.jobs.job import Status
 from catdog.jobs.queue import Jobs
 from catdog.tables import pictures

@@ -9,7 +9,7 @@ from sqlalchemy import event, text
 from catdog.database import Database
 from catdog.datasets.counts import of_pictures
 from catdog.datasets.datasets import Datasets
-from catdog.errors import DatasetNotFound
+from catdog.datasets.errors import DatasetNotFound
 from catdog.splits import SPLITS
 from tests.catdog.datasets.test_datasets import add, held_out
 

@@ -15,8 +15,9 @@ from sqlalchemy.exc import IntegrityError
 
 from catdog.database import Database
 from catdog.datasets.datasets import Datasets
+from catdog.datasets.errors import DatasetNotFound, PictureNotFound
 from catdog.datasets.picture_files import Added, New
-from catdog.errors import DatasetError, DatasetNotFound, PictureNotFound
+from catdog.errors import DatasetError
 from catdog.splits import by_content
 from catdog.system import failpoints
 from catdog.tables import pictures

@@ -7,9 +7,9 @@ import pytest
 
 from catdog.database import Database
 from catdog.datasets.datasets import Datasets
+from catdog.datasets.errors import DatasetNotFound
 from catdog.datasets.listing import Listing
 from catdog.datasets.picture_files import Filter
-from catdog.errors import DatasetNotFound
 from catdog.splits import SPLITS
 from tests.catdog.datasets.test_datasets import add
 
