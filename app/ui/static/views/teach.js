@@ -15,10 +15,13 @@ const FILES_AT_ONCE = 16; // per request
 const SPLITS = ["train", "validation", "test"];
 
 const labels = new Set();
+let isPressed = false; // whether a pointer is down
 
 export function setUp() {
   byId("dataset-form").addEventListener("submit", addClass);
-  byId("dataset").addEventListener("change", updated);
+  byId("dataset").addEventListener("change", () => (isPressed ? afterPress(updated) : updated()));
+  addEventListener("pointerdown", () => (isPressed = true), { capture: true });
+  addEventListener("pointerup", () => (isPressed = false), { capture: true });
   cards.setUp(choose);
   takeFrom(byId("zip-drop"), [byId("zip-file")], takeArchives);
   onChampion((model) => model.classes.forEach(offer));
@@ -30,6 +33,9 @@ export async function open() {
   await updated();
   await training.open();
 }
+
+// A press on a button ends the change of a field; the button must not move before it is let go.
+const afterPress = (work) => addEventListener("pointerup", () => setTimeout(work), { once: true });
 
 const updated = () => Promise.all([cards.list(name()), counted()]);
 
