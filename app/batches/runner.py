@@ -56,9 +56,9 @@ class Runner:
             rows, errors = journal.count()
         failpoint("batch.written")
         with interruptions.shielded():
-            lease.advance({"photos": rows, "done": rows, "errors": errors})
+            progress = {"photos": rows, "done": rows, "errors": errors}
             problems = f", {errors:,} of them with an error" if errors else ""
-            lease.end(Status.SUCCEEDED, f"{rows:,} photos{problems}", version=table.version)
+            lease.end(Status.SUCCEEDED, f"{rows:,} photos{problems}", version=table.version, progress=progress)
         files.remove_inputs(folder)
 
     def _model(self, journal: Journal) -> LoadedModel:
@@ -86,12 +86,17 @@ class Runner:
         """Classify the photos that remain, and report the progress."""
         before, errors = journal.count()
         began = reported = monotonic()
-        lease.advance({"photos": total, "done": before, "errors": errors})
+        progress: dict[str, float] = {"photos": total, "done": before, "errors": errors}
+        if before > lease.job.progress.get("done", 0):  # the last worker died after rows that it hadn't reported yet
+            lease.advance(progress)
+        else:
+            lease.report("progress", progress, progress=progress)
         for more, row in enumerate(continuing.fill(journal, photos, model, self._settings), 1):
             errors += row.error is not None
             if monotonic() - reported > REPORT_SECONDS:
                 reported = monotonic()
                 left = (reported - began) / more * (total - before - more)
+                journal.commit()  # first: only then a next worker won't repeat it
                 progress = {"photos": total, "done": before + more, "errors": errors, "seconds_left": round(left, 1)}
                 lease.advance(progress)
 

@@ -193,9 +193,9 @@ def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(
     ended(service, begin(service, {"a.png": picture(1)}))
     fresh_worker(service)
     monkeypatch.setenv("FAILPOINTS", moment)
-    batch = begin(service, photos())
     runner = service.app.state.batches.jobs._runner
     before = len(runner._processes)
+    batch = begin(service, photos())
     until(lambda: any(process.poll() == KILLED for process in list(runner._processes.values())[before:]))
     monkeypatch.delenv("FAILPOINTS")
 
@@ -206,22 +206,31 @@ def test_a_worker_that_is_killed_costs_no_row_and_doubles_none(
 @pytest.mark.whole
 def test_kills_at_random_moments_cost_no_row_and_double_none(service: Service) -> None:
     chance = random.Random(1)  # noqa: S311  # no secret
-    batch = begin(service, photos(4000))
+    count = 8000
+    batch = begin(service, photos(count))
     jobs = service.app.state.batches.jobs
     kills = 0
 
+    def has_advanced() -> bool:
+        """Whether the present worker has, or the batch has ended."""
+        found = service.app.state.database.batches.get(batch.rpartition("/")[2])
+        is_alive = jobs._worker is not None and jobs._runner._processes[jobs._worker].poll() is None
+        return (is_alive and found.progress.get("advanced_by") == jobs._worker) or found.status in FINAL
+
     for _ in range(20):
-        until(lambda: jobs._worker is not None and jobs._runner._processes[jobs._worker].poll() is None)
-        with suppress(subprocess.TimeoutExpired):
-            jobs._runner._processes[jobs._worker].wait(chance.uniform(0.5, 2.5))
+        until(has_advanced)
         if service.client.get(batch).json()["status"] in FINAL:
             break
-        jobs._runner._processes[jobs._worker].kill()
+        process = jobs._runner._processes[jobs._worker]
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(chance.uniform(0, 1))
+        process.kill()
+        process.wait()
         kills += 1
 
     assert kills > 2
     assert ended(service, batch)["status"] == "succeeded"
-    assert [row["path"] for row in rows(service, batch)] == list(photos(4000))[:-1]
+    assert [row["path"] for row in rows(service, batch)] == list(photos(count))[:-1]
 
 
 @pytest.mark.whole
@@ -238,6 +247,19 @@ def test_a_batch_goes_on_after_a_restart_of_the_service(tmp_path: Path, models_d
         found = [row["path"] for row in rows(second, batch)]
 
     assert found == list(photos(2000))[:-1]
+
+
+@pytest.mark.whole
+def test_a_batch_whose_worker_dies_again_without_progress_fails(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended(service, begin(service, {"a.png": picture(1)}))
+    fresh_worker(service)
+    monkeypatch.setenv("FAILPOINTS", "classify.row")
+
+    failed = ended(service, begin(service, photos()))
+
+    assert (failed["status"], failed["reason"][:22]) == ("failed", "it was tried 2 times; ")
 
 
 def test_old_batches_are_deleted_with_their_files(tmp_path: Path, models_dir: Path) -> None:
