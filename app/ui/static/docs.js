@@ -4,7 +4,7 @@ import { get } from "./parts/api.js";
 import { byId, el, fault, prose, table } from "./parts/dom.js";
 import * as key from "./parts/key.js";
 import { t, translate } from "./parts/texts.js";
-import { trial } from "./views/trial.js";
+import { trial } from "./trial.js";
 
 const [FORM, JSON_TYPE] = ["multipart/form-data", "application/json"];
 const ADMIN = "admin-key"; // the security scheme of addresses that require it

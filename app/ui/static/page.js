@@ -1,14 +1,14 @@
 // The page: shows one section at a time, and sets up all of them.
 
-import * as ask from "./views/ask.js";
+import * as ask from "./ask/ask.js";
 import { onChampion, refresh } from "./parts/champion.js";
 import { byId } from "./parts/dom.js";
 import { ignoreElsewhere } from "./parts/files.js";
-import * as gallery from "./views/gallery.js";
+import * as gallery from "./pictures/gallery.js";
 import * as key from "./parts/key.js";
-import * as models from "./views/models.js";
-import * as review from "./views/review.js";
-import * as teach from "./views/teach.js";
+import * as models from "./models/models.js";
+import * as review from "./pictures/review.js";
+import * as teach from "./teach/teach.js";
 import { translate } from "./parts/texts.js";
 import * as trying from "./parts/trying.js";
 

@@ -10,7 +10,7 @@ from catdog.jobs.job import Status
 from catdog.jobs.queue import Jobs
 from tests.app.api.test_datasets import picture, zipped
 from tests.app.service import ADMIN, Service, encoded, publish, serving
-from tests.app.ui.test_outcome import KEPT_OUT
+from tests.app.ui.teach.test_outcome import KEPT_OUT
 from tests.waiting import until
 
 LONG = "a_rather_long_file_name_of_a_photo_without_any_space_in_it_as_cameras_make_them_0123456789.jpg"

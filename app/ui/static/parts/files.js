@@ -1,6 +1,6 @@
 // Pictures from the user: files dropped on a zone, chosen, photographed, or pasted; or their addresses.
 
-import { addresses } from "./addresses.js";
+import { addresses } from "../ask/addresses.js";
 
 // `takeAddresses` is called with the addresses of what was dropped from another window, if it was no file.
 export function takeFrom(zone, inputs, take, takeAddresses = () => {}) {
