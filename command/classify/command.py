@@ -1,11 +1,15 @@
 """`catdog classify`: a table of what many photos show."""
 
 import json as encoding
+import signal
 import sqlite3
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Any
+from types import FrameType
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -62,8 +66,8 @@ def classify(
     if explain_to is not None:
         explain_to.mkdir(parents=True, exist_ok=True)
     try:
-        with Journal(path) as journal:
-            table = _fill(journal, found, explain_to)._replace(threshold=threshold, top=top_k)
+        with Journal(path) as journal, _interruptible() as stop_if_interrupted:
+            table = _fill(journal, found, explain_to, stop_if_interrupted)._replace(threshold=threshold, top=top_k)
             failpoint("classify.answered")
             write(to, journal.rows(), table)
             failpoint("classify.written")
@@ -80,8 +84,34 @@ def classify(
     _report(summary | {"seconds": round(monotonic() - began, 3)}, json)
 
 
-def _fill(journal: Journal, sources: Sources, explain_to: Path | None) -> Table:
-    """Classify the photos that aren't in the journal yet, all by the version with which it was begun."""
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], None]]:
+    """Ctrl-C raises KeyboardInterrupt here; the function that is yielded raises it again if a library swallowed it."""
+    is_interrupted = False
+
+    def interrupt(number: int = 0, frame: FrameType | None = None) -> NoReturn:
+        nonlocal is_interrupted
+        is_interrupted = True
+        raise KeyboardInterrupt
+
+    def stop_if_interrupted() -> None:
+        if is_interrupted:
+            interrupt()
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield stop_if_interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _fill(
+    journal: Journal, sources: Sources, explain_to: Path | None, stop_if_interrupted: Callable[[], None]
+) -> Table:
+    """Classify the photos that aren't in the journal yet, all by the version with which it was begun.
+
+    `stop_if_interrupted` is called after each photo.
+    """
     from app.classification import continuing
     from app.serving import os_tuning
     from command import local_model
@@ -92,7 +122,8 @@ def _fill(journal: Journal, sources: Sources, explain_to: Path | None) -> Table:
     model = continuing.begun(journal, settings, explain_to)
     with progress.shown(sources.count) as counted:
         for _ in continuing.fill(journal, counted(sources.photos()), model, settings, explain_to):
-            pass
+            stop_if_interrupted()
+    stop_if_interrupted()
     return Table(model.manifest.classes, model.manifest.version, threshold=0.0, explain_to=explain_to)
 
 

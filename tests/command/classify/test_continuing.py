@@ -4,6 +4,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -102,6 +103,34 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_continue(
     assert "Traceback" not in said
     catdog.run("classify", many, "--to", "result.csv")
     assert_same(rows(catdog.folder / "result.csv"), undisturbed)
+
+
+SWALLOWED = """
+import os, signal, sys
+from app.classification import continuing
+from command.__main__ import main
+
+begun = continuing.begun
+
+def swallow(*arguments):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        signal.pause()
+    except KeyboardInterrupt:
+        return begun(*arguments)
+
+continuing.begun = swallow
+main()
+"""
+
+
+def test_ctrl_c_is_noticed_even_if_a_library_swallows_it(catdog: Catdog, photos: Path) -> None:
+    words = [sys.executable, "-c", SWALLOWED, "classify", str(photos / "cat"), "--to", "result.csv"]
+    done = subprocess.run(words, cwd=catdog.folder, env=catdog.environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 130, done.stderr
+    assert "stopped; the same command continues" in done.stderr
+    assert not (catdog.folder / "result.csv").exists()
 
 
 def test_what_is_done_is_not_done_again(catdog: Catdog, photos: Path) -> None:
