@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.api.dataset_schemas import StoredPicture
-from catdog.datasets.changes import Change, Kind
+from catdog.datasets.picture_files import Change, Kind
 from catdog.names import LIMIT_CHARACTERS, LIMIT_DATASET_CHARACTERS
 
 LARGEST_ID = 2**31 - 1

@@ -5,14 +5,15 @@ inserted with their numbers again, except where an equal row is there already.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from time import time
-from typing import Final, Literal
+from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, literal, select, update
 
 from catdog.database import Database
 from catdog.datasets.errors import ChangeNotFound, DatasetExists
+from catdog.datasets.picture_files import Change, Kind
 from catdog.datasets.rows import in_parts, keep_training, names, refuse_in_use, refuse_unknown, spellings
 from catdog.errors import DatasetError
 from catdog.names import checked_dataset_name, checked_label
@@ -22,21 +23,6 @@ from catdog.tables import changes, datasets, former_pictures, pictures
 DAY_SECONDS: Final = 86_400.0
 KEY: Final = ("dataset", "sha256", "label", "split")  # no two rows are equal in all of these
 COLUMNS: Final = tuple(column.name for column in pictures.columns)
-
-Kind = Literal["label", "split", "dataset", "delete"]
-
-
-@dataclass(frozen=True)
-class Change:
-    """What was done to `pictures` pictures of a data set; `target` is the new class, split or data set."""
-
-    id: int
-    dataset: str
-    kind: Kind
-    target: str
-    pictures: int
-    made_at: float  # seconds since 1970
-    undone_at: float | None
 
 
 class Changes:

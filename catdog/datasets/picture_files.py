@@ -16,6 +16,7 @@ from catdog.system import durable
 
 FOLDER: Final = "pictures"  # in the data folder
 Source = Literal["upload", "archive", "import", "feedback"]
+Kind = Literal["label", "split", "dataset", "delete"]  # of a change
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,19 @@ NO_LINKS: Final = {
     errno.ENOSYS,
     errno.EMLINK,
 }  # raised by file systems without hard links
+
+
+@dataclass(frozen=True)
+class Change:
+    """What was done to `pictures` pictures of a data set; `target` is the new class, split or data set."""
+
+    id: int
+    dataset: str
+    kind: Kind
+    target: str
+    pictures: int
+    made_at: float  # seconds since 1970
+    undone_at: float | None
 
 
 class PictureFiles:
