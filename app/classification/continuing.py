@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from app.classification import explanations, pipeline
+from app.classification import pipeline
 from app.classification.journal import Journal, JournalOfOthers, Row
 from app.classification.photos import Photo
 from app.serving.loaded_model import LoadedModel
@@ -26,7 +26,7 @@ def begun(journal: Journal, settings: Settings, explain_to: Path | None = None) 
     version = store.open(store.champion() if facts is None else facts["version"])
     model = load(version, read(version, settings), settings)
     if explain_to is not None:
-        explanations.check(model)
+        pipeline.check_drawable(model)
     mine = _facts(model, settings) | ({} if explain_to is None else {"explain_to": str(explain_to)})
     if facts is None:
         journal.begin(mine)

@@ -6,17 +6,19 @@ Decoders run ahead of the engine by a bounded number of photos, so memory doesn'
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from app.classification import explanations
 from app.classification.journal import Row
 from app.classification.photos import Photo
 from app.classification.results import file_of
+from app.serving.class_activation import heat_map
 from app.serving.decoding import Memory
 from app.serving.loaded_model import LoadedModel
 from app.settings import Settings
@@ -34,12 +36,25 @@ Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 
+class NotDrawable(CatdogError):
+    """A version without class activation maps."""
+
+
 class Decoded(NamedTuple):
     """A photo with its pixels, uint8 RGB (224, 224, 3), or the reason why it has none."""
 
     photo: Photo
     pixels: NDArray[np.uint8] | None
     error: str | None = None
+
+
+def check_drawable(model: LoadedModel) -> None:
+    """Raise NotDrawable if the version has no class activation maps."""
+    if model.manifest.head != "pooled":
+        raise NotDrawable(
+            f"version {model.manifest.version} has the classic head, which has no class activation map; leave out"
+            " --explain-to, or use a version with the pooled head"
+        )
 
 
 def classify(
@@ -121,7 +136,7 @@ def _answer(group: list[Decoded], model: LoadedModel, settings: Settings, explai
 def _explained(one: Decoded, model: LoadedModel, folder: Path) -> Output | None:
     if one.pixels is None:
         return None
-    return explanations.explained(model, one.pixels, file_of(folder, one.photo.path))
+    return _drawn(model, one.pixels, file_of(folder, one.photo.path))
 
 
 def _row(one: Decoded, output: Output | None, model: LoadedModel, settings: Settings) -> Row:
@@ -130,3 +145,15 @@ def _row(one: Decoded, output: Output | None, model: LoadedModel, settings: Sett
         return Row(one.photo.path, is_file, error=one.error)
     answer = model.answer(output, keep=settings.unknown_keep)
     return Row(one.photo.path, is_file, tuple(answer.probabilities.values()), answer.unknown)
+
+
+def _drawn(model: LoadedModel, pixels: NDArray[np.uint8], file: Path) -> Output:
+    """The output for one photo, uint8 RGB (224, 224, 3); the photo with the map of its class is in the file then."""
+    found = model.engine.explain(pixels[np.newaxis], shared=model.engine.streams > 1)
+    place = int(found.output.logits[0].argmax())
+    photo = Image.fromarray(pixels).convert("RGBA")
+    photo.alpha_composite(Image.open(BytesIO(heat_map(found.maps[0][:, :, place]))))
+    aside = file.with_name(f".{file.name}.new")
+    photo.convert("RGB").save(aside, "PNG")
+    aside.replace(file)
+    return found.output

@@ -1,4 +1,4 @@
-"""Makes the pictures of the page in the docs: `.venv/bin/python -m tests.app.ui.screenshot docs`.
+"""Makes the pictures of the page in the docs: `.venv/bin/python -m tests.app.ui.screenshot docs/pictures`.
 
 They show the shipped model and drawn pictures, so that they can be redistributed.
 """
