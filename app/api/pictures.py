@@ -1,5 +1,6 @@
 """Endpoints for the pictures of a data set: listing, thumbnails, changes to many at once, undo."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -42,38 +43,42 @@ Id = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 AskedIds = Annotated[str, Query(pattern=r"^\d{1,10}(,\d{1,10})*$", description="Numbers, separated by commas.")]
 
 
-async def wanted(
-    name: Name,
-    retraining: JobsDep,
-    opinions: OpinionsDep,
-    label: Annotated[str | None, Query(pattern=NO_NUL, description="Only this class.")] = None,
-    split: Annotated[Literal["train", "validation", "test"] | None, Query(description="Only this split.")] = None,
+@dataclass(frozen=True)
+class Conditions:
+    """What the pictures of a request must fit, from its query."""
+
+    label: Annotated[str | None, Query(pattern=NO_NUL, description="Only this class.")] = None
+    split: Annotated[Literal["train", "validation", "test"] | None, Query(description="Only this split.")] = None
     finding: Annotated[
         str | None, Query(pattern="^[a-z-]+$", description="What the last check found, such as `likely-mislabel`.")
-    ] = None,
+    ] = None
     opinion: Annotated[
         Kind | None,
         Query(
             description="What the version in service says: `disagrees` with the class, `unsure` (a probability below"
             " 0.9), or `unknown`; only of pictures that it has looked at."
         ),
-    ] = None,
+    ] = None
     like: Annotated[
         str | None, Query(pattern=SHA256, description="Pictures that look like this one, the most similar first.")
-    ] = None,
-    sha256: Annotated[str | None, Query(pattern=f"^{DIGITS}(,{DIGITS})*$", description="These contents.")] = None,
+    ] = None
+    sha256: Annotated[str | None, Query(pattern=f"^{DIGITS}(,{DIGITS})*$", description="These contents.")] = None
+
+
+async def wanted(
+    name: Name, retraining: JobsDep, opinions: OpinionsDep, given: Annotated[Conditions, Depends()]
 ) -> Filter:
     """Which pictures of the data set a request is about: those that fit all that is given."""
     orders: list[list[str]] = []
-    if like is not None:
-        orders.append(await opinions.like(name, like))
-    if opinion is not None:
-        orders.append(await opinions.that(name, opinion))
-    if finding is not None:
-        orders.append(await _found(retraining, name, finding))
-    if sha256 is not None:
-        orders.append(sha256.split(","))
-    return Filter(label, split, _in_all(orders) if orders else None)
+    if given.like is not None:
+        orders.append(await opinions.like(name, given.like))
+    if given.opinion is not None:
+        orders.append(await opinions.that(name, given.opinion))
+    if given.finding is not None:
+        orders.append(await _found(retraining, name, given.finding))
+    if given.sha256 is not None:
+        orders.append(given.sha256.split(","))
+    return Filter(given.label, given.split, _in_all(orders) if orders else None)
 
 
 def _in_all(orders: list[list[str]]) -> list[str]:
@@ -92,25 +97,35 @@ async def _found(retraining: JobService, dataset: str, kind: str) -> list[str]:
 Wanted = Annotated[Filter, Depends(wanted)]
 
 
+@dataclass(frozen=True)
+class Page:
+    """Which part of a list a request is about, and what it shows, from its query."""
+
+    after: Annotated[int | None, Query(ge=1, le=LARGEST_ID, description="`next` of the page before.")] = None
+    limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100
+    ids: AskedIds | None = None
+    opinions: Annotated[bool, Query(description="With what the version in service says of each.")] = False
+
+
 @router.get("/datasets/{name}/pictures", responses=documented(*LIST_ERRORS))
 async def pictures(
     name: Name,
     collecting: DatasetsDep,
     judging: OpinionsDep,
     wanted: Wanted,
-    after: Annotated[int | None, Query(ge=1, le=LARGEST_ID, description="`next` of the page before.")] = None,
-    limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100,
-    ids: AskedIds | None = None,
-    opinions: Annotated[bool, Query(description="With what the version in service says of each.")] = False,
+    page: Annotated[Page, Depends()],
 ) -> PictureList:
     """The pictures of a data set, page by page, the newest first; with `ids` these pictures instead."""
-    if ids is None:
-        page, following = await collecting.ask(lambda datasets: datasets.listing.page(name, wanted, after, limit))
+    following = None
+    if page.ids is None:
+        found, following = await collecting.ask(
+            lambda datasets: datasets.listing.page(name, wanted, page.after, page.limit)
+        )
     else:
-        asked = [int(number) for number in ids.split(",")][:MOST_LISTED]
-        page, following = await collecting.ask(lambda datasets: datasets.listing.of_ids(name, asked)), None
-    said = await judging.of([one.sha256 for one in page]) if opinions else {}
-    listed = [_with_opinion(ListedPicture.of(one), said.get(one.sha256)) for one in page]
+        asked = [int(number) for number in page.ids.split(",")][:MOST_LISTED]
+        found = await collecting.ask(lambda datasets: datasets.listing.of_ids(name, asked))
+    said = await judging.of([one.sha256 for one in found]) if page.opinions else {}
+    listed = [_with_opinion(ListedPicture.of(one), said.get(one.sha256)) for one in found]
     return PictureList(pictures=listed, next=following)
 
 
