@@ -19,6 +19,7 @@ from tests.observers import Recorder
 from training.data import service_datasets
 from training.fitting.config import Config
 from training.publishing.pipeline import Request, train
+from training.worker import tracing
 from training.worker.job_runner import JobObserver, Runner
 
 WIDTH = 1 / 32
@@ -65,4 +66,4 @@ class Place:
         runner = Runner(self.store, self.datasets, self.data_dir, keep_versions)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(worker, "IDLE_SECONDS", 0.0)
-            Worker(self.jobs, runner.run, self.data_dir).work(until_idle=True)
+            Worker(self.jobs, runner.run, self.data_dir, after=tracing.tell).work(until_idle=True)

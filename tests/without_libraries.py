@@ -7,7 +7,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-TRAINER = ("keras", "matplotlib", "nncf", "scipy", "sklearn", "tensorflow", "threadpoolctl", "tqdm")
+TRAINER = ("keras", "matplotlib", "nncf", "safetensors", "scipy", "sklearn", "tensorflow", "threadpoolctl", "tqdm")
 
 
 class Missing(MetaPathFinder):

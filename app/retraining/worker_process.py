@@ -15,7 +15,7 @@ from app.settings import Settings
 
 STOP_SECONDS = 10.0  # for a worker to end after SIGTERM
 # Import names of what training needs in addition to serving: the extra `fit`.
-NEEDED = ("keras", "matplotlib", "nncf", "scipy", "sklearn", "threadpoolctl", "tqdm")
+NEEDED = ("keras", "matplotlib", "nncf", "safetensors", "scipy", "sklearn", "threadpoolctl", "tqdm")
 CANNOT_RUN = 2  # exit status of a worker that lacks a library, or whose library can't be imported
 UNIMPORTABLE = "a library that its worker needs can't be imported here; run `make trainer`"
 # The settings that answers of a batch depend on.

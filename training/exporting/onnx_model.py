@@ -38,8 +38,13 @@ def write(model: keras.Model, about: str, photos: NDArray[np.uint8] | None, path
 
 def _quantize(path: Path, photos: NDArray[np.uint8]) -> None:
     """Replace the file by one with int8 convolutions; the rest stays in float32, as in the graph of the service."""
-    logging.getLogger().setLevel(logging.ERROR)  # it recommends a step that changes nothing in this network
-    quantize_static(path, path, _Photos(photos), op_types_to_quantize=["Conv", "MaxPool"], per_channel=True)
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)  # it recommends a step that changes nothing in this network
+    try:
+        quantize_static(path, path, _Photos(photos), op_types_to_quantize=["Conv", "MaxPool"], per_channel=True)
+    finally:
+        root.setLevel(level)
 
 
 class _Photos(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime ships no types

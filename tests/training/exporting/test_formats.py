@@ -1,6 +1,7 @@
 """Every format, opened by its own runtime, gives the answers of the service."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any, Literal, get_args
 from zipfile import ZipFile
@@ -188,3 +189,12 @@ def test_an_export_that_fails_keeps_the_file_that_was_there(
 
 def fail(*_: object, **__: object) -> None:
     raise RuntimeError("no space left")
+
+
+def test_an_export_leaves_the_log_as_it_was(version: Version, tmp_path: Path) -> None:
+    """Warnings are held back only while ONNX Runtime quantizes."""
+    level = logging.getLogger().level
+
+    exported(version, "onnx", tmp_path, "int8")
+
+    assert logging.getLogger().level == level
