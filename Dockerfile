@@ -21,6 +21,8 @@ RUN pip --python /opt/catdog install --require-hashes -r requirements/postgres.t
         -o -name '*_frontend.so*' ! -name '*_ir_frontend.so*' \) -delete \
     && find /opt/catdog -path '*/openvino/frontend/*' -name 'py_*_frontend.*.so' -delete \
     && find /opt/catdog \( -path '*/numpy/*' -o -path '*/h5py/*' \) -name tests -prune -exec rm -r {} + \
+    && find /opt/catdog \( -path '*/sqlalchemy/testing' -o -path '*/alembic/testing' -o -path '*/alembic/templates' \
+        -o -path '*/mako/testing' -o -path '*/openvino/tools' \) -prune -exec rm -r {} + \
     && find /opt/catdog -path '*/sqlalchemy/dialects/*' \( -name mssql -o -name mysql -o -name oracle \) -prune -exec rm -r {} + \
     && find /opt/catdog \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.hpp' -o -name '*.c' \) -delete \
     && find /opt/catdog \( -path '*/uvloop/*.so' -o -path '*/sqlalchemy/*.so' -o -path '*/PIL/*.so' -o -path '*/yaml/*.so' \
@@ -87,7 +89,8 @@ COPY --chown=catdog models/1 models/1
 
 FROM base AS serve
 COPY --from=build /opt/catdog /opt/catdog
-COPY --from=code /srv/catdog .
+COPY --from=code /srv/catdog/catdog catdog
+COPY --from=code /srv/catdog/app app
 
 FROM base AS train
 ARG IMAGENET_WEIGHTS=
