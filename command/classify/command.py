@@ -66,7 +66,7 @@ def classify(
     if explain_to is not None:
         explain_to.mkdir(parents=True, exist_ok=True)
     try:
-        with Journal(path) as journal, _interruptible() as stop_if_interrupted:
+        with _interruptible() as stop_if_interrupted, Journal(path) as journal:
             table = _fill(journal, found, explain_to, stop_if_interrupted)._replace(threshold=threshold, top=top_k)
             failpoint("classify.answered")
             write(to, journal.rows(), table)

@@ -92,16 +92,22 @@ def test_kills_at_random_moments_cost_no_row_and_double_none(
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_continue(
     catdog: Catdog, many: Path, undisturbed: list[dict[str, Any]]
 ) -> None:
+    """The list on standard input has no end yet when Ctrl-C comes, so the command can't have finished."""
+    paths = [f"{row['path']}\n" for row in undisturbed]
     journal = catdog.folder / "result.csv.journal"
-    with catdog.start("classify", many, "--to", "result.csv") as process:
+    with catdog.start("classify", "-", "--to", "result.csv", stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.writelines(paths[: MANY // 2])
+        process.stdin.flush()
         until(journal.exists)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate()
+        said = process.stderr.read() if process.stderr is not None else ""
+        process.stdin.close()
 
     assert process.returncode == 130
     assert "stopped; the same command continues" in said
     assert "Traceback" not in said
-    catdog.run("classify", many, "--to", "result.csv")
+    catdog.run("classify", "-", "--to", "result.csv", given="".join(paths))
     assert_same(rows(catdog.folder / "result.csv"), undisturbed)
 
 
