@@ -1,6 +1,7 @@
 """Serves the web page and the API page from `app/ui/static`."""
 
 import gzip
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -53,11 +54,7 @@ class Asset(NamedTuple):
         return cls(content, packed, media_type, f'W/"{sha256(content).hexdigest()[:16]}"')
 
 
-ASSETS = {
-    path.relative_to(FOLDER).as_posix(): Asset.of(path)
-    for path in sorted(FOLDER.rglob("*.*"))
-    if path.suffix in MEDIA_TYPES
-}
+NAMES = {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.*") if path.suffix in MEDIA_TYPES}
 
 router = APIRouter(include_in_schema=False)
 
@@ -77,13 +74,19 @@ async def docs(request: Request) -> Response:
 @router.get("/page/{name:path}")
 async def asset(name: str, request: Request) -> Response:
     """A file of these two pages."""
-    if name not in ASSETS:
+    if name not in NAMES:
         raise HTTPException(404, "the page has no such file; it is at /")
     return _answer(request, name)
 
 
+@cache
+def asset_of(name: str) -> Asset:
+    """Read and compressed at the first request, because at the start it would delay the first answer."""
+    return Asset.of(FOLDER / name)
+
+
 def _answer(request: Request, name: str) -> Response:
-    content, packed, media_type, etag = ASSETS[name]
+    content, packed, media_type, etag = asset_of(name)
     headers = {**HEADERS, "ETag": etag, "Vary": "Accept-Encoding"}
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)

@@ -8,14 +8,14 @@ from posixpath import dirname, join, normpath
 import pytest
 from playwright.sync_api import Browser, expect
 
-from app.ui.routes import ASSETS
+from app.ui.routes import NAMES, asset_of
 from tests.app.service import Service
 from tests.app.ui.browsing import visiting
 from tests.app.web.test_problem_details import check
 from tests.places import ROOT
 
 PAGES = ("/", "/docs")
-TEXTS = {name: asset.content.decode() for name, asset in ASSETS.items() if asset.packed is not None}
+TEXTS = {name: asset_of(name).content.decode() for name in NAMES if asset_of(name).packed is not None}
 LARGEST_BYTES = 150_000  # of the page without its pictures, as sent
 SENT = """() => {
     const found = ["navigation", "resource"].flatMap((kind) => performance.getEntriesByType(kind));
@@ -53,8 +53,8 @@ def test_every_file_that_another_names_is_there(service: Service) -> None:
         imported = re.findall(r'^import .* from "([\w./]+)"', text, re.MULTILINE)
         named |= {normpath(join(dirname(name), other)) for other in imported}
 
-    languages = {name for name in ASSETS if name.startswith("texts/")}  # tests/app/ui/test_texts.py
-    assert named == set(ASSETS) - {"index.html", "docs.html"} - languages
+    languages = {name for name in NAMES if name.startswith("texts/")}  # tests/app/ui/test_texts.py
+    assert named == NAMES - {"index.html", "docs.html"} - languages
     for name in named:
         assert service.client.get(f"/page/{name}").status_code == 200
 
