@@ -11,6 +11,7 @@ from catdog.jobs.job import Status
 from tests.app.api.test_datasets import picture, zipped
 from tests.app.service import Service
 from tests.app.ui.browsing import give_key, seen, shot, visiting
+from tests.waiting import until
 
 pytestmark = pytest.mark.browser
 
@@ -77,8 +78,8 @@ def test_a_data_set_is_created_renamed_and_merged(page: Page, keeper: Service) -
     expect(page.locator("#cards-report")).to_contain_text("The pictures of “zoo” are in “pets” now.")
     assert names(keeper) == ["birds", "pets"]
     page.locator("#cards-report").get_by_role("button", name="Undo").click()
+    until(lambda: names(keeper) == ["birds", "pets", "zoo"])
     expect(cards(page)).to_have_count(3)
-    assert names(keeper) == ["birds", "pets", "zoo"]
 
 
 def test_a_data_set_is_deleted_once_the_user_has_agreed_and_comes_back_after_a_reload(
