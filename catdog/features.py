@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -35,8 +36,12 @@ def libraries(names: Sequence[str]) -> dict[str, str]:
     return found
 
 
-# Another version of these may round differently. cykooz-resizer is missing if Pillow resizes.
-LIBRARIES = (ov.__version__, PIL.__version__, *libraries(("cykooz-resizer",)).values())
+@cache
+def _rounding() -> tuple[str, ...]:
+    """Versions of what rounds; others may round differently. cykooz-resizer is missing if Pillow resizes."""
+    return (ov.__version__, PIL.__version__, *libraries(("cykooz-resizer",)).values())
+
+
 FORMAT = "2"  # of a cache's file: increase it when what is stored changes
 THUMBNAIL_PIXELS = 16  # height and width
 
@@ -104,7 +109,7 @@ def thumbnail(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def fingerprint(network: Network, asked: Asked) -> str:
     """sha256 over everything that a cache entry depends on, except the photo."""
     architecture, arrays, precision = network.architecture, network.arrays, precision_of(network, asked)
-    parts = [FORMAT, FINGERPRINT, precision, architecture.head, *LIBRARIES]
+    parts = [FORMAT, FINGERPRINT, precision, architecture.head, *_rounding()]
     if precision == "int8" and network.int8 is not None:
         parts.append(network.int8.sha256)
     parts.append(weights.backbone_fingerprint(architecture, arrays))

@@ -18,7 +18,7 @@ def main() -> None:
     from catdog.system.resources import default_threads, yield_to_others
 
     yield_to_others(default_threads())  # before anything starts threads of its own: they inherit it
-    if sys.platform == "linux":  # a nice value alone leaves requests waiting: their 99th percentile was 8 times as long
+    if sys.platform == "linux":  # a nice value alone leaves requests waiting
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     from app.serving import engine_selection, os_tuning
 

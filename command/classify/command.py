@@ -56,32 +56,48 @@ def classify(
     After Ctrl-C or a kill, the same command continues. A file that can't be read is a row with its error.
     """
     check(to)
+    path = _journal_of(to, overwrite)
+    began = monotonic()
+    found = Sources(tuple(sources), sys.stdin, column)
+    _refuse_inside(found, sort_into)
+    if explain_to is not None:
+        explain_to.mkdir(parents=True, exist_ok=True)
+    with _resumable(path), _interruptible() as stop_if_interrupted, Journal(path) as journal:
+        table = _fill(journal, found, explain_to, stop_if_interrupted)._replace(threshold=threshold, top=top_k)
+        failpoint("classify.answered")
+        write(to, journal.rows(), table)
+        failpoint("classify.written")
+        if sort_into is not None:
+            sort(journal, sort_into, sort_by, table, found.read)
+        rows, errors = journal.count()
+    remove(path)
+    summary = {"result": str(to), "rows": rows, "errors": errors, "skipped": found.skipped, "version": table.version}
+    _report(summary | {"seconds": round(monotonic() - began, 3)}, json)
+
+
+def _journal_of(to: Path, overwrite: bool) -> Path:
+    """The journal of a result; ResultError if the result exists, complete, and may not be replaced."""
     path = to.with_name(to.name + ENDING)
     if to.exists() and not path.exists() and not overwrite:
         raise ResultError(f"{to} exists already; remove it, or replace it with --overwrite")
-    began = monotonic()
-    found = Sources(tuple(sources), sys.stdin, column)
-    if sort_into is not None and found.contains(sort_into):
+    return path
+
+
+def _refuse_inside(sources: Sources, sort_into: Path | None) -> None:
+    if sort_into is not None and sources.contains(sort_into):
         raise SortingError(f"{sort_into} lies in a source; sort into a folder outside of it")
-    if explain_to is not None:
-        explain_to.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _resumable(path: Path) -> Iterator[None]:
+    """Say that the same command continues with the journal at `path`, if it is stopped or its disk is full."""
     try:
-        with _interruptible() as stop_if_interrupted, Journal(path) as journal:
-            table = _fill(journal, found, explain_to, stop_if_interrupted)._replace(threshold=threshold, top=top_k)
-            failpoint("classify.answered")
-            write(to, journal.rows(), table)
-            failpoint("classify.written")
-            if sort_into is not None:
-                sort(journal, sort_into, sort_by, table, found.read)
-            rows, errors = journal.count()
-    except sqlite3.OperationalError as error:  # the disk is full, for instance
+        yield
+    except sqlite3.OperationalError as error:
         raise JournalError(f"{path}: {error}; the same command continues") from error
     except KeyboardInterrupt:
         typer.echo(f"\ncatdog: stopped; the same command continues, with what is in {path}", err=True)
         raise typer.Exit(exit_status.STOPPED) from None
-    remove(path)
-    summary = {"result": str(to), "rows": rows, "errors": errors, "skipped": found.skipped, "version": table.version}
-    _report(summary | {"seconds": round(monotonic() - began, 3)}, json)
 
 
 @contextmanager

@@ -73,7 +73,7 @@ def test_a_student_answers_like_its_teacher(taught: tuple[Path, Outcome, Recorde
     teacher, student = (logits(store.open(number), split_photos, folder) for number in (1, outcome.version.number))
 
     assert (teacher.argmax(axis=1) == student.argmax(axis=1)).mean() >= 0.95
-    assert np.corrcoef(np.ptp(teacher, axis=1), np.ptp(student, axis=1))[0, 1] > 0 or len(teacher) < 4
+    assert np.corrcoef(np.ptp(teacher, axis=1), np.ptp(student, axis=1))[0, 1] > 0
 
 
 def test_its_loss_falls_and_its_epochs_are_reported(taught: tuple[Path, Outcome, Recorder]) -> None:

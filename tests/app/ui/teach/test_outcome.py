@@ -1,7 +1,6 @@
 """The end of a training: a person reads the result, tries the version, and uses or discards it."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -9,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 from catdog.jobs.job import Status
 from catdog.jobs.queue import Jobs
 from catdog.versions.manifest import Decision, Rule
-from tests.app.service import ADMIN, Service, publish, serving
+from tests.app.service import Service, publish
 from tests.app.ui.browsing import file, give_key, seen, shot, visiting
 from tests.waiting import until
 
@@ -36,16 +35,6 @@ KEPT_OUT = Decision(
 )
 OTHER_CLASSES = Decision(promote=False, reason="not promoted: its classes are cat, dog, fish", champion=1)
 PASSED = Decision(promote=True, reason=f"promoted: {ACCURACY.sentence}", champion=1, photos=100, rules=(ACCURACY,))
-
-
-@pytest.fixture
-def taught(tmp_path: Path) -> Iterator[Service]:
-    """A service with a store of its own; the test does the work of the trainer."""
-    publish(tmp_path / "models")
-    with serving(tmp_path / "models", data_dir=tmp_path / "data", worker="none") as service:
-        until(lambda: service.client.get("/health/ready").is_success)
-        service.client.headers.update(ADMIN)
-        yield service
 
 
 @pytest.fixture

@@ -1,15 +1,12 @@
 """Teach: from the start of the page to a third class in service, counted in clicks."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from catdog.jobs.job import Status
 from catdog.jobs.queue import Jobs
 from tests.app.api.test_datasets import picture
-from tests.app.service import ADMIN, Service, publish, serving
+from tests.app.service import Service, publish
 from tests.app.ui.browsing import file, give_key, seen, visiting
 from tests.app.ui.teach.test_outcome import OTHER_CLASSES
 from tests.waiting import until
@@ -22,16 +19,6 @@ COUNTED = """() => {
     window.clicks = 0;
     addEventListener("pointerdown", () => { window.clicks += 1; }, { capture: true });
 }"""
-
-
-@pytest.fixture
-def taught(tmp_path: Path) -> Iterator[Service]:
-    """A service with a store of its own; the test does the work of the trainer."""
-    publish(tmp_path / "models")
-    with serving(tmp_path / "models", data_dir=tmp_path / "data", worker="none") as service:
-        until(lambda: service.client.get("/health/ready").is_success)
-        service.client.headers.update(ADMIN)
-        yield service
 
 
 def add(page: Page, label: str, place: int) -> None:
