@@ -9,9 +9,11 @@ from fastapi import FastAPI
 
 from app.admission import Admission, Bodies
 from app.api import batches, datasets, feedback, models, monitoring, pictures, predict, retrain
+from app.api.automation import policy
 from app.batches.batches import BatchService
 from app.metrics import JobNumbers, Metrics
 from app.protocols import v1, v2
+from app.retraining.automatic import AutomaticRetraining
 from app.retraining.database import ServiceDatabase
 from app.retraining.datasets import DatasetService
 from app.retraining.jobs import JobService
@@ -32,7 +34,7 @@ from app.web.methods import HeadRequests
 from app.web.trusted_origin import CrossOriginSharing, TrustedOrigin
 from catdog import __version__
 
-GROUPS = (routes, predict, batches, models, datasets, pictures, retrain, feedback, monitoring, v2, v1)
+GROUPS = (routes, predict, batches, models, datasets, pictures, policy, retrain, feedback, monitoring, v2, v1)
 DESCRIPTION = (
     "Tells cats from dogs in photos. Errors are `application/problem+json` (RFC 9457); below `/v1` and `/v2` they have"
     " the form of the inference protocols."
@@ -68,6 +70,9 @@ def create_app(settings: Settings, hot_swap: HotSwap | None = None) -> FastAPI:
     runner = LocalProcess(settings, TRAINER) if settings.worker == "process" else None
     app.state.jobs = JobService(lambda: app.state.database.jobs, runner, app.state.shutdown)
     app.state.batches = BatchService(settings, app.state.database, app.state.shutdown)
+    app.state.automatic = AutomaticRetraining(
+        settings, app.state.database, app.state.jobs, app.state.datasets, app.state.predictor
+    )
     app.state.upkeep = Upkeep(
         settings, app.state.database, app.state.predictor.uploads, {"batches": app.state.batches.clean}
     )
@@ -104,6 +109,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         tasks.start_soon(app.state.hot_swap.follow)
         tasks.start_soon(app.state.jobs.supervise)
         tasks.start_soon(app.state.batches.jobs.supervise)
+        tasks.start_soon(app.state.automatic.run)
         tasks.start_soon(app.state.upkeep.run)
         yield
         tasks.cancel_scope.cancel()

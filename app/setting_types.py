@@ -8,6 +8,10 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
+from catdog.errors import DatasetError
+from catdog.names import checked_dataset_name
+from catdog.policy.rules import checked_schedule
+
 EVERY = "*"
 NULL = "null"
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -119,10 +123,19 @@ def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _dataset(value: str) -> str:
+    try:
+        return checked_dataset_name(value)
+    except DatasetError as error:
+        raise ValueError(str(error)) from error
+
+
 _between_commas = BeforeValidator(_split)
 
 ListeningAddress = Annotated[str, AfterValidator(_address)]
 Key = Annotated[SecretStr, AfterValidator(_long_enough)]
+Schedule = Annotated[str, AfterValidator(checked_schedule)]
+DatasetName = Annotated[str, AfterValidator(_dataset)]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(host)], ...], NoDecode, _between_commas]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(origin)], ...], NoDecode, _between_commas]
 # An infinite time would limit nothing and block the exit.

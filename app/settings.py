@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from app import environment
+from app.automation_settings import AutomationSettings
 from app.environment import ENV_FILE, PREFIX
 from app.setting_types import Hosts, Key, ListeningAddress, NonNegative, Origins, Positive
 from catdog import faults
@@ -46,7 +47,7 @@ class SettingsError(Exception):
     """Settings that the service can't start with; the message names each one and what is wrong with it."""
 
 
-class Settings(BaseSettings):
+class Settings(AutomationSettings):
     """How the service runs. The field `port` is set by the variable CATDOG_PORT, and so on."""
 
     model_config = SettingsConfigDict(

@@ -47,6 +47,7 @@ pictures = Table(
     UniqueConstraint("dataset", "sha256", "label", "split"),
     Index("pictures_by_split", "dataset", "split", "drawn", "label"),  # a covering index for the counts
     Index("pictures_by_addition", "dataset", "id"),
+    Index("pictures_by_time", "dataset", "added_at"),
     sqlite_autoincrement=True,  # otherwise SQLite gives the number of a deleted picture to the next one
 )
 
@@ -80,6 +81,14 @@ former_pictures = Table(
     Column("drawn", String(10)),
 )
 
+# Small facts that the processes of a service share.
+states = Table(
+    "states",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", JSON, nullable=False),
+)
+
 jobs = Table(
     "jobs",
     metadata,
@@ -88,6 +97,7 @@ jobs = Table(
     Column("kind", String(10), nullable=False, server_default="training"),
     Column("status", String(10), nullable=False),
     Column("request", JSON, nullable=False),
+    Column("trigger", Text, nullable=False, server_default="request"),
     Column("idempotency_key", String(255), unique=True),
     Column("attempts", Integer, nullable=False, default=0),
     Column("worker", String(64)),  # that holds the lease

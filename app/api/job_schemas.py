@@ -93,6 +93,10 @@ class RetrainJob(BaseModel, frozen=True):
     id: str
     status: Status = Field(description="`queued`, `running`, `succeeded`, `failed` or `cancelled`.")
     request: dict[str, Any] = Field(description="The request of the job.")
+    trigger: str = Field(
+        description="What made the service queue it: `request`, or for a training that started by itself the reason,"
+        " such as `50 new labels` or `schedule 0 3 * * *`."
+    )
     reason: str | None = Field(description="Why it ended with this status, or why it was queued again.")
     phase: str | None = Field(
         description="What the worker is doing: `downloading` ImageNet's weights, `examining`, `features`, `fitting`,"
@@ -131,6 +135,7 @@ class RetrainJob(BaseModel, frozen=True):
             id=job.id,
             status=job.status,
             request=dict(job.request),
+            trigger=job.trigger,
             reason=job.reason,
             phase=progress.get("phase"),
             backbone=progress.get("backbone"),

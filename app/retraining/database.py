@@ -32,6 +32,10 @@ class ServiceDatabase:
         return self._settings.data_dir
 
     @property
+    def database(self) -> "Database":
+        return self._open()
+
+    @property
     def datasets(self) -> "Datasets":
         from catdog.datasets.datasets import Datasets
 

@@ -18,7 +18,9 @@ from catdog.jobs.errors import JobNotFound
 from catdog.jobs.job import Event, Job, Status
 
 if TYPE_CHECKING:
-    from catdog.jobs.queue import Jobs
+    from sqlalchemy import Connection
+
+    from catdog.jobs.queue import Automatic, Jobs
 
 logger = logging.getLogger(__name__)
 
@@ -64,11 +66,21 @@ class JobService:
 
     async def accept(self, request: dict[str, object], key: str | None = None, id: str | None = None) -> Job:
         """Queue a job, with a new `id` by default; raises QueueFull, KeyReused, TrainerMissing."""
-        if self._runner is not None:
-            self._runner.check()
+        self.check_runner()
         job = await self.ask(lambda jobs: jobs.submit(request, key, id))
         self._accepted.set()
         return job
+
+    async def accept_if(self, decide: "Callable[[Connection], Automatic | None]") -> Job | None:
+        """Queue the job that `decide` returns, if any, while nothing else is written; raises QueueFull."""
+        job = await self.ask(lambda jobs: jobs.submit_if(decide))
+        self._accepted.set()
+        return job
+
+    def check_runner(self) -> None:
+        """Raise TrainerMissing if this service runs jobs itself, and can't."""
+        if self._runner is not None:
+            self._runner.check()
 
     async def check_room(self) -> None:
         """Raise QueueFull if no job can be queued now: before its upload is received."""

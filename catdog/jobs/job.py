@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+REQUEST = "request"  # the trigger of a job that a person or program asked for
 FOLDER = "jobs"  # in the data folder: logs, and the state for resuming
 
 
@@ -49,6 +50,7 @@ class Job:
     decision: Mapping[str, Any] | None = None
     version: int | None = None
     reason: str | None = None
+    trigger: str = REQUEST  # what made the service queue it
 
 
 def of_row(row: Mapping[Any, Any]) -> Job:

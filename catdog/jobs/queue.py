@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from threading import Event as Waiting
 from time import monotonic, time
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
@@ -35,6 +35,13 @@ SILENT: Final = "the worker stopped responding: its process or machine ended, pe
 
 
 Answer = TypeVar("Answer")
+
+
+class Automatic(NamedTuple):
+    """A job that the service queues by itself, and what triggered it."""
+
+    request: Mapping[str, Any]
+    trigger: str
 
 
 def patiently(ask: Callable[[], Answer]) -> Answer:
@@ -68,12 +75,17 @@ class Jobs:
                 if known.request != request:
                     raise KeyReused(key)
                 return known
-            self._check_room(connection)
-            job = id or uuid4().hex
-            values: dict[str, Any] = {"id": job, "kind": self._kind, "request": dict(request), "idempotency_key": key}
-            values |= {"status": Status.QUEUED, "attempts": 0, "submitted_at": time(), "progress": {}}
-            connection.execute(insert(jobs).values(**values))
-            tell(connection, job, "status", {"status": Status.QUEUED})
+            job = self._insert(connection, request, id, idempotency_key=key)
+        failpoint("job.submitted")
+        return self.get(job)
+
+    def submit_if(self, decide: Callable[[Connection], Automatic | None]) -> Job | None:
+        """Queue what `decide` returns, if anything; QueueFull. Nothing else writes to the database in the meantime."""
+        with self._database.writing() as connection:
+            decided = decide(connection)
+            if decided is None:
+                return None
+            job = self._insert(connection, decided.request, trigger=decided.trigger)
         failpoint("job.submitted")
         return self.get(job)
 
@@ -186,6 +198,16 @@ class Jobs:
             job = find(connection, self._mine, jobs.c.status == Status.QUEUED)
             if job is not None and not find(connection, self._mine, jobs.c.status == Status.RUNNING):
                 _retry_or_fail(connection, job.id, job.attempts + 1, reason)
+
+    def _insert(self, connection: Connection, request: Mapping[str, Any], id: str | None = None, **values: Any) -> str:
+        """Queue a job and return its id; QueueFull."""
+        self._check_room(connection)
+        job = id or uuid4().hex
+        values |= {"id": job, "kind": self._kind, "request": dict(request)}
+        values |= {"status": Status.QUEUED, "attempts": 0, "submitted_at": time(), "progress": {}}
+        connection.execute(insert(jobs).values(**values))
+        tell(connection, job, "status", {"status": Status.QUEUED})
+        return job
 
     def _check_room(self, connection: Connection) -> None:
         waiting = connection.scalar(select(func.count()).where(self._mine, jobs.c.status == Status.QUEUED)) or 0

@@ -63,6 +63,7 @@ ADDRESSES = {
     "/batches/{batch}": Needs.PREDICT_KEY,
     "/batches/{batch}/result": Needs.ADMIN_KEY,
     "/retrain": Needs.PREDICT_KEY,
+    "/retrain/policy": Needs.PREDICT_KEY,
     "/retrain/{job}": Needs.PREDICT_KEY,
     "/retrain/{job}/events": Needs.PREDICT_KEY,
     "/retrain/{job}/findings": Needs.ADMIN_KEY,

@@ -21,7 +21,8 @@ export async function list(open, shown) {
 
 function item(job, open, isShown) {
   const { dataset, strategy, notes } = job.request;
-  const about = [`“${dataset}”`, strategy, moment(job.submitted_at), notes].filter(Boolean).join(" · ");
+  const trigger = job.trigger === "request" ? null : t("history.trigger", { trigger: job.trigger });
+  const about = [`“${dataset}”`, strategy, moment(job.submitted_at), trigger, notes].filter(Boolean).join(" · ");
   const name = el("span", {}, el("strong", {}, result(job)), el("span", { class: "small under name" }, about));
   const show = button(t("history.show"), () => open(job), {
     "aria-label": t("history.show_of", { moment: moment(job.submitted_at) }),

@@ -9,6 +9,7 @@ import { count } from "../parts/numbers.js";
 import { t } from "../parts/texts.js";
 import * as cards from "./cards.js";
 import { planFor, setUp as setUpPlan } from "./plan.js";
+import * as policy from "./policy.js";
 import * as training from "./training.js";
 
 const FILES_AT_ONCE = 16; // per request
@@ -31,7 +32,7 @@ export function setUp() {
 
 export async function open() {
   await updated();
-  await training.open();
+  await Promise.all([training.open(), policy.show()]);
 }
 
 // A press on a button ends the change of a field; the button must not move before it is let go.

@@ -101,7 +101,8 @@ class Shown {
   constructor(job) {
     this.#job = job;
     const { dataset, strategy } = job.request;
-    const asked = t("training.asked", { dataset, strategy, moment: moment(job.submitted_at) });
+    const about = { dataset, strategy, moment: moment(job.submitted_at), trigger: job.trigger };
+    const asked = t(job.trigger === "request" ? "training.asked" : "training.triggered", about);
     this.element = el(
       "div",
       { class: "card training" },
