@@ -1,6 +1,6 @@
 """Trainings that start by themselves, by a policy, however many processes look."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from time import time
@@ -37,13 +37,13 @@ def label(service: Service, count: int, first: int = 0) -> None:
     service.client.post("/datasets/pets/archive", files={"file": zipped(members)}).raise_for_status()
 
 
-def automatic(service: Service, clock: Callable[[], float] = time, **policy: Any) -> AutomaticRetraining:
-    """A process of a service with that policy, with its own connections."""
+def automatic(service: Service, policy: Mapping[str, Any], later: float = 0) -> AutomaticRetraining:
+    """A process of a service with that policy and its own connections, whose clock is so many seconds ahead."""
     settings: Settings = service.app.state.settings.model_copy(update=policy)
     records = ServiceDatabase(settings)
     jobs = JobService(lambda: records.jobs, None, Shutdown())
     datasets = DatasetService(records, service.predictor.uploads)
-    return AutomaticRetraining(settings, records, jobs, datasets, service.predictor, clock)
+    return AutomaticRetraining(settings, records, jobs, datasets, service.predictor, lambda: time() + later)
 
 
 def look(*processes: AutomaticRetraining) -> None:
@@ -74,7 +74,7 @@ def taught(tmp_path: Path) -> Iterator[Service]:
     photos = draw_splits(tmp_path / "photos", 48, 6, 30)
     config = Config(backbone="random", width=1 / 32)
     train(Request(config, photos, command=""), Store(tmp_path / "models"), tmp_path / "data", Terminal())
-    policy = {"retrain_after_labels": 5, "retrain_at_most_every": 0}
+    policy: dict[str, Any] = {"retrain_after_labels": 5, "retrain_at_most_every": 0}
     with waiting(tmp_path, photos, worker="process", **policy) as service:
         yield service
 
@@ -111,7 +111,7 @@ def test_the_fifth_label_starts_a_training_whose_version_goes_live(taught: Servi
 def test_of_many_processes_one_starts_the_training(keeper: Service) -> None:
     label(keeper, 6)
 
-    look(*(automatic(keeper, retrain_after_labels=5) for _ in range(6)))
+    look(*(automatic(keeper, {"retrain_after_labels": 5}) for _ in range(6)))
 
     (job,) = newest(keeper)
     assert (job.trigger, job.status) == ("6 new labels", Status.QUEUED)
@@ -120,16 +120,16 @@ def test_of_many_processes_one_starts_the_training(keeper: Service) -> None:
 
 def test_labels_are_counted_since_the_last_training_began_also_after_a_restart(keeper: Service) -> None:
     label(keeper, 5)
-    look(automatic(keeper, retrain_after_labels=5))
+    look(automatic(keeper, {"retrain_after_labels": 5}))
     run_next(keeper)
     settings = {"retrain_after_labels": 3, "retrain_at_most_every": 0}
 
     label(keeper, 2, first=10)
-    look(automatic(keeper, **settings))
+    look(automatic(keeper, settings))
     assert len(newest(keeper)) == 1
     ids = keeper.client.get("/datasets/pets/pictures/ids?label=cat").json()["ids"]
     keeper.client.post("/datasets/pets/changes", json={"label": "dog", "ids": ids[:1]}).raise_for_status()
-    look(automatic(keeper, **settings))
+    look(automatic(keeper, settings))
 
     assert [job.trigger for job in newest(keeper)] == ["3 new labels", "5 new labels"]
 
@@ -137,24 +137,24 @@ def test_labels_are_counted_since_the_last_training_began_also_after_a_restart(k
 def test_never_more_often_than_the_setting_says(keeper: Service) -> None:
     label(keeper, 5)
     often = {"retrain_after_labels": 1, "retrain_at_most_every": 2}
-    look(automatic(keeper, **often))
+    look(automatic(keeper, often))
     run_next(keeper)
 
     label(keeper, 5, first=10)
     for minutes in (0, 60, 119):
-        look(automatic(keeper, lambda later=minutes: time() + 60 * later, **often))  # type: ignore[misc]
+        look(automatic(keeper, often, later=60 * minutes))
     assert len(newest(keeper)) == 1
 
-    look(automatic(keeper, lambda: time() + 2 * HOUR_SECONDS, **often))
+    look(automatic(keeper, often, later=2 * HOUR_SECONDS))
     assert [job.trigger for job in newest(keeper)] == ["5 new labels"] * 2
 
 
 def test_a_schedule_starts_a_training_once_each_time_it_is_due(keeper: Service) -> None:
     label(keeper, 4)
-    night = (datetime.now() + timedelta(days=1)).replace(hour=3, minute=0, second=0).timestamp()
+    night = (datetime.now() + timedelta(days=1)).replace(hour=3, minute=0, second=0).timestamp() - time()
 
     for seconds in (-60, 1, 2, 3):
-        look(automatic(keeper, lambda at=night + seconds: at, retrain_schedule="0 3 * * *"))  # type: ignore[misc]
+        look(automatic(keeper, {"retrain_schedule": "0 3 * * *"}, later=night + seconds))
 
     assert [job.trigger for job in newest(keeper)] == ["schedule 0 3 * * *"]
 
@@ -165,9 +165,9 @@ def test_drift_that_lasts_starts_a_training(keeper: Service) -> None:
     for at in (time() - 2 * HOUR_SECONDS, time()):
         drift_record.tell(database, 1, ["familiarity"], at)
 
-    look(automatic(keeper, retrain_on_drift_hours=3))
+    look(automatic(keeper, {"retrain_on_drift_hours": 3}))
     assert newest(keeper) == []
-    look(automatic(keeper, retrain_on_drift_hours=2))
+    look(automatic(keeper, {"retrain_on_drift_hours": 2}))
 
     assert [job.trigger for job in newest(keeper)] == ["drift for 2 hours"]
 
@@ -190,7 +190,7 @@ def test_drift_lasts_until_no_process_finds_it_or_another_version_serves(keeper:
 
 
 def dry_run(service: Service, **policy: Any) -> str:
-    process = automatic(service, **policy)
+    process = automatic(service, policy)
     return anyio.run(process.plan).reason
 
 

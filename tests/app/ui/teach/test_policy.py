@@ -1,6 +1,7 @@
 """Teach says when trainings start by themselves, and what triggered one."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -23,7 +24,7 @@ def test_without_a_policy_the_page_says_how_to_set_one(page: Page) -> None:
 def test_the_policy_what_it_waits_for_and_what_triggered_a_training_are_shown(
     browser: Browser, models_dir: Path, tmp_path: Path
 ) -> None:
-    policy = {"retrain_after_labels": 5, "retrain_schedule": "0 3 * * *"}
+    policy: dict[str, Any] = {"retrain_after_labels": 5, "retrain_schedule": "0 3 * * *"}
     with serving(models_dir, data_dir=tmp_path / "data", worker="none", **policy) as service:
         until(lambda: service.client.get("/health/ready").is_success)
         members = {f"{label}/{n}.png": picture(n + 9 * (label == "dog")) for label in ("cat", "dog") for n in range(2)}
