@@ -15,6 +15,7 @@
     ├── ModelNotFound            an unknown model name in an inference protocol
     ├── VersionNotLoaded         a version that isn't in memory
     ├── Unauthorized             a key is missing or wrong
+    ├── Forbidden                a key whose role isn't enough
     ├── MisdirectedRequest       sent to a host name that isn't this service's
     ├── CrossOrigin              sent by a page of another site
     ├── TrainerMissing           the trainer isn't installed here
@@ -156,11 +157,22 @@ class VersionNotLoaded(ServiceError):
 
 
 class Unauthorized(ServiceError):
-    """A key is missing or wrong; `key` is the name of the required one."""
+    """A key is missing or can't be used; `role` is the required one, `fault` what is wrong with the key if known."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, role: str, fault: str = "") -> None:
+        self.role = role
+        keys = "the predict key or a named one" if role == "predict" else f"the admin key or one with the role {role}"
+        super().__init__(f"{fault and f'{fault}; '}this needs {keys}; send it as `Authorization: Bearer KEY`")
+
+
+class Forbidden(ServiceError):
+    """A key whose role isn't enough."""
+
+    def __init__(self, key: str, role: str, needed: str) -> None:
         self.key = key
-        super().__init__(f"this needs the {key} key; send it as `Authorization: Bearer KEY`")
+        self.role = role
+        self.needed = needed
+        super().__init__(f"the key {key} has the role {role}, and this needs the role {needed}; use another key")
 
 
 class MisdirectedRequest(ServiceError):

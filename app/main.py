@@ -7,6 +7,7 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
 
+from app.access import key_routes
 from app.admission import Admission, Bodies
 from app.api import batches, datasets, feedback, models, monitoring, pictures, predict, retrain
 from app.api.automation import policy
@@ -30,11 +31,26 @@ from app.telemetry.logs import RequestLog
 from app.telemetry.request_record import RequestId, RequestRecorder
 from app.ui import routes
 from app.web import auth, problem_details
+from app.web.keyring import KeyRing
 from app.web.methods import HeadRequests
 from app.web.trusted_origin import CrossOriginSharing, TrustedOrigin
 from catdog import __version__
 
-GROUPS = (routes, predict, batches, models, datasets, pictures, policy, retrain, feedback, monitoring, v2, v1)
+GROUPS = (
+    routes,
+    predict,
+    batches,
+    models,
+    datasets,
+    pictures,
+    policy,
+    retrain,
+    feedback,
+    monitoring,
+    key_routes,
+    v2,
+    v1,
+)
 DESCRIPTION = (
     "Tells cats from dogs in photos. Errors are `application/problem+json` (RFC 9457); below `/v1` and `/v2` they have"
     " the form of the inference protocols."
@@ -60,6 +76,7 @@ def create_app(settings: Settings, hot_swap: HotSwap | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.admin_key = auth.admin_key(settings)
     app.state.database = ServiceDatabase(settings)
+    app.state.keyring = KeyRing(lambda: app.state.database.keys)
     app.state.hot_swap = hot_swap or HotSwap(settings)
     app.state.predictor = app.state.hot_swap.predictor
     app.state.shutdown = Shutdown()

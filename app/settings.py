@@ -22,9 +22,10 @@ from pydantic_settings import (
 )
 
 from app import environment
+from app.access_settings import AccessSettings
 from app.automation_settings import AutomationSettings
 from app.environment import ENV_FILE, PREFIX
-from app.setting_types import Hosts, Key, ListeningAddress, NonNegative, Origins, Positive
+from app.setting_types import ListeningAddress, NonNegative, Positive
 from catdog import faults
 from catdog.engines.engine import Asked
 from catdog.versions.ood import KEEP, LEAST_KEEP
@@ -47,7 +48,7 @@ class SettingsError(Exception):
     """Settings that the service can't start with; the message names each one and what is wrong with it."""
 
 
-class Settings(AutomationSettings):
+class Settings(AccessSettings, AutomationSettings):
     """How the service runs. The field `port` is set by the variable CATDOG_PORT, and so on."""
 
     model_config = SettingsConfigDict(
@@ -75,20 +76,6 @@ class Settings(AutomationSettings):
 
     database_url: str | None = Field(default=None, repr=False)
     """URL of the database of labels and jobs, in SQLAlchemy's form; by default SQLite in the data folder."""
-
-    admin_key: Key | None = None
-    """Key that every endpoint that writes requires; by default one is created in `admin.key` in the data folder."""
-
-    predict_key: Key | None = None
-    """Key that predictions and other reading endpoints require; by default none is required."""
-
-    allowed_hosts: Hosts = ()
-    """Host names of the service, separated by commas, in addition to the default: IP addresses, localhost and this
-    machine's name. `*.example.com` allows every name below example.com, `*` every name."""
-
-    cors_origins: Origins = ()
-    """Origins whose pages may use the service from a browser, separated by commas, such as https://app.example.com or
-    `null`; by default only the service's own. `*` allows all but `null`."""
 
     engine: Literal["openvino", "keras", "auto"] = "openvino"
     """What runs the network; `openvino` by default, for processors. `keras` is for a GPU, which infers many photos at

@@ -21,6 +21,7 @@
     ├── ArchiveError             a ZIP that is refused as a whole
     ├── PredictionNotFound       a prediction that isn't stored, or no longer
     ├── UnknownLabel             feedback with a class that the model doesn't have
+    ├── AccessError              keys: `catdog.access.errors`
     ├── JobError                 jobs and their queue: `catdog.jobs.errors`
     ├── DatabaseUnavailable      the database doesn't answer
     ├── RecipeError              training options that contradict each other

@@ -1,4 +1,4 @@
-"""The tables of labels, jobs and changes, as the newest revision in `catdog.migrations` has them.
+"""The tables of the database, as the newest revision in `catdog.migrations` has them.
 
 Times are floats: seconds since 1970.
 """
@@ -18,6 +18,8 @@ from sqlalchemy import (
 
 from catdog.names import LIMIT_CHARACTERS, LIMIT_DATASET_CHARACTERS
 from catdog.splits import by_content
+
+LIMIT_KEY_NAME_CHARACTERS = 64
 
 metadata = MetaData()
 
@@ -123,4 +125,18 @@ job_events = Table(
     Column("kind", String(10), nullable=False),
     Column("data", JSON, nullable=False),
     Index("job_events_by_job", "job", "id"),
+)
+
+# Named keys for the service. A rotated one and its successor have the same name.
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String(8), primary_key=True),  # a part of the key that isn't secret
+    Column("name", String(LIMIT_KEY_NAME_CHARACTERS), nullable=False),
+    Column("role", String(10), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float),
+    Column("used_at", Float),  # exact to a minute
+    Column("revoked_at", Float),
 )

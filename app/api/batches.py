@@ -10,7 +10,7 @@ from app.api.batch_schemas import Batch, Batches, BatchRequest
 from app.api.dependencies import BYTES, BatchesDep, Name, SettingsDep, form
 from app.errors import NoFile, TooManyFields, TooManyFiles, Unauthorized, UnsupportedContentType
 from app.web import uploads
-from app.web.auth import admin, reader
+from app.web.auth import reader, trainer
 from app.web.multipart import FORM, content_type
 from app.web.problem_details import documented
 from catdog.datasets.errors import DatasetNotFound
@@ -28,7 +28,7 @@ router = APIRouter(prefix="/batches", tags=["batches"])
 @router.post(
     "",
     status_code=202,
-    dependencies=[Depends(admin)],
+    dependencies=[Depends(trainer)],
     responses=documented(*ANY, *UPLOAD_ERRORS, DatasetNotFound, QueueFull),
     openapi_extra={
         "requestBody": {
@@ -83,7 +83,7 @@ async def batch(batch: TheBatch) -> Batch:
 
 @router.get(
     "/{batch}/result",
-    dependencies=[Depends(admin)],
+    dependencies=[Depends(trainer)],
     response_class=FileResponse,
     responses={
         200: {"content": {kind: {"schema": {"type": "string"}} for kind in ("text/csv", "application/jsonl")}},
@@ -100,7 +100,7 @@ async def result(
 
 
 @router.delete(
-    "/{batch}", status_code=202, dependencies=[Depends(admin)], responses=documented(*ANY, JobNotFound, JobEnded)
+    "/{batch}", status_code=202, dependencies=[Depends(trainer)], responses=documented(*ANY, JobNotFound, JobEnded)
 )
 async def cancel(batch: TheBatch, batches: BatchesDep) -> Batch:
     """Cancel a batch, which then has no result; a running one ends soon."""

@@ -18,7 +18,7 @@ from app.errors import (
     UnsupportedContentType,
 )
 from app.web import uploads
-from app.web.auth import admin, reader
+from app.web.auth import labeller, reader, trainer
 from app.web.multipart import FORM
 from app.web.problem_details import describe, documented
 from catdog.datasets.errors import DatasetExists, DatasetInUse, DatasetNotFound, PictureNotFound
@@ -53,7 +53,7 @@ async def datasets(collecting: DatasetsDep, retraining: JobsDep) -> Datasets:
 @router.post(
     "",
     status_code=201,
-    dependencies=[Depends(admin)],
+    dependencies=[Depends(labeller)],
     responses=documented(*ANY, *uploads.ERRORS, UnsupportedContentType, DatasetError, DatasetExists),
     openapi_extra=json_body(NewDataset),
 )
@@ -74,7 +74,7 @@ async def dataset(name: Name, collecting: DatasetsDep, retraining: JobsDep) -> D
 
 @router.patch(
     "/{name}",
-    dependencies=[Depends(admin)],
+    dependencies=[Depends(labeller)],
     responses=documented(*ANY, *uploads.ERRORS, UnsupportedContentType, *CHANGE_ERRORS, DatasetExists),
     openapi_extra=json_body(Renaming),
 )
@@ -88,7 +88,7 @@ async def rename(name: Name, request: Request, collecting: DatasetsDep) -> MadeC
     return MadeChange.of(made)
 
 
-@router.delete("/{name}", dependencies=[Depends(admin)], responses=documented(*ANY, *CHANGE_ERRORS))
+@router.delete("/{name}", dependencies=[Depends(labeller)], responses=documented(*ANY, *CHANGE_ERRORS))
 async def delete(name: Name, collecting: DatasetsDep) -> MadeChange:
     """Delete a data set with its pictures; 409 while a training needs it. It can be undone like any other change."""
     return MadeChange.of(await collecting.ask(lambda datasets: datasets.changes.make(name, "delete")))
@@ -96,7 +96,7 @@ async def delete(name: Name, collecting: DatasetsDep) -> MadeChange:
 
 @router.get(
     "/{name}/archive",
-    dependencies=[Depends(admin)],
+    dependencies=[Depends(labeller)],
     response_class=StreamingResponse,
     responses={200: {"content": {uploads.ZIPS[0]: {"schema": BYTES}}}, **documented(*ANY, DatasetNotFound)},
 )
@@ -114,7 +114,7 @@ async def archive(
 @router.post(
     "/{name}/images",
     status_code=201,
-    dependencies=[Depends(admin)],
+    dependencies=[Depends(labeller)],
     responses=documented(*ANY, *UPLOAD_ERRORS, NoLabel),
     response_model_exclude_none=True,
     openapi_extra={
@@ -136,7 +136,7 @@ async def add_images(name: Name, request: Request, collecting: DatasetsDep, sett
 @router.post(
     "/{name}/archive",
     status_code=201,
-    dependencies=[Depends(admin)],
+    dependencies=[Depends(labeller)],
     responses=documented(*ANY, *UPLOAD_ERRORS, ArchiveError),
     openapi_extra={
         "requestBody": {"required": True, "content": {FORM: form(BYTES), uploads.ZIPS[0]: {"schema": BYTES}}}
@@ -154,7 +154,7 @@ async def add_archive(name: Name, request: Request, collecting: DatasetsDep, set
     return AddedArchive.of(name, added, unpacked)
 
 
-@router.get("/{name}/images/{sha256}", dependencies=[Depends(admin)], responses=documented(*ANY, PictureNotFound))
+@router.get("/{name}/images/{sha256}", dependencies=[Depends(labeller)], responses=documented(*ANY, PictureNotFound))
 async def image(name: Name, sha256: Sha256, collecting: DatasetsDep) -> Response:
     """A picture of a data set, as it was sent."""
     return picture(await collecting.read(name, sha256))
@@ -163,7 +163,7 @@ async def image(name: Name, sha256: Sha256, collecting: DatasetsDep) -> Response
 @router.delete(
     "/{name}/images/{sha256}",
     status_code=204,
-    dependencies=[Depends(admin)],
+    dependencies=[Depends(trainer)],
     responses=documented(*ANY, PictureNotFound),
 )
 async def remove_image(name: Name, sha256: Sha256, collecting: DatasetsDep) -> Response:

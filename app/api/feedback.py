@@ -11,14 +11,14 @@ from app.api.dependencies import ChampionDep, DatasetsDep, PredictorDep, json_bo
 from app.errors import NotReady, Unauthorized, UnsupportedContentType
 from app.serving.prediction_log import least_sure
 from app.web import uploads
-from app.web.auth import admin
+from app.web.auth import labeller
 from app.web.problem_details import documented
 from catdog.errors import DatabaseUnavailable, DatasetError, PredictionNotFound, UnknownLabel
 from catdog.names import NEITHER, same_class
 
 ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError)
 
-router = APIRouter(tags=["feedback"], dependencies=[Depends(admin)])
+router = APIRouter(tags=["feedback"], dependencies=[Depends(labeller)])
 
 
 @router.post(

@@ -17,7 +17,7 @@ STRATEGIES_WITH = {  # the strategies that a field is for
     "width": ("compress",),
     "target_macs": ("compress",),
 }
-SHOWN_OF_FINDINGS = ("kind", "sentence", "count")  # what is shown without the admin key
+SHOWN_OF_FINDINGS = ("kind", "sentence", "count")  # what is shown to keys that may not see photos
 
 
 class RetrainRequest(BaseModel):
@@ -116,7 +116,7 @@ class RetrainJob(BaseModel, frozen=True):
         " photos without test photos."
     )
     findings: list[Any] | None = Field(
-        description="Problems found in the pictures. `photos` is empty without the admin key; `count` is their number."
+        description="Problems found in the pictures: their number, and with the role `label` the `photos`."
     )
     decision: dict[str, Any] | None = Field(description="Whether the new version was promoted, with the numbers.")
     version: int | None = Field(description="The version that it published.")
@@ -127,8 +127,8 @@ class RetrainJob(BaseModel, frozen=True):
     ended_at: datetime | None
 
     @classmethod
-    def of(cls, job: Job, is_admin: bool = False) -> Self:
-        """The job, with the names of users' files only for the admin."""
+    def of(cls, job: Job, sees_photos: bool = False) -> Self:
+        """The job, with the names of users' files only for those who may see photos."""
         progress: Mapping[str, Any] = job.progress
         left = progress.get("seconds_left")
         return cls(
@@ -146,7 +146,7 @@ class RetrainJob(BaseModel, frozen=True):
             epoch=progress.get("epoch"),
             epochs=progress.get("epochs"),
             metrics=progress.get("metrics"),
-            findings=job.findings if is_admin else _without_photos(job.findings),
+            findings=job.findings if sees_photos else _without_photos(job.findings),
             decision=None if job.decision is None else dict(job.decision),
             version=job.version,
             is_cancelling=job.status is Status.RUNNING and job.cancel_at is not None,

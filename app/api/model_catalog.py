@@ -7,7 +7,7 @@ from catdog.errors import BrokenVersion, StoreError, VersionNotFound
 from catdog.versions.manifest import Manifest
 from catdog.versions.store import Store
 
-# The files of a report that neither show nor name a training photo. All others require the admin key.
+# The files of a report that neither show nor name a training photo. All others require the role `label`.
 WITHOUT_PHOTOS = frozenset(
     {
         "accuracy.png",

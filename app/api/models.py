@@ -13,8 +13,9 @@ from app.api.model_schemas import Model, ModelVersion, ModelVersions, Report
 from app.errors import NotReady, Unauthorized
 from app.serving.loaded_model import LoadedModel
 from app.settings import Settings
-from app.web.auth import IsAdmin, admin, reader
+from app.web.auth import SeesPhotos, admin, reader
 from app.web.problem_details import documented
+from catdog.access.roles import Role
 from catdog.errors import (
     BrokenVersion,
     NoChampion,
@@ -73,15 +74,15 @@ async def report(version: Number, store: StoreDep) -> Report:
     response_class=FileResponse,
     responses={200: {"content": {OCTETS: {}, **{kind: {} for kind in MEDIA_TYPES.values()}}}, **documented(*LOOKING)},
 )
-async def report_file(version: Number, name: str, store: StoreDep, is_admin: IsAdmin) -> Response:
-    """One of these files. Files that show training photos require the admin key: `needs_admin_key`."""
+async def report_file(version: Number, name: str, store: StoreDep, sees_photos: SeesPhotos) -> Response:
+    """One of these files. Those with `needs_admin_key` show training photos: they require the role `label`."""
     file = await to_thread.run_sync(model_catalog.report_file, store, version, name)
     if file is None:
         raise HTTPException(
             404, f"version {version} has no such file in its report; GET /models/{version}/report lists them"
         )
-    if name not in model_catalog.WITHOUT_PHOTOS and not is_admin:
-        raise Unauthorized("admin")
+    if name not in model_catalog.WITHOUT_PHOTOS and not sees_photos:
+        raise Unauthorized(Role.LABEL)
     media_type = MEDIA_TYPES.get(file.suffix, OCTETS)
     return FileResponse(file, media_type=media_type, headers={"X-Content-Type-Options": "nosniff"})
 

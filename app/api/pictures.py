@@ -24,7 +24,7 @@ from app.retraining.jobs import JobService
 from app.retraining.opinions import Kind
 from app.retraining.opinions import Opinion as Said
 from app.web import uploads
-from app.web.auth import admin
+from app.web.auth import labeller
 from app.web.problem_details import documented
 from catdog.datasets.errors import ChangeNotFound, DatasetNotFound, PictureNotFound
 from catdog.datasets.picture_files import Filter
@@ -37,7 +37,7 @@ DIGITS = "[0-9a-f]{64}"
 SHA256 = f"^{DIGITS}$"
 CHANGE_BYTES = 2 * 1024 * 1024  # the numbers of 200,000 pictures
 
-router = APIRouter(tags=["datasets"], dependencies=[Depends(admin)])
+router = APIRouter(tags=["datasets"], dependencies=[Depends(labeller)])
 
 Id = Annotated[int, Path(ge=1, le=LARGEST_ID)]
 AskedIds = Annotated[str, Query(pattern=r"^\d{1,10}(,\d{1,10})*$", description="Numbers, separated by commas.")]

@@ -19,7 +19,7 @@ from app.errors import Overloaded, TrainerMissing, Unauthorized, UnsupportedCont
 from app.retraining.jobs import JobService
 from app.serving.hot_swap import HotSwap
 from app.web import uploads
-from app.web.auth import IsAdmin, admin, reader
+from app.web.auth import SeesPhotos, labeller, reader, trainer
 from app.web.problem_details import documented
 from catdog.datasets.errors import DatasetNotFound
 from catdog.errors import DatabaseUnavailable, DatasetError
@@ -39,7 +39,7 @@ router = APIRouter(prefix="/retrain", tags=["retrain"])
 @router.post(
     "",
     status_code=202,
-    dependencies=[Depends(admin)],
+    dependencies=[Depends(trainer)],
     responses=documented(
         *ANY,
         *uploads.ERRORS,
@@ -64,7 +64,7 @@ async def retrain(
     await collecting.check_trainable(asked.dataset)
     job = await retraining.accept(asked.model_dump(exclude_none=True), idempotency_key)
     response.headers["Location"] = f"/retrain/{job.id}"
-    return RetrainJob.of(job, is_admin=True)
+    return RetrainJob.of(job, sees_photos=True)
 
 
 @router.get("", dependencies=[Depends(reader)], responses=documented(*ANY))
@@ -83,26 +83,26 @@ TheJob = Annotated[Job, Depends(asked_for)]
 
 
 @router.get("/{job}", dependencies=[Depends(reader)], responses=documented(*ANY, JobNotFound))
-async def job(job: TheJob, is_admin: IsAdmin) -> RetrainJob:
+async def job(job: TheJob, sees_photos: SeesPhotos) -> RetrainJob:
     """Progress and result of a job; `latest` is the newest.
 
-    The findings name photos only for a request with the admin key.
+    The findings name photos only for a request with the admin key or the role `label`.
     """
-    return RetrainJob.of(job, is_admin)
+    return RetrainJob.of(job, sees_photos)
 
 
-@router.get("/{job}/findings", dependencies=[Depends(admin)], responses=documented(*ANY, JobNotFound))
+@router.get("/{job}/findings", dependencies=[Depends(labeller)], responses=documented(*ANY, JobNotFound))
 async def findings(job: TheJob) -> Findings:
     """Problems found in the pictures of a job, with the names of the files."""
     return Findings(findings=job.findings)
 
 
 @router.delete(
-    "/{job}", status_code=202, dependencies=[Depends(admin)], responses=documented(*ANY, JobNotFound, JobEnded)
+    "/{job}", status_code=202, dependencies=[Depends(trainer)], responses=documented(*ANY, JobNotFound, JobEnded)
 )
 async def cancel(job: TheJob, retraining: JobsDep) -> RetrainJob:
     """Cancel a job: a running one is asked to end, and killed after 10 seconds."""
-    return RetrainJob.of(await retraining.ask(lambda jobs: jobs.cancel(job.id)), is_admin=True)
+    return RetrainJob.of(await retraining.ask(lambda jobs: jobs.cancel(job.id)), sees_photos=True)
 
 
 @router.get(
@@ -128,7 +128,7 @@ async def events(
 
 @router.get(
     "/{job}/log",
-    dependencies=[Depends(admin)],
+    dependencies=[Depends(trainer)],
     response_class=PlainTextResponse,
     responses=documented(*ANY, JobNotFound),
 )

@@ -12,6 +12,7 @@ from catdog.errors import DatabaseUnavailable
 from catdog.jobs.job import Kind
 
 if TYPE_CHECKING:
+    from catdog.access.keys import Keys
     from catdog.database import Database
     from catdog.datasets.datasets import Datasets
     from catdog.jobs.queue import Jobs
@@ -52,6 +53,12 @@ class ServiceDatabase:
         from catdog.jobs.queue import Jobs
 
         return Jobs(self._open(), Kind.BATCH)
+
+    @property
+    def keys(self) -> "Keys":
+        from catdog.access.keys import Keys
+
+        return Keys(self._open())
 
     def close(self) -> None:
         if self._database is not None:

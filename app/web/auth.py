@@ -1,17 +1,25 @@
-"""API keys: checks who may call an endpoint, before the body is read."""
+"""API keys: checks who may call an endpoint, before the body is read.
+
+Each route depends on one of `reader`, `labeller`, `trainer` and `admin`, which require a key with that role or a higher
+one. A route without any of them is open to everyone.
+"""
 
 import logging
 import os
 import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from hmac import compare_digest
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from app.errors import Unauthorized
+from app.errors import Forbidden, Unauthorized
 from app.settings import Settings, SettingsError
+from app.web.keyring import KeyRing
+from catdog.access.roles import Role
 from catdog.system import durable
 
 logger = logging.getLogger(__name__)
@@ -19,47 +27,90 @@ logger = logging.getLogger(__name__)
 KEY_FILE = "admin.key"
 KEY_BYTES = 32
 LEAST_LETTERS = 16  # as in the settings
-
-Bearer = Annotated[
-    HTTPAuthorizationCredentials | None,
-    Depends(HTTPBearer(auto_error=False, scheme_name="key", description="The admin key or the predict key.")),
-]
-AdminBearer = Annotated[
-    HTTPAuthorizationCredentials | None,
-    Depends(HTTPBearer(auto_error=False, scheme_name="admin-key", description="The admin key.")),
-]
+# Security schemes of the OpenAPI document; each route lists the role that it needs.
+READING = ("key", "Any key of the service.")
+CHANGING = ("admin-key", "The admin key, or a named key with this role or a higher one.")
 
 
-async def admin(request: Request, given: AdminBearer) -> None:
-    """Dependency of routes that write: raises Unauthorized without the admin key."""
-    if not _is(given, request.app.state.admin_key):
-        raise Unauthorized("admin")
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a request: the name of the key, its role, and the id of a named one."""
+
+    name: str
+    role: Role
+    key: str | None = None
 
 
-async def reader(request: Request, given: Bearer) -> None:
-    """Dependency of predictions and of routes that read: raises Unauthorized if a predict key is set and none came."""
-    key = request.app.state.settings.predict_key
-    if key and not _is(given, key.get_secret_value()) and not _is(given, request.app.state.admin_key):
-        raise Unauthorized("predict")
+ADMIN_KEY = Caller("admin key", Role.ADMIN)
+PREDICT_KEY = Caller("predict key", Role.PREDICT)
 
 
-async def has_admin_key(request: Request, given: Bearer) -> bool:
-    """Dependency of routes that show more to the admin."""
-    return _is(given, request.app.state.admin_key)
+def _needs(role: Role) -> Callable[[Request, HTTPAuthorizationCredentials | None], Awaitable[None]]:
+    """A dependency that raises Unauthorized without a valid key, and Forbidden if its role isn't enough.
+
+    Reading requires a key only if the settings say so.
+    """
+    scheme, description = READING if role is Role.PREDICT else CHANGING
+    bearer = HTTPBearer(auto_error=False, scheme_name=scheme, description=description)
+
+    async def check(
+        request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Security(bearer, scopes=[role])]
+    ) -> None:
+        found = await _caller(request, given)
+        request.state.caller = found if isinstance(found, Caller) else None
+        if role is Role.PREDICT and not request.app.state.settings.requires_key:
+            return
+        if not isinstance(found, Caller):
+            raise Unauthorized(role, found)
+        if found.role.includes(role):
+            return
+        raise Unauthorized(role) if found is PREDICT_KEY else Forbidden(found.name, found.role, role)
+
+    return check
 
 
-IsAdmin = Annotated[bool, Depends(has_admin_key)]
+reader = _needs(Role.PREDICT)
+labeller = _needs(Role.LABEL)
+trainer = _needs(Role.TRAIN)
+admin = _needs(Role.ADMIN)
 
 
-def carries_admin_key(request: Request) -> bool:
-    """Whether a request carries the admin key, even if its route doesn't require it."""
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    return _is(HTTPAuthorizationCredentials(scheme=scheme, credentials=key), request.app.state.admin_key)
+async def _caller(request: Request, given: HTTPAuthorizationCredentials | None) -> Caller | str:
+    """Who sends the request, else what is wrong with the key, empty if there is none or it is unknown."""
+    if given is None:
+        return ""
+    state = request.app.state
+    if _is(given, state.admin_key):
+        return ADMIN_KEY
+    if (key := state.settings.predict_key) is not None and _is(given, key.get_secret_value()):
+        return PREDICT_KEY
+    keyring: KeyRing = state.keyring
+    named = await keyring.find(given.credentials.strip(" "))
+    if named is None:
+        return ""
+    if named.state != "valid":
+        return f"the key {named.name} is {named.state}"
+    return Caller(named.name, named.role, named.id)
 
 
-def _is(given: HTTPAuthorizationCredentials | None, key: str) -> bool:
+async def _sees_photos(request: Request) -> bool:
+    """Dependency of routes that show photos and their names only to some roles; their key was checked before."""
+    caller: Caller | None = request.state.caller
+    return caller is not None and caller.role.includes(Role.LABEL)
+
+
+SeesPhotos = Annotated[bool, Depends(_sees_photos)]
+
+
+def has_admin_role(request: Request) -> bool:
+    """Whether a request whose key was checked, if its route requires that, carries one of the role `admin`."""
+    caller: Caller | None = getattr(request.state, "caller", None)
+    return caller is not None and caller.role is Role.ADMIN
+
+
+def _is(given: HTTPAuthorizationCredentials, key: str) -> bool:
     """Compare bytes: headers are decoded as latin-1, but clients may send UTF-8."""
-    return given is not None and compare_digest(given.credentials.strip(" ").encode("latin-1"), key.encode())
+    return compare_digest(given.credentials.strip(" ").encode("latin-1"), key.encode())
 
 
 def admin_key(settings: Settings) -> str:

@@ -111,7 +111,7 @@ def listen(settings: Settings) -> tuple[socket.socket, Settings]:
 
 def warnings(settings: Settings, listener: socket.socket) -> list[str]:
     """Warnings about who can reach the service."""
-    if settings.predict_key is not None or is_loopback(listener.getsockname()[0]):
+    if settings.requires_key or is_loopback(listener.getsockname()[0]):
         return []
     return [
         f"{settings.address} is reachable from other machines and CATDOG_PREDICT_KEY isn't set: anyone there can get"

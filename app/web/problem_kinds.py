@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from app import errors as service
 from catdog import errors as domain
+from catdog.access import errors as access
 from catdog.datasets import errors as datasets
 from catdog.jobs import errors as jobs
 
@@ -30,7 +31,11 @@ class Kind(NamedTuple):
 # An error that isn't listed has the kind of its nearest listed base class.
 KINDS: dict[type[Exception], Kind] = {
     service.Unauthorized: Kind("unauthorized", 401, "A key is needed"),
+    service.Forbidden: Kind("forbidden", 403, "The role of the key isn't enough"),
     service.CrossOrigin: Kind("cross-origin", 403, "Pages of other sites may not do this"),
+    access.InvalidKeyName: Kind("invalid-key-name", 422, "A key can't have this name"),
+    access.KeyExists: Kind("key-exists", 409, "There is a valid key of this name"),
+    access.KeyNotFound: Kind("key-not-found", 404, "There is no valid key of this name"),
     domain.VersionNotFound: Kind("version-not-found", 404, "There is no such version"),
     datasets.DatasetNotFound: Kind("dataset-not-found", 404, "There is no such data set"),
     datasets.PictureNotFound: Kind("picture-not-found", 404, "There is no such picture"),
@@ -80,7 +85,7 @@ KINDS: dict[type[Exception], Kind] = {
     domain.DatabaseUnavailable: Kind("database-unavailable", 503, "The database doesn't answer"),
     OSError: Kind("insufficient-storage", 507, "The disk is full"),  # any other OSError is unexpected
 }
-EVERYWHERE = (service.CrossOrigin, service.MisdirectedRequest)
+EVERYWHERE = (service.Forbidden, service.CrossOrigin, service.MisdirectedRequest)
 UNEXPECTED = Kind("internal-error", 500, "Internal error in the service")
 
 

@@ -217,7 +217,7 @@ async def _in_large_chunks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]
 
 def _receiving(request: Request, seconds: int) -> AbstractAsyncContextManager[Body]:
     bodies: Bodies = request.app.state.bodies
-    return bodies.receiving(request, seconds, auth.carries_admin_key(request))
+    return bodies.receiving(request, seconds, auth.has_admin_role(request))
 
 
 def _fault(photo: bytes, settings: Settings) -> ServiceError | None:

@@ -25,8 +25,8 @@ Photo = bytes | str | PathLike[str]  # encoded, or the path of a file
 class Client:
     """A service of catdog at `url`. It may be used by several threads; `with` closes its connections.
 
-    `key` is the predict key or the admin key. For `retry_seconds` in all, a call that the service answers with 503 and
-    `Retry-After` is repeated. Every method raises a `ClientError`.
+    `key` is a named key, the predict key or the admin key. For `retry_seconds` in all, a call that the service answers
+    with 503 and `Retry-After` is repeated. Every method raises a `ClientError`.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ from app.errors import Overloaded, TooSlow
 from app.settings import Settings
 from app.web import auth
 from tests.app.api.test_queue import connect, head, read_answer, ready
-from tests.app.service import ADMIN_KEY, Service
+from tests.app.service import Service
 from tests.app.watching import photo
 from tests.waiting import until
 
@@ -31,17 +31,17 @@ class Uploads:
     def __init__(self, **given: object) -> None:
         self.bodies = Bodies(Settings.model_construct(**({"max_bodies_bytes": 100 * MIB} | given)))  # type: ignore[arg-type]
         self.app = FastAPI()
-        self.app.state.bodies, self.app.state.admin_key = self.bodies, ADMIN_KEY
+        self.app.state.bodies = self.bodies
         self._let_go = asyncio.Event()
 
-    async def begin(self, hold: int = 0, key: str = "") -> tuple[Body, asyncio.Task[None]]:
+    async def begin(self, hold: int = 0, caller: auth.Caller | None = None) -> tuple[Body, asyncio.Task[None]]:
         """Start an upload that has sent `count` bytes."""
-        headers = [(b"authorization", f"Bearer {key}".encode())] if key else []
-        request = Request({"type": "http", "method": "POST", "headers": headers, "app": self.app})
+        request = Request({"type": "http", "method": "POST", "headers": [], "app": self.app})
+        request.state.caller = caller
         found: list[Body] = []
 
         async def upload() -> None:
-            async with self.bodies.receiving(request, 60, auth.carries_admin_key(request)) as body:
+            async with self.bodies.receiving(request, 60, auth.has_admin_role(request)) as body:
                 found.append(body)
                 body.hold(hold)
                 await self._let_go.wait()
@@ -123,7 +123,7 @@ def test_requests_with_the_admin_key_have_room_of_their_own_and_never_give_way()
     async def scenario() -> None:
         uploads = Uploads(max_uploads=8)
         ordinary = [(await uploads.begin())[1] for _ in range(8)]
-        _, of_admin = await uploads.begin(key=ADMIN_KEY)
+        _, of_admin = await uploads.begin(caller=auth.ADMIN_KEY)
         assert uploads.bodies.taken == 9
 
         _, newest = await uploads.begin()

@@ -7,7 +7,7 @@ import { t, translate } from "./parts/texts.js";
 import { trial } from "./trial.js";
 
 const [FORM, JSON_TYPE] = ["multipart/form-data", "application/json"];
-const ADMIN = "admin-key"; // the security scheme of addresses that require it
+const ADMIN = "admin-key"; // the security scheme of addresses that require it or a role above `predict`
 const SAMPLE = "app/ui/static/samples/cat.jpg";
 const VALUES = { version: "1", job: "latest", model: "catdog", label: "cat" };
 
@@ -39,7 +39,7 @@ function groups(document_) {
 function shown(document_, method, path, operation) {
   const name = `${method.toUpperCase()} ${path}`;
   const [first, ...rest] = (operation.description ?? "").split("\n\n");
-  const tag = needsAdmin(operation) ? el("span", { class: "tag" }, t("docs.admin")) : null;
+  const tag = needsAdmin(operation) ? el("span", { class: "tag" }, t("docs.role", { role: roleOf(operation) })) : null;
   const summary = el("summary", {}, el("code", {}, name), el("span", { class: "about" }, prose(first)), tag);
   const details = el("details", { class: "address" }, summary);
   details.addEventListener("toggle", () => details.open && fill(), { once: true }); // there are many, and few are opened
@@ -49,10 +49,10 @@ function shown(document_, method, path, operation) {
 
 function content(document_, method, path, operation, name, rest) {
   const body = operation.requestBody?.content ?? {};
-  const about = needsAdmin(operation) ? "needs_admin" : operation.security ? "may_need_key" : "needs_none";
+  const about = needsAdmin(operation) ? "needs_role" : operation.security ? "may_need_key" : "needs_none";
   return [
     ...rest.map((text) => el("p", {}, prose(text))),
-    el("p", { class: "small" }, t(`docs.${about}`)),
+    el("p", { class: "small" }, prose(t(`docs.${about}`, { role: roleOf(operation) }))),
     operation.parameters ? parameters(operation.parameters, name) : null,
     ...Object.entries(body).map(([type, { schema }]) => fields(document_, schema, t("docs.body", { type }))),
     responses(document_, operation.responses, name),
@@ -121,6 +121,9 @@ function filled(path) {
   const values = { ...VALUES, label: "champion", name: path.includes("/report/") ? "evaluation.json" : "pets" };
   return path.slice(1).replace(/{(\w+)}/g, (whole, name) => values[name] ?? whole);
 }
+
+// The role of the key that an address requires; "" if it requires none.
+const roleOf = ({ security }) => (security ?? []).flatMap((scheme) => Object.values(scheme).flat())[0] ?? "";
 
 const needsAdmin = ({ security }) => (security ?? []).some((scheme) => ADMIN in scheme);
 

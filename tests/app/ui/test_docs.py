@@ -67,10 +67,10 @@ def test_the_examples_work_as_shown(browser: Browser, tmp_path: Path) -> None:
             assert done.returncode == 0, f"{command}: {done.stdout!r} {done.stderr!r}"
 
 
-def test_an_address_says_whether_it_needs_the_admin_key(page: Page) -> None:
-    for name, needs in (("POST /rollback", 1), ("GET /model", 0)):
+def test_an_address_shows_the_role_that_it_needs(page: Page) -> None:
+    for name, roles in (("POST /rollback", ["role: admin"]), ("POST /feedback", ["role: label"]), ("GET /model", [])):
         summary = page.locator("summary", has=page.get_by_text(name, exact=True))
-        expect(summary.get_by_text("admin key required")).to_have_count(needs)
+        expect(summary.get_by_text("role: ")).to_have_text(roles)
 
 
 def test_a_photo_can_be_sent_from_there(page: Page, jpeg: bytes) -> None:

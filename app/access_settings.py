@@ -1,0 +1,31 @@
+"""Settings for who may use the service: keys, host names, origins."""
+
+from pydantic_settings import BaseSettings
+
+from app.setting_types import Hosts, Key, Origins
+
+
+class AccessSettings(BaseSettings):
+    """A part of `app.settings.Settings`."""
+
+    admin_key: Key | None = None
+    """Key that may do everything; by default one is created in `admin.key` in the data folder."""
+
+    predict_key: Key | None = None
+    """Key that predictions and other reading endpoints require; by default none is required."""
+
+    key_required: bool = False
+    """Whether these endpoints require a key even without a predict key: the admin key or a named one. No by default."""
+
+    allowed_hosts: Hosts = ()
+    """Host names of the service, separated by commas, in addition to the default: IP addresses, localhost and this
+    machine's name. `*.example.com` allows every name below example.com, `*` every name."""
+
+    cors_origins: Origins = ()
+    """Origins whose pages may use the service from a browser, separated by commas, such as https://app.example.com or
+    `null`; by default only the service's own. `*` allows all but `null`."""
+
+    @property
+    def requires_key(self) -> bool:
+        """Whether predictions and other reading endpoints require a key."""
+        return self.key_required or self.predict_key is not None

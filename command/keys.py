@@ -1,0 +1,99 @@
+"""`catdog keys`: creates, lists, rotates and revokes the named keys of a service."""
+
+import json as encoding
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from catdog.access.roles import Role
+from command.options import Json
+
+if TYPE_CHECKING:
+    from catdog.access.keys import Key, Keys, NewKey
+
+keys = typer.Typer(help="Create, list, rotate and revoke named keys of a service.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Who or what uses the key.")]
+
+
+@keys.command()
+def create(
+    name: Name,
+    role: Annotated[Role, typer.Option(help="What it may do; each role may do all that the ones before it may.")],
+    expires_days: Annotated[float | None, typer.Option(min=0.001, max=36_500, help="Days until it expires.")] = None,
+    json: Json = False,
+) -> None:
+    """Create a key and print it, once: catdog keys create door-camera --role predict --expires-days 90"""
+    with _opened() as stored:
+        _show(stored.create(name, role, expires_days), json)
+
+
+@keys.command("list")
+def listed(json: Json = False) -> None:
+    """List all keys, also expired and revoked ones, without their secrets."""
+    with _opened() as stored:
+        found = stored.all()
+    for key in found:
+        typer.echo(encoding.dumps(_described(key)) if json else _line(key))
+
+
+@keys.command()
+def rotate(
+    name: Name,
+    overlap_hours: Annotated[float, typer.Option(min=0, max=8_760, help="Hours that the old key stays valid.")] = 0,
+    json: Json = False,
+) -> None:
+    """Replace a key by a new one of the same name, role and lifetime, and print it, once."""
+    with _opened() as stored:
+        _show(stored.rotate(name, overlap_hours), json)
+
+
+@keys.command()
+def revoke(name: Name, json: Json = False) -> None:
+    """Revoke a key, and those that it replaced; running services refuse them within 5 seconds."""
+    with _opened() as stored:
+        revoked = stored.revoke(name)
+    for key in revoked:
+        typer.echo(encoding.dumps(_described(key)) if json else f"key {key.id} ({key.name}) is revoked")
+
+
+@contextmanager
+def _opened() -> "Iterator[Keys]":
+    from app.settings import read_settings
+    from catdog.access.keys import Keys
+    from catdog.database import Database
+
+    settings = read_settings()
+    database = Database.of(settings.data_dir, settings.database_url)
+    try:
+        yield Keys(database)
+    finally:
+        database.close()
+
+
+def _show(made: "NewKey", json: bool) -> None:
+    """The key alone on stdout, so that a shell can store it."""
+    if json:
+        typer.echo(encoding.dumps(_described(made.key) | {"key": made.secret}))
+        return
+    sys.stderr.write(f"catdog: this is the key of {made.key.name}; it isn't shown again\n")
+    typer.echo(made.secret)
+
+
+def _described(key: "Key") -> dict[str, Any]:
+    times = {name: _iso(getattr(key, name)) for name in ("created_at", "expires_at", "used_at", "revoked_at")}
+    return {"id": key.id, "name": key.name, "role": key.role, "state": key.state} | times
+
+
+def _line(key: "Key") -> str:
+    expires = "" if key.expires_at is None else f"  expires {_iso(key.expires_at)}"
+    used = "never used" if key.used_at is None else f"used {_iso(key.used_at)}"
+    return f"{key.id}  {key.name:<20} {key.role:<8} {key.state:<8} {used}{expires}"
+
+
+def _iso(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
