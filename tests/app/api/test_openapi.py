@@ -150,7 +150,7 @@ def test_every_kind_of_problem_of_a_photo_has_an_example(document: dict[str, Any
 def test_what_needs_a_key_says_so(document: dict[str, Any]) -> None:
     assert {scheme["scheme"] for scheme in document["components"]["securitySchemes"].values()} == {"bearer"}
     assert document["paths"]["/rollback"]["post"]["security"] == [{"admin-key": ["admin"]}]
-    assert document["paths"]["/model"]["get"]["security"] == [{"key": []}]
+    assert document["paths"]["/model"]["get"]["security"] == [{"key": ["predict"]}]
     assert "security" not in document["paths"]["/health/ready"]["get"]
 
 
