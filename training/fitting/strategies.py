@@ -29,6 +29,7 @@ from training.fitting.quantization import QuantizationFailed
 
 HEAD_RATE = 1e-3  # peak learning rate of a classic head, which starts from random weights
 STARTED_ON = 2_000  # largest number of photos for the initial head of "finetune": minutes instead of an hour
+RECONSTRUCTED_ON = 256  # photos on which a compressed network's layers are to compute what the version's did
 UNFOLDED_ON = 64  # photos for the initial normalisation statistics of a given backbone
 HEAD_ARRAYS = ("predictions/kernel", "predictions/bias")  # of the pooled head
 
@@ -160,7 +161,7 @@ def full(job: Job) -> Trained:
     train, validation, usable = _labelled(job, job.dataset)
     model = trainable_network.build(job.architecture, config.dropout, config.policy, config.seed)
     if config.backbone != "random":
-        some = train.photos[:: max(1, len(train.photos) // UNFOLDED_ON)][:UNFOLDED_ON]
+        some = _spread(train.photos, UNFOLDED_ON)
         trainable_network.unfold(model, job.architecture, job.backbone.arrays, some)
     history = TrainingLoop(model, train, validation, config, job.folder, job.observer).run(job.resume)
     trained = Network(job.architecture, weights.halved(trainable_network.fold(model, job.architecture)))
@@ -177,12 +178,12 @@ def compress(job: Job) -> Trained:
 
     config, teacher = job.config, _teacher(job)
     train, validation, usable = _labelled(job, job.dataset)
-    some = train.photos[:: max(1, len(train.photos) // UNFOLDED_ON)][:UNFOLDED_ON]
-    activity = narrowing.activities(teacher, some)
+    some = _spread(train.photos, UNFOLDED_ON)
+    deviations = narrowing.deviations(teacher, some)
     smaller = Architecture(len(usable.classes), config.width)
     if config.multiply_adds is not None:
-        smaller = narrowing.smaller(teacher, activity, config.multiply_adds)
-    start, features = narrowing.narrow(teacher, activity, smaller)
+        smaller = narrowing.smaller(teacher, deviations, config.multiply_adds)
+    start, features = narrowing.narrow(teacher, deviations, smaller, _spread(train.photos, RECONSTRUCTED_ON))
     model = trainable_network.build(smaller, config.dropout, config.policy, config.seed)
     trainable_network.unfold(model, smaller, start.arrays, some)
     views = distillation.Views(train, config)
@@ -215,6 +216,11 @@ def _teacher(job: Job) -> Network:
             f" the photos have {', '.join(job.dataset.classes)}"
         )
     return teacher
+
+
+def _spread(photos: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
+    """At most `number` of the photos, from the first to the last."""
+    return photos[:: max(1, len(photos) // number)][:number]
 
 
 def _some(dataset: Dataset) -> Dataset:
