@@ -21,7 +21,7 @@ GROUP = 16  # channels of a wide layer are removed together: vector instructions
 WIDE = 4 * GROUP
 TOGETHER = 8  # photos that run through the network at once; more would take 100 MB each eight
 PLACES = 100  # of each photo's map that count in the least squares of a convolution
-RIDGE = 1e-4  # keeps a weight that the photos say little about close to the network's; relative to the inputs' power
+RIDGE = 1e-4  # relative to the power of a layer's inputs
 
 Values = NDArray[np.float64]
 Places = NDArray[np.int64]  # of the channels that are kept, ascending
@@ -84,11 +84,16 @@ def smaller(network: Network, deviations: Sequence[Values], share: float) -> Arc
 
 
 def narrow(
-    network: Network, deviations: Sequence[Values], architecture: Architecture, pixels: NDArray[np.uint8]
+    network: Network,
+    deviations: Sequence[Values],
+    architecture: Architecture,
+    pixels: NDArray[np.uint8],
+    ridge: float = RIDGE,
 ) -> Narrowed:
     """The network with its most important channels, as many as `architecture` has; it has no int8 graph.
 
-    `pixels` are photos, RGB (n, 224, 224, 3), on which every layer is to compute nearly what it did.
+    `pixels` are photos, RGB (n, 224, 224, 3), on which every layer is to compute nearly what it did. The larger the
+    `ridge`, the closer a weight remains to the network's where the photos say little about it.
     """
     old, new = network.architecture, architecture
     if any(fewer.bias_shape > more.bias_shape for fewer, more in zip(new.layers, old.layers, strict=True)):
@@ -103,10 +108,12 @@ def narrow(
         kernel, bias = network.arrays[f"{layer.name}/kernel"], network.arrays[f"{layer.name}/bias"]
         arrays[f"{layer.name}/kernel"] = np.ascontiguousarray(kernel[..., outputs][..., inputs, :])
         arrays[f"{layer.name}/bias"] = bias[outputs]
-    return Narrowed(_refitted(Network(new, arrays), network, kept, pixels), kept[-2])
+    return Narrowed(_refitted(Network(new, arrays), network, kept, pixels, ridge), kept[-2])
 
 
-def _refitted(narrowed: Network, network: Network, kept: Sequence[Places], pixels: NDArray[np.uint8]) -> Network:
+def _refitted(
+    narrowed: Network, network: Network, kept: Sequence[Places], pixels: NDArray[np.uint8], ridge: float
+) -> Network:
     """A copy of `narrowed` whose layers compute what those of `network` do for the outputs that are kept."""
     from catdog.engines import keras as reference
 
@@ -121,7 +128,7 @@ def _refitted(narrowed: Network, network: Network, kept: Sequence[Places], pixel
         kernel, bias = model.get_layer(layer.name).get_weights()
         reads = (read for (read,) in _inputs(model, [number], narrowed.architecture, pixels))
         missing = ((read, want - read @ _flat(kernel) - bias) for read, want in zip(reads, wanted[number], strict=True))
-        change, shift = _least_squares(missing)
+        change, shift = _least_squares(missing, ridge)
         model.get_layer(layer.name).set_weights([kernel + change.reshape(kernel.shape), bias + shift])
     return replace(narrowed, arrays=reference.arrays(model, narrowed.architecture))
 
@@ -155,16 +162,16 @@ def _read(x: NDArray[np.float32], seed: Sequence[int]) -> Values:
     return np.moveaxis(chosen, 2, -1).reshape(photos * PLACES, -1).astype(np.float64)
 
 
-def _least_squares(parts: Iterable[tuple[Values, Values]]) -> tuple[Values, Values]:
-    """Weights (inputs, outputs), as small as RIDGE says, and a bias (outputs,) for rows of inputs and of outputs."""
+def _least_squares(parts: Iterable[tuple[Values, Values]], ridge: float) -> tuple[Values, Values]:
+    """Small weights (inputs, outputs) and a bias (outputs,) that turn rows of inputs into rows of outputs."""
     squares, products = np.zeros((1, 1)), np.zeros((1, 1))
     for inputs, outputs in parts:
         with_bias = np.hstack([inputs, np.ones((len(inputs), 1))])
         squares = squares + with_bias.T @ with_bias
         products = products + with_bias.T @ outputs
     power = np.diag(squares)[:-1].mean() + 1e-12
-    ridge = np.diag([*np.full(len(squares) - 1, RIDGE * power), 0.0])
-    found: Values = np.linalg.solve(squares + ridge, products)
+    penalty = np.diag([*np.full(len(squares) - 1, ridge * power), 0.0])
+    found = np.linalg.solve(squares + penalty, products).astype(np.float64)
     return found[:-1], found[-1]
 
 

@@ -136,7 +136,10 @@ def finetune() -> Config:
 def compress() -> Config:
     """The configuration of `--strategy compress`: a quarter of the width, taught by the champion, without a GPU.
 
-    python -m training compress --data data/shipped
+        python -m training compress --data data/shipped --neither ../shared/data/neither
+
+    Accuracy on the test photos at 224 px: 97.4% (95%: 96.2% to 98.2%, n = 1,000, one run), in int8, taught by the
+    shipped model, which has 99.4%. 50 minutes on 2 cores of an AMD EPYC (Zen 5) under other load.
     """
     return Config(
         strategy="compress",
