@@ -34,6 +34,7 @@ UNCLEAR = (
     "it isn't clear which data set to train on: the version in service was trained on none of them, and there isn't"
     " exactly one; set CATDOG_RETRAIN_DATASET"
 )
+NO_DATASET = "there is no data set yet: add pictures to one"
 OFF = "no training starts by itself: set CATDOG_RETRAIN_AFTER_LABELS, _ON_DRIFT_HOURS or _SCHEDULE"
 
 Answer = TypeVar("Answer")
@@ -123,11 +124,12 @@ class AutomaticRetraining:
             return self._planned(connection, champion)
 
     def _planned(self, connection: "Connection", champion: LoadedModel) -> Plan:
+        from catdog.datasets.rows import names
         from catdog.policy import facts
 
         dataset = facts.dataset_of(connection, self.policy.dataset, champion.manifest.lineage.job)
         if dataset is None:
-            return Plan(None, None, UNCLEAR, None)
+            return Plan(None, None, UNCLEAR if names(connection) else NO_DATASET, None)
         return rules.plan(self.policy, facts.read(connection, dataset, champion.manifest.version), self._clock())
 
     def _decided(self, connection: "Connection", champion: LoadedModel) -> "Automatic | None":

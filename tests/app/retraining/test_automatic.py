@@ -189,6 +189,12 @@ def test_drift_lasts_until_no_process_finds_it_or_another_version_serves(keeper:
     assert told(2, ["probability"], 3001) is None
 
 
+def add(service: Service, dataset: str) -> None:
+    """Add one picture of a cat."""
+    found = service.client.post(f"/datasets/{dataset}/images", data={"label": "cat"}, files={"file": picture(1)})
+    found.raise_for_status()
+
+
 def dry_run(service: Service, **policy: Any) -> str:
     process = automatic(service, policy)
     return anyio.run(process.plan).reason
@@ -199,8 +205,8 @@ def test_a_dry_run_says_why_nothing_would_start(keeper: Service) -> None:
     assert (off["would_start"], off["conditions"]) == (False, [])
     assert off["reason"].startswith("no training starts by itself: set CATDOG_RETRAIN_AFTER_LABELS")
 
-    assert dry_run(keeper, retrain_after_labels=1).startswith("it isn't clear which data set to train on")
-    keeper.client.post("/datasets/pets/images", data={"label": "cat"}, files={"file": picture(1)}).raise_for_status()
+    assert dry_run(keeper, retrain_after_labels=1).startswith("there is no data set yet")
+    add(keeper, "pets")
     assert dry_run(keeper, retrain_after_labels=2) == "1 of 2 new labels in pets, not trained yet"
     one = dry_run(keeper, retrain_after_labels=1)
     assert one.startswith("1 new label, but the data set pets has pictures of cat to train on;")
@@ -208,4 +214,6 @@ def test_a_dry_run_says_why_nothing_would_start(keeper: Service) -> None:
 
     label(keeper, 4, first=10)
     assert dry_run(keeper, retrain_after_labels=5) == "5 new labels"
+    add(keeper, "others")
+    assert dry_run(keeper, retrain_after_labels=5).startswith("it isn't clear which data set to train on")
     assert newest(keeper) == [], "a dry run starts nothing"
