@@ -78,8 +78,13 @@ def form(file: dict[str, Any], **fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def json_body(model: type[BaseModel]) -> dict[str, Any]:
-    """A JSON body of this model, for the OpenAPI document."""
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}}
+    """A JSON body of this model, for the OpenAPI document.
+
+    The types of its fields must occur in an answer too, because FastAPI defines only those in the document.
+    """
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def picture(photo: bytes) -> Response:
