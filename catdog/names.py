@@ -10,6 +10,7 @@ from catdog.faults import shown
 
 LIMIT_CHARACTERS: Final = 100  # of a class
 LIMIT_DATASET_CHARACTERS: Final = 64
+LIMIT_KEY_CHARACTERS: Final = 64  # of the name of a key
 NEITHER: Final = "neither"  # the label of pictures of none of the classes, on which `unknown` is measured
 RESERVED: Final = ("unknown", NEITHER)  # used in answers and reports for photos that are like none of the classes
 PUNCTUATION: Final = " -_.()',&+"

@@ -16,10 +16,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from catdog.names import LIMIT_CHARACTERS, LIMIT_DATASET_CHARACTERS
+from catdog.names import LIMIT_CHARACTERS, LIMIT_DATASET_CHARACTERS, LIMIT_KEY_CHARACTERS
 from catdog.splits import by_content
-
-LIMIT_KEY_NAME_CHARACTERS = 64
 
 metadata = MetaData()
 
@@ -132,7 +130,7 @@ keys = Table(
     "keys",
     metadata,
     Column("id", String(8), primary_key=True),  # a part of the key that isn't secret
-    Column("name", String(LIMIT_KEY_NAME_CHARACTERS), nullable=False),
+    Column("name", String(LIMIT_KEY_CHARACTERS), nullable=False),
     Column("role", String(10), nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("created_at", Float, nullable=False),

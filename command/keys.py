@@ -1,15 +1,14 @@
 """`catdog keys`: creates, lists, rotates and revokes the named keys of a service."""
 
-import json as encoding
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from catdog.access.roles import Role
+from catdog.access.roles import LIMIT_DAYS, LIMIT_OVERLAP_HOURS, Role
 from command.options import Json
 
 if TYPE_CHECKING:
@@ -24,7 +23,9 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Who or what uses the 
 def create(
     name: Name,
     role: Annotated[Role, typer.Option(help="What it may do; each role may do all that the ones before it may.")],
-    expires_days: Annotated[float | None, typer.Option(min=0.001, max=36_500, help="Days until it expires.")] = None,
+    expires_days: Annotated[
+        float | None, typer.Option(min=0.001, max=LIMIT_DAYS, help="Days until it expires.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Create a key and print it, once: catdog keys create door-camera --role predict --expires-days 90"""
@@ -38,13 +39,15 @@ def listed(json: Json = False) -> None:
     with _opened() as stored:
         found = stored.all()
     for key in found:
-        typer.echo(encoding.dumps(_described(key)) if json else _line(key))
+        typer.echo(_described(key) if json else _line(key))
 
 
 @keys.command()
 def rotate(
     name: Name,
-    overlap_hours: Annotated[float, typer.Option(min=0, max=8_760, help="Hours that the old key stays valid.")] = 0,
+    overlap_hours: Annotated[
+        float, typer.Option(min=0, max=LIMIT_OVERLAP_HOURS, help="Hours that the old key stays valid.")
+    ] = 0,
     json: Json = False,
 ) -> None:
     """Replace a key by a new one of the same name, role and lifetime, and print it, once."""
@@ -58,7 +61,7 @@ def revoke(name: Name, json: Json = False) -> None:
     with _opened() as stored:
         revoked = stored.revoke(name)
     for key in revoked:
-        typer.echo(encoding.dumps(_described(key)) if json else f"key {key.id} ({key.name}) is revoked")
+        typer.echo(_described(key) if json else f"key {key.id} ({key.name}) is revoked")
 
 
 @contextmanager
@@ -78,15 +81,19 @@ def _opened() -> "Iterator[Keys]":
 def _show(made: "NewKey", json: bool) -> None:
     """The key alone on stdout, so that a shell can store it."""
     if json:
-        typer.echo(encoding.dumps(_described(made.key) | {"key": made.secret}))
+        from app.access.key_schemas import CreatedKey
+
+        typer.echo(CreatedKey.made(made).model_dump_json())
         return
     sys.stderr.write(f"catdog: this is the key of {made.key.name}; it isn't shown again\n")
     typer.echo(made.secret)
 
 
-def _described(key: "Key") -> dict[str, Any]:
-    times = {name: _iso(getattr(key, name)) for name in ("created_at", "expires_at", "used_at", "revoked_at")}
-    return {"id": key.id, "name": key.name, "role": key.role, "state": key.state} | times
+def _described(key: "Key") -> str:
+    """As `GET /keys` describes it."""
+    from app.access.key_schemas import NamedKey
+
+    return NamedKey.of(key).model_dump_json()
 
 
 def _line(key: "Key") -> str:
@@ -95,5 +102,5 @@ def _line(key: "Key") -> str:
     return f"{key.id}  {key.name:<20} {key.role:<8} {key.state:<8} {used}{expires}"
 
 
-def _iso(seconds: float | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.job_schemas import moment
-from catdog.access.roles import Role
+from app.api.job_schemas import moment, moment_if_known
+from catdog.access.roles import LIMIT_DAYS, LIMIT_OVERLAP_HOURS, Role
+from catdog.names import LIMIT_KEY_CHARACTERS
 
 if TYPE_CHECKING:
     from catdog.access import keys as stored
-
-MOST_DAYS = 36_500
-MOST_HOURS = 24 * 365
 
 
 class NewKey(BaseModel):
@@ -22,10 +20,10 @@ class NewKey(BaseModel):
         extra="forbid", json_schema_extra={"example": {"name": "door-camera", "role": "predict", "expires_days": 90}}
     )
 
-    name: str = Field(max_length=64, description="Who or what uses it: a-z, A-Z, 0-9, . _ @ and -.")
+    name: str = Field(max_length=LIMIT_KEY_CHARACTERS, description="Who or what uses it: a-z, A-Z, 0-9, . _ @ and -.")
     role: Role = Field(description="What it may do; each role may do all that the ones before it may.")
     expires_days: float | None = Field(
-        default=None, gt=0, le=MOST_DAYS, description="Days after which it expires; never by default."
+        default=None, gt=0, le=LIMIT_DAYS, description="Days after which it expires; never by default."
     )
 
 
@@ -35,7 +33,7 @@ class Rotation(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"overlap_hours": 24}})
 
     overlap_hours: float = Field(
-        default=0, ge=0, le=MOST_HOURS, description="Hours that the old key stays valid; 0 revokes it at once."
+        default=0, ge=0, le=LIMIT_OVERLAP_HOURS, description="Hours that the old key stays valid; 0 revokes it at once."
     )
 
 
@@ -59,9 +57,9 @@ class NamedKey(BaseModel, frozen=True):
             role=key.role,
             state=key.state.value,
             created_at=moment(key.created_at),
-            expires_at=_moment(key.expires_at),
-            used_at=_moment(key.used_at),
-            revoked_at=_moment(key.revoked_at),
+            expires_at=moment_if_known(key.expires_at),
+            used_at=moment_if_known(key.used_at),
+            revoked_at=moment_if_known(key.revoked_at),
         )
 
 
@@ -79,7 +77,3 @@ class NamedKeys(BaseModel, frozen=True):
     """Every named key, the oldest first."""
 
     keys: list[NamedKey]
-
-
-def _moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else moment(seconds)

@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.job_schemas import moment
+from app.api.job_schemas import moment, moment_if_known
 from catdog.jobs.job import Job, Status
 
 
@@ -48,8 +48,8 @@ class Batch(BaseModel, frozen=True):
             version=job.version,
             is_cancelling=job.status is Status.RUNNING and job.cancel_at is not None,
             submitted_at=moment(job.submitted_at),
-            started_at=None if job.started_at is None else moment(job.started_at),
-            ended_at=None if job.ended_at is None else moment(job.ended_at),
+            started_at=moment_if_known(job.started_at),
+            ended_at=moment_if_known(job.ended_at),
         )
 
 

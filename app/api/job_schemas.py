@@ -152,8 +152,8 @@ class RetrainJob(BaseModel, frozen=True):
             is_cancelling=job.status is Status.RUNNING and job.cancel_at is not None,
             attempt=job.attempts,
             submitted_at=moment(job.submitted_at),
-            started_at=None if job.started_at is None else moment(job.started_at),
-            ended_at=None if job.ended_at is None else moment(job.ended_at),
+            started_at=moment_if_known(job.started_at),
+            ended_at=moment_if_known(job.ended_at),
         )
 
 
@@ -170,7 +170,7 @@ class Findings(BaseModel, frozen=True):
 
 
 def _without_photos(findings: list[Any] | None) -> list[Any] | None:
-    """The findings with only what needs no admin key: kind, sentence and number of photos."""
+    """The findings with only what every key may see: kind, sentence and number of photos."""
     if findings is None:
         return None
     return [{"photos": []} | {name: found[name] for name in SHOWN_OF_FINDINGS if name in found} for found in findings]
@@ -179,3 +179,7 @@ def _without_photos(findings: list[Any] | None) -> list[Any] | None:
 def moment(seconds: float) -> datetime:
     """Seconds since 1970 as a time in UTC."""
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def moment_if_known(seconds: float | None) -> datetime | None:
+    return None if seconds is None else moment(seconds)

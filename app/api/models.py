@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, HTTPException, Path
+from fastapi import APIRouter, Depends, HTTPException, Path, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, Response
 
@@ -13,7 +13,7 @@ from app.api.model_schemas import Model, ModelVersion, ModelVersions, Report
 from app.errors import NotReady, Unauthorized
 from app.serving.loaded_model import LoadedModel
 from app.settings import Settings
-from app.web.auth import SeesPhotos, admin, reader
+from app.web.auth import admin, check_role, reader
 from app.web.problem_details import documented
 from catdog.access.roles import Role
 from catdog.errors import (
@@ -74,15 +74,15 @@ async def report(version: Number, store: StoreDep) -> Report:
     response_class=FileResponse,
     responses={200: {"content": {OCTETS: {}, **{kind: {} for kind in MEDIA_TYPES.values()}}}, **documented(*LOOKING)},
 )
-async def report_file(version: Number, name: str, store: StoreDep, sees_photos: SeesPhotos) -> Response:
+async def report_file(version: Number, name: str, store: StoreDep, request: Request) -> Response:
     """One of these files. Those with `needs_admin_key` show training photos: they require the role `label`."""
     file = await to_thread.run_sync(model_catalog.report_file, store, version, name)
     if file is None:
         raise HTTPException(
             404, f"version {version} has no such file in its report; GET /models/{version}/report lists them"
         )
-    if name not in model_catalog.WITHOUT_PHOTOS and not sees_photos:
-        raise Unauthorized(Role.LABEL)
+    if name not in model_catalog.WITHOUT_PHOTOS:
+        check_role(request, Role.LABEL)
     media_type = MEDIA_TYPES.get(file.suffix, OCTETS)
     return FileResponse(file, media_type=media_type, headers={"X-Content-Type-Options": "nosniff"})
 

@@ -74,7 +74,8 @@ class JobService:
     async def accept_if(self, decide: "Callable[[Connection], Automatic | None]") -> Job | None:
         """Queue the job that `decide` returns, if any, while nothing else is written; raises QueueFull."""
         job = await self.ask(lambda jobs: jobs.submit_if(decide))
-        self._accepted.set()
+        if job is not None:
+            self._accepted.set()
         return job
 
     def check_runner(self) -> None:

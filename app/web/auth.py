@@ -56,17 +56,20 @@ def _needs(role: Role) -> Callable[[Request, HTTPAuthorizationCredentials | None
     async def check(
         request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Security(bearer, scopes=[role])]
     ) -> None:
-        found = await _caller(request, given)
-        request.state.caller = found if isinstance(found, Caller) else None
-        if role is Role.PREDICT and not request.app.state.settings.requires_key:
-            return
-        if not isinstance(found, Caller):
-            raise Unauthorized(role, found)
-        if found.role.includes(role):
-            return
-        raise Unauthorized(role) if found is PREDICT_KEY else Forbidden(found.name, found.role, role)
+        request.state.caller = await _caller(request, given)
+        if role is not Role.PREDICT or request.app.state.settings.requires_key:
+            check_role(request, role)
 
     return check
+
+
+def check_role(request: Request, role: Role) -> None:
+    """Raise Unauthorized or Forbidden unless the key of a request, which a dependency has found, has this role."""
+    caller: Caller | str = request.state.caller
+    if not isinstance(caller, Caller):
+        raise Unauthorized(role, caller)
+    if not caller.role.includes(role):
+        raise Unauthorized(role) if caller is PREDICT_KEY else Forbidden(caller.name, caller.role, role)
 
 
 reader = _needs(Role.PREDICT)
@@ -94,9 +97,9 @@ async def _caller(request: Request, given: HTTPAuthorizationCredentials | None) 
 
 
 async def _sees_photos(request: Request) -> bool:
-    """Dependency of routes that show photos and their names only to some roles; their key was checked before."""
-    caller: Caller | None = request.state.caller
-    return caller is not None and caller.role.includes(Role.LABEL)
+    """Dependency of routes that show names of photos only to some roles; their key was checked before."""
+    caller: Caller | str = request.state.caller
+    return isinstance(caller, Caller) and caller.role.includes(Role.LABEL)
 
 
 SeesPhotos = Annotated[bool, Depends(_sees_photos)]
@@ -104,8 +107,8 @@ SeesPhotos = Annotated[bool, Depends(_sees_photos)]
 
 def has_admin_role(request: Request) -> bool:
     """Whether a request whose key was checked, if its route requires that, carries one of the role `admin`."""
-    caller: Caller | None = getattr(request.state, "caller", None)
-    return caller is not None and caller.role is Role.ADMIN
+    caller: Caller | str = getattr(request.state, "caller", "")
+    return isinstance(caller, Caller) and caller.role is Role.ADMIN
 
 
 def _is(given: HTTPAuthorizationCredentials, key: str) -> bool:

@@ -19,14 +19,15 @@ from sqlalchemy import Connection, insert, select, update
 from catdog.access.errors import InvalidKeyName, KeyExists, KeyNotFound
 from catdog.access.roles import Role
 from catdog.database import Database
-from catdog.tables import LIMIT_KEY_NAME_CHARACTERS, keys
+from catdog.names import LIMIT_KEY_CHARACTERS
+from catdog.tables import keys
 
 ID_BYTES: Final = 4
 SECRET_BYTES: Final = 32
 DAY_SECONDS: Final = 86_400.0
 HOUR_SECONDS: Final = 3_600.0
 
-_NAME = re.compile(rf"[a-zA-Z0-9][a-zA-Z0-9._@-]{{0,{LIMIT_KEY_NAME_CHARACTERS - 1}}}")
+_NAME = re.compile(rf"[a-zA-Z0-9][a-zA-Z0-9._@-]{{0,{LIMIT_KEY_CHARACTERS - 1}}}")
 _KEY = re.compile(rf"catdog_([0-9a-f]{{{2 * ID_BYTES}}})_[\w-]{{43}}", re.ASCII)
 
 
@@ -89,7 +90,7 @@ class Keys:
     def create(self, name: str, role: Role, days: float | None = None) -> NewKey:
         """Create a key that expires after `days`, by default never; InvalidKeyName, KeyExists."""
         if not _NAME.fullmatch(name):
-            raise InvalidKeyName(name, LIMIT_KEY_NAME_CHARACTERS)
+            raise InvalidKeyName(name, LIMIT_KEY_CHARACTERS)
         with self._database.writing() as connection:
             if _valid(connection, name):
                 raise KeyExists(name)

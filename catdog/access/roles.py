@@ -1,6 +1,10 @@
-"""The roles of keys: a ladder on which each role may do all that the ones before it may."""
+"""The roles of keys, each of which may do all that the ones before it may, and limits of keys."""
 
 from enum import StrEnum
+from typing import Final
+
+LIMIT_DAYS: Final = 36_500  # until a key expires
+LIMIT_OVERLAP_HOURS: Final = 24 * 365  # that a rotated key stays valid
 
 
 class Role(StrEnum):

@@ -24,14 +24,14 @@ PLACES = 100  # of each photo's map that count in the least squares of a convolu
 RIDGE = 1e-4  # relative to the power of a layer's inputs
 
 Values = NDArray[np.float64]
-Places = NDArray[np.int64]  # of the channels that are kept, ascending
+Kept = NDArray[np.int64]  # the numbers of the channels that are kept, ascending
 
 
 class Narrowed(NamedTuple):
     """A network with some channels of another; `features` are the places of its features in the other's, (kept,)."""
 
     network: Network
-    features: Places
+    features: Kept
 
 
 def deviations(network: Network, pixels: NDArray[np.uint8]) -> list[Values]:
@@ -112,7 +112,7 @@ def narrow(
 
 
 def _refitted(
-    narrowed: Network, network: Network, kept: Sequence[Places], pixels: NDArray[np.uint8], ridge: float
+    narrowed: Network, network: Network, kept: Sequence[Kept], pixels: NDArray[np.uint8], ridge: float
 ) -> Network:
     """A copy of `narrowed` whose layers compute what those of `network` do for the outputs that are kept."""
     from catdog.engines import keras as reference

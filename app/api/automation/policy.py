@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from app.api.dependencies import held
-from app.api.job_schemas import moment
+from app.api.job_schemas import moment_if_known
 from app.errors import NotReady, Unauthorized
 from app.retraining.automatic import AutomaticRetraining
 from app.web.auth import reader
@@ -31,7 +31,7 @@ class PolicyCondition(BaseModel, frozen=True):
     @classmethod
     def of(cls, condition: Condition) -> Self:
         met = condition.trigger is not None
-        return cls(name=condition.name, is_met=met, reason=condition.reason, next_at=_moment(condition.next_at))
+        return cls(name=condition.name, is_met=met, reason=condition.reason, next_at=moment_if_known(condition.next_at))
 
 
 class RetrainPolicy(BaseModel, frozen=True):
@@ -57,7 +57,7 @@ class RetrainPolicy(BaseModel, frozen=True):
             dataset=plan.dataset,
             would_start=plan.trigger is not None,
             reason=plan.reason,
-            next_at=_moment(plan.next_at),
+            next_at=moment_if_known(plan.next_at),
             conditions=[PolicyCondition.of(condition) for condition in plan.conditions],
         )
 
@@ -70,7 +70,3 @@ class RetrainPolicy(BaseModel, frozen=True):
 async def policy(automatic: AutomaticDep) -> RetrainPolicy:
     """When trainings start by themselves, and whether one would start now, with reasons. Starts nothing."""
     return RetrainPolicy.of(automatic.policy, await automatic.plan())
-
-
-def _moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else moment(seconds)

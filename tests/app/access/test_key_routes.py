@@ -56,7 +56,7 @@ def test_photos_and_their_names_are_shown_from_the_role_label_on(keeper: Service
 
     statuses = [keeper.client.get(f"/models/1/report/{report.name}", headers=bearer(key)) for key in keys.values()]
 
-    assert [response.status_code for response in statuses] == [401, 200]
+    assert [response.status_code for response in statuses] == [403, 200]
 
 
 def test_every_command_of_the_page_works_as_typed(keeper: Service, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def _with_keys(service: Service) -> Matrix:
 
 
 def _expire(service: Service, made: NewKey) -> None:
-    database: Database = service.app.state.database._open()
+    database: Database = service.app.state.database.database
     with database.writing() as connection:
         connection.execute(update(table).where(table.c.id == made.key.id).values(expires_at=made.key.created_at))
 

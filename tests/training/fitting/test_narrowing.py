@@ -110,6 +110,19 @@ def test_wide_layers_keep_multiples_of_sixteen(network: Network) -> None:
     assert smaller.multiply_adds <= whole.multiply_adds / 15
 
 
+def test_no_layer_is_cut_to_almost_nothing_where_all_channels_matter_alike() -> None:
+    whole = Architecture(2)
+    arrays = {name: np.ones(shape, np.float32) for name, shape in whole.shapes.items()}
+    arrays["predictions/kernel"][:, 1] = -1
+    deviations = [np.ones(layer.bias_shape) for layer in whole.backbone_layers]
+
+    smaller = narrowing.smaller(Network(whole, arrays), deviations, 1 / 15)
+
+    assert smaller.channels is not None
+    counts = [layer.bias_shape[0] for layer in whole.backbone_layers]
+    assert min(left / count for left, count in zip(smaller.channels, counts, strict=True)) >= 1 / 8
+
+
 def test_a_network_can_be_cut_too_far(network: Network, deviations: list[Values]) -> None:
     with pytest.raises(RecipeError, match="can't be cut to 1e-06 of its multiply-adds"):
         narrowing.smaller(network, deviations, 1e-6)
