@@ -1,5 +1,6 @@
 """Named keys over HTTP, and the commands of the page."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import httpx
 from tests.app.access.test_matrix import PAGE
 from tests.app.service import ADMIN_KEY, Service
 from tests.app.web.test_problem_details import check
+from tests.command.running import Catdog
 from tests.newcomer import ADDRESS, blocks
 from tests.places import ROOT
 
@@ -57,6 +59,16 @@ def test_photos_and_their_names_are_shown_from_the_role_label_on(keeper: Service
     statuses = [keeper.client.get(f"/models/1/report/{report.name}", headers=bearer(key)) for key in keys.values()]
 
     assert [response.status_code for response in statuses] == [403, 200]
+
+
+def test_the_command_prints_the_same_json_as_the_service(keeper: Service, tmp_path: Path) -> None:
+    catdog, data = Catdog(tmp_path), str(tmp_path / "data")
+
+    made = json.loads(catdog.run("keys", "create", "robot", "--role", "label", "--json", CATDOG_DATA_DIR=data).stdout)
+    listed = catdog.run("keys", "list", "--json", CATDOG_DATA_DIR=data).stdout.splitlines()
+
+    assert [json.loads(line) for line in listed] == keeper.client.get("/keys").json()["keys"]
+    assert keeper.client.get("/review", headers=bearer(made["key"])).is_success
 
 
 def test_every_command_of_the_page_works_as_typed(keeper: Service, tmp_path: Path) -> None:
