@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 import typer
 
 from catdog.errors import CatdogError
+from catdog.system import quiet_import
 from command.options import Json
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def _other(
     formats.check(version, kind, precision, data is not None)
     # Its converters need this backend, and its messages say nothing that a user could change.
     os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    quiet_import.hide("tensorflow", quiet_import.TENSORFLOW)
     formats.write(version, kind, precision, path, None if data is None else photos.read(data))
     said: dict[str, Any] = {"precision": precision, "bytes": _bytes(path)}
     if compare is not None:

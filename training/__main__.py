@@ -10,6 +10,7 @@ from typing import Any
 
 from catdog import __version__, exit_status, faults
 from catdog.errors import RecipeError
+from catdog.system import quiet_import
 
 try:
     from dotenv import dotenv_values
@@ -22,6 +23,7 @@ except ImportError as error:  # not even what serving needs is installed
 
 KEEP_VERSIONS = 5
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's remarks on its own build aren't for users
+quiet_import.hide("tensorflow", quiet_import.TENSORFLOW)
 ENV_FILE = ".env"
 
 
