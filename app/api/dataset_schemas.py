@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.retraining.review_order import SURE, Reason
 from app.serving.prediction import Prediction
 from app.serving.prediction_log import LoggedPrediction
 from app.web.problem_details import Problem
@@ -163,18 +164,23 @@ class ReviewItem(BaseModel, frozen=True):
     prediction: Prediction
     predicted_at: datetime
     picture: str = Field(description="Path of the photo.")
+    reason: Reason = Field(
+        description=f"Why it is listed: `unknown`: it is like no class; `unsure`: its probability is below {SURE};"
+        " `next`: no photo that is more worth a label comes before it."
+    )
 
     @classmethod
     def of(cls, kept: LoggedPrediction) -> Self:
         return cls(
             prediction=kept.prediction,
+            reason=Reason.of(kept),
             predicted_at=datetime.fromtimestamp(kept.predicted_at, UTC),
             picture=f"/review/{kept.prediction.prediction_id}/picture",
         )
 
 
 class Review(BaseModel, frozen=True):
-    """The kept photos without a label that the model was least sure of, the least sure first."""
+    """The kept photos without a label that are most worth one, in the order that was asked for."""
 
     items: list[ReviewItem]
     drifted: tuple[Measure, ...] = Field(

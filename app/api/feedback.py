@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from app.api.dataset_schemas import Feedback, Review, ReviewItem, StoredPicture
 from app.api.dependencies import ChampionDep, DatasetsDep, PredictorDep, json_body, picture
 from app.errors import NotReady, Unauthorized, UnsupportedContentType
-from app.serving.prediction_log import least_sure
+from app.retraining.review_order import Order, to_review
 from app.web import uploads
 from app.web.auth import labeller
 from app.web.problem_details import documented
@@ -17,6 +17,11 @@ from catdog.errors import DatabaseUnavailable, DatasetError, PredictionNotFound,
 from catdog.names import NEITHER, same_class
 
 ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError)
+
+ORDERS = (
+    "`unsure`: the lowest probabilities first; `unknown`: only photos that are like no class, the least familiar ones"
+    " first; `mixed`: unknown photos and those of each class in turn."
+)
 
 router = APIRouter(tags=["feedback"], dependencies=[Depends(labeller)])
 
@@ -44,10 +49,13 @@ async def feedback(request: Request, collecting: DatasetsDep, champion: Champion
 
 @router.get("/review", responses=documented(*ANY))
 async def review(
-    collecting: DatasetsDep, predictor: PredictorDep, limit: Annotated[int, Query(ge=1, le=1000)] = 20
+    collecting: DatasetsDep,
+    predictor: PredictorDep,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 20,
+    order: Annotated[Order, Query(description=ORDERS)] = Order.UNSURE,
 ) -> Review:
-    """The kept photos without a label that the model was least sure of."""
-    found = await collecting.ask(lambda datasets: least_sure(collecting.uploads, datasets, limit))
+    """The kept photos without a label that are most worth one, each with the reason."""
+    found = await collecting.ask(lambda datasets: to_review(collecting.uploads, datasets, order, limit))
     serving = predictor.serving
     drifted = () if serving is None else serving.drift.drifted
     return Review(items=[ReviewItem.of(kept) for kept in found], drifted=drifted)

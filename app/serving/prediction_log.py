@@ -20,7 +20,7 @@ from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 from time import time, time_ns
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import BinaryIO, Self
 
 from app.serving.prediction import Prediction
 from catdog.errors import PredictionNotFound
@@ -54,9 +54,6 @@ def is_id(text: str) -> bool:
     """Whether the text has the form of a prediction's id, and so of a file's name."""
     return len(text) == TIME_DIGITS + 2 * RANDOM_BYTES and set(text) <= set("0123456789abcdef")
 
-
-if TYPE_CHECKING:
-    from catdog.datasets.datasets import Datasets
 
 logger = logging.getLogger(__name__)
 
@@ -216,13 +213,3 @@ def _checked(prediction_id: str) -> str:
     if not is_id(prediction_id):
         raise PredictionNotFound(prediction_id)
     return prediction_id
-
-
-def least_sure(uploads: PredictionLog, datasets: "Datasets", limit: int) -> list[LoggedPrediction]:
-    """The kept photos without a label and with the lowest probabilities, lowest first; each content once."""
-    labelled = datasets.labelled_by_feedback()
-    newest: dict[str, LoggedPrediction] = {}
-    for kept in uploads.newest():
-        if kept.sha256 not in labelled:
-            newest.setdefault(kept.sha256, kept)
-    return sorted(newest.values(), key=lambda kept: kept.prediction.probability)[:limit]

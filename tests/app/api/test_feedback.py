@@ -65,6 +65,14 @@ def test_a_batch_can_be_given_feedback_as_well(keeper: Service) -> None:
         assert keeper.client.post("/feedback", json=said).is_success
 
 
+def test_review_lists_only_unknown_photos_if_asked_to_and_refuses_orders_that_it_does_not_know(keeper: Service) -> None:
+    predict(keeper, 10)
+
+    assert keeper.client.get("/review?order=unknown").json()["items"] == []  # this version has no detector
+    assert len(keeper.client.get("/review?order=mixed").json()["items"]) == 1
+    check(keeper.client.get("/review?order=random"), "invalid-request", 422)
+
+
 def test_review_lists_the_least_sure_photos_without_a_label(keeper: Service) -> None:
     answers = [predict(keeper, shade) for shade in range(0, 250, 25)]
     predict(keeper, 0)  # the same photo again counts once
@@ -73,6 +81,7 @@ def test_review_lists_the_least_sure_photos_without_a_label(keeper: Service) -> 
     probabilities = [item["prediction"]["probability"] for item in items]
     assert len(items) == 8
     assert probabilities == sorted(probabilities)
+    assert {item["reason"] for item in items} <= {"unsure", "next"}
 
     first = items[0]["prediction"]
     keeper.client.post("/feedback", json={"prediction_id": first["prediction_id"], "label": first["label"]})

@@ -59,6 +59,9 @@ def test_every_section_is_fit_for_everybody(page: Page, keeper: Service, look: s
             check(page)  # with the dialog for the key
             give_key(page)
             expect(page.get_by_role("group", name="Picture 1 of")).to_be_focused()
+            check(page)
+            page.locator("#review-way").select_option("together")
+            expect(page.get_by_role("list", name="Pictures to label")).to_be_visible()
         check(page)
         shot(page, f"{section.lower()}-{look}")
 

@@ -120,6 +120,9 @@ def test_every_view_fits_every_width(page: Page, look: Look, jpeg: bytes) -> Non
     page.locator("dialog button.first").click()
     expect(page.locator("#reviewed .card")).to_be_visible()
     check(page, f"review-{look}")
+    page.locator("#review-way").select_option("together")
+    expect(page.locator("#reviewed .together")).to_be_visible()
+    check(page, f"review-together-{look}")
 
 
 def test_the_api_page_fits_every_width(page: Page, look: Look) -> None:

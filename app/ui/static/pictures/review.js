@@ -1,4 +1,4 @@
-// Review: the least sure answers, one picture at a time, each labelled with one key.
+// Review: the pictures most worth a label, one at a time with one key each, or many at once.
 
 import { get, picture } from "../parts/api.js";
 import { bars } from "../ask/answer.js";
@@ -7,21 +7,22 @@ import { busy, button, byId, el, fault, say } from "../parts/dom.js";
 import { correct, labels } from "../ask/feedback.js";
 import { moment, percent } from "../parts/numbers.js";
 import { t } from "../parts/texts.js";
+import { together } from "./together.js";
 
 const MOST = 50; // pictures requested at a time
-const SURE = 0.9; // probability
 
 let items = [];
 let place = 0;
 
 export function setUp() {
   byId("reviewed").addEventListener("keydown", onKey);
+  for (const choice of ["review-order", "review-way"]) byId(choice).addEventListener("change", open);
 }
 
 export async function open() {
   try {
-    const found = await get(`review?limit=${MOST}`);
-    items = mixed(found.items);
+    const found = await get(`review?limit=${MOST}&order=${byId("review-order").value}`);
+    items = found.items;
     await offerChoice(byId("review-corrections"));
     place = 0;
     tell(found.drifted);
@@ -32,20 +33,11 @@ export async function open() {
   }
 }
 
-// The items with their classes in turn, each with its least sure ones first: a row of the same class tempts to the same key.
-export function mixed(found) {
-  const kinds = Map.groupBy(found, ({ prediction }) => (prediction.unknown ? "" : prediction.label));
-  const lists = [...kinds.values()];
-  const longest = Math.max(0, ...lists.map((list) => list.length));
-  return Array.from({ length: longest }, (_, place) => lists.flatMap((list) => list.slice(place, place + 1))).flat();
-}
-
 // Why a picture is shown.
-function reason({ unknown, familiarity, probabilities }) {
-  if (unknown) return t("review.unknown", { share: percent(familiarity) });
+function why({ reason, prediction: { familiarity, probabilities } }) {
+  if (reason === "unknown") return t("review.unknown", { share: percent(familiarity) });
   const [[first, most], [second, next]] = Object.entries(probabilities).sort(([, one], [, other]) => other - one);
-  const values = { first, most: percent(most), second, next: percent(next) };
-  return t(most < SURE ? "review.unsure" : "review.sure", values);
+  return t(`review.${reason}`, { first, most: percent(most), second, next: percent(next) });
 }
 
 // Shows or hides the warning about drift.
@@ -64,6 +56,7 @@ function onKey(event) {
 
 async function show() {
   if (place >= items.length) return byId("reviewed").replaceChildren(finished());
+  if (byId("review-way").value === "together") return byId("reviewed").replaceChildren(together(items), more());
   const item = items[place];
   const image = el("img", { alt: t("review.picture", { version: item.prediction.model_version }) });
   const card = el(
@@ -92,7 +85,7 @@ function body(item) {
   ];
   return [
     el("p", { class: "small" }, `${counted()} · ${moment(item.predicted_at)}`),
-    el("p", {}, reason(said)),
+    el("p", {}, why(item)),
     el("ul", { class: "bars" }, bars(said)),
     el("div", { class: "choice", role: "group", "aria-label": t("feedback.really") }, keys),
     el("p", { class: "told" }),
@@ -126,13 +119,18 @@ async function step(by) {
 
 function finished() {
   const text = t(items.length ? "review.last" : "review.none");
-  const again = button(t("review.more"), (event) => busy(event.currentTarget, open));
   const back = items.length ? keyed("b", t("review.back"), null) : null;
-  const buttons = el("p", { class: "buttons" }, again, back);
+  const buttons = more(back);
   const box = { class: "card", role: "group", "aria-label": text, tabindex: "-1" };
   const card = el("div", box, el("p", {}, text), buttons);
   queueMicrotask(() => card.focus({ preventScroll: true }));
   return card;
+}
+
+// A button that asks for further pictures, and others after it.
+function more(...others) {
+  const again = button(t("review.more"), (event) => busy(event.currentTarget, open));
+  return el("p", { class: "buttons" }, again, ...others);
 }
 
 async function load(image, item) {

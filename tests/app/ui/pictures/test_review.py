@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from catdog.versions.measurements import Histogram
 from tests.app.service import Service, encoded, publish, serving
@@ -15,7 +15,6 @@ from tests.waiting import until
 pytestmark = pytest.mark.browser
 
 PHOTOS = 3
-MANY = (("cat", False), ("cat", False), ("cat", False), ("dog", False), ("dog", True))  # as the service lists them
 
 
 @pytest.fixture
@@ -131,22 +130,49 @@ def test_a_picture_is_shown_with_the_reason_and_classes_take_turns(browser: Brow
         expect(shown).to_contain_text(f"{100 * other:.1f}%.")
 
 
-def test_the_order_is_mixed(page: Page) -> None:
-    """Two classes with the least sure of each first, and the unknown ones among them."""
-    items = [{"prediction": {"label": label, "unknown": unknown}} for label, unknown in MANY]
+def tiles(page: Page) -> Locator:
+    return page.get_by_role("list", name="Pictures to label").get_by_role("button")
 
-    mixed = page.evaluate(
-        """async (items) => {
-            const { mixed } = await import("/page/pictures/review.js");
-            return mixed(items).map(({ prediction }) => prediction);
-        }""",
-        items,
-    )
 
-    assert [(one["label"], one["unknown"]) for one in mixed] == [
-        ("cat", False),
-        ("dog", False),
-        ("dog", True),
-        ("cat", False),
-        ("cat", False),
-    ]
+def test_many_pictures_are_labelled_together(page: Page, keeper: Service) -> None:
+    page.locator("#review-way").select_option("many at once")
+    expect(tiles(page)).to_have_count(PHOTOS)
+    expect(tiles(page).first.locator("img")).to_have_js_property("naturalWidth", 16)
+
+    tiles(page).nth(0).click()
+    tiles(page).nth(1).click(modifiers=["Shift"])
+    expect(seen(page, "2 selected")).to_be_visible()
+    page.keyboard.press("2")
+
+    expect(tiles(page).filter(has_text="→ dog")).to_have_count(2)
+    assert labelled(keeper) == {"dog": 2}
+    expect(page.locator("#said")).to_contain_text("2 pictures. ")
+
+
+def test_a_slip_among_many_is_put_right_by_labelling_again(page: Page, keeper: Service) -> None:
+    page.locator("#review-way").select_option("many at once")
+    for wanted in ("cat", "neither"):
+        page.get_by_role("button", name="Select all").click()
+        page.get_by_role("group", name="What it really is").get_by_role("button", name=wanted).click()
+        expect(tiles(page).filter(has_text=f"→ {wanted}")).to_have_count(PHOTOS)
+
+    assert labelled(keeper) == {"neither": PHOTOS}
+
+
+def test_pictures_that_could_not_be_labelled_stay_selected(page: Page, keeper: Service) -> None:
+    page.locator("#review-way").select_option("many at once")
+    expect(tiles(page)).to_have_count(PHOTOS)
+    next((keeper.app.state.settings.data_dir / "uploads").iterdir()).unlink()
+
+    page.get_by_role("button", name="Select all").click()
+    page.keyboard.press("1")
+
+    expect(seen(page, "1 selected")).to_be_visible()
+    expect(page.get_by_role("main").locator(".fault")).to_contain_text("isn't stored")
+    assert labelled(keeper) == {"cat": PHOTOS - 1}
+
+
+def test_only_pictures_unlike_any_class_are_shown_if_wanted(page: Page) -> None:
+    page.locator("#review-order").select_option("unlike any class")
+
+    expect(seen(page, "Nothing to look at")).to_be_visible()  # this version has no detector
