@@ -2,7 +2,7 @@
 
 from pydantic_settings import BaseSettings
 
-from app.setting_types import Hosts, Key, Origins
+from app.setting_types import Hosts, Key, NonNegative, Origins
 
 
 class AccessSettings(BaseSettings):
@@ -24,6 +24,9 @@ class AccessSettings(BaseSettings):
     cors_origins: Origins = ()
     """Origins whose pages may use the service from a browser, separated by commas, such as https://app.example.com or
     `null`; by default only the service's own. `*` allows all but `null`."""
+
+    audit_days: NonNegative = 365
+    """Days for which entries of the audit log are kept; 365 by default, 0 keeps all."""
 
     @property
     def requires_key(self) -> bool:

@@ -7,7 +7,8 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
 
-from app.access import key_routes
+from app.access import audit_routes, key_routes
+from app.access.settings_record import SettingsRecord
 from app.admission import Admission, Bodies
 from app.api import batches, datasets, feedback, models, monitoring, pictures, predict, retrain
 from app.api.automation import policy
@@ -31,6 +32,7 @@ from app.telemetry.logs import RequestLog
 from app.telemetry.request_record import RequestId, RequestRecorder
 from app.ui import routes
 from app.web import auth, problem_details
+from app.web.auditing import Auditing
 from app.web.keyring import KeyRing
 from app.web.methods import HeadRequests
 from app.web.trusted_origin import CrossOriginSharing, TrustedOrigin
@@ -48,6 +50,7 @@ GROUPS = (
     feedback,
     monitoring,
     key_routes,
+    audit_routes,
     v2,
     v1,
 )
@@ -90,14 +93,17 @@ def create_app(settings: Settings, hot_swap: HotSwap | None = None) -> FastAPI:
     app.state.automatic = AutomaticRetraining(
         settings, app.state.database, app.state.jobs, app.state.datasets, app.state.predictor
     )
-    app.state.upkeep = Upkeep(
-        settings, app.state.database, app.state.predictor.uploads, {"batches": app.state.batches.clean}
-    )
+    steps = {
+        "batches": app.state.batches.clean,
+        "the audit log": lambda: app.state.database.audit.forget(settings.audit_days),
+    }
+    app.state.upkeep = Upkeep(settings, app.state.database, app.state.predictor.uploads, steps)
     problem_details.install(app)
     app.add_middleware(HeadRequests)  # the first one is the innermost
     app.add_middleware(TrustedOrigin, settings=settings)
     for layer in (problem_details.UnhandledErrors, Admission):
         app.add_middleware(layer)
+    app.add_middleware(Auditing, log=lambda: app.state.database.audit)
     if settings.cors_origins:
         app.add_middleware(CrossOriginSharing, settings=settings)
     _watch(app, settings)
@@ -128,6 +134,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         tasks.start_soon(app.state.batches.jobs.supervise)
         tasks.start_soon(app.state.automatic.run)
         tasks.start_soon(app.state.upkeep.run)
+        tasks.start_soon(SettingsRecord(app.state.settings, app.state.database).run)
         yield
         tasks.cancel_scope.cancel()
     app.state.database.close()  # first: threads may still wait for a database that doesn't answer

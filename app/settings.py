@@ -255,10 +255,10 @@ def read_settings() -> Settings:
 
 def variables() -> tuple[str, ...]:
     """Name of every setting's variable, in the order of the fields."""
-    return tuple(_variable(name) for name in Settings.model_fields)
+    return tuple(variable(name) for name in Settings.model_fields)
 
 
-def _variable(place: str | int) -> str:
+def variable(place: str | int) -> str:
     """The variable of a field, or of the alias that pydantic names instead of it."""
     name = str(place)
     return f"{PREFIX}{name.upper()}" if name in Settings.model_fields else name
@@ -272,7 +272,7 @@ def _wrong(error: ErrorDetails) -> str:
     """What is wrong with a setting, without the value of one that is a secret."""
     place = str(error["loc"][0])
     value = "" if place in SECRET else f"={error['input']}"
-    return f"{environment.bare_or(_variable(place))}{value}: {error['msg'].removeprefix(faults.OF_VALIDATORS)}"
+    return f"{environment.bare_or(variable(place))}{value}: {error['msg'].removeprefix(faults.OF_VALIDATORS)}"
 
 
 def _unknown(name: str) -> str:

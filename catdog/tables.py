@@ -138,3 +138,20 @@ keys = Table(
     Column("used_at", Float),  # exact to a minute
     Column("revoked_at", Float),
 )
+
+# Who changed what. Entries are never changed.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("action", String(200), nullable=False),  # method and template of the address, or what else acted
+    Column("key", String(LIMIT_KEY_CHARACTERS), nullable=False),  # its name, "" for none
+    Column("key_id", String(8)),  # of a named key
+    Column("address", String(64), nullable=False),  # of the client
+    Column("request", String(36), nullable=False),  # its id
+    Column("status", Integer),  # of the answer; null if no request was the cause
+    Column("details", JSON, nullable=False),
+    Index("audit_by_time", "at"),
+    sqlite_autoincrement=True,  # otherwise SQLite gives the number of the newest entry again once all are deleted
+)

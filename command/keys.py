@@ -9,12 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catdog.access.roles import LIMIT_DAYS, LIMIT_OVERLAP_HOURS, Role
+from catdog.audit.change import COMMAND_LINE, Change, begin
 from command.options import Json
 
 if TYPE_CHECKING:
     from catdog.access.keys import Key, Keys, NewKey
 
 keys = typer.Typer(help="Create, list, rotate and revoke named keys of a service.", no_args_is_help=True)
+
+
+@keys.callback()
+def _begin(context: typer.Context) -> None:
+    """What the command changes is recorded in the audit log."""
+    begin(Change(f"catdog keys {context.invoked_subcommand}", COMMAND_LINE))
+
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Who or what uses the key.")]
 

@@ -9,7 +9,7 @@ from io import TextIOWrapper
 import typer
 
 from catdog import exit_status
-from command import backup, export, import_model, keys, local_model, predict, trainer, versions
+from command import audit, backup, export, import_model, keys, local_model, predict, trainer, versions
 from command.classify.command import classify
 from command.options import DataDir, Json, Models, Version
 
@@ -92,6 +92,7 @@ _add(doctor, "Service")
 _add(backup.backup, "Service")
 _add(backup.restore, "Service")
 program.add_typer(keys.keys, name="keys", rich_help_panel="Service")
+_add(audit.audit, "Service")
 _add(versions.versions, "Versions")
 _add(versions.promote, "Versions")
 _add(versions.rollback, "Versions")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from command import local_model
+from command.audit import record
 from command.options import Json
 
 
@@ -25,13 +26,16 @@ def promote(
     """Put a version into service. A running service loads it without a restart."""
     local_model.fill()
     local_model.store().promote(version)
+    record("catdog promote", version)
     _report(version, "is in service", json)
 
 
 def rollback(json: Json = False) -> None:
     """Put the previous champion back into service."""
     local_model.fill()
-    _report(local_model.store().roll_back(), "is in service again", json)
+    version = local_model.store().roll_back()
+    record("catdog rollback", version)
+    _report(version, "is in service again", json)
 
 
 def _report(champion: int, outcome: str, json: bool) -> None:

@@ -13,6 +13,7 @@ from app.retraining.review_order import Order, to_review
 from app.web import uploads
 from app.web.auth import labeller
 from app.web.problem_details import documented
+from catdog.audit import change
 from catdog.errors import DatabaseUnavailable, DatasetError, PredictionNotFound, UnknownLabel
 from catdog.names import NEITHER, same_class
 
@@ -44,6 +45,7 @@ async def feedback(request: Request, collecting: DatasetsDep, champion: Champion
     label = same_class(said.label.strip(), (*champion.manifest.classes, NEITHER))
     if label is None:
         raise UnknownLabel(said.label, champion.manifest.classes)
+    change.note(prediction_id=said.prediction_id, label=label)
     return StoredPicture.of(await collecting.add_feedback(said.dataset, said.prediction_id, label))
 
 

@@ -16,6 +16,7 @@ from app.settings import Settings
 from app.web.auth import admin, check_role, reader
 from app.web.problem_details import documented
 from catdog.access.roles import Role
+from catdog.audit import change
 from catdog.errors import (
     BrokenVersion,
     NoChampion,
@@ -119,6 +120,7 @@ async def roll_back(hot_swap: HotSwapDep, settings: SettingsDep) -> Model:
 async def delete(version: Number, store: StoreDep) -> Response:
     """Delete a version that is neither in service nor the shipped one."""
     await to_thread.run_sync(store.delete, version)
+    change.note(version=version)
     return Response(status_code=204)
 
 

@@ -27,6 +27,7 @@ from app.settings import Settings
 from app.web import uploads
 from app.web.auth import admin, reader
 from app.web.problem_details import documented_plainly
+from catdog.audit import change
 from catdog.errors import BrokenVersion, VersionInService, VersionNotFound
 from catdog.versions.store import Store
 
@@ -139,6 +140,7 @@ async def load(request: Request, hot_swap: HotSwapDep, settings: SettingsDep, ve
     """Load a version in addition to the champion: `?version=N`, or the body's parameter `version`."""
     number = model_repository.version_asked(await _read_change(request, settings), version)
     champion = await hot_swap.load(number)
+    change.note(version=champion.manifest.version)
     return IndexEntry(version=str(champion.manifest.version), state="READY", reason="")
 
 
@@ -152,6 +154,7 @@ async def unload(request: Request, hot_swap: HotSwapDep, settings: SettingsDep, 
     """Unload a version that was loaded in addition to the champion, which can't be unloaded."""
     number = model_repository.version_asked(await _read_change(request, settings), version)
     unloaded = await hot_swap.unload(number)
+    change.note(version=unloaded)
     return IndexEntry(version=str(unloaded), state="UNAVAILABLE", reason="not loaded")
 
 

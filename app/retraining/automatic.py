@@ -15,6 +15,8 @@ from app.retraining.jobs import JobService
 from app.serving.loaded_model import LoadedModel
 from app.serving.predictor import Predictor
 from app.settings import Settings
+from catdog.audit import change
+from catdog.audit.change import Change
 from catdog.errors import DatasetError
 from catdog.jobs.errors import QueueFull
 from catdog.jobs.job import Job
@@ -139,6 +141,7 @@ class AutomaticRetraining:
         if plan.trigger is None:
             return None
         request = {"dataset": plan.dataset, "strategy": "head", "backbone": "auto", "promote": "auto", "notes": ""}
+        change.begin(Change("automatic training", change.SERVICE, details={"trigger": plan.trigger}))  # of this thread
         return Automatic(request, plan.trigger)
 
     def _record_drift(self, champion: LoadedModel) -> None:

@@ -13,6 +13,7 @@ from catdog.jobs.job import Kind
 
 if TYPE_CHECKING:
     from catdog.access.keys import Keys
+    from catdog.audit.log import AuditLog
     from catdog.database import Database
     from catdog.datasets.datasets import Datasets
     from catdog.jobs.queue import Jobs
@@ -59,6 +60,12 @@ class ServiceDatabase:
         from catdog.access.keys import Keys
 
         return Keys(self._open())
+
+    @property
+    def audit(self) -> "AuditLog":
+        from catdog.audit.log import AuditLog
+
+        return AuditLog(self._open())
 
     def close(self) -> None:
         if self._database is not None:

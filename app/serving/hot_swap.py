@@ -15,6 +15,7 @@ from app.serving.loader import VersionLoader, share
 from app.serving.os_tuning import UnusedMemory
 from app.serving.predictor import Predictor
 from app.settings import Settings
+from catdog.audit import change
 from catdog.errors import StoreError, VersionInService
 from catdog.versions.store import Store
 
@@ -114,6 +115,7 @@ class HotSwap:
 
     def _promote(self, version: int) -> LoadedModel:
         champion = self._loaded(version)
+        change.note(version=version, before=next(iter(self._store.champions()), None))
         self._store.promote(version)
         self._take_over(champion)
         return champion
@@ -121,6 +123,7 @@ class HotSwap:
     def _roll_back(self) -> LoadedModel:
         before = self._store.champion()
         version = self._store.roll_back()
+        change.note(version=version, before=before)
         try:
             champion = self._loaded(version)
         except Exception:

@@ -18,6 +18,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.errors import Forbidden, Unauthorized
 from app.settings import Settings, SettingsError
+from app.web import auditing
 from app.web.keyring import KeyRing
 from catdog.access.roles import Role
 from catdog.system import durable
@@ -56,11 +57,20 @@ def _needs(role: Role) -> Callable[[Request, HTTPAuthorizationCredentials | None
     async def check(
         request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Security(bearer, scopes=[role])]
     ) -> None:
-        request.state.caller = await _caller(request, given)
+        request.state.caller = caller = await _caller(request, given)
+        if role is not Role.PREDICT:
+            _begin_change(request, caller)
         if role is not Role.PREDICT or request.app.state.settings.requires_key:
             check_role(request, role)
 
     return check
+
+
+def _begin_change(request: Request, caller: Caller | str) -> None:
+    if isinstance(caller, Caller):
+        auditing.begin(request, caller.name, caller.key, "")
+    else:
+        auditing.begin(request, "", None, caller)
 
 
 def check_role(request: Request, role: Role) -> None:

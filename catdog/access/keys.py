@@ -18,6 +18,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from catdog.access.errors import InvalidKeyName, KeyExists, KeyNotFound
 from catdog.access.roles import Role
+from catdog.audit.log import record
 from catdog.database import Database
 from catdog.names import LIMIT_KEY_CHARACTERS
 from catdog.tables import keys
@@ -121,6 +122,7 @@ class Keys:
                 raise KeyNotFound(name)
             revoked = [key.id for key in valid]
             connection.execute(update(keys).where(keys.c.id.in_(revoked)).values(revoked_at=time()))
+            record(connection, name=name, ids=revoked)
             return [key for key in _found(connection, name) if key.id in revoked]
 
     def note_use(self, id: str, at: float) -> None:
@@ -151,6 +153,7 @@ def _insert(connection: Connection, name: str, role: Role, lifetime_seconds: flo
     expires_at = None if lifetime_seconds is None else now + lifetime_seconds
     key = Key(number, name, role, _hash(secret), now, expires_at, None, None)
     connection.execute(insert(keys).values({field.name: getattr(key, field.name) for field in fields(Key)}))
+    record(connection, name=name, role=role, id=number)
     return NewKey(key, secret)
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, literal, select, update
 
+from catdog.audit.log import record
 from catdog.database import Database
 from catdog.datasets.errors import ChangeNotFound, DatasetExists
 from catdog.datasets.picture_files import Change, Kind
@@ -74,7 +75,7 @@ class Changes:
                 keep_training(connection, dataset, [label])
             connection.execute(delete(former_pictures).where(former_pictures.c.change == change))
             connection.execute(update(changes).where(changes.c.id == change).values(undone_at=time()))
-            return _get(connection, changes.c.id == change, number=change)
+            return _recorded(connection, change)
 
     def newest(self, limit: int) -> list[Change]:
         """At most `limit` changes that can be undone, the newest first."""
@@ -118,7 +119,7 @@ def _note(connection: Connection, dataset: str, kind: Kind, target: str, ids: Se
         touched += _classes(connection, change)
     for place, label in touched:
         keep_training(connection, place, [label])
-    return _get(connection, changes.c.id == change, number=change)
+    return _recorded(connection, change)
 
 
 def _keep_rows(
@@ -184,6 +185,14 @@ def _classes(connection: Connection, change: int) -> Iterator[tuple[str, str]]:
     for table, condition in ((former_pictures, mine), (pictures, _was(change))):
         for row in connection.execute(select(table.c.dataset, table.c.label).where(condition).distinct()):
             yield row.dataset, row.label
+
+
+def _recorded(connection: Connection, change: int) -> Change:
+    """The change that was made or undone, recorded in the audit log."""
+    made = _get(connection, changes.c.id == change, number=change)
+    target = {made.kind: made.target} if made.target else {}
+    record(connection, change=change, kind=made.kind, name=made.dataset, to=target or None, pictures=made.pictures)
+    return made
 
 
 def _get(connection: Connection, *conditions: ColumnElement[bool], number: int) -> Change:

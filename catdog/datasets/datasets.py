@@ -12,6 +12,7 @@ A row has the split that a person chose for the picture, or nothing if the conte
 training picture, one is stored as if train had been chosen, so it stays there as the class grows.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields, replace
@@ -20,6 +21,7 @@ from time import time
 
 from sqlalchemy import Connection, delete, insert, select
 
+from catdog.audit.log import record
 from catdog.database import Database
 from catdog.datasets.changes import Changes
 from catdog.datasets.counts import Counts, counted, of_pictures
@@ -89,6 +91,7 @@ class Datasets:
                 added = _insert(connection, dataset, fingerprinted, source)
                 labels = {*corrected, *(one.picture.label for one in added)}
                 added = _moved(added, keep_training(connection, dataset, labels))
+                _record(connection, dataset, added, source)
         except BaseException:
             self._remove_unlabelled(files)
             raise
@@ -102,6 +105,7 @@ class Datasets:
             if dataset in names(connection):
                 raise DatasetExists(dataset)
             connection.execute(insert(datasets).values(name=dataset, created_at=time()))
+            record(connection, name=dataset)
 
     def names(self) -> tuple[str, ...]:
         """All data sets, in alphabetical order."""
@@ -165,6 +169,7 @@ class Datasets:
             of_it = former_pictures.c.dataset == dataset, former_pictures.c.sha256 == sha256
             connection.execute(delete(former_pictures).where(*of_it))
             keep_training(connection, dataset, labels)
+            record(connection, name=dataset, sha256=sha256, labels=sorted(labels))
         failpoint("picture.unlabelled")
         self._remove_unlabelled([sha256])
 
@@ -241,6 +246,12 @@ def _insert(
     for some in in_parts(rows):
         connection.execute(insert(pictures), some)
     return added
+
+
+def _record(connection: Connection, dataset: str, added: Sequence[Added], source: Source) -> None:
+    """Record in the audit log which pictures were added: their number by label, and of how many the row is new."""
+    by_label = Counter(one.picture.label for one in added)
+    record(connection, name=dataset, source=source, pictures=dict(by_label), new=sum(one.is_new for one in added))
 
 
 def _moved(added: Sequence[Added], moved: Collection[str]) -> list[Added]:

@@ -15,12 +15,13 @@ from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
+from catdog.audit.log import record
 from catdog.database import Database
 from catdog.errors import DatabaseUnavailable
 from catdog.jobs.errors import JobEnded, KeyReused, LeaseLost, QueueFull
 from catdog.jobs.history import History
 from catdog.jobs.job import Event, Job, Kind, Status, of_row
-from catdog.jobs.rows import end, find, get, requeue, tell
+from catdog.jobs.rows import end, find, get, record_end, requeue, retry_or_fail, tell
 from catdog.system.failpoints import failpoint
 from catdog.tables import job_events, jobs
 
@@ -30,6 +31,7 @@ LEASE_SECONDS: Final = 20.0
 DAY_SECONDS: Final = 86_400.0
 OPEN: Final = (Status.QUEUED, Status.RUNNING)
 ADVANCED_BY: Final = "advanced_by"  # in the progress of a job: the worker that stored it
+RECORDED: Final = ("dataset", "strategy", "promote", "photos")  # of a request, in the audit log
 RETRY_SECONDS: Final = 0.5  # between two attempts at a database that doesn't answer
 SILENT: Final = "the worker stopped responding: its process or machine ended, perhaps for lack of memory"
 
@@ -157,6 +159,7 @@ class Jobs:
                 connection.execute(update(jobs).where(jobs.c.id == job).values(cancel_at=time()))
             elif found.status.is_final and found.status is not Status.CANCELLED:
                 raise JobEnded(job, found.status)
+            record(connection, job=job)
         return self.get(job)
 
     def is_waiting(self) -> bool:
@@ -197,7 +200,7 @@ class Jobs:
                 return
             job = find(connection, self._mine, jobs.c.status == Status.QUEUED)
             if job is not None and not find(connection, self._mine, jobs.c.status == Status.RUNNING):
-                _retry_or_fail(connection, job.id, job.attempts + 1, reason)
+                retry_or_fail(connection, job.id, job.attempts + 1, ATTEMPTS, reason)
 
     def _insert(self, connection: Connection, request: Mapping[str, Any], id: str | None = None, **values: Any) -> str:
         """Queue a job and return its id; QueueFull."""
@@ -207,6 +210,7 @@ class Jobs:
         values |= {"status": Status.QUEUED, "attempts": 0, "submitted_at": time(), "progress": {}}
         connection.execute(insert(jobs).values(**values))
         tell(connection, job, "status", {"status": Status.QUEUED})
+        record(connection, job=job, **{name: request[name] for name in RECORDED if name in request})
         return job
 
     def _check_room(self, connection: Connection) -> None:
@@ -222,7 +226,7 @@ class Jobs:
                 end(connection, job.id, Status.CANCELLED, "cancelled; its worker had to be ended")
             else:
                 has_advanced = job.progress.get(ADVANCED_BY) == job.worker
-                _retry_or_fail(connection, job.id, 0 if has_advanced else job.attempts, reason)
+                retry_or_fail(connection, job.id, 0 if has_advanced else job.attempts, ATTEMPTS, reason)
         return len(found)
 
 
@@ -259,7 +263,7 @@ class Lease:
 
     def end(self, status: Status, reason: str, **values: Any) -> None:
         """Give the job a final status."""
-        self._write(lambda connection: end(connection, self.job.id, status, reason), values)
+        self._write(lambda connection: record_end(connection, self.job.id, status, reason), values)
         failpoint("job.finished")
 
     def release(self, reason: str) -> None:
@@ -290,10 +294,3 @@ class Lease:
 
     def _set(self, connection: Connection, **values: Any) -> None:
         connection.execute(update(jobs).where(jobs.c.id == self.job.id).values(**values))
-
-
-def _retry_or_fail(connection: Connection, job: str, attempts: int, reason: str) -> None:
-    if attempts >= ATTEMPTS:
-        end(connection, job, Status.FAILED, f"it was tried {attempts} times; the last time {reason}")
-    else:
-        requeue(connection, job, reason, attempts)

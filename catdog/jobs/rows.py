@@ -2,19 +2,39 @@
 
 from collections.abc import Mapping
 from time import time
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
+from catdog.audit.change import WORKER, Change, changing
+from catdog.audit.log import record
 from catdog.jobs.errors import JobNotFound
 from catdog.jobs.job import Job, Status, of_row
 from catdog.tables import job_events, jobs
+
+END: Final = "end of a job"  # the action in the audit log
 
 
 def end(connection: Connection, job: str, status: Status, reason: str) -> None:
     ended = {"status": status, "reason": reason, "ended_at": time(), "worker": None, "lease_until": None}
     connection.execute(update(jobs).where(jobs.c.id == job).values(**ended))
     tell(connection, job, "status", {"status": status, "reason": reason})
+
+
+def record_end(connection: Connection, job: str, status: Status, reason: str) -> None:
+    """End a job that ran, and record in the audit log what became of it."""
+    end(connection, job, status, reason)
+    ended = get(connection, job)
+    promoted = (ended.decision or {}).get("promoted")
+    with changing(Change(END, WORKER)):
+        record(connection, job=job, result=status, version=ended.version, promoted=promoted)
+
+
+def retry_or_fail(connection: Connection, job: str, attempts: int, limit: int, reason: str) -> None:
+    if attempts >= limit:
+        end(connection, job, Status.FAILED, f"it was tried {attempts} times; the last time {reason}")
+    else:
+        requeue(connection, job, reason, attempts)
 
 
 def requeue(connection: Connection, job: str, reason: str, attempts: int) -> None:

@@ -35,11 +35,13 @@ LAYERS = {
         "__main__",
         "program",
         "backup classify export import_model keys predict trainer versions",
+        "audit",
         "local_model options",
     ),
     "catdog": (
         "client transfer policy",
         "access datasets features jobs versions",
+        "audit",
         "database engines states",
         "migrations",
         "tables",

@@ -1,6 +1,7 @@
 // The page: shows one section at a time, and sets up all of them.
 
 import * as ask from "./ask/ask.js";
+import * as audit from "./audit/audit.js";
 import { onChampion, refresh } from "./parts/champion.js";
 import { byId } from "./parts/dom.js";
 import { ignoreElsewhere } from "./parts/files.js";
@@ -12,7 +13,7 @@ import * as teach from "./teach/teach.js";
 import { translate } from "./parts/texts.js";
 import * as trying from "./parts/trying.js";
 
-const SECTIONS = { ask, teach, gallery, models, review };
+const SECTIONS = { ask, teach, gallery, models, review, audit };
 const INSIDE = { gallery: "teach" }; // sections without a link of their own, by the link that leads to them
 
 // `of` is what the section shows: for the gallery, the name of a data set.

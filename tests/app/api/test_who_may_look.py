@@ -44,6 +44,7 @@ ADDRESSES = {
     "/v2/models/{model}/ready": Needs.NOTHING,
     "/v2/models/{model}/versions/{version}/ready": Needs.NOTHING,
     "/model": Needs.PREDICT_KEY,
+    "/audit": Needs.ADMIN_KEY,
     "/keys": Needs.ADMIN_KEY,
     "/models": Needs.PREDICT_KEY,
     "/models/{version}": Needs.PREDICT_KEY,
