@@ -36,6 +36,8 @@ from app.web.auditing import Auditing
 from app.web.keyring import KeyRing
 from app.web.methods import HeadRequests
 from app.web.trusted_origin import CrossOriginSharing, TrustedOrigin
+from app.webhooks import webhook_routes
+from app.webhooks.sender import Webhooks
 from catdog import __version__
 
 GROUPS = (
@@ -51,6 +53,7 @@ GROUPS = (
     monitoring,
     key_routes,
     audit_routes,
+    webhook_routes,
     v2,
     v1,
 )
@@ -93,9 +96,12 @@ def create_app(settings: Settings, hot_swap: HotSwap | None = None) -> FastAPI:
     app.state.automatic = AutomaticRetraining(
         settings, app.state.database, app.state.jobs, app.state.datasets, app.state.predictor
     )
+    app.state.webhooks = Webhooks(settings, app.state.database)
+    app.state.hot_swap.within = app.state.webhooks.within
     steps = {
         "batches": app.state.batches.clean,
         "the audit log": lambda: app.state.database.audit.forget(settings.audit_days),
+        "events for webhooks": app.state.webhooks.prune,
     }
     app.state.upkeep = Upkeep(settings, app.state.database, app.state.predictor.uploads, steps)
     problem_details.install(app)
@@ -133,6 +139,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         tasks.start_soon(app.state.jobs.supervise)
         tasks.start_soon(app.state.batches.jobs.supervise)
         tasks.start_soon(app.state.automatic.run)
+        tasks.start_soon(app.state.webhooks.run)
         tasks.start_soon(app.state.upkeep.run)
         tasks.start_soon(SettingsRecord(app.state.settings, app.state.database).run)
         yield

@@ -11,6 +11,7 @@ from pydantic_settings import NoDecode
 from catdog.errors import DatasetError
 from catdog.names import checked_dataset_name
 from catdog.policy.rules import checked_schedule
+from catdog.webhooks import message
 
 EVERY = "*"
 NULL = "null"
@@ -130,10 +131,34 @@ def _dataset(value: str) -> str:
         raise ValueError(str(error)) from error
 
 
+def _webhook(value: str) -> str:
+    """Errors don't show the URL, which may contain a password of the receiver."""
+    found = place(value)
+    if found is None or not re.fullmatch(r"https?://[!-~]+", value) or "#" in value:
+        raise ValueError(
+            "an entry is not a URL that events can be sent to; write https:// or http://, a host, and a path in ASCII,"
+            " without user name, password and fragment, such as https://example.com/hooks/catdog"
+        )
+    return value
+
+
+def _secrets(value: SecretStr) -> SecretStr:
+    for one in webhook_secrets(value):
+        message.key_of(one)
+    return value
+
+
+def webhook_secrets(value: SecretStr) -> tuple[str, ...]:
+    """The secrets in a CATDOG_WEBHOOK_SECRET."""
+    return tuple(one.strip() for one in value.get_secret_value().split(","))
+
+
 _between_commas = BeforeValidator(_split)
 
 ListeningAddress = Annotated[str, AfterValidator(_address)]
 Key = Annotated[SecretStr, AfterValidator(_long_enough)]
+WebhookUrls = Annotated[tuple[Annotated[str, AfterValidator(_webhook)], ...], NoDecode, _between_commas]
+WebhookSecret = Annotated[SecretStr, AfterValidator(_secrets)]
 Schedule = Annotated[str, AfterValidator(checked_schedule)]
 DatasetName = Annotated[str, AfterValidator(_dataset)]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(host)], ...], NoDecode, _between_commas]

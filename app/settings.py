@@ -26,6 +26,7 @@ from app.access_settings import AccessSettings
 from app.automation_settings import AutomationSettings
 from app.environment import ENV_FILE, PREFIX
 from app.setting_types import ListeningAddress, NonNegative, Positive
+from app.webhook_settings import WebhookSettings
 from catdog import faults
 from catdog.engines.engine import Asked
 from catdog.versions.ood import KEEP, LEAST_KEEP
@@ -39,7 +40,13 @@ OF_COMPOSE = (  # what the compose files read from the same `.env`
     "CATDOG_TRAINER_MEMORY",
 )
 SECRETS = Path("/run/secrets")  # where containers mount them, each in a file named like its variable
-SECRET = ("admin_key", "predict_key", "database_url")  # their values are never printed
+SECRET = (
+    "admin_key",
+    "predict_key",
+    "database_url",
+    "webhook_urls",
+    "webhook_secret",
+)  # their values are never printed
 MIB = 2**20
 GIB = 2**30
 
@@ -48,7 +55,7 @@ class SettingsError(Exception):
     """Settings that the service can't start with; the message names each one and what is wrong with it."""
 
 
-class Settings(AccessSettings, AutomationSettings):
+class Settings(AccessSettings, AutomationSettings, WebhookSettings):
     """How the service runs. The field `port` is set by the variable CATDOG_PORT, and so on."""
 
     model_config = SettingsConfigDict(

@@ -155,3 +155,23 @@ audit = Table(
     Index("audit_by_time", "at"),
     sqlite_autoincrement=True,  # otherwise SQLite gives the number of the newest entry again once all are deleted
 )
+
+# Events for webhooks: one row for each URL that an event is sent to.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("event", String(40), nullable=False),  # its id, the same in the rows of all URLs
+    Column("kind", String(32), nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("happened_at", Float, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("status", String(10), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("queued_at", Float, nullable=False),  # when it happened or was replayed
+    Column("next_at", Float),  # when the next attempt may begin, if it waits for one
+    Column("ended_at", Float),
+    Column("problem", Text),  # of the last attempt
+    Index("deliveries_by_turn", "status", "next_at"),
+    sqlite_autoincrement=True,
+)

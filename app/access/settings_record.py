@@ -64,10 +64,10 @@ def _stored(settings: Settings, salt: str) -> dict[str, Any]:
     return {variable(name): value for name, value in {**values, **secrets}.items()}
 
 
-def _hashed(secret: SecretStr | str | None, salt: str) -> str | None:
-    if secret is None:
+def _hashed(secret: SecretStr | str | tuple[str, ...] | None, salt: str) -> str | None:
+    if not secret:
         return None
-    text = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
+    text = secret.get_secret_value() if isinstance(secret, SecretStr) else str(secret)
     return scrypt(text.encode(), salt=salt.encode(), n=COST, r=8, p=1).hex()
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from threading import Lock
 from time import monotonic
 from typing import TypeVar
@@ -17,7 +17,7 @@ from app.serving.predictor import Predictor
 from app.settings import Settings
 from catdog.audit import change
 from catdog.errors import StoreError, VersionInService
-from catdog.versions.store import Store
+from catdog.versions.store import Store, Within
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ class HotSwap:
         self._memory = UnusedMemory(settings.models_dir.resolve())
         self._turn = CapacityLimiter(1)
         self._step = Lock()  # held by the thread: an abandoned step may still be running
+        self.within: Within = nullcontext  # in which the store's champion is changed
         self._failed: int | None = None  # the last version that couldn't be loaded
         self._retry_at = 0.0  # when it may be tried again, on the monotonic clock
         self._logged: str | None = None  # the reason that was logged for it
@@ -116,19 +117,19 @@ class HotSwap:
     def _promote(self, version: int) -> LoadedModel:
         champion = self._loaded(version)
         change.note(version=version, before=next(iter(self._store.champions()), None))
-        self._store.promote(version)
+        self._store.promote(version, within=self.within)
         self._take_over(champion)
         return champion
 
     def _roll_back(self) -> LoadedModel:
         before = self._store.champion()
-        version = self._store.roll_back()
+        version = self._store.roll_back(self.within)
         change.note(version=version, before=before)
         try:
             champion = self._loaded(version)
         except Exception:
             with suppress(StoreError):  # another was promoted in the meantime, and stays
-                self._store.promote(before, instead_of=version)
+                self._store.promote(before, instead_of=version, within=self.within)
             raise
         self._take_over(champion)
         return champion

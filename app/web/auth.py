@@ -4,26 +4,21 @@ Each route depends on one of `reader`, `labeller`, `trainer` and `admin`, which 
 one. A route without any of them is open to everyone.
 """
 
-import logging
-import os
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hmac import compare_digest
-from pathlib import Path
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from app import secret_file
 from app.errors import Forbidden, Unauthorized
 from app.settings import Settings, SettingsError
 from app.web import auditing
 from app.web.keyring import KeyRing
 from catdog.access.roles import Role
-from catdog.system import durable
-
-logger = logging.getLogger(__name__)
 
 KEY_FILE = "admin.key"
 KEY_BYTES = 32
@@ -134,32 +129,9 @@ def admin_key(settings: Settings) -> str:
     if settings.admin_key is not None:
         return settings.admin_key.get_secret_value()
     file = settings.data_dir / KEY_FILE
-    try:
-        if not file.exists():
-            _make_key(file)
-        key = file.read_bytes().decode("ascii", "replace").strip()
-    except OSError as error:
-        raise SettingsError(
-            f"the admin key can't be stored in {file} ({error.strerror}); make it writable, or set CATDOG_ADMIN_KEY"
-        ) from error
+    key = secret_file.read(file, "the admin key", "CATDOG_ADMIN_KEY", lambda: secrets.token_urlsafe(KEY_BYTES))
     if len(key) < LEAST_LETTERS or not key.isascii():
         raise SettingsError(
             f"{file} holds no key of {LEAST_LETTERS} or more ASCII characters; delete it to have one created"
         )
     return key
-
-
-def _make_key(file: Path) -> None:
-    """Create the file atomically. If several services start at once, all use the first one's."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
-    try:
-        aside.touch(0o600, exist_ok=False)
-        aside.write_text(secrets.token_urlsafe(KEY_BYTES) + "\n", "ascii")
-        durable.sync(aside)
-        os.link(aside, file)
-    except FileExistsError:
-        return
-    finally:
-        aside.unlink(missing_ok=True)
-    logger.info("the admin key is in %s", file.absolute())

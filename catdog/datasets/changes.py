@@ -20,6 +20,7 @@ from catdog.errors import DatasetError
 from catdog.names import checked_dataset_name, checked_label
 from catdog.splits import SPLITS
 from catdog.tables import changes, datasets, former_pictures, pictures
+from catdog.webhooks.outbox import dataset_changed
 
 DAY_SECONDS: Final = 86_400.0
 KEY: Final = ("dataset", "sha256", "label", "split")  # no two rows are equal in all of these
@@ -46,6 +47,8 @@ class Changes:
             change = _note(connection, dataset, kind, target, ids)
             if ids is None and kind in ("dataset", "delete") and target != dataset:
                 connection.execute(delete(datasets).where(datasets.c.name == dataset))
+            if ids is None or change.pictures:
+                dataset_changed(connection, dataset, kind, target=change.target, pictures=change.pictures)
             return change
 
     def rename(self, dataset: str, name: str) -> Change:
@@ -57,7 +60,9 @@ class Changes:
             if name in names(connection):
                 raise DatasetExists(name)
             connection.execute(update(datasets).where(datasets.c.name == dataset).values(name=name))
-            return _note(connection, dataset, "dataset", name, None)
+            change = _note(connection, dataset, "dataset", name, None)
+            dataset_changed(connection, dataset, "dataset", target=name, pictures=change.pictures)
+            return change
 
     def undo(self, change: int) -> Change:
         """Restore the pictures as they were before the change, also those that were changed again since.
@@ -75,6 +80,7 @@ class Changes:
                 keep_training(connection, dataset, [label])
             connection.execute(delete(former_pictures).where(former_pictures.c.change == change))
             connection.execute(update(changes).where(changes.c.id == change).values(undone_at=time()))
+            dataset_changed(connection, found.dataset, "undone", undone=found.kind, pictures=found.pictures)
             return _recorded(connection, change)
 
     def newest(self, limit: int) -> list[Change]:

@@ -46,6 +46,7 @@ from catdog.system import durable
 from catdog.system.durable import sha256_of
 from catdog.system.failpoints import failpoint
 from catdog.tables import datasets, former_pictures, pictures
+from catdog.webhooks.outbox import dataset_changed
 
 INCOMING = ".incoming-"
 MARK = ".database"  # the file with the identity of the pictures' database
@@ -92,6 +93,8 @@ class Datasets:
                 labels = {*corrected, *(one.picture.label for one in added)}
                 added = _moved(added, keep_training(connection, dataset, labels))
                 _record(connection, dataset, added, source)
+                if count := sum(one.is_new for one in added):
+                    dataset_changed(connection, dataset, "added", source=source, pictures=count)
         except BaseException:
             self._remove_unlabelled(files)
             raise
@@ -106,6 +109,7 @@ class Datasets:
                 raise DatasetExists(dataset)
             connection.execute(insert(datasets).values(name=dataset, created_at=time()))
             record(connection, name=dataset)
+            dataset_changed(connection, dataset, "created", pictures=0)
 
     def names(self) -> tuple[str, ...]:
         """All data sets, in alphabetical order."""
@@ -170,6 +174,7 @@ class Datasets:
             connection.execute(delete(former_pictures).where(*of_it))
             keep_training(connection, dataset, labels)
             record(connection, name=dataset, sha256=sha256, labels=sorted(labels))
+            dataset_changed(connection, dataset, "removed", pictures=1)
         failpoint("picture.unlabelled")
         self._remove_unlabelled([sha256])
 

@@ -11,6 +11,8 @@ from catdog.audit.log import record
 from catdog.jobs.errors import JobNotFound
 from catdog.jobs.job import Job, Status, of_row
 from catdog.tables import job_events, jobs
+from catdog.webhooks import outbox
+from catdog.webhooks.status import Kind
 
 END: Final = "end of a job"  # the action in the audit log
 
@@ -19,6 +21,9 @@ def end(connection: Connection, job: str, status: Status, reason: str) -> None:
     ended = {"status": status, "reason": reason, "ended_at": time(), "worker": None, "lease_until": None}
     connection.execute(update(jobs).where(jobs.c.id == job).values(**ended))
     tell(connection, job, "status", {"status": status, "reason": reason})
+    columns = jobs.c.id, jobs.c.kind, jobs.c.status, jobs.c.reason, jobs.c.version, jobs.c.trigger
+    row = connection.execute(select(*columns).where(jobs.c.id == job)).mappings().one()
+    outbox.record(connection, Kind.JOB_ENDED, {"job" if name == "id" else name: row[name] for name in row})
 
 
 def record_end(connection: Connection, job: str, status: Status, reason: str) -> None:

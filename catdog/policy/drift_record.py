@@ -12,6 +12,8 @@ from sqlalchemy import Connection
 
 from catdog import states
 from catdog.database import Database
+from catdog.webhooks import outbox
+from catdog.webhooks.status import Kind
 
 NAME: Final = "drift"
 ENDS_SECONDS: Final = 900.0
@@ -44,6 +46,12 @@ def tell(database: Database, version: int, measures: Sequence[str], now: float) 
         known = DriftRecord.read(connection)  # another process may have told the same
         following = _following(known, version, measures, now)
         states.put(connection, NAME, None if following is None else asdict(following))
+        if known is None and following is not None:
+            data = {"version": version, "measures": list(following.measures)}
+            outbox.record(connection, Kind.DRIFT_BEGAN, data)
+        elif known is not None and following is None:
+            data = {"version": known.version, "measures": list(known.measures), "began_at": known.began_at}
+            outbox.record(connection, Kind.DRIFT_ENDED, data)
 
 
 def _following(known: DriftRecord | None, version: int, measures: Sequence[str], now: float) -> DriftRecord | None:

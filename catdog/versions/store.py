@@ -137,12 +137,12 @@ class Store:
             self._put_into_service((version, *champions))
             failpoint("promote.replaced")
 
-    def roll_back(self) -> int:
+    def roll_back(self, within: Within = nullcontext) -> int:
         """Put the previous champion back into service and return its number, else NoEarlierChampion.
 
         Versions that were deleted or are broken are skipped; the shipped version is the last resort.
         """
-        with self._changing():
+        with self._changing(), within():
             champion = self.champion()
             version = self._before(champion)
             if version is None:

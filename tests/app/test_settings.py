@@ -14,6 +14,7 @@ from app.main import create_app
 from app.settings import OF_COMPOSE, Settings, SettingsError, read_settings, variables
 from catdog.database import Database
 from catdog.errors import DatabaseUnavailable
+from catdog.webhooks import message
 from tests.places import ROOT
 
 SERVICE_LINKS = {
@@ -180,6 +181,21 @@ def test_a_bare_host_that_holds_no_address_is_ignored_with_a_warning(
 
     monkeypatch.setenv("CATDOG_HOST", "0.0.0.0")  # noqa: S104
     assert environment.passed_over() == []
+
+
+def test_urls_and_secrets_of_webhooks_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    good, another = (message.new_secret() for _ in range(2))
+    monkeypatch.setenv("CATDOG_WEBHOOK_URLS", "https://example.com/a?b=c, http://10.0.0.5:9000")
+    monkeypatch.setenv("CATDOG_WEBHOOK_SECRET", f"{good},{another}")
+    assert read_settings().webhook_urls == ("https://example.com/a?b=c", "http://10.0.0.5:9000")
+
+    monkeypatch.setenv("CATDOG_WEBHOOK_SECRET", f"{good},whsec_s3cr3t")
+    for wrong in ("example.com", "ftp://s3cr3t.com", "https://me:s3cr3t@x.com", "https://x.com/#s3cr3t", "https://x/ä"):
+        monkeypatch.setenv("CATDOG_WEBHOOK_URLS", wrong)
+        with pytest.raises(SettingsError, match="CATDOG_WEBHOOK_URLS: an entry is not a URL") as caught:
+            read_settings()
+        assert "CATDOG_WEBHOOK_SECRET: a secret of webhooks is whsec_ and 24 to 64 bytes" in str(caught.value)
+        assert "s3cr3t" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,8 @@ COMBINATIONS = {
         "keys.existingSecret=keys",
         "keys.predictKey=true",
         "trainer.imagenetWeights=/weights.h5",
+        "webhooks.urls={https://example.com/a,https://example.com/b}",
+        "webhooks.existingSecret=webhooks",
         "settings.CATDOG_UNKNOWN_KEEP=0.9",
         "settings.CATDOG_MAX_UPLOAD_BYTES=20000000",
         "image.pullSecrets[0].name=registry",
@@ -153,6 +155,17 @@ def test_a_setting_keeps_its_digits(helm: Path) -> None:
     assert (found["CATDOG_UNKNOWN_KEEP"], found["CATDOG_MAX_UPLOAD_BYTES"]) == ("0.9", "20000000")
 
 
+def test_events_are_sent_where_the_values_say(helm: Path) -> None:
+    container = api(rendered(helm, COMBINATIONS["everything"]))
+
+    found = environment(container)
+    assert found["CATDOG_WEBHOOK_URLS"] == "https://example.com/a,https://example.com/b"
+    assert found["CATDOG_WEBHOOK_PRIVATE"] == "false"
+    (secret,) = (each for each in container["env"] if each["name"] == "CATDOG_WEBHOOK_SECRET")
+    assert secret["valueFrom"]["secretKeyRef"] == {"name": "webhooks", "key": "webhook-secret"}
+    assert not any(name.startswith("CATDOG_WEBHOOK") for name in environment(api(rendered(helm, ()))))
+
+
 def test_the_probes_ask_addresses_of_the_service(helm: Path, tmp_path: Path) -> None:
     addresses = {getattr(route, "path", "") for route in create_app(Settings(data_dir=tmp_path)).routes}
     probed = [api(rendered(helm, ())), *kserve_containers()]
@@ -214,6 +227,7 @@ def test_the_keda_trigger_asks_for_a_metric_of_the_service(helm: Path) -> None:
         (("settings.UNKNOWN=1",), "UNKNOWN"),
         (("database.url=mysql://a@b/c",), "database/url"),
         (("api.replicas=0",), "api/replicas"),
+        (("webhooks.urls={example.com}",), "webhooks/urls/0"),
     ],
 )
 def test_values_that_cannot_work_are_refused(helm: Path, values: tuple[str, ...], says: str) -> None:

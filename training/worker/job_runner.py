@@ -18,6 +18,7 @@ from catdog.jobs.queue import Lease
 from catdog.system.failpoints import failpoint
 from catdog.versions.manifest import Decision, Manifest
 from catdog.versions.store import Store, Version
+from catdog.webhooks import champions
 from training.data import checks, service_datasets
 from training.data.checks import Findings, Splits, caution
 from training.data.dataset import Dataset, Photo
@@ -78,7 +79,11 @@ class Runner:
         @contextmanager
         def within() -> Iterator[None]:
             """Publishing and promoting aren't interrupted, and only the worker that holds the job does them."""
-            with interruptions.shielded(), lease.held():
+            with (
+                interruptions.shielded(),
+                lease.held() as connection,
+                champions.recorded(connection, self.store.champions),
+            ):
                 yield
 
         request = lease.job.request

@@ -25,6 +25,7 @@ PAGE = (ROOT / "docs" / "15-access.md").read_text("utf-8")
 NAMES = {
     "batch": "none",
     "change": "999999",
+    "delivery": "999999",
     "job": "none",
     "label": "none",
     "model": "none",

@@ -46,6 +46,7 @@ ADDRESSES = {
     "/model": Needs.PREDICT_KEY,
     "/audit": Needs.ADMIN_KEY,
     "/keys": Needs.ADMIN_KEY,
+    "/webhooks": Needs.ADMIN_KEY,
     "/models": Needs.PREDICT_KEY,
     "/models/{version}": Needs.PREDICT_KEY,
     "/models/{version}/report": Needs.PREDICT_KEY,

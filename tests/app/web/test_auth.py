@@ -119,7 +119,7 @@ def test_several_services_that_start_at_once_have_one_key_and_one_says_where(tmp
     assert file.read_text() == key
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert list(file.parent.iterdir()) == [file]
-    assert [error for _, error in said if error] == [f"INFO:app.web.auth:the admin key is in {file}\n"]
+    assert [error for _, error in said if error] == [f"INFO:app.secret_file:the admin key is in {file}\n"]
 
 
 def test_a_key_stays_the_same_from_start_to_start(tmp_path: Path) -> None:
