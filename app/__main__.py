@@ -3,17 +3,15 @@
 import sys
 
 from app import shutdown
+from app.processes import assembly
+from app.processes.assembly import WRONG_SETTINGS, run
 
 TYPE_CHECKING = False  # typing's own would be one more import before signals are handled
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from socket import socket
 
-    from uvicorn import Server
-
     from app.settings import Settings
-
-WRONG_SETTINGS = 2  # exit status; also if a library is missing
+    from app.web.server import Server
 
 
 def main() -> None:
@@ -34,19 +32,6 @@ def main() -> None:
     run(_examine if parser.parse_args().command == "doctor" else serve)
 
 
-def run(command: "Callable[[], int | None]") -> None:
-    """Run a command; if a library is missing, one line says so, and what to do."""
-    try:
-        sys.exit(command())
-    except ModuleNotFoundError as error:
-        from catdog.faults import OURS
-
-        if (library := (error.name or "").partition(".")[0]) in OURS:
-            raise
-        sys.stderr.write(f"catdog: serving needs {library}, which isn't installed; run `make serve`\n")
-        sys.exit(WRONG_SETTINGS)
-
-
 def _examine() -> int:
     from app import diagnostics
     from app.settings import SettingsError, read_settings
@@ -60,34 +45,21 @@ def _examine() -> int:
 
 def serve() -> None:
     """Serve until SIGTERM or Ctrl-C; accepted requests still finish, and the exit status is 0."""
-    from app import startup
-
-    with startup.shortened():
-        server, listener = _prepared()
-    # uvicorn replaces this handler while it runs; when it has drained, it raises the signal again.
-    shutdown.handle_signals(shutdown.raise_exit)
-    try:
-        server.run(sockets=[listener])
-    except SystemExit as end:  # from `raise_exit`
-        shutdown.exit_now(end.code)
+    assembly.serve(_prepared)
 
 
 def _prepared() -> "tuple[Server, socket]":
-    """The server and its open socket.
-
-    Imports take most of the start-up time. So the port opens before the slow ones, and the model loads while they run.
-    """
-    from app.settings import SettingsError, read_settings
+    """The server and its open socket; with several processes, this one becomes their supervisor and never returns."""
+    from app.processes import launch
+    from app.settings import read_settings
     from app.telemetry import logs
 
-    try:
-        given = read_settings()
-        logs.begin(given.log_format)
-        listener, settings = _opened(given)
-        return _assembled(settings), listener
-    except (SettingsError, OSError) as error:
-        sys.stderr.write(f"catdog can't start: {error}\n")
-        sys.exit(WRONG_SETTINGS)
+    given = read_settings()
+    logs.begin(given.log_format)
+    listener, settings = _opened(given)
+    if (processes := launch.count(settings)) > 1:
+        launch.supervise(settings, listener, processes)
+    return assembly.assembled(settings), listener
 
 
 def _opened(given: "Settings") -> "tuple[socket, Settings]":
@@ -105,23 +77,6 @@ def _opened(given: "Settings") -> "tuple[socket, Settings]":
         sys.exit(f"catdog can't listen: {where}{error}{in_use if error.errno == errno.EADDRINUSE else ''}")
     logs.warn(*environment.passed_over(), *connections.warnings(settings, listener))
     return listener, settings
-
-
-def _assembled(settings: "Settings") -> "Server":
-    from app.serving import engine_selection, os_tuning
-
-    os_tuning.limit_arenas()
-    from app.serving.loader import VersionLoader
-    from catdog.versions.store import Store
-
-    settings = engine_selection.settled(settings)
-    loader = VersionLoader(Store(settings.models_dir), settings)
-    loader.begin()  # before the other imports: the model loads in parallel
-    from app.main import create_app
-    from app.serving.hot_swap import HotSwap
-    from app.web.server import server
-
-    return server(create_app(settings, HotSwap(settings, loader)), settings)
 
 
 if __name__ == "__main__":

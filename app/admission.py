@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from fastapi import Request
+from prometheus_client import Counter
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import Overloaded, TooSlow
@@ -28,10 +29,11 @@ RETRY_SECONDS = 1
 class AdmissionLimit:
     """Limits how many places are in use at a time. Only for the event loop, so it needs no lock."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, refusals: Counter | None = None) -> None:
         self.limit = limit
         self.taken = 0
         self.refused = 0  # since the start
+        self._refusals = refusals
 
     @contextmanager
     def admitted(self, places: int = 1, retry_seconds: int = 1) -> Iterator[None]:
@@ -47,6 +49,8 @@ class AdmissionLimit:
         """Raise Overloaded if fewer than `places` are free."""
         if self.taken + places > self.limit:
             self.refused += 1
+            if self._refusals is not None:
+                self._refusals.inc()
             raise Overloaded(retry_seconds)
 
 
@@ -100,8 +104,9 @@ class Body:
 class Bodies:
     """All request bodies, within limits. Only for the event loop, so it needs no lock."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, refusals: Counter | None = None) -> None:
         self.limit = settings.max_uploads
+        self._refusals = refusals
         self.limit_bytes = limit_bytes(settings)
         self.least_bytes_per_second = settings.min_upload_bytes_per_second
         self.refused = 0  # times that one was refused or others were cut off, since the start
@@ -153,6 +158,8 @@ class Bodies:
                 missing_bytes -= other.held_bytes
                 missing_places -= 1
         self.refused += 1
+        if self._refusals is not None:
+            self._refusals.inc()
         if missing_bytes > 0 or missing_places > 0:
             raise Overloaded(RETRY_SECONDS)
         for other in giving_way:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from app import admission, environment
 from app.errors import MIB, TrainerMissing
+from app.processes import launch
 from app.retraining.worker_process import check_installed
 from app.serving import engine_selection
 from app.serving.engine_selection import Choice
@@ -69,6 +70,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         return
     yield Finding("engine", f"{choice.engine}: {choice.reason}")
     yield Finding("device", _device(choice))
+    yield Finding("processes", _processes(settings))
     yield Finding("threads", _threads(settings))
     yield Finding("limits", _limits(settings))
     yield from _model(settings.model_copy(update={"engine": choice.engine}))
@@ -98,6 +100,13 @@ def _device(choice: Choice) -> str:
     import openvino
 
     return str(openvino.Core().get_property("CPU", "FULL_DEVICE_NAME"))
+
+
+def _processes(settings: Settings) -> str:
+    processes = launch.count(settings)
+    cores = "with every core" if processes == 1 else f"which share {resources.usable_cores()} cores"
+    why = "set by CATDOG_PROCESSES" if "processes" in settings.model_fields_set else "by default"
+    return f"{processes}, {cores} ({why})"
 
 
 def _threads(settings: Settings) -> str:

@@ -23,18 +23,19 @@ from app.retraining.opinions import Opinions
 from app.retraining.upkeep import Upkeep
 from app.retraining.worker_process import TRAINER, LocalProcess
 from app.serving import engine_selection
-from app.serving.hot_swap import HotSwap
+from app.serving.hot_swap import POLL_SECONDS, HotSwap
 from app.settings import Settings
 from app.shutdown import Shutdown
 from app.telemetry import tracing
 from app.telemetry.instruments import Requests
 from app.telemetry.logs import RequestLog
-from app.telemetry.request_record import RequestId, RequestRecorder
+from app.telemetry.request_record import RequestRecorder
 from app.ui import routes
 from app.web import auth, problem_details
 from app.web.auditing import Auditing
 from app.web.keyring import KeyRing
 from app.web.methods import HeadRequests
+from app.web.request_id import RequestId
 from app.web.trusted_origin import CrossOriginSharing, TrustedOrigin
 from app.webhooks import webhook_routes
 from app.webhooks.sender import Webhooks
@@ -63,8 +64,11 @@ DESCRIPTION = (
 )
 
 
-def create_app(settings: Settings, hot_swap: HotSwap | None = None) -> FastAPI:
+def create_app(settings: Settings, hot_swap: HotSwap | None = None, whole: Settings | None = None) -> FastAPI:
     """Build the service with these settings; it loads its model when it starts, unless `hot_swap` has begun to.
+
+    `hot_swap` knows the other processes of the service, if there are any. Then `settings` are the share of
+    this one, and `whole` those of the service.
 
     Raises SettingsError if the admin key or the engine isn't available, or the URL of the database can't be used.
     """
@@ -80,13 +84,15 @@ def create_app(settings: Settings, hot_swap: HotSwap | None = None) -> FastAPI:
         routes=[route for group in GROUPS for route in group.router.routes],  # `include_router` would build each again
     )
     app.state.settings = settings
+    app.state.whole_settings = whole or settings
     app.state.admin_key = auth.admin_key(settings)
     app.state.database = ServiceDatabase(settings)
     app.state.keyring = KeyRing(lambda: app.state.database.keys)
     app.state.hot_swap = hot_swap or HotSwap(settings)
+    app.state.siblings = app.state.hot_swap.siblings
     app.state.predictor = app.state.hot_swap.predictor
     app.state.shutdown = Shutdown()
-    app.state.bodies = Bodies(settings)
+    app.state.bodies = Bodies(settings, app.state.predictor.measurements.overloaded)
     app.state.parsing = CapacityLimiter(2)  # bodies of tensors parsed at a time: each may need much memory
     app.state.datasets = DatasetService(app.state.database, app.state.predictor.uploads)
     app.state.opinions = Opinions(settings, app.state.database, app.state.predictor)
@@ -120,8 +126,9 @@ def create_app(settings: Settings, hot_swap: HotSwap | None = None) -> FastAPI:
 def _watch(app: FastAPI, settings: Settings) -> None:
     """Report every request to the metrics, the log and the traces."""
     state = app.state
-    requests = Requests(state.predictor.measurements.phase_seconds)
-    state.metrics = Metrics(requests, state.predictor, state.bodies, JobNumbers(state.database))
+    measured = state.predictor.measurements
+    requests = Requests(measured.phase_seconds, measured.rejections)
+    state.metrics = Metrics(requests, state.predictor, state.bodies, JobNumbers(state.database), state.siblings)
     state.tracing = tracing.begin()
     listeners = [requests.tell, RequestLog(settings.log_slow_seconds).tell]
     if state.tracing is not None:
@@ -132,18 +139,13 @@ def _watch(app: FastAPI, settings: Settings) -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Run the background tasks; the port is open while the model loads on a thread."""
-    if app.state.hot_swap.has_loaded:  # else requests that are waiting already would be answered 503
-        await app.state.hot_swap.catch_up()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(app.state.hot_swap.follow)
-        tasks.start_soon(app.state.jobs.supervise)
-        tasks.start_soon(app.state.batches.jobs.supervise)
-        tasks.start_soon(app.state.automatic.run)
-        tasks.start_soon(app.state.webhooks.run)
-        tasks.start_soon(app.state.upkeep.run)
-        tasks.start_soon(SettingsRecord(app.state.settings, app.state.database).run)
-        yield
-        tasks.cancel_scope.cancel()
+    async with app.state.siblings.answering():
+        await _load_first(app)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(app.state.hot_swap.follow)
+            tasks.start_soon(_supervise, app)
+            yield
+            tasks.cancel_scope.cancel()
     app.state.database.close()  # first: threads may still wait for a database that doesn't answer
     async with anyio.create_task_group() as tasks:  # both at a time: a worker may need STOP_SECONDS
         for jobs in (app.state.jobs, app.state.batches.jobs):
@@ -151,3 +153,28 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.predictor.close()
     if app.state.tracing is not None:
         await to_thread.run_sync(app.state.tracing.close)
+
+
+async def _load_first(app: FastAPI) -> None:
+    """Use the model if it has been loaded already: else requests that are waiting would be answered 503.
+
+    A process of several accepts no request before, unless none of them can load a version.
+    """
+    hot_swap, siblings = app.state.hot_swap, app.state.siblings
+    if hot_swap.has_loaded or siblings.folder is not None:
+        await hot_swap.catch_up()
+    while app.state.predictor.serving is None and any(await siblings.ask("serves")):
+        await anyio.sleep(POLL_SECONDS)
+        await hot_swap.catch_up()
+
+
+async def _supervise(app: FastAPI) -> None:
+    """Run what only one process of the service does."""
+    state = app.state
+    async with state.siblings.leading(), anyio.create_task_group() as tasks:
+        tasks.start_soon(state.jobs.supervise)
+        tasks.start_soon(state.batches.jobs.supervise)
+        tasks.start_soon(state.automatic.run)
+        tasks.start_soon(state.webhooks.run)
+        tasks.start_soon(state.upkeep.run)
+        tasks.start_soon(SettingsRecord(state.whole_settings, state.database).run)

@@ -1,21 +1,26 @@
 """Collects the service's metrics for Prometheus when they are scraped."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from time import monotonic, time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import anyio
 from anyio import CapacityLimiter, to_thread
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from app.admission import Bodies
 from app.retraining.database import ServiceDatabase
+from app.serving.drift import Shift
 from app.serving.predictor import Predictor
-from app.telemetry.instruments import Requests, counter, counters, gauge, gauges
+from app.siblings import Siblings
+from app.telemetry import process_metrics
+from app.telemetry.instruments import Requests, gauge, gauges
 from catdog import __version__
 from catdog.jobs.job import Job, Status
 
@@ -24,12 +29,28 @@ logger = logging.getLogger(__name__)
 FRESH_SECONDS = 5.0  # that the job numbers are reused, for any number of scrapers
 PATIENCE_SECONDS = 2.0  # for the database to answer; Prometheus waits 10 for the whole page
 
+GAUGES = {  # that the page has as sums over all processes, in the order of `Metrics._gauges`
+    "catdog_body_bytes": "Bytes of request bodies in memory.",
+    "catdog_queue_photos": "Photos admitted and not answered yet.",
+    "catdog_queue_limit_photos": "Limit of catdog_queue_photos; more are refused.",
+    "catdog_uploads": "Requests whose bodies are being received.",
+    "catdog_uploads_limit": "Limit of catdog_uploads; more are refused.",
+}
+
 
 class Seen(NamedTuple):
     """The jobs at one moment."""
 
     counts: Mapping[Status, int]
     running: Job | None
+
+
+class Gathered(NamedTuple):
+    """What a page needs of other processes and of the database."""
+
+    shifts: Iterable[Shift]
+    gauges: Sequence[Mapping[str, Any]]  # one of each process
+    of_jobs: Iterable[Metric]
 
 
 class JobNumbers:
@@ -93,24 +114,34 @@ def _families_of(job: Job | None) -> Iterator[Metric]:
 class Metrics(Collector):
     """Collects the metrics when the page is requested, and does nothing before."""
 
-    def __init__(self, requests: Requests, predictor: Predictor, receiving: Bodies, jobs: JobNumbers) -> None:
-        self._requests = requests
+    def __init__(
+        self, requests: Requests, predictor: Predictor, receiving: Bodies, jobs: JobNumbers, siblings: Siblings
+    ) -> None:
         self._predictor = predictor
         self._receiving = receiving
         self._jobs = jobs
-        self._of_jobs: Iterable[Metric] = ()
+        self._siblings = siblings
+        self._gathered: Gathered = Gathered((), [], ())
         self._thread = CapacityLimiter(1)
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
+        siblings.answers["gauges"] = self._gauges
+        if siblings.folder is not None:
+            MultiProcessCollector(self._registry, str(siblings.folder))  # type: ignore[no-untyped-call]
+            return
         measured = predictor.measurements
+        counters = measured.answered, measured.cached, measured.rejections, predictor.swaps
         for instrument in (requests.answered, requests.seconds, measured.phase_seconds, measured.batch_photos):
             self._registry.register(instrument)
-        ProcessCollector(registry=self._registry)
+        for counter in counters:
+            self._registry.register(counter)
 
     async def page(self, accept: str) -> tuple[bytes, str]:
         """The page in the format that the `Accept` header asks for, and its media type."""
         encode, media_type = choose_encoder(accept)
-        self._of_jobs = list(await self._jobs.families())
+        shifts = await self._predictor.drift() if self._predictor.serving is not None else ()
+        gauges = [await self._gauges(), *await self._siblings.ask("gauges")]
+        self._gathered = Gathered(shifts, gauges, list(await self._jobs.families()))
         return await to_thread.run_sync(encode, self._registry, limiter=self._thread), media_type
 
     def describe(self) -> Iterable[Metric]:
@@ -118,33 +149,21 @@ class Metrics(Collector):
         return ()
 
     def collect(self) -> Iterator[Metric]:
+        shifts, numbers, of_jobs = self._gathered
         yield gauges("catdog_build_info", "1 for the version of the service.", {(__version__,): 1}, "version")
-        yield from self._of_queue()
+        for name, description in GAUGES.items():
+            yield gauge(name, description, sum(each[name] for each in numbers))
+        supervisor = None if self._siblings.folder is None else os.getppid()
+        yield from process_metrics.families([each["process"] for each in numbers], supervisor)
         yield from self._of_model()
-        yield from self._of_drift()
-        yield from self._of_jobs
+        yield from _of_drift(shifts)
+        yield from of_jobs
 
-    def _of_queue(self) -> Iterator[Metric]:
-        measured, admission, receiving = self._predictor.measurements, self._predictor.admission, self._receiving
-        reasons = {
-            **self._requests.problems.copy(),
-            "overloaded": admission.refused + receiving.refused,
-            "expired": measured.expired,
-            "client-gone": measured.abandoned,
-        }
-        yield counters(
-            "catdog_rejections",
-            "Requests and photos that were refused or failed, by problem: the last part of its type.",
-            {(name,): count for name, count in reasons.items()},
-            "reason",
-        )
-        yield counter("catdog_photos_answered", "Photos answered.", measured.answered)
-        yield counter("catdog_photos_cached", "Photos answered from the cache.", measured.cached)
-        yield gauge("catdog_body_bytes", "Bytes of request bodies in memory.", receiving.held_bytes)
-        yield gauge("catdog_queue_photos", "Photos admitted and not answered yet.", admission.taken)
-        yield gauge("catdog_queue_limit_photos", "Limit of catdog_queue_photos; more are refused.", admission.limit)
-        yield gauge("catdog_uploads", "Requests whose bodies are being received.", receiving.taken)
-        yield gauge("catdog_uploads_limit", "Limit of catdog_uploads; more are refused.", receiving.limit)
+    async def _gauges(self) -> dict[str, Any]:
+        """The numbers of this process; the page has their sums."""
+        admission, receiving = self._predictor.admission, self._receiving
+        values = (receiving.held_bytes, admission.taken, admission.limit, receiving.taken, receiving.limit)
+        return dict(zip(GAUGES, values, strict=True)) | {"process": process_metrics.of_this()}
 
     def _of_model(self) -> Iterator[Metric]:
         champion = self._predictor.serving
@@ -158,26 +177,25 @@ class Metrics(Collector):
             "1 if the version in service isn't the store's champion, because the champion can't be loaded.",
             champion is not None and self._predictor.problem is not None,
         )
-        yield counter("catdog_swaps", "Hot swaps from one version to another since the start.", self._predictor.swaps)
 
-    def _of_drift(self) -> Iterator[Metric]:
-        champion = self._predictor.serving
-        shifts = champion.drift.shifts() if champion else ()
-        yield gauges(
-            "catdog_drift_index",
-            "Population stability index of the last hour's answers against those to the validation photos.",
-            {(shift.measure,): shift.psi for shift in shifts if shift.psi is not None},
-            "measure",
-        )
-        yield gauges(
-            "catdog_drift_photos",
-            "Photos of the last hour that the index is computed from.",
-            {(shift.measure,): shift.photos for shift in shifts},
-            "measure",
-        )
-        yield gauges(
-            "catdog_drifted",
-            "1 if the index is above 0.25, and above what chance explains for that number of photos.",
-            {(shift.measure,): shift.drifted for shift in shifts},
-            "measure",
-        )
+
+def _of_drift(shifts: Iterable[Shift]) -> Iterator[Metric]:
+    shifts = tuple(shifts)
+    yield gauges(
+        "catdog_drift_index",
+        "Population stability index of the last hour's answers against those to the validation photos.",
+        {(shift.measure,): shift.psi for shift in shifts if shift.psi is not None},
+        "measure",
+    )
+    yield gauges(
+        "catdog_drift_photos",
+        "Photos of the last hour that the index is computed from.",
+        {(shift.measure,): shift.photos for shift in shifts},
+        "measure",
+    )
+    yield gauges(
+        "catdog_drifted",
+        "1 if the index is above 0.25, and above what chance explains for that number of photos.",
+        {(shift.measure,): shift.drifted for shift in shifts},
+        "measure",
+    )

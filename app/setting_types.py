@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -15,6 +15,8 @@ from catdog.webhooks import message
 
 EVERY = "*"
 NULL = "null"
+AUTO = "auto"
+MOST_PROCESSES = 256
 DEFAULT_PORTS = {"http": 80, "https": 443}
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
@@ -124,6 +126,13 @@ def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _processes(value: object) -> object:
+    text = str(value)
+    if text != AUTO and not (text.isascii() and text.isdecimal() and 0 < int(text) <= MOST_PROCESSES):
+        raise ValueError(f"write a number of processes from 1 to {MOST_PROCESSES}, or {AUTO}")
+    return AUTO if text == AUTO else int(text)
+
+
 def _dataset(value: str) -> str:
     try:
         return checked_dataset_name(value)
@@ -156,6 +165,7 @@ def webhook_secrets(value: SecretStr) -> tuple[str, ...]:
 _between_commas = BeforeValidator(_split)
 
 ListeningAddress = Annotated[str, AfterValidator(_address)]
+Processes = Annotated[int | Literal["auto"], BeforeValidator(_processes)]
 Key = Annotated[SecretStr, AfterValidator(_long_enough)]
 WebhookUrls = Annotated[tuple[Annotated[str, AfterValidator(_webhook)], ...], NoDecode, _between_commas]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_secrets)]

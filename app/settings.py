@@ -25,7 +25,7 @@ from app import environment
 from app.access_settings import AccessSettings
 from app.automation_settings import AutomationSettings
 from app.environment import ENV_FILE, PREFIX
-from app.setting_types import ListeningAddress, NonNegative, Positive
+from app.setting_types import ListeningAddress, NonNegative, Positive, Processes
 from app.webhook_settings import WebhookSettings
 from catdog import faults
 from catdog.engines.engine import Asked
@@ -83,6 +83,10 @@ class Settings(AccessSettings, AutomationSettings, WebhookSettings):
 
     database_url: str | None = Field(default=None, repr=False)
     """URL of the database of labels and jobs, in SQLAlchemy's form; by default SQLite in the data folder."""
+
+    processes: Processes = 1
+    """Processes that serve on the port, each with its share of the cores and of the limits; 1 by default, which has all
+    of them. `auto` is one for each four cores."""
 
     engine: Literal["openvino", "keras", "auto"] = "openvino"
     """What runs the network; `openvino` by default, for processors. `keras` is for a GPU, which infers many photos at

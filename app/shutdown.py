@@ -12,13 +12,25 @@ if TYPE_CHECKING:
 
 
 class Shutdown:
-    """A flag that a signal sets. Then the service isn't ready, streams end, and answers close their connections."""
+    """A flag that a signal sets. Then the service isn't ready, streams end, and answers close their connections.
+
+    With several processes, one may end alone, while the others go on: then the service stays ready.
+    """
 
     def __init__(self) -> None:
         self.is_leaving = False
+        self.is_replaced = False
+
+    @property
+    def ends_service(self) -> bool:
+        return self.is_leaving and not self.is_replaced
 
     def begin(self) -> None:
         self.is_leaving = True
+
+    def begin_alone(self) -> None:
+        """Only this process ends."""
+        self.is_leaving = self.is_replaced = True
 
 
 def exit_now(status: str | int | None) -> "NoReturn":

@@ -90,13 +90,14 @@ def serve() -> None:
     """Serve until SIGTERM or Ctrl-C, with the settings from the environment: CATDOG_PORT=9000 catdog serve."""
     from app import __main__ as service
     from app import shutdown
+    from app.processes import assembly
 
     def fill_and_serve() -> None:
         fill()
         service.serve()
 
     shutdown.handle_signals(shutdown.exit_at_once)
-    service.run(fill_and_serve)
+    assembly.run(fill_and_serve)
 
 
 def _is_chosen() -> bool:

@@ -58,7 +58,7 @@ ChampionDep = Annotated[LoadedModel, Depends(champion)]
 
 async def ready_champion(champion: ChampionDep, shutdown: ShutdownDep) -> LoadedModel:
     """The version in service; 503 without one, and during a shutdown."""
-    if shutdown.is_leaving:
+    if shutdown.ends_service:
         raise NotReady("the service is shutting down")
     return champion
 

@@ -58,9 +58,7 @@ async def review(
 ) -> Review:
     """The kept photos without a label that are most worth one, each with the reason."""
     found = await collecting.ask(lambda datasets: to_review(collecting.uploads, datasets, order, limit))
-    serving = predictor.serving
-    drifted = () if serving is None else serving.drift.drifted
-    return Review(items=[ReviewItem.of(kept) for kept in found], drifted=drifted)
+    return Review(items=[ReviewItem.of(kept) for kept in found], drifted=await predictor.drifted())
 
 
 @router.get("/review/{prediction_id}/picture", responses=documented(*ANY, PredictionNotFound))

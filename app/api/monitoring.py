@@ -47,7 +47,7 @@ class Drift(BaseModel, frozen=True):
 @router.get("/queue", tags=["model"], dependencies=[Depends(reader)], responses=documented(Unauthorized))
 async def queue(predictor: PredictorDep) -> QueueState:
     """Photos that wait, times and batch sizes of the last ones, and numbers of refused ones."""
-    return predictor.queue
+    return await predictor.queues()
 
 
 @router.get(
@@ -56,9 +56,11 @@ async def queue(predictor: PredictorDep) -> QueueState:
     dependencies=[Depends(reader)],
     responses=documented(NotReady, Unauthorized, RequestValidationError),
 )
-async def drift(champion: ChampionDep, hours: Annotated[int, Query(ge=1, le=HOURS)] = 1) -> Drift:
+async def drift(
+    champion: ChampionDep, predictor: PredictorDep, hours: Annotated[int, Query(ge=1, le=HOURS)] = 1
+) -> Drift:
     """How far the answers of the last hours have drifted from those to the validation photos."""
-    return Drift(model_version=champion.manifest.version, hours=hours, shifts=champion.drift.shifts(hours))
+    return Drift(model_version=champion.manifest.version, hours=hours, shifts=await predictor.drift(hours))
 
 
 @router.get("/health/live", tags=["health"], responses=documented())

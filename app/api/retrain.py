@@ -168,7 +168,7 @@ def _event_id(digits: str) -> int:
 async def _stream(retraining: JobService, hot_swap: HotSwap, job: str, after: int) -> AsyncIterator[str]:
     async for happened in retraining.watch(job, after):
         yield "".join(map(_as_text, happened)) or ": nothing new\n\n"  # a comment, which keeps proxies from closing
-    await hot_swap.catch_up()
+    await hot_swap.catch_up_together()
 
 
 def _rounded(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ async def server() -> ServerMetadata:
 @router.get("/health/live", responses=documented_plainly())
 async def server_live(predictor: PredictorDep, shutdown: ShutdownDep) -> Health:
     """The process answers."""
-    return Health(ready=predictor.serving is not None and not shutdown.is_leaving)
+    return Health(ready=predictor.serving is not None and not shutdown.ends_service)
 
 
 @router.get("/health/ready", responses=documented_plainly(NotReady))

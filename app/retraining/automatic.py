@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from catdog.jobs.queue import Automatic
+    from catdog.versions.measurements import Measure
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,8 @@ class AutomaticRetraining:
         champion = self._predictor.serving
         if champion is None:
             return None
-        await self._ask(lambda: self._record_drift(champion))
+        drifted = await self._predictor.drifted()
+        await self._ask(lambda: self._record_drift(champion, drifted))
         if not self.policy.is_on:
             return None
         plan = await self.plan()
@@ -144,12 +146,12 @@ class AutomaticRetraining:
         change.begin(Change("automatic training", change.SERVICE, details={"trigger": plan.trigger}))  # of this thread
         return Automatic(request, plan.trigger)
 
-    def _record_drift(self, champion: LoadedModel) -> None:
+    def _record_drift(self, champion: LoadedModel, drifted: "tuple[Measure, ...]") -> None:
         from catdog.policy import drift_record
 
         version = champion.manifest.version
         if version == self._store.champion():  # else a hot swap hasn't reached this process yet
-            drift_record.tell(self._records.database, version, champion.drift.drifted, self._clock())
+            drift_record.tell(self._records.database, version, drifted, self._clock())
 
     async def _ask(self, question: Callable[[], Answer]) -> Answer:
         """Call it on a thread, which a shutdown doesn't wait for."""

@@ -12,6 +12,8 @@ from uuid import uuid4
 
 from app.errors import TrainerMissing
 from app.settings import Settings
+from app.telemetry.instruments import METRICS_FOLDER
+from catdog.system import resources
 
 STOP_SECONDS = 10.0  # for a worker to end after SIGTERM
 # Import names of what training needs in addition to serving: the extra `fit`.
@@ -80,10 +82,10 @@ class LocalProcess:
         command = [sys.executable, *self._program.words, "--name", worker]
         log = self._settings.data_dir / self._program.log
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as output:
+        with log.open("wb") as output, resources.unconfined():
             self._processes[worker] = subprocess.Popen(  # noqa: S603  # our own program; nothing in it comes from a request
                 command,
-                env=os.environ | _variables(self._settings),
+                env=_environment(self._settings),
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -135,6 +137,12 @@ def _death(code: int | None, log: str) -> str | None:
     if code == CANNOT_RUN:
         return f"{UNIMPORTABLE} ({log} in the data folder names it)"
     return f"its worker ended with exit status {code}; see {log} in the data folder"
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """The environment of a worker, whose numbers aren't in the metrics of the service."""
+    ours = {name: value for name, value in os.environ.items() if name != METRICS_FOLDER}
+    return ours | _variables(settings)
 
 
 def _variables(settings: Settings) -> dict[str, str]:

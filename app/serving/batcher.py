@@ -90,7 +90,7 @@ class Batcher:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.measurements = QueueStats()
-        self.admission = AdmissionLimit(settings.queue_items)
+        self.admission = AdmissionLimit(settings.queue_items, self.measurements.overloaded)
         self._decoders = Decoders(
             settings.decoders or min(resources.usable_cores(), MOST_DECODERS),
             settings.decoding_bytes or resources.usable_bytes() // MEMORY_SHARE,
@@ -125,10 +125,10 @@ class Batcher:
             async with asyncio.timeout(self._settings.deadline_seconds):
                 return await waiting.answer
         except TimeoutError:
-            self.measurements.expired += 1
+            self.measurements.expired.inc()
             raise Expired(self._settings.deadline_seconds) from None
         except asyncio.CancelledError:
-            self.measurements.abandoned += 1
+            self.measurements.abandoned.inc()
             raise
         finally:
             waiting.forget()

@@ -7,7 +7,7 @@ it is about 1/n + 1/m times a chi-squared variable with one degree of freedom le
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from time import monotonic
 from typing import Final, NamedTuple
@@ -83,18 +83,21 @@ class Drift:
                 if (value := values[measure]) is not None:
                     counts[measure][histogram.bin_of(value)] += 1
 
-    def shifts(self, hours: int = 1) -> tuple[Shift, ...]:
-        """How far each number has drifted in the last `hours`, 1 to HOURS."""
+    def counts(self, hours: int) -> dict[Measure, list[int]]:
+        """The photos of the last `hours`, 1 to HOURS, by bin of each number."""
         oldest = self._now() - hours * SLOTS_AN_HOUR + 1
         with self._lock:
             recent = [slot.counts for slot in self._slots if slot.number >= oldest]
             summed = {each: sum((counts[each] for counts in recent), _none(self._usual[each])) for each in self._usual}
-        return tuple(_shift(measure, self._usual[measure], counts) for measure, counts in summed.items())
+        return {measure: counts.tolist() for measure, counts in summed.items()}
 
-    @property
-    def drifted(self) -> tuple[Measure, ...]:
-        """The measures that have drifted within the last hour."""
-        return tuple(shift.measure for shift in self.shifts() if shift.drifted)
+    def shifts(self, hours: int = 1, elsewhere: Sequence[Mapping[Measure, list[int]]] = ()) -> tuple[Shift, ...]:
+        """How far each number has drifted in the last `hours`, 1 to HOURS, with the counts of other processes."""
+        every = [self.counts(hours), *elsewhere]
+        return tuple(
+            _shift(measure, histogram, np.sum([counts[measure] for counts in every], axis=0))
+            for measure, histogram in self._usual.items()
+        )
 
     def _now(self) -> int:
         return int(self._clock() // SLOT_SECONDS)

@@ -1,7 +1,7 @@
 """Hot-swaps the model when the store's champion changes."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import nullcontext, suppress
 from threading import Lock
 from time import monotonic
@@ -15,6 +15,7 @@ from app.serving.loader import VersionLoader, share
 from app.serving.os_tuning import UnusedMemory
 from app.serving.predictor import Predictor
 from app.settings import Settings
+from app.siblings import Siblings
 from catdog.audit import change
 from catdog.errors import StoreError, VersionInService
 from catdog.versions.store import Store, Within
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 RETRY_SECONDS = 5.0  # between attempts at a version that couldn't be loaded
+LOAD_SECONDS = 10.0  # limit for other processes to load a version
 
 Result = TypeVar("Result")
 
@@ -33,10 +35,16 @@ class HotSwap:
     One step runs at a time, on a thread. The next version is loaded while the one in service keeps answering; requests
     that are running at the swap finish on the old one. Heads on the same graph stay loaded, because each is only a few
     kilobytes, so that a rollback among them loads nothing.
+
+    After a change, the other processes of the service are asked to catch up before it is answered.
     """
 
-    def __init__(self, settings: Settings, loader: VersionLoader | None = None) -> None:
-        self.predictor = Predictor(settings)
+    def __init__(
+        self, settings: Settings, loader: VersionLoader | None = None, siblings: Siblings | None = None
+    ) -> None:
+        self.siblings = siblings or Siblings()
+        self.siblings.answers["catch up"] = self.catch_up
+        self.predictor = Predictor(settings, self.siblings)
         self._settings = settings
         self._store = Store(settings.models_dir)
         self._loader = loader or VersionLoader(self._store, settings)
@@ -66,13 +74,22 @@ class HotSwap:
         """Serve the store's champion now, if it can be loaded, instead of at the next poll of `follow`."""
         await self._alone(self._follow, is_awaited=False)
 
+    async def catch_up_together(self) -> None:
+        """Let every process of the service catch up."""
+        await self.catch_up()
+        await self._tell_siblings()
+
     async def promote(self, version: int) -> LoadedModel:
         """Load a version and put it into service; if it can't serve, StoreError, and nothing has changed."""
-        return await self._alone(lambda: self._promote(version))
+        champion = await self._alone(lambda: self._promote(version))
+        await self._tell_siblings()
+        return champion
 
     async def roll_back(self) -> LoadedModel:
         """Put the previous champion into service; if it can't serve, StoreError, and nothing has changed."""
-        return await self._alone(self._roll_back)
+        champion = await self._alone(self._roll_back)
+        await self._tell_siblings()
+        return champion
 
     async def load(self, version: int | None) -> LoadedModel:
         """Load a version in addition to the champion, until it is unloaded; StoreError if it can't be loaded.
@@ -80,13 +97,21 @@ class HotSwap:
         None is the champion, which is always loaded; NotReady if it isn't.
         """
         if version is None:
-            await self.catch_up()
+            await self.catch_up_together()
             return self.predictor.champion
-        return await self._alone(lambda: self._load_beside(version))
+        loaded = await self._alone(lambda: self._load_beside(version))
+        await self._tell_siblings()
+        return loaded
 
     async def unload(self, version: int | None) -> int:
         """Unload a version and return its number; VersionNotLoaded, or VersionInService for the champion and None."""
-        return await self._alone(lambda: self._unload(version))
+        unloaded = await self._alone(lambda: self._unload(version))
+        await self._tell_siblings()
+        return unloaded
+
+    async def _tell_siblings(self) -> None:
+        """Let the other processes catch up; one that takes longer does so by itself."""
+        await self.siblings.ask("catch up", LOAD_SECONDS)
 
     async def _alone(self, step: Callable[[], Result], is_awaited: bool = True) -> Result:
         """Run a step on a thread, after any other; unless `is_awaited`, cancelling abandons it."""
@@ -106,6 +131,8 @@ class HotSwap:
             self._catch_up()
         except Exception as error:  # any error: the version in service keeps serving
             self._tell(error)
+        if (wanted := self.siblings.loaded()) is not None:
+            self._match(wanted)
 
     def _catch_up(self) -> None:
         version = self._store.champion()
@@ -113,6 +140,20 @@ class HotSwap:
             return
         self._failed, self._retry_at = version, monotonic() + RETRY_SECONDS
         self._take_over(self._loaded(version))
+
+    def _match(self, wanted: Set[int]) -> None:
+        """Load and unload versions as another process did on request."""
+        others = self.predictor.others
+        for version in others.keys() - wanted:
+            self._memory.replaced(others[version])
+        kept = {version: loaded for version, loaded in others.items() if version in wanted}
+        self.predictor.others = kept
+        for version in sorted(wanted - kept.keys()):
+            try:
+                self.predictor.others = {**self.predictor.others, version: self._loaded(version)}
+            except Exception as error:  # it was deleted, or damaged, or the memory isn't enough
+                logger.error("version %d can't be loaded as another process has: %s", version, error)
+                self.siblings.change_loaded(version, is_loaded=False)
 
     def _promote(self, version: int) -> LoadedModel:
         champion = self._loaded(version)
@@ -137,6 +178,7 @@ class HotSwap:
     def _load_beside(self, version: int) -> LoadedModel:
         loaded = self._loaded(version)
         self.predictor.others = {**self.predictor.others, version: loaded}
+        self.siblings.change_loaded(version, is_loaded=True)
         return loaded
 
     def _unload(self, version: int | None) -> int:
@@ -145,6 +187,7 @@ class HotSwap:
         serving = self.predictor.serving
         if serving is not None and serving.manifest.version == number:
             raise VersionInService(number)
+        self.siblings.change_loaded(number, is_loaded=False)
         self.predictor.others = {each: kept for each, kept in self.predictor.others.items() if each != number}
         self._memory.replaced(unloaded)
         return number

@@ -4,23 +4,27 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from prometheus_client import Counter
 
 from app.admission import AdmissionLimit
 from app.errors import NotExplainable, NotReady, ServiceError, VersionNotLoaded
 from app.serving.batcher import Batcher
 from app.serving.class_activation import ExplainingEngine
+from app.serving.drift import Shift
 from app.serving.loaded_model import LoadedModel
 from app.serving.prediction import ExplainedPrediction, Picture, Prediction
 from app.serving.prediction_log import PredictionLog
-from app.serving.queue_stats import QueueState, QueueStats
+from app.serving.queue_stats import QueueFacts, QueueState, QueueStats, together
 from app.settings import Settings
+from app.siblings import Siblings
 from app.telemetry.request_record import record_version
 from catdog.engines.engine import Output
 from catdog.versions.manifest import Manifest
+from catdog.versions.measurements import Measure
 
 
 class Key(NamedTuple):
@@ -63,7 +67,9 @@ def check_explains(model: LoadedModel) -> None:
 class Predictor:
     """Answers with the current champion, on threads, so that the event loop isn't blocked."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, siblings: Siblings | None = None) -> None:
+        self._siblings = siblings or Siblings()
+        self._siblings.answers |= {"serves": self._serves, "queue": self._queue_facts, "drift": self._drift_counts}
         self.uploads = PredictionLog(settings.data_dir, settings.keep_uploads, settings.keep_uploads_bytes)
         self._batcher = Batcher(settings)
         self._cache = AnswerCache(settings.cache_items)
@@ -71,7 +77,7 @@ class Predictor:
         self.serving: LoadedModel | None = None
         self.problem: str | None = None  # why the store's champion doesn't serve
         self.others: dict[int, LoadedModel] = {}  # loaded on request, by number; replaced, never changed
-        self.swaps = 0  # from one version to another
+        self.swaps = Counter("catdog_swaps", "Hot swaps from one version to another since the start.", registry=None)
 
     @property
     def champion(self) -> LoadedModel:
@@ -107,8 +113,23 @@ class Predictor:
 
     @property
     def queue(self) -> QueueState:
-        """State and statistics of the queue."""
-        return self.measurements.state(self.admission)
+        """State and statistics of the queue of this process."""
+        return together([self.measurements.facts(self.admission)])
+
+    async def queues(self) -> QueueState:
+        """State and statistics of the queues of all processes."""
+        own = self.measurements.facts(self.admission)
+        return together([own, *map(QueueFacts.model_validate, await self._siblings.ask("queue"))])
+
+    async def drift(self, hours: int = 1) -> tuple[Shift, ...]:
+        """How far the answers of all processes in the last `hours` have drifted; NotReady without a champion."""
+        champion = self.champion
+        elsewhere = await self._siblings.ask("drift", version=champion.manifest.version, hours=hours)
+        return champion.drift.shifts(hours, [counts for counts in elsewhere if counts])
+
+    async def drifted(self) -> tuple[Measure, ...]:
+        """The measures that have drifted within the last hour; none without a champion."""
+        return () if self.serving is None else tuple(shift.measure for shift in await self.drift() if shift.drifted)
 
     def check_admission(self) -> None:
         """Raise Overloaded if the queue is full."""
@@ -116,8 +137,20 @@ class Predictor:
 
     def swap(self, champion: LoadedModel) -> None:
         """Put a loaded, warm version into service; running requests finish on the previous one."""
-        self.swaps += self.serving is not None
+        if self.serving is not None and self._siblings.leads:  # else each process would count it
+            self.swaps.inc()
         self.serving = champion
+
+    async def _serves(self) -> bool:
+        return self.serving is not None
+
+    async def _queue_facts(self) -> dict[str, Any]:
+        return self.measurements.facts(self.admission).model_dump()
+
+    async def _drift_counts(self, version: int, hours: int) -> dict[Measure, list[int]]:
+        """The counts of the version in service; none if it is another one."""
+        serving = self.serving
+        return serving.drift.counts(hours) if serving is not None and serving.manifest.version == version else {}
 
     def close(self) -> None:
         """End the threads."""
@@ -163,7 +196,7 @@ class Predictor:
         record_version(model.manifest.version)
         with self._batcher.admission.admitted(1, self._batcher.seconds_to_drain):
             explained = await self._batcher.infer(engine, photo, answer)
-        self._batcher.measurements.answered += 1
+        self._batcher.measurements.answered.inc()
         return explained
 
     async def predict_each(
@@ -207,7 +240,7 @@ class Predictor:
             prediction = await self._remembered(champion, photo, answer)
         else:
             prediction = await self._batcher.infer(champion.engine, photo, answer)
-        self._batcher.measurements.answered += 1
+        self._batcher.measurements.answered.inc()
         return prediction
 
     def _answer(self, champion: LoadedModel, photo: Picture, output: Output, keep: float | None) -> Prediction:
@@ -224,7 +257,7 @@ class Predictor:
         """The answer from the cache if the photo is in it, else from the engine."""
         key = await asyncio.to_thread(self._cache.key, champion.manifest, photo)
         if (known := self._cache.get(key)) is not None:
-            self._batcher.measurements.cached += 1
+            self._batcher.measurements.cached.inc()
             return await asyncio.to_thread(answer, known)
 
         def remember(output: Output) -> tuple[Output, Prediction]:

@@ -1,14 +1,15 @@
 """Statistics of the prediction queue."""
 
-from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+import collections
+from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
-from prometheus_client import Histogram
+from prometheus_client import Counter, Histogram
 from pydantic import BaseModel, Field
 
 from app.admission import AdmissionLimit
-from app.telemetry.instruments import SECONDS
+from app.telemetry.instruments import COUNTED_ELSEWHERE, SECONDS, total
 from app.telemetry.request_record import PhotoTimes
 
 REMEMBERED = 1000  # photos that the quantiles are computed from
@@ -26,7 +27,7 @@ class Quantiles(BaseModel, frozen=True):
 class Recent(BaseModel, frozen=True):
     """Statistics of the last photos; null for a step that none of them needed."""
 
-    photos: int = Field(description="Number of these photos, at most 1,000.")
+    photos: int = Field(description="Number of these photos, at most 1,000 of each process.")
     decode_seconds: Quantiles | None = Field(description="From the file to pixels.")
     wait_seconds: Quantiles | None = Field(description="Wait for a decoder and then for the engine.")
     infer_seconds: Quantiles | None = Field(description="Inference of the whole batch.")
@@ -46,18 +47,39 @@ class QueueState(BaseModel, frozen=True):
     recent: Recent
 
 
+class QueueFacts(BaseModel, frozen=True):
+    """The queue of one process: its counts, and the last photos in their order."""
+
+    depth: int
+    limit: int
+    answered: int
+    cached: int
+    refused: int
+    expired: int
+    abandoned: int
+    decode_seconds: list[float]
+    wait_seconds: list[float]
+    infer_seconds: list[float]
+    batch_sizes: list[int]
+
+
 class QueueStats:
     """Counts and times since the start, with more detail for the last REMEMBERED photos.
 
-    The counts are for the event loop, the rest for threads: appending needs no lock, and histograms have their own.
+    Appending needs no lock, and counters and histograms have their own.
     """
 
     def __init__(self) -> None:
         self.seconds_each = 0.0  # estimated time of inference for one photo
-        self.answered = 0
-        self.cached = 0  # of the answers
-        self.expired = 0  # at their deadline
-        self.abandoned = 0  # by their clients
+        self.answered = Counter("catdog_photos_answered", "Photos answered.", registry=None)
+        self.cached = Counter("catdog_photos_cached", "Photos answered from the cache.", registry=None)
+        self.rejections = Counter(
+            "catdog_rejections",
+            "Requests and photos that were refused or failed, by problem: the last part of its type.",
+            ("reason",),
+            registry=None,
+        )
+        self.overloaded, self.expired, self.abandoned = map(self.rejections.labels, COUNTED_ELSEWHERE)
         self.phase_seconds = Histogram(
             "catdog_phase_duration_seconds",
             "Per request with photos: reading the body. Per photo: decoding, waiting, inference of its batch.",
@@ -87,31 +109,48 @@ class QueueStats:
             self._infer_seconds.observe(photo.infer_seconds)
             self.seconds_each += (photo.infer_seconds / len(batch) - self.seconds_each) * NEWEST_COUNTS
 
-    def state(self, admission: AdmissionLimit) -> QueueState:
-        """All statistics, with the state of the queue."""
+    def facts(self, admission: AdmissionLimit) -> QueueFacts:
+        """The state of this process."""
         inferred = list(self._inferred)
-        sizes = Counter(one.batch_size for one in inferred)
-        return QueueState(
+        return QueueFacts(
             depth=admission.taken,
             limit=admission.limit,
-            answered=self.answered,
-            cached=self.cached,
+            answered=total(self.answered),
+            cached=total(self.cached),
             refused=admission.refused,
-            expired=self.expired,
-            abandoned=self.abandoned,
-            recent=Recent(
-                photos=len(inferred),
-                decode_seconds=_quantiles(list(self._decoded)),
-                wait_seconds=_quantiles(one.queue_seconds for one in inferred),
-                infer_seconds=_quantiles(one.infer_seconds for one in inferred),
-                batch_sizes={str(size): photos // size for size, photos in sorted(sizes.items())},
-            ),
+            expired=total(self.expired),
+            abandoned=total(self.abandoned),
+            decode_seconds=list(self._decoded),
+            wait_seconds=[one.queue_seconds for one in inferred],
+            infer_seconds=[one.infer_seconds for one in inferred],
+            batch_sizes=[one.batch_size for one in inferred],
         )
 
 
-def _quantiles(seconds: Iterable[float]) -> Quantiles | None:
-    values = list(seconds)
-    if not values:
+def together(queues: Sequence[QueueFacts]) -> QueueState:
+    """The state of the queues of several processes as of one."""
+
+    def added(name: str) -> int:
+        return sum(getattr(each, name) for each in queues)
+
+    def joined(name: str) -> list[float]:
+        return [value for each in queues for value in getattr(each, name)]
+
+    sizes = collections.Counter(size for each in queues for size in each.batch_sizes)
+    return QueueState(
+        **{name: added(name) for name in ("depth", "limit", "answered", "cached", "refused", "expired", "abandoned")},
+        recent=Recent(
+            photos=sizes.total(),
+            decode_seconds=_quantiles(joined("decode_seconds")),
+            wait_seconds=_quantiles(joined("wait_seconds")),
+            infer_seconds=_quantiles(joined("infer_seconds")),
+            batch_sizes={str(size): photos // size for size, photos in sorted(sizes.items())},
+        ),
+    )
+
+
+def _quantiles(seconds: Sequence[float]) -> Quantiles | None:
+    if not seconds:
         return None
-    p50, p99 = np.percentile(values, (50, 99)).tolist()
+    p50, p99 = np.percentile(seconds, (50, 99)).tolist()
     return Quantiles(p50=p50, p99=p99)

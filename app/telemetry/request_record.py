@@ -1,17 +1,13 @@
 """Records the timing and outcome of each request for metrics, logs and traces."""
 
-import random
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import NamedTuple
-from uuid import UUID
+from typing import TYPE_CHECKING, NamedTuple
 
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-HEADER = "X-Request-ID"
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"  # any unknown method or address, of which clients can send any number
@@ -68,7 +64,7 @@ class PhotoTimes:
 class RequestRecord:
     """A request and its answer. Times are seconds of `perf_counter`; 0.0 for one that hasn't come."""
 
-    scope: Scope
+    scope: "Scope"
     began: float = field(default_factory=perf_counter)
     received: float = 0.0  # the last received part of its body
     answered: float = 0.0  # when the head of its answer was sent
@@ -139,23 +135,23 @@ def record_problem(name: str) -> None:
 class RequestRecorder:
     """ASGI middleware that records each request and calls the listeners on the event loop. RequestId wraps it."""
 
-    def __init__(self, app: ASGIApp, listeners: Sequence[Callable[[RequestRecord], None]]) -> None:
+    def __init__(self, app: "ASGIApp", listeners: Sequence[Callable[[RequestRecord], None]]) -> None:
         self.app = app
         self._listeners = listeners
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         exchange = RequestRecord(scope)
         _current.set(exchange)  # the server runs each request in a task of its own
 
-        async def note_received() -> Message:
+        async def note_received() -> "Message":
             message = await receive()
             if message["type"] == "http.request":
                 exchange.received = perf_counter()
             return message
 
-        async def note_answered(message: Message) -> None:
+        async def note_answered(message: "Message") -> None:
             if message["type"] == "http.response.start":
                 exchange.answered, exchange.status = perf_counter(), message["status"]
             await send(message)
@@ -166,23 +162,3 @@ class RequestRecorder:
             exchange.ended = perf_counter()
             for tell in self._listeners:
                 tell(exchange)
-
-
-class RequestId:
-    """ASGI middleware that gives each request an id, as `request.state.id`, and sends it in the answer."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
-        request_id = str(UUID(int=random.getrandbits(128), version=4))  # not a secret; 50 us faster than uuid4
-        scope.setdefault("state", {})["id"] = request_id
-
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[HEADER] = request_id
-            await send(message)
-
-        return await self.app(scope, receive, send_with_id)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from time import monotonic
 from types import FrameType
 
@@ -19,10 +20,14 @@ WAITING_CONNECTIONS = 2048  # queued in the kernel until they are accepted
 
 
 class Server(uvicorn.Server):
-    """Keeps serving for `leave_seconds` after a signal, so that requests that still arrive are answered."""
+    """Keeps serving for `leave_seconds` after a signal, so that requests that still arrive are answered.
+
+    `when_started` is called once connections are accepted.
+    """
 
     def __init__(self, config: uvicorn.Config, shutdown: Shutdown, leave_seconds: float) -> None:
         super().__init__(config)
+        self.when_started: Callable[[], None] | None = None
         self._shutdown = shutdown
         self._leave_seconds = leave_seconds
 
@@ -30,20 +35,29 @@ class Server(uvicorn.Server):
         self._shutdown.begin()
         super().handle_exit(sig, frame)
 
+    def end_alone(self) -> None:
+        """End without `leave_seconds`: other processes accept the connections."""
+        self._shutdown.begin_alone()
+        self.should_exit = True
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listener in sockets or []:
             listener.listen(WAITING_CONNECTIONS)  # asyncio uses its backlog for both, waiting and accepted at a time
+        if self.when_started is not None:
+            self.when_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         until = monotonic() + self._leave_seconds
-        while self._shutdown.is_leaving and not self.force_exit and monotonic() < until:  # a second signal forces exit
+        while (
+            self._shutdown.ends_service and not self.force_exit and monotonic() < until
+        ):  # a second signal forces exit
             await asyncio.sleep(LOOK_SECONDS)
         await super().shutdown(sockets)
 
 
-def server(app: FastAPI, settings: Settings) -> uvicorn.Server:
-    """One worker process: a second would load the network again, and the first already uses every core."""
+def server(app: FastAPI, settings: Settings) -> Server:
+    """The server of one process."""
     limit = settings.max_connections or connections.default_limit(connections.raise_open_file_limit())
     config = ServerConfig(
         app,

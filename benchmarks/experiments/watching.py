@@ -62,7 +62,9 @@ class Prediction:
 
 def watched(*listeners: Listener) -> RequestRecorder:
     app = Prediction()
-    return RequestRecorder(app, [Requests(app.measurements.phase_seconds).tell, *listeners])
+    return RequestRecorder(
+        app, [Requests(app.measurements.phase_seconds, app.measurements.rejections).tell, *listeners]
+    )
 
 
 async def measure(app: Callable[[Scope, Receive, Send], object]) -> float:

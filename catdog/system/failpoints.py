@@ -12,6 +12,8 @@ VARIABLE: Final = "FAILPOINTS"
 
 OF_PICTURES: Final = ("pictures.placed", "pictures.added", "picture.unlabelled")
 
+OF_PROCESSES: Final = ("process.starts",)  # one of several that serve
+
 # In the order in which a classification reaches them.
 OF_CLASSIFYING: Final = (
     "classify.begun",

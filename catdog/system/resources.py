@@ -6,7 +6,7 @@ On a shared machine or in a container this is less than the machine has.
 import os
 import re
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from math import ceil
 from pathlib import Path
 
@@ -84,6 +84,30 @@ def _memory_limits() -> Iterator[int]:
         for name in MEMORY_FILES:
             with suppress(OSError, ValueError):
                 yield int((folder / name).read_text())
+
+
+_unconfined: frozenset[int] | None = None  # the cores before `confine`
+
+
+def confine(cores: frozenset[int]) -> None:
+    """Limit this process to these cores. Call it before other threads are started: a thread inherits its creator's."""
+    global _unconfined
+    _unconfined = frozenset(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores)
+
+
+@contextmanager
+def unconfined() -> Iterator[None]:
+    """Lift `confine` for processes that this thread starts inside the block."""
+    if _unconfined is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, _unconfined)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def default_threads() -> int:

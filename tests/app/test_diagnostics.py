@@ -29,6 +29,7 @@ def test_it_says_what_would_be_run_and_why(models_dir: Path, tmp_path: Path) -> 
     assert "openvino " in found["versions"]
     assert found["engine"] == "openvino: the default; CATDOG_ENGINE=auto looks for a GPU"
     assert re.fullmatch(r"\d+: the cores that this process may use, of \d+", found["threads"])
+    assert found["processes"] == "1, with every core (by default)"
     assert re.fullmatch(r"[\d,]+ MiB of request bodies in memory, [\d,]+ connections", found["limits"])
     assert found["model"].startswith("version 1 (cat, dog; ")
     assert found["model"].endswith("which holds: 1")
@@ -43,6 +44,7 @@ def test_what_the_settings_say_is_given_as_the_reason(models_dir: Path, tmp_path
         models_dir=models_dir,
         data_dir=tmp_path,
         precision="f32",
+        processes=2,
         threads=1,
         streams=1,
         max_bodies_bytes=2**30,
@@ -50,6 +52,7 @@ def test_what_the_settings_say_is_given_as_the_reason(models_dir: Path, tmp_path
     )
 
     assert found["precision"] == "f32: set by CATDOG_PRECISION"
+    assert re.fullmatch(r"2, which share \d+ cores \(set by CATDOG_PROCESSES\)", found["processes"])
     assert found["threads"] == "1: set by CATDOG_THREADS"
     assert found["streams"] == "1: set by CATDOG_STREAMS"
     assert found["limits"] == "1,024 MiB of request bodies in memory, 9 connections"

@@ -34,6 +34,7 @@ COMBINATIONS = {
     "by waiting photos": ("autoscaling.enabled=true", "autoscaling.keda.enabled=true", *SHARED),
     "everything": (
         "api.replicas=2",
+        "api.processes=auto",
         "database.url=postgresql://catdog:secret@postgres/catdog",
         "storage.accessMode=ReadWriteMany",
         "storage.models.storageClass=nfs",
@@ -153,6 +154,7 @@ def test_a_setting_keeps_its_digits(helm: Path) -> None:
     found = environment(api(rendered(helm, COMBINATIONS["everything"])))
 
     assert (found["CATDOG_UNKNOWN_KEEP"], found["CATDOG_MAX_UPLOAD_BYTES"]) == ("0.9", "20000000")
+    assert found["CATDOG_PROCESSES"] == "auto"
 
 
 def test_events_are_sent_where_the_values_say(helm: Path) -> None:

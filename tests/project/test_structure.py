@@ -17,6 +17,7 @@ LAYERS = {
     "app": (
         "__main__",
         "diagnostics",
+        "processes",
         "main",
         "access protocols webhooks",
         "api",
@@ -30,7 +31,7 @@ LAYERS = {
         "settings",
         "access_settings automation_settings webhook_settings",
         "setting_types",
-        "environment errors shutdown startup",
+        "environment errors shutdown siblings startup",
     ),
     "command": (
         "__main__",

@@ -1,0 +1,191 @@
+"""Two processes and their supervisor: deaths, restarts, signals, wrong settings."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event, Thread
+
+import httpx
+import pytest
+
+from app.processes import folder
+from catdog.system import failpoints
+from tests.app.processes.running import PROCESSES, Pair, pair
+from tests.app.scraping import Page
+from tests.app.service import ADMIN_KEY
+from tests.app.test_process import begin_upload, start
+from tests.waiting import PATIENCE_SECONDS, until
+
+
+@pytest.fixture(scope="module")
+def service(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """A service whose processes tests may kill and restart."""
+    with pair(models_dir, tmp_path_factory.mktemp("data"), CATDOG_LEAVE_SECONDS="0") as service:
+        yield service
+
+
+@contextmanager
+def asking(service: Pair, photo: bytes) -> Iterator[list[int | str]]:
+    """Two clients that ask all the time, one of them on new connections: the statuses and errors that they get."""
+    ended, found = Event(), list[int | str]()
+
+    def ask(lasting: httpx.Client | None) -> None:
+        while not ended.is_set():
+            try:
+                if lasting is None:
+                    found.append(httpx.post(f"{service.process.url}/predict", content=photo).status_code)
+                else:
+                    found.append(lasting.post("/predict", content=photo).status_code)
+            except httpx.HTTPError as error:
+                found.append(repr(error))
+
+    with service.client() as lasting:
+        threads = [Thread(target=ask, args=(client,)) for client in (None, lasting)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield found
+        finally:
+            ended.set()
+            for thread in threads:
+                thread.join()
+
+
+def is_replaced(service: Pair, before: set[int]) -> bool:
+    return len(service.pids) == PROCESSES and not service.pids & before
+
+
+def scrape(service: Pair) -> Page:
+    return Page(httpx.get(f"{service.process.url}/metrics").raise_for_status().text)
+
+
+def test_a_killed_process_is_restarted_and_its_counts_stay(service: Pair, jpeg: bytes) -> None:
+    with service.client_of_each() as clients:
+        for client in clients:
+            client.post("/predict", content=jpeg).raise_for_status()
+    before, counted = service.pids, scrape(service).find("catdog_photos_answered_total")
+    assert counted is not None
+
+    for pid in before:  # one after another: the service never stops answering
+        service.kill(pid)
+        until(lambda: httpx.post(f"{service.process.url}/predict", content=jpeg).is_success)
+        until(lambda pid=pid: pid not in service.pids and len(service.pids) == PROCESSES)  # type: ignore[misc]
+        with service.client_of_each():  # both accept connections
+            pass
+
+    after = scrape(service)
+    assert is_replaced(service, before)
+    assert after.find("catdog_photos_answered_total") == counted + 2
+    assert after.find("catdog_ready") == 1
+
+
+def test_sighup_restarts_one_process_after_another_without_a_failed_request(service: Pair, jpeg: bytes) -> None:
+    before = service.pids
+
+    with asking(service, jpeg) as found:
+        service.process.popen.send_signal(signal.SIGHUP)
+        until(lambda: is_replaced(service, before))
+        until(lambda: len(found) > 100)
+
+    assert set(found) == {200}
+
+
+def test_when_the_supervisor_is_killed_the_processes_end_and_leave_nothing(service: Pair, jpeg: bytes) -> None:
+    """The last test of this service."""
+    with service.process.connect() as connection:
+        begin_upload(connection, jpeg)
+        shared, pids = service.folder, service.pids
+        service.process.popen.kill()
+        until(lambda: not service.process.takes_connections())
+
+        connection.sendall(jpeg[len(jpeg) // 2 :])
+        answer = connection.makefile("rb").read()
+        until(lambda: not any(map(is_alive, pids)))
+
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert not shared.exists()
+
+
+def test_sigterm_lets_each_process_finish_its_requests(models_dir: Path, tmp_path: Path, jpeg: bytes) -> None:
+    with pair(models_dir, tmp_path, CATDOG_LEAVE_SECONDS="0") as service, service.process.connect() as connection:
+        begin_upload(connection, jpeg)
+        shared, pids = service.folder, service.pids
+        service.process.popen.send_signal(signal.SIGTERM)
+        until(lambda: not service.process.takes_connections())
+
+        connection.sendall(jpeg[len(jpeg) // 2 :])
+        answer = connection.makefile("rb").read()
+        _, log = service.process.popen.communicate(timeout=PATIENCE_SECONDS)
+
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert service.process.popen.returncode == 0
+    assert "ERROR" not in log
+    assert not shared.exists()
+    assert not any(map(is_alive, pids))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"CATDOG_PROCESSES": "0"}, "CATDOG_PROCESSES=0: write a number of processes from 1 to 256, or auto"),
+        ({"CATDOG_DATA_DIR": "/dev/null"}, "the admin key can't be stored in /dev/null/admin.key"),
+    ],
+)
+def test_wrong_settings_end_the_service_at_once_with_one_message(
+    tmp_path: Path, wrong: dict[str, str], said: str
+) -> None:
+    popen = start(tmp_path, **{"PORT": "0", "CATDOG_PROCESSES": "2", **wrong})
+
+    _, log = popen.communicate(timeout=PATIENCE_SECONDS)
+
+    assert popen.returncode == 2
+    assert log.startswith("catdog can't start: ")
+    assert said in log
+    assert log.count("catdog can't start") == 1
+    assert "Traceback" not in log
+
+
+def test_processes_that_die_at_their_start_end_the_service(models_dir: Path) -> None:
+    (point,) = failpoints.OF_PROCESSES
+    popen = start(
+        models_dir,
+        PORT="0",
+        CATDOG_PROCESSES="2",
+        CATDOG_ADMIN_KEY=ADMIN_KEY,
+        CATDOG_LOG_FORMAT="text",
+        **{failpoints.VARIABLE: point},
+    )
+
+    _, log = popen.communicate(timeout=PATIENCE_SECONDS)
+
+    assert popen.returncode == 1
+    assert "3 processes in a row ended before they could serve, the last one with signal SIGKILL" in log
+
+
+def test_folders_of_killed_services_are_removed_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left, young = (tmp_path / f"{folder.PREFIX}{name}" for name in ("left", "young"))
+    for each in (left, young):
+        each.mkdir()
+        (each / folder.HELD).touch()
+    os.utime(left, (0, 0))
+
+    with folder.shared() as mine:
+        os.utime(mine, (0, 0))
+        with folder.shared() as another:
+            assert mine.is_dir()
+            assert young.is_dir()
+            assert not left.exists()
+
+    assert not another.exists()
+    assert not mine.exists()
+
+
+def is_alive(pid: int) -> bool:
+    with suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
