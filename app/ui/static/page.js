@@ -12,8 +12,9 @@ import * as review from "./pictures/review.js";
 import * as teach from "./teach/teach.js";
 import { translate } from "./parts/texts.js";
 import * as trying from "./parts/trying.js";
+import * as webhooks from "./webhooks/webhooks.js";
 
-const SECTIONS = { ask, teach, gallery, models, review, audit };
+const SECTIONS = { ask, teach, gallery, models, review, audit, webhooks };
 const INSIDE = { gallery: "teach" }; // sections without a link of their own, by the link that leads to them
 
 // `of` is what the section shows: for the gallery, the name of a data set.

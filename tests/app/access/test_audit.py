@@ -203,10 +203,11 @@ def test_old_entries_are_deleted_by_the_upkeep(audited: Service) -> None:
 def test_settings_that_differ_are_noted_at_the_start_and_secrets_stay_secret(audited: Service) -> None:
     state = audited.app.state
     given = state.settings.model_copy(update={"audit_days": 7, "database_url": "postgresql://user:secret@db/catdog"})
+    given = given.model_copy(update={"webhook_urls": ("https://example.com/secret@",)})
     SettingsRecord(given, state.database).compare()
     first = newest(audited)
     assert (first.action, first.key) == ("settings changed", "the service")
-    assert first.details == {"CATDOG_AUDIT_DAYS": [365, 7], "CATDOG_DATABASE_URL": "changed"}
+    assert first.details == {"CATDOG_AUDIT_DAYS": [365, 7], "CATDOG_DATABASE_URL": "changed", "CATDOG_WEBHOOK_URLS": "changed"}
 
     SettingsRecord(given, state.database).compare()
     assert newest(audited).id == first.id
