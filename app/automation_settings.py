@@ -1,6 +1,8 @@
-"""Settings of trainings that start by themselves."""
+"""Settings of trainings that start by themselves, and of trials of their versions."""
 
-from pydantic import PositiveInt
+from typing import Literal
+
+from pydantic import Field, PositiveInt
 from pydantic_settings import BaseSettings
 
 from app.setting_types import DatasetName, NonNegative, Positive, Schedule
@@ -24,3 +26,16 @@ class AutomationSettings(BaseSettings):
 
     retrain_dataset: DatasetName | None = None
     """Data set of these trainings; by default the one that the version in service was trained on, else the only one."""
+
+    retrain_promote: Literal["auto", "shadow", "never"] = "auto"
+    """What these trainings do with a version that the promotion rule lets in: `auto` promotes it, which is the default,
+    `shadow` runs it beside the champion first, `never` only publishes it."""
+
+    shadow_photos: PositiveInt = 500
+    """Number of live photos after which the trial of a version beside the champion ends; 500 by default."""
+
+    shadow_hours: Positive = 24
+    """Hours after which a trial ends with fewer photos; 24 by default."""
+
+    shadow_agreement: float = Field(default=0.95, ge=0, le=1, allow_inf_nan=False)
+    """Least share of the photos of a trial that both versions must give the same class, 0 to 1; 0.95 by default."""

@@ -11,7 +11,7 @@ from app.access import audit_routes, key_routes
 from app.access.settings_record import SettingsRecord
 from app.admission import Admission, Bodies
 from app.api import batches, datasets, feedback, models, monitoring, pictures, predict, retrain
-from app.api.automation import policy
+from app.api.automation import policy, shadow
 from app.batches.batches import BatchService
 from app.metrics import JobNumbers, Metrics
 from app.protocols import v1, v2
@@ -20,6 +20,7 @@ from app.retraining.database import ServiceDatabase
 from app.retraining.datasets import DatasetService
 from app.retraining.jobs import JobService
 from app.retraining.opinions import Opinions
+from app.retraining.shadow import Shadow
 from app.retraining.upkeep import Upkeep
 from app.retraining.worker_process import TRAINER, LocalProcess
 from app.serving import engine_selection
@@ -49,6 +50,7 @@ GROUPS = (
     datasets,
     pictures,
     policy,
+    shadow,
     retrain,
     feedback,
     monitoring,
@@ -94,6 +96,7 @@ def create_app(settings: Settings, hot_swap: HotSwap | None = None, whole: Setti
     app.state.shutdown = Shutdown()
     app.state.bodies = Bodies(settings, app.state.predictor.measurements.overloaded)
     app.state.parsing = CapacityLimiter(2)  # bodies of tensors parsed at a time: each may need much memory
+    app.state.shadow = Shadow(settings, app.state.database, app.state.hot_swap, app.state.bodies)
     app.state.datasets = DatasetService(app.state.database, app.state.predictor.uploads)
     app.state.opinions = Opinions(settings, app.state.database, app.state.predictor)
     runner = LocalProcess(settings, TRAINER) if settings.worker == "process" else None
@@ -143,6 +146,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await _load_first(app)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(app.state.hot_swap.follow)
+            tasks.start_soon(app.state.shadow.run)
             tasks.start_soon(_supervise, app)
             yield
             tasks.cancel_scope.cancel()

@@ -12,6 +12,7 @@
     │   ├── NoChampion             no version is in service
     │   ├── NoEarlierChampion      nothing to roll back to
     │   ├── ChampionChanged        another version came into service since the measurement
+    │   ├── NoTrial                no candidate runs beside the champion
     │   ├── VersionInService       the champion can't be deleted or unloaded
     │   ├── ShippedVersion         the version shipped with catdog can't be deleted
     │   └── BrokenVersion          files and manifest don't match
@@ -135,6 +136,13 @@ class ChampionChanged(StoreError):
         self.champion = champion
         now = f"version {champion} is" if champion else "none is"
         super().__init__(f"it was measured against version {expected}, but {now} in service now")
+
+
+class NoTrial(StoreError):
+    """No candidate runs beside the champion."""
+
+    def __init__(self) -> None:
+        super().__init__('no version is on trial; a training with "promote": "shadow" begins a trial')
 
 
 class VersionInService(StoreError):

@@ -11,6 +11,7 @@ from app.errors import NotReady
 from app.retraining.datasets import DatasetService
 from app.retraining.jobs import JobService
 from app.retraining.opinions import Opinions
+from app.retraining.shadow import Shadow
 from app.serving.hot_swap import HotSwap
 from app.serving.loaded_model import LoadedModel
 from app.serving.predictor import Predictor
@@ -45,6 +46,7 @@ DatasetsDep = Annotated[DatasetService, held("datasets")]
 BatchesDep = Annotated[BatchService, held("batches")]
 OpinionsDep = Annotated[Opinions, held("opinions")]
 JobsDep = Annotated[JobService, held("jobs")]
+ShadowDep = Annotated[Shadow, held("shadow")]
 ShutdownDep = Annotated[Shutdown, held("shutdown")]
 
 

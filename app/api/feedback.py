@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 
 from app.api.dataset_schemas import Feedback, Review, ReviewItem, StoredPicture
-from app.api.dependencies import ChampionDep, DatasetsDep, PredictorDep, json_body, picture
+from app.api.dependencies import ChampionDep, DatasetsDep, PredictorDep, ShadowDep, json_body, picture
 from app.errors import NotReady, Unauthorized, UnsupportedContentType
 from app.retraining.review_order import Order, to_review
 from app.web import uploads
@@ -35,7 +35,9 @@ router = APIRouter(tags=["feedback"], dependencies=[Depends(labeller)])
     ),
     openapi_extra=json_body(Feedback),
 )
-async def feedback(request: Request, collecting: DatasetsDep, champion: ChampionDep) -> StoredPicture:
+async def feedback(
+    request: Request, collecting: DatasetsDep, champion: ChampionDep, shadow: ShadowDep
+) -> StoredPicture:
     """Turn a predicted photo into a training picture; a second label replaces the first.
 
     A photo with the label `neither` is no training picture: the next training measures on such photos how many
@@ -46,7 +48,9 @@ async def feedback(request: Request, collecting: DatasetsDep, champion: Champion
     if label is None:
         raise UnknownLabel(said.label, champion.manifest.classes)
     change.note(prediction_id=said.prediction_id, label=label)
-    return StoredPicture.of(await collecting.add_feedback(said.dataset, said.prediction_id, label))
+    stored = await collecting.add_feedback(said.dataset, said.prediction_id, label)
+    shadow.labelled(said.prediction_id, label)
+    return StoredPicture.of(stored)
 
 
 @router.get("/review", responses=documented(*ANY))

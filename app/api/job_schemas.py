@@ -62,10 +62,11 @@ class RetrainRequest(BaseModel):
         description="Instead of `width`: multiply-adds that `compress` keeps, as a share of the champion's, with more"
         " channels in the layers where they matter more.",
     )
-    promote: Literal["auto", "never"] = Field(
+    promote: Literal["auto", "shadow", "never"] = Field(
         default="auto",
         description="`auto` puts the new version into service if enough test photos show that it is no worse than the"
-        " champion; `never` only publishes it.",
+        " champion; `shadow` then runs it beside the champion first, and live photos decide (`GET /shadow`); `never`"
+        " only publishes it.",
     )
     notes: str = Field(
         default="",

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from app.api.model_schemas import Comparison, ListedVersion, ModelVersion, Report, ReportFile
+from app.api.trial_schemas import Trial
 from catdog.errors import BrokenVersion, StoreError, VersionNotFound
 from catdog.versions.manifest import Manifest
 from catdog.versions.store import Store
@@ -24,11 +25,12 @@ WITHOUT_PHOTOS = frozenset(
 def listed(store: Store) -> list[ListedVersion]:
     """Every version, newest first, including unreadable ones."""
     champion, served, versions = _champion(store), _served(store), []
-    fingerprint = _fingerprint(store, champion)
+    fingerprint, trials = _fingerprint(store, champion), _trials(store)
     for number in reversed(store.versions()):
         try:
             manifest = store.open(number).manifest
-            versions.append(ListedVersion.of(manifest, number == champion, number in served, fingerprint))
+            more = {"champion": number == champion, "served": number in served, "trial": trials.get(number)}
+            versions.append(ListedVersion.of(manifest, fingerprint, **more))
         except BrokenVersion as error:
             versions.append(ListedVersion(version=number, champion=number == champion, problem=str(error)))
         except VersionNotFound:  # deleted in the meantime
@@ -44,6 +46,7 @@ def described(store: Store, number: int, unknown_keep: float) -> ModelVersion:
         unknown_keep,
         champion=number == champion,
         decision=manifest.decision,
+        trial=_trials(store).get(number),
         comparison=_comparison(store, manifest, champion),
     )
 
@@ -81,6 +84,14 @@ def _served(store: Store) -> tuple[int, ...]:
         return store.champions()
     except StoreError:
         return ()
+
+
+def _trials(store: Store) -> dict[int, Trial]:
+    """Every version's trial; none if they can't be read, which `GET /shadow` reports."""
+    try:
+        return {version: Trial.of(trial) for version, trial in store.trials.read().items()}
+    except StoreError:
+        return {}
 
 
 def _fingerprint(store: Store, champion: int | None) -> str | None:

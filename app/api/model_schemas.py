@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
+from app.api.trial_schemas import Trial
 from catdog.engines.engine import Precision
 from catdog.network.architecture import Head
 from catdog.versions import ood
@@ -205,6 +206,7 @@ class ModelVersion(Description, frozen=True):
     decision: Decision | None = Field(
         description="Whether it was to replace the champion when it was published, and why."
     )
+    trial: Trial | None = Field(description="Its trial beside the champion; null if it had none.")
     comparison: Comparison | None = Field(description="Comparison with the champion; null for the champion itself.")
 
 
@@ -218,6 +220,7 @@ class ListedVersion(BaseModel, frozen=True):
     strategy: str | None = None
     metrics: dict[str, Metrics] | None = None
     decision: Decision | None = None
+    trial: Trial | None = Field(default=None, description="Its trial beside the champion; null if it had none.")
     served: bool = Field(
         default=False, description="Whether it is in service, or was and is among the champions that are remembered."
     )
@@ -235,22 +238,21 @@ class ListedVersion(BaseModel, frozen=True):
     problem: str | None = Field(default=None, description="Why it can't be used; then most other fields are unset.")
 
     @classmethod
-    def of(cls, manifest: Manifest, champion: bool, served: bool, fingerprint: str | None) -> Self:
+    def of(cls, manifest: Manifest, fingerprint: str | None, **more: Any) -> Self:
         """`fingerprint` is that of the champion's data set. It isn't shown, as it tells which photos are in the set."""
         return cls(
             version=manifest.version,
-            champion=champion,
             created=manifest.created,
             classes=manifest.classes,
             strategy=manifest.lineage.strategy,
             metrics=dict(manifest.metrics),
             decision=manifest.decision,
-            served=served,
             photos=manifest.lineage.dataset.photos,
             multiply_adds=manifest.architecture.multiply_adds,
             bytes=manifest.weights.bytes,
             speed=manifest.speed,
             measured_like_champion=None if fingerprint is None else manifest.lineage.dataset.fingerprint == fingerprint,
+            **more,
         )
 
 

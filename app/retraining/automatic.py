@@ -66,6 +66,7 @@ class AutomaticRetraining:
             settings.retrain_at_most_every,
             settings.retrain_dataset,
         )
+        self._promote = settings.retrain_promote
         self._records = records
         self._jobs = jobs
         self._datasets = datasets
@@ -142,7 +143,13 @@ class AutomaticRetraining:
         plan = self._planned(connection, champion)
         if plan.trigger is None:
             return None
-        request = {"dataset": plan.dataset, "strategy": "head", "backbone": "auto", "promote": "auto", "notes": ""}
+        request = {
+            "dataset": plan.dataset,
+            "strategy": "head",
+            "backbone": "auto",
+            "promote": self._promote,
+            "notes": "",
+        }
         change.begin(Change("automatic training", change.SERVICE, details={"trigger": plan.trigger}))  # of this thread
         return Automatic(request, plan.trigger)
 

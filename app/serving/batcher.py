@@ -40,6 +40,7 @@ CALM_SECONDS = 0.5  # without two photos in the queue at once; after it a single
 
 
 Answer = TypeVar("Answer")
+Watch = Callable[[NDArray[np.uint8], Output], None]  # gets the pixels and output of a photo that was answered
 
 
 @dataclass(eq=False)
@@ -51,6 +52,7 @@ class Waiting(Generic[Answer]):
     answer: asyncio.Future[Answer]
     moments: PhotoTimes = field(default_factory=PhotoTimes)
     pixels: NDArray[np.uint8] | None = None
+    watch: Watch | None = None
 
     @property
     def is_wanted(self) -> bool:
@@ -67,6 +69,8 @@ class Waiting(Generic[Answer]):
             self.fail(error)
         else:
             self._soon(self.answer.set_result, answer)
+            if self.watch is not None and self.pixels is not None:
+                self.watch(self.pixels, output)
 
     def fail(self, error: Exception) -> None:
         self._soon(self.answer.set_exception, error)
@@ -107,12 +111,14 @@ class Batcher:
         """Estimated time to answer the photos in the queue, in whole seconds, at least one."""
         return max(1, ceil(self.admission.taken * self.measurements.seconds_each))
 
-    async def infer(self, engine: Engine, photo: Picture, then: Callable[[Output], Answer]) -> Answer:
-        """Infer one photo and return `then(output)`, which runs on a thread; raises ImageError, Expired.
+    async def infer(
+        self, engine: Engine, photo: Picture, then: Callable[[Output], Answer], watch: Watch | None = None
+    ) -> Answer:
+        """Infer one photo and return `then(output)`, which runs on a thread, and so does `watch`; ImageError, Expired.
 
         If it is cancelled or reaches its deadline, the photo is dropped, unless its inference has begun.
         """
-        waiting: Waiting[Answer] = Waiting(engine, then, asyncio.get_running_loop().create_future())
+        waiting: Waiting[Answer] = Waiting(engine, then, asyncio.get_running_loop().create_future(), watch=watch)
         record_photo(waiting.moments)
         if isinstance(photo, bytes):
             with self._changed:

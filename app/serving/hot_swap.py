@@ -55,6 +55,7 @@ class HotSwap:
         self._failed: int | None = None  # the last version that couldn't be loaded
         self._retry_at = 0.0  # when it may be tried again, on the monotonic clock
         self._logged: str | None = None  # the reason that was logged for it
+        self._prepared: LoadedModel | None = None  # loaded, but answers no request
         self._heads: dict[int, LoadedModel] = {}  # that have served on the graph in service, by version
 
     @property
@@ -102,6 +103,14 @@ class HotSwap:
         loaded = await self._alone(lambda: self._load_beside(version))
         await self._tell_siblings()
         return loaded
+
+    async def prepare(self, version: int) -> LoadedModel:
+        """Load a version that answers no request, until `dismiss`; StoreError if it can't be loaded."""
+        return await self._alone(lambda: self._prepare(version), is_awaited=False)
+
+    async def dismiss(self) -> None:
+        """Free the version that `prepare` loaded, unless it serves."""
+        await self._alone(self._dismiss)
 
     async def unload(self, version: int | None) -> int:
         """Unload a version and return its number; VersionNotLoaded, or VersionInService for the champion and None."""
@@ -181,6 +190,15 @@ class HotSwap:
         self.siblings.change_loaded(version, is_loaded=True)
         return loaded
 
+    def _prepare(self, version: int) -> LoadedModel:
+        self._prepared = prepared = self._loaded(version)
+        return prepared
+
+    def _dismiss(self) -> None:
+        prepared, self._prepared = self._prepared, None
+        if prepared is not None and prepared is not self.predictor.serving:
+            self._memory.replaced(prepared)
+
     def _unload(self, version: int | None) -> int:
         unloaded = self.predictor.loaded(str(version or ""))
         number = unloaded.manifest.version
@@ -197,13 +215,20 @@ class HotSwap:
         serving = self.predictor.serving
         if serving is not None and serving.manifest.version == version:
             return serving
-        if (known := self._heads.get(version) or self.predictor.others.get(version)) is not None:
+        if (known := self._known(version)) is not None:
             self._store.open(version).verify()  # it may have been damaged or deleted since
             return known
         try:
             return self._loader.load(version, serving)
         finally:
             self._memory.loaded()
+
+    def _known(self, version: int) -> LoadedModel | None:
+        """The version, if it is in memory."""
+        prepared = self._prepared
+        if prepared is not None and prepared.manifest.version == version:
+            return prepared
+        return self._heads.get(version) or self.predictor.others.get(version)
 
     def _take_over(self, champion: LoadedModel) -> None:
         """Put a loaded version into service: swap one reference."""

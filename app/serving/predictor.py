@@ -12,13 +12,14 @@ from prometheus_client import Counter
 
 from app.admission import AdmissionLimit
 from app.errors import NotExplainable, NotReady, ServiceError, VersionNotLoaded
-from app.serving.batcher import Batcher
+from app.serving.batcher import Batcher, Watch
 from app.serving.class_activation import ExplainingEngine
 from app.serving.drift import Shift
 from app.serving.loaded_model import LoadedModel
 from app.serving.prediction import ExplainedPrediction, Picture, Prediction
 from app.serving.prediction_log import PredictionLog
 from app.serving.queue_stats import QueueFacts, QueueState, QueueStats, together
+from app.serving.shadow import ShadowQueue
 from app.settings import Settings
 from app.siblings import Siblings
 from app.telemetry.request_record import record_version
@@ -71,6 +72,7 @@ class Predictor:
         self._siblings = siblings or Siblings()
         self._siblings.answers |= {"serves": self._serves, "queue": self._queue_facts, "drift": self._drift_counts}
         self.uploads = PredictionLog(settings.data_dir, settings.keep_uploads, settings.keep_uploads_bytes)
+        self.shadow = ShadowQueue()
         self._batcher = Batcher(settings)
         self._cache = AnswerCache(settings.cache_items)
         self._keep = settings.unknown_keep
@@ -236,10 +238,12 @@ class Predictor:
         def answer(output: Output) -> Prediction:
             return self._answer(champion, photo, output, keep)
 
+        # A share of its own gives other unknown photos than the candidate's answer would.
+        watch = self.shadow.watcher(champion.manifest.version) if keep is None else None
         if self._cache.limit and isinstance(photo, bytes):
-            prediction = await self._remembered(champion, photo, answer)
+            prediction = await self._remembered(champion, photo, answer, watch)
         else:
-            prediction = await self._batcher.infer(champion.engine, photo, answer)
+            prediction = await self._batcher.infer(champion.engine, photo, answer, watch)
         self._batcher.measurements.answered.inc()
         return prediction
 
@@ -252,7 +256,7 @@ class Predictor:
         return prediction
 
     async def _remembered(
-        self, champion: LoadedModel, photo: bytes, answer: Callable[[Output], Prediction]
+        self, champion: LoadedModel, photo: bytes, answer: Callable[[Output], Prediction], watch: Watch | None
     ) -> Prediction:
         """The answer from the cache if the photo is in it, else from the engine."""
         key = await asyncio.to_thread(self._cache.key, champion.manifest, photo)
@@ -263,6 +267,6 @@ class Predictor:
         def remember(output: Output) -> tuple[Output, Prediction]:
             return output, answer(output)
 
-        output, prediction = await self._batcher.infer(champion.engine, photo, remember)
+        output, prediction = await self._batcher.infer(champion.engine, photo, remember, watch)
         self._cache.put(key, output)
         return prediction

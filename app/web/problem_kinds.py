@@ -47,6 +47,7 @@ KINDS: dict[type[Exception], Kind] = {
     datasets.ChangeNotFound: Kind("change-not-found", 404, "There is no such change to undo"),
     datasets.DatasetExists: Kind("dataset-exists", 409, "There is a data set of this name"),
     datasets.DatasetInUse: Kind("dataset-in-use", 409, "A training needs the data set"),
+    domain.NoTrial: Kind("no-trial", 404, "No version is on trial"),
     domain.VersionInService: Kind("version-in-service", 409, "The version is in service"),
     domain.ShippedVersion: Kind("shipped-version", 409, "The shipped version can't be deleted"),
     domain.BrokenVersion: Kind("broken-version", 409, "The version can't be used"),

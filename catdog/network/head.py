@@ -51,3 +51,9 @@ class ReplaceableHead:
         other = copy(self)
         other._head = of(arrays)
         return other
+
+    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits (n, classes) of features (n, features) that the compiled network has computed; ValueError as above."""
+        if self._head is None:
+            raise ValueError("the classic head is compiled with the network")
+        return logits(features, self._head)

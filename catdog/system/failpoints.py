@@ -25,6 +25,9 @@ OF_CLASSIFYING: Final = (
     "sort.transferred",
 )
 
+# In the order in which the trial of a candidate reaches them.
+OF_TRIALS: Final = ("trial.begun", "trial.decided", "trial.promoted")
+
 # In the order in which a job reaches them.
 NAMES: Final = (
     "job.submitted",

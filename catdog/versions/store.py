@@ -2,6 +2,7 @@
 
     models/
       champion               the number in service, then the previous ones, newest first. Replaced, never edited
+      trials.json            trials of candidates beside the champion (`catdog.versions.trials`). Replaced, never edited
       1/                     a version; its files never change
         model.weights.h5     or, for a head on a shared backbone, model.weights.json and its files
         manifest.json
@@ -34,6 +35,7 @@ from catdog.system import durable
 from catdog.system.failpoints import failpoint
 from catdog.versions import shared_files
 from catdog.versions.manifest import Manifest
+from catdog.versions.trials import Trials
 from catdog.versions.version import MANIFEST, WEIGHTS, Version
 
 __all__ = ["Draft", "Store", "Version", "Within"]
@@ -80,6 +82,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.trials = Trials(root)
 
     def versions(self) -> tuple[int, ...]:
         """The numbers of all versions, oldest first."""
@@ -137,6 +140,17 @@ class Store:
             self._put_into_service((version, *champions))
             failpoint("promote.replaced")
 
+    def try_out(self, version: int, champion: int, within: Within = nullcontext) -> None:
+        """Begin the trial of a version beside `champion`; ChampionChanged if another is in service.
+
+        It ends a trial that runs. Nothing changes if the version had its trial.
+        """
+        with self._changing(), within():
+            self.open(version).verify()
+            if (serving := self.champion()) != champion:
+                raise ChampionChanged(champion, serving)
+            self.trials.begin(version, champion)
+
     def roll_back(self, within: Within = nullcontext) -> int:
         """Put the previous champion back into service and return its number, else NoEarlierChampion.
 
@@ -161,11 +175,14 @@ class Store:
     def prune(self, keep: int) -> tuple[int, ...]:
         """Delete all but the newest `keep`, the last champions and the shipped version; return the numbers deleted.
 
-        The last champions are the one in service, CHAMPIONS_KEPT before it, and the one that a rollback leads to.
+        The last champions are the one in service, CHAMPIONS_KEPT before it, and the one that a rollback leads to. A
+        candidate on trial is kept.
         """
         with self._changing():
             versions, champions = self.versions(), self.champions()
             staying = {SHIPPED, *champions[:1], *[each for each in champions[1:] if each in versions][:CHAMPIONS_KEPT]}
+            if (trial := self.trials.running()) is not None:
+                staying.add(trial.version)
             if champions and (before := self._before(champions[0])) is not None:
                 staying.add(before)
             deleted = tuple(version for version in versions[::-1][keep:] if version not in staying)
@@ -237,6 +254,7 @@ class Store:
             raise VersionNotFound(version, versions)
         if version in self.champions()[:1]:
             raise VersionInService(version)
+        self.trials.forget(version)
         self._path(version).rename(self.root / f"{DELETED}{version}")
         durable.sync(self.root)
         for deleted in self.root.glob(f"{DELETED}*"):  # including leftovers of interrupted steps

@@ -17,7 +17,7 @@ from training.fitting.recipes import RECIPES, of_strategy
 LARGEST_COUNT = 1_000_000  # epochs, photos per step, cores
 LARGEST_SEED = 2**32 - 1  # limit of NumPy's legacy generator, which Keras seeds
 LARGEST_VERSION = 10**18 - 1  # limit of a version's directory name
-PROMOTE = ("auto", "always", "never")
+PROMOTE = ("auto", "shadow", "always", "never")
 
 
 def add_to(parser: ArgumentParser) -> None:
@@ -99,6 +99,7 @@ def _add_publishing_to(parser: ArgumentParser) -> None:
         choices=PROMOTE,
         default="auto",
         help="auto (default): promote the version if enough test photos show that it is no worse than the champion;"
+        " shadow: then run it beside the champion first, on the live photos of the service, which promotes it or not;"
         " always; or never: only publish it. Version 1 of a new store is always promoted",
     )
     parser.add_argument(

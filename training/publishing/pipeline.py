@@ -23,11 +23,12 @@ from training.publishing.candidate import make
 from training.publishing.lineage import lineage
 from training.publishing.publish import publish
 
-Promote = Literal["always", "auto", "never"]
+Promote = Literal["always", "auto", "never", "shadow"]
 AS_ASKED: Final[dict[Promote, str]] = {
     "always": "promoted, as requested",
     "auto": "",
     "never": "not promoted, as requested",
+    "shadow": "on trial beside the champion, as requested",
 }
 
 
@@ -35,11 +36,12 @@ AS_ASKED: Final[dict[Promote, str]] = {
 class Request:
     """The configuration and data of a training; `command`, `recipe`, `notes` and `job` are copied into the manifest.
 
-    `data` is a folder, or a data set read from one. With `promote` "auto" the promotion rule decides. The state needed
-    to resume is kept in `folder` until the end, by default in one that is the same for the same training on the same
-    photos. Without `quantize` the version has no int8 graph. `neither` are photos of none of the classes, or a folder
-    of them, to measure how many the version calls unknown. `imagenet_weights` is a file with ImageNet's VGG16, used
-    instead of downloading one. `looked` is called as photos go through the network (see `FeatureExtractor`).
+    `data` is a folder, or a data set read from one. With `promote` "auto" the promotion rule decides, with "shadow" it
+    decides on a trial beside the champion (`catdog.versions.trial`). The state needed to resume is kept in `folder`
+    until the end, by default in one that is the same for the same training on the same photos. Without `quantize` the
+    version has no int8 graph. `neither` are photos of none of the classes, or a folder of them, to measure how many the
+    version calls unknown. `imagenet_weights` is a file with ImageNet's VGG16, used instead of downloading one. `looked`
+    is called as photos go through the network (see `FeatureExtractor`).
     """
 
     config: Config
@@ -125,22 +127,26 @@ def _job(request: Request, store: Store, data_dir: Path, observer: Observer) -> 
 
 
 def promote(asked: Promote, store: Store, version: Version, decision: Decision, within: Within) -> Outcome:
-    """Put a published version into service, if that was requested or the rule decided so.
+    """Put a published version into service or on trial, if that was requested or the rule decided so.
 
     The rule's decision is only valid while the champion is the version that the candidate was measured against.
     """
+    if asked == "shadow" and decision.champion is None:  # there is none to run beside
+        asked = "auto"
     promoted = asked == "always" or (asked == "auto" and decision.promote)
-    if promoted:
-        try:
+    try:
+        if promoted:
             store.promote(version.number, decision.champion if asked == "auto" else None, within)
-        except ChampionChanged as error:
-            return Outcome(version, decision, False, f"published but not promoted: {error}")
+        elif asked == "shadow" and decision.promote and decision.champion is not None:
+            store.try_out(version.number, decision.champion, within)
+    except ChampionChanged as error:
+        return Outcome(version, decision, False, f"published but not promoted: {error}")
     return Outcome(version, decision, promoted, _reason(asked, version, decision))
 
 
 def _reason(asked: Promote, version: Version, decision: Decision) -> str:
     """Whether the version was promoted and why; if the rule rejected it, also how to promote it by hand."""
-    if asked != "auto":
+    if asked in ("always", "never") or (asked == "shadow" and decision.promote):
         return f"{AS_ASKED[asked]}; decision of the promotion rule: {decision.reason}"
     return decision.reason if decision.promote else f"{decision.reason}. {_by_hand(version)}"
 

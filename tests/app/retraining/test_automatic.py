@@ -111,11 +111,12 @@ def test_the_fifth_label_starts_a_training_whose_version_goes_live(taught: Servi
 def test_of_many_processes_one_starts_the_training(keeper: Service) -> None:
     label(keeper, 6)
 
-    look(*(automatic(keeper, {"retrain_after_labels": 5}) for _ in range(6)))
+    policy = {"retrain_after_labels": 5, "retrain_promote": "shadow"}
+    look(*(automatic(keeper, policy) for _ in range(6)))
 
     (job,) = newest(keeper)
     assert (job.trigger, job.status) == ("6 new labels", Status.QUEUED)
-    assert job.request == RetrainRequest(dataset="pets").model_dump(exclude_none=True)
+    assert job.request == RetrainRequest(dataset="pets", promote="shadow").model_dump(exclude_none=True)
 
 
 def test_labels_are_counted_since_the_last_training_began_also_after_a_restart(keeper: Service) -> None:

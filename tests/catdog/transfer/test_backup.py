@@ -58,11 +58,12 @@ class Home:
 
 @pytest.fixture
 def home(tmp_path: Path, database: Database) -> Home:
-    """With two versions, of which the second is in service, a data set, a removed picture, and a queued job."""
+    """The second of two versions in service, the first on trial; a data set, a removed picture, and a queued job."""
     found = Home(tmp_path / "home", database)
     publish(found.store.root)
     publish(found.store.root, seed=8)
     found.store.promote(2)
+    found.store.try_out(1, 2)
     service_datasets.import_folder(draw_set(tmp_path / "photos", 5), found.datasets, "pets")
     found.datasets.remove("pets", found.datasets.pictures("pets")[0].sha256)
     job = found.jobs.submit({"dataset": "pets"})

@@ -14,6 +14,7 @@ from catdog.jobs import queue, worker
 from catdog.jobs.job import Job, Status
 from catdog.jobs.queue import Jobs
 from catdog.system import failpoints
+from catdog.versions import trials
 from tests.jobs import Place
 from tests.photos import draw_splits
 from tests.waiting import PATIENCE_SECONDS, until
@@ -66,6 +67,10 @@ def submit(place: Place) -> None:
     place.jobs.submit(REQUEST)
 
 
+def submit_for_the_shadow(place: Place) -> None:
+    place.jobs.submit({**REQUEST, "promote": "shadow"})
+
+
 def whole_versions(place: Place) -> dict[int, str | None]:
     """The job of every visible version; checks that each is complete, and that the store has nothing else."""
     found = {}
@@ -76,7 +81,7 @@ def whole_versions(place: Place) -> dict[int, str | None]:
         assert (version.path / "report" / "evaluation.json").exists()
         found[number] = version.manifest.lineage.job
     seen = {path.name for path in place.store.root.iterdir() if not path.name.startswith(".")}
-    assert seen <= {"champion", *map(str, found)}
+    assert seen <= {"champion", trials.FILE, *map(str, found)}
     return found
 
 
@@ -113,6 +118,24 @@ def test_a_job_killed_anywhere_is_run_to_its_end(folder: Path, failpoint: str) -
         assert [number for number, of in after.items() if of == job.id] == [done.version], "published once"
         assert place.store.champion() == done.version
         assert list(place.data_dir.glob("pictures/.incoming-*")) == []
+
+
+@pytest.mark.parametrize("failpoint", ["publish.renamed", failpoints.OF_TRIALS[0]])
+def test_a_job_killed_around_the_begin_of_a_trial_begins_one(folder: Path, failpoint: str) -> None:
+    place = Place(folder, Database.of(folder))
+    assert in_a_process(submit_for_the_shadow, folder) == 0
+    assert in_a_process(Place.work, folder, failpoint) == -signal.SIGKILL
+    began = place.store.trials.running()
+    until(place.jobs.is_waiting)
+
+    assert in_a_process(Place.work, folder) == 0
+
+    assert newest(place.jobs).status is Status.SUCCEEDED
+    assert list(whole_versions(place)) == [1, 2]
+    trial = place.store.trials.running()
+    assert trial is not None
+    assert (trial.version, trial.champion, place.store.champion()) == (2, 1, 1)
+    assert began in (None, trial)
 
 
 def test_a_job_that_kills_every_worker_is_failed_with_what_is_known(folder: Path) -> None:

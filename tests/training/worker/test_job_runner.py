@@ -59,6 +59,21 @@ def test_a_job_brings_a_version_into_service(place: Place) -> None:
     assert manifest.decision.model_dump(mode="json").items() <= job.decision.items()
 
 
+def test_a_version_for_the_shadow_goes_on_trial_beside_the_champion_if_the_rule_allows_it(place: Place) -> None:
+    job = place.run(dataset="pets", strategy="head", promote="shadow", keep_versions=1)
+
+    assert job.status is Status.SUCCEEDED, job.reason
+    assert (place.store.champion(), job.version) == (1, 2)
+    assert (job.reason or "").startswith(
+        "version 2: on trial beside the champion, as requested; decision of the promotion rule: promoted: accuracy"
+    )
+    assert job.decision is not None
+    assert (job.decision["promote"], job.decision["promoted"]) == (True, False)
+    trial = place.store.trials.running()
+    assert trial is not None
+    assert (trial.version, trial.champion, trial.photos) == (2, 1, 0)
+
+
 def test_photos_of_neither_class_measure_unknown_and_teach_nothing(place: Place, tmp_path: Path) -> None:
     for number in range(4):
         draw(tmp_path / "neither" / f"{number}.png", "dog", seed=70_000 + number)

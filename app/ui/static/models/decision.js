@@ -5,6 +5,8 @@ import { count, listed, loss, percent } from "../parts/numbers.js";
 import { known, t } from "../parts/texts.js";
 
 const TEST_PHOTOS = "test photos";
+const LIVE_PHOTOS = "live photos";
+const AT_LEAST = [TEST_PHOTOS, LIVE_PHOTOS, "agreement"]; // rules whose limit is the least number
 const RECALL = "recall of ";
 
 // A sentence for people; `version` is as GET /models/N describes it.
@@ -73,7 +75,10 @@ export function onSamePhotos({ rules: found, champion, photos }) {
 
 // Both versions on the same photos, rule by rule.
 export function rules({ version, decision }) {
-  if (!decision.rules.length) return null;
+  return decision.rules.length ? rulesTable(t("decision.rules", { n: decision.photos }), version, decision) : null;
+}
+
+export function rulesTable(caption, version, decision) {
   const rows = decision.rules.map((rule) => [
     el("span", {}, ruleName(rule), rule.passed ? null : el("strong", { class: "tag failed" }, t("decision.broken"))),
     number(rule, rule.candidate),
@@ -82,18 +87,24 @@ export function rules({ version, decision }) {
   ]);
   const champion = decision.champion === null ? t("decision.champion") : t("page.version", { version: decision.champion });
   const columns = [t("decision.rule"), t("page.version", { version }), champion, t("decision.limit_of")];
-  return table(t("decision.rules", { n: decision.photos }), columns, rows);
+  return table(caption, columns, rows);
+}
+
+// A rule with its number and limit: "agreement 93.2% (at least 95.0%)".
+export function measured(rule) {
+  return `${ruleName(rule)} ${number(rule, rule.candidate)} (${limit(rule)})`;
 }
 
 function number({ name }, value) {
-  if (name === TEST_PHOTOS) return count(value);
+  if (name === TEST_PHOTOS || name === LIVE_PHOTOS) return count(value);
+  if (name === "latency") return t("rules.milliseconds", { ms: loss(1000 * value) });
   return name === "log-loss" ? loss(value) : percent(value);
 }
 
 function limit(rule) {
   if (!hasLimit(rule)) return "";
   if (rule.limit === null) return t("decision.chance", { chance: rule.chance.toPrecision(2) });
-  const least = rule.name === TEST_PHOTOS || rule.name.startsWith(RECALL);
+  const least = AT_LEAST.includes(rule.name) || rule.name.startsWith(RECALL);
   return t(least ? "decision.at_least" : "decision.at_most", { limit: number(rule, rule.limit) });
 }
 

@@ -9,6 +9,7 @@ import { t } from "../parts/texts.js";
 import { actions } from "./actions.js";
 import * as compare from "./compare.js";
 import { failure, onSamePhotos, why } from "./decision.js";
+import * as shadow from "./shadow.js";
 import { interval } from "../teach/outcome.js";
 import { opened } from "./version.js";
 
@@ -26,6 +27,7 @@ export async function open() {
   byId("version").replaceChildren();
   byId("models-report").hidden = true;
   await list();
+  await shadow.follow(list);
 }
 
 async function list() {
@@ -98,7 +100,8 @@ function work({ speed, multiply_adds: macs, bytes }) {
 
 // Who or what put it into service, or kept it from that.
 function decided(version) {
-  const { decision, served } = version;
+  const { decision, served, trial } = version;
+  if (trial && (trial.promoted || !served)) return shadow.told(trial);
   if (!decision || decision.champion === null) return t(served ? "models.first" : "models.uncompared");
   if (decision.promote) return t(served ? "models.by_rule" : "models.only_published");
   if (!served) return why(version);

@@ -5,6 +5,7 @@ import { confusion, history, reliability } from "./charts.js";
 import { busy, button, byId, el, fault, table } from "../parts/dom.js";
 import { key } from "../parts/key.js";
 import { rules, why } from "./decision.js";
+import { numbers, told } from "./shadow.js";
 import { count, duration, loss, percent } from "../parts/numbers.js";
 import { t } from "../parts/texts.js";
 
@@ -47,6 +48,7 @@ function described(version) {
     training.notes ? el("p", {}, t("version.notes", { notes: training.notes })) : null,
     version.unknown?.neither ? el("p", {}, ofNeither(version.unknown.neither)) : null,
     ...(version.decision ? decided(version) : []),
+    ...tried(version),
     table(t("version.metrics"), [t("version.measured"), ...compared(version)], metricRows(version)),
     el("div", { class: "figures" }, Object.entries(version.metrics).map(([split, metrics]) => byClass(split, metrics))),
   ].filter(Boolean);
@@ -93,6 +95,12 @@ function byClass(split, metrics) {
 function decided(version) {
   const good = version.decision.promote ? "good" : "";
   return [el("p", { class: `notice ${good}` }, why(version)), rules(version)];
+}
+
+// What its trial beside the champion of that time showed.
+function tried({ version, trial }) {
+  const found = trial?.decision?.rules.length ? numbers(version, trial.decision) : null;
+  return trial ? [el("p", { class: `notice ${trial.promoted ? "good" : ""}` }, told(trial)), found] : [];
 }
 
 function figures(number, files) {

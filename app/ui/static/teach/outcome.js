@@ -7,6 +7,7 @@ import { percent } from "../parts/numbers.js";
 import { t } from "../parts/texts.js";
 import { actions } from "../models/actions.js";
 import { rules, why } from "../models/decision.js";
+import { told } from "../models/shadow.js";
 
 export class Outcome {
   element = el("div", { class: "outcome" });
@@ -40,6 +41,7 @@ export class Outcome {
 
   #why(version) {
     const { promoted, promote } = this.#job.decision;
+    if (version.trial) return told(version.trial);
     if (promote && !promoted) return t("outcome.only_published");
     return why(version);
   }

@@ -50,7 +50,7 @@ function warnings() {
   const known = model && String([...model.classes].sort()) === String(classes());
   const few = of("train").filter(([, number]) => number < LEAST_TRAINED);
   const untested = classes().filter((label) => (counts.test?.[label] ?? 0) < ENOUGH_TESTED);
-  const isAuto = byId("promote").value === "auto";
+  const isAuto = byId("promote").value !== "never";
   return [
     classes().length < 2 ? t("plan.one_class") : null,
     few.length ? t("plan.few", { classes: listed(few.map(([label, number]) => `${label}: ${number}`), "and"), least: LEAST_TRAINED }) : null,

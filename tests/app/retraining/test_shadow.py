@@ -1,0 +1,273 @@
+"""A candidate runs beside the champion on live photos, and live photos decide on it."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from app.retraining import shadow
+from app.serving.shadow import LIMIT
+from catdog import images
+from catdog.engines.engine import Output
+from catdog.system.failpoints import OF_TRIALS
+from catdog.versions.store import Store
+from tests.app.service import ADMIN, HeldEngine, Service, publish, serving
+from tests.app.test_process import running
+from tests.app.web.test_problem_details import check
+from tests.waiting import PATIENCE_SECONDS, until
+
+AGREES, DISAGREES = 8, 11  # seeds of heads: of the tests' photo the first says the champion's class, the second doesn't
+OTHER = 9  # seed of another backbone, which names the champion's class too
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shadow, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(shadow, "IDLE_SECONDS", 0.005)
+    monkeypatch.setattr(shadow, "RESTS", 1)
+
+
+def on_trial(folder: Path, **of_candidate: Any) -> Path:
+    """A store whose second version is on trial beside the first."""
+    publish(folder / "models")
+    publish(folder / "models", **of_candidate)
+    Store(folder / "models").try_out(2, 1)
+    return folder / "models"
+
+
+@contextmanager
+def shadowing(models_dir: Path, **settings: Any) -> Iterator[Service]:
+    """A service that has loaded the candidate of its store's trial."""
+    with serving(models_dir, worker="none", **settings) as service:
+        service.client.headers.update(ADMIN)
+        until(lambda: service.predictor.shadow.watcher(1) is not None)
+        yield service
+
+
+def state(service: Service) -> dict[str, Any]:
+    found: dict[str, Any] = service.client.get("/shadow").raise_for_status().json()
+    return found
+
+
+def predict(service: Service, photo: bytes, times: int = 1) -> str:
+    """Ask so many times; returns the id of the last prediction."""
+    for _ in range(times):
+        answer = service.client.post("/predict", content=photo).raise_for_status().json()
+        assert answer["model_version"] == 1, "the candidate answers nobody"
+    return str(answer["prediction_id"])
+
+
+def ended(service: Service) -> dict[str, Any]:
+    """The trial once it has ended."""
+    until(lambda: not state(service)["running"])
+    found: dict[str, Any] = state(service)["trial"]
+    return found
+
+
+def audited(service: Service) -> list[bool]:
+    """Whether each trial in the audit log was promoted."""
+    entries = service.client.get("/audit").json()["entries"]
+    return [entry["details"]["promoted"] for entry in entries if entry["action"] == "end of a trial"]
+
+
+def serves(service: Service) -> int:
+    return int(service.client.get("/model").json()["version"])
+
+
+def test_a_candidate_that_agrees_is_promoted_after_enough_photos(tmp_path: Path, jpeg: bytes) -> None:
+    with shadowing(on_trial(tmp_path, head_seed=AGREES), shadow_photos=6) as service:
+        predict(service, jpeg, times=5)
+        until(lambda: state(service)["trial"]["photos"] == 5)
+        halfway = state(service)
+        assert (halfway["running"], halfway["photos_wanted"], serves(service)) == (True, 6, 1)
+        assert {rule["name"]: rule["passed"] for rule in halfway["so_far"]["rules"]} == {
+            "live photos": False,
+            "agreement": True,
+            "unknown": True,
+        }
+
+        predict(service, jpeg)
+
+        trial = ended(service)
+        assert (trial["promoted"], trial["photos"], trial["decision"]["promote"]) == (True, 6, True)
+        assert trial["decision"]["reason"] == (
+            "promoted after 6 live photos beside version 1: the same class for 100.0% of the 6 known photos (limit"
+            " 95.0%); 0.0% of the photos called unknown against 0.0% (limit 2.0%; p = 1)"
+        )
+        until(lambda: serves(service) == 2)
+        until(lambda: audited(service) == [True])
+        assert service.client.get("/models/2").json()["trial"] == trial
+        assert service.client.get("/models").json()["versions"][0]["trial"] == trial
+
+
+def test_a_candidate_that_disagrees_is_kept_out_with_the_reasons(tmp_path: Path, jpeg: bytes) -> None:
+    with shadowing(on_trial(tmp_path, head_seed=DISAGREES), shadow_photos=3) as service:
+        predict(service, jpeg, times=3)
+
+        trial = ended(service)
+        assert (trial["promoted"], trial["decision"]["promote"]) == (False, False)
+        assert trial["decision"]["reason"] == (
+            "not promoted after 3 live photos beside version 1: the same class for 0.0% of the 3 known photos (limit"
+            " 95.0%)"
+        )
+        assert (serves(service), service.client.get("/models/2").json()["trial"]) == (1, trial)
+        until(lambda: service.predictor.shadow.watcher(1) is None)
+
+
+def test_of_another_network_the_time_of_inference_is_compared_too(tmp_path: Path, jpeg: bytes) -> None:
+    with shadowing(on_trial(tmp_path, seed=OTHER), shadow_photos=4) as service:
+        predict(service, jpeg, times=3)
+        until(lambda: state(service)["trial"]["photos"] == 3)
+
+        latency = next(rule for rule in state(service)["so_far"]["rules"] if rule["name"] == "latency")
+        assert latency["candidate"] > 0
+        assert latency["limit"] == pytest.approx(1.25 * latency["champion"])
+
+
+def test_while_a_request_waits_no_photo_is_compared(
+    tmp_path: Path, jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[object] = []
+    look = shadow.Shadow.look
+
+    async def counted(self: shadow.Shadow) -> None:
+        looks.append(None)
+        await look(self)
+
+    monkeypatch.setattr(shadow.Shadow, "look", counted)
+    with shadowing(on_trial(tmp_path, head_seed=AGREES)) as service, service.with_engine(HeldEngine):
+        engine, queue, pixels = service.predictor.champion.engine, service.predictor.shadow, images.decode(jpeg)
+        assert isinstance(engine, HeldEngine)
+        asking = Thread(target=predict, args=(service, jpeg))
+        asking.start()
+        assert engine.held.wait(PATIENCE_SECONDS)
+        watch = queue.watcher(1)
+        assert watch is not None
+        for _ in range(3):
+            watch(pixels, engine.engine.infer(pixels[np.newaxis]))
+        before = len(looks)
+        until(lambda: len(looks) >= before + 3)
+        assert len(queue) == 3
+
+        engine.let_go.set()
+        asking.join()
+        until(lambda: state(service)["trial"]["photos"] == 4)
+
+
+def test_a_full_queue_takes_no_more_photos(tmp_path: Path) -> None:
+    with shadowing(on_trial(tmp_path, head_seed=AGREES)) as service:
+        queue = service.predictor.shadow
+        watch = queue.watcher(1)
+        assert watch is not None
+        assert queue.watcher(2) is None, "answers of other versions aren't compared"
+        output = Output(np.zeros((1, 2), np.float32), np.zeros((1, 16), np.float32))
+        with service.predictor.admission.admitted():  # so that nothing is taken from it
+            for _ in range(LIMIT + 2):
+                watch(np.zeros((224, 224, 3), np.uint8), output)
+
+            assert (len(queue), state(service)["waiting"], state(service)["left_out"]) == (LIMIT, LIMIT, 2)
+
+
+def test_a_trial_goes_on_after_a_restart(tmp_path: Path, jpeg: bytes) -> None:
+    models_dir = on_trial(tmp_path, head_seed=AGREES)
+    with shadowing(models_dir, shadow_photos=4) as service:
+        predict(service, jpeg, times=2)
+        until(lambda: state(service)["trial"]["photos"] == 2)
+
+    with shadowing(models_dir, shadow_photos=4) as service:
+        assert state(service)["trial"]["photos"] == 2
+        predict(service, jpeg, times=2)
+
+        assert ended(service)["promoted"]
+
+
+@pytest.mark.parametrize("failpoint", OF_TRIALS[1:])
+def test_a_service_killed_during_the_decision_carries_it_out_after_the_restart(
+    tmp_path: Path, jpeg: bytes, failpoint: str
+) -> None:
+    models_dir = on_trial(tmp_path, head_seed=AGREES)
+    with running(models_dir, CATDOG_SHADOW_PHOTOS="1", FAILPOINTS=failpoint) as process:
+        until(process.is_ready)
+
+        def is_killed() -> bool:
+            with suppress(httpx.TransportError):  # it may be killed before its answer is read
+                httpx.post(f"{process.url}/predict", content=jpeg)
+            return process.popen.poll() is not None
+
+        until(is_killed)
+        assert process.popen.wait(PATIENCE_SECONDS) == -signal.SIGKILL
+    left = Store(models_dir).trials.running()
+    assert left is not None
+    assert left.decision is not None
+    assert Store(models_dir).champion() == (2 if failpoint == "trial.promoted" else 1)
+
+    with serving(models_dir, worker="none", shadow_photos=1000) as service:
+        until(lambda: service.client.get("/health/ready").is_success)
+        trial = ended(service)
+        until(lambda: serves(service) == 2)
+
+    assert (trial["promoted"], trial["decision"]["reason"]) == (True, left.decision.reason)
+
+
+def test_a_trial_ends_by_hand_or_when_another_version_is_promoted_or_its_own_deleted(
+    tmp_path: Path, jpeg: bytes
+) -> None:
+    models_dir = on_trial(tmp_path, head_seed=AGREES)
+    for seed in (12, 13, 14):
+        publish(models_dir, seed=seed)
+    store = Store(models_dir)
+    with shadowing(models_dir) as service:
+        by_hand = service.client.delete("/shadow").raise_for_status().json()
+        assert by_hand["decision"]["reason"] == "not promoted: the trial was ended by hand"
+        check(service.client.delete("/shadow"), "no-trial", 404)
+        assert not state(service)["running"]
+
+        store.try_out(3, 1)
+        until(lambda: service.predictor.shadow.watcher(1) is not None)
+        service.client.delete("/models/3").raise_for_status()
+        until(lambda: service.predictor.shadow.watcher(1) is None)
+        assert state(service)["trial"]["version"] == 2, "a deleted version has no trial"
+
+        store.try_out(4, 1)
+        until(lambda: service.predictor.shadow.watcher(1) is not None)
+        service.client.post("/models/5/promote").raise_for_status()
+        assert ended(service)["decision"]["reason"] == "not promoted: version 5 was put into service"
+
+
+def test_a_trial_without_enough_photos_in_its_time_keeps_the_version_out(tmp_path: Path) -> None:
+    with serving(on_trial(tmp_path, head_seed=AGREES), worker="none", shadow_hours=1e-9) as service:
+        until(lambda: not state(service)["running"])
+
+        reason = state(service)["trial"]["decision"]["reason"]
+        assert reason == "not promoted after 0 live photos beside version 1: 0 live photos, of at least 50"
+
+
+def test_a_candidate_that_cannot_be_loaded_is_kept_out(tmp_path: Path) -> None:
+    models_dir = on_trial(tmp_path, head_seed=AGREES)
+    file = models_dir / "2" / "model.weights.h5"
+    file.write_bytes(file.read_bytes()[:-1])
+    with serving(models_dir, worker="none") as service:
+        until(lambda: not state(service)["running"])
+
+        reason = state(service)["trial"]["decision"]["reason"]
+    assert reason.startswith("not promoted: version 2 can't be used: ")
+
+
+def test_labels_from_feedback_count_once_for_each_photo(tmp_path: Path, jpeg: bytes) -> None:
+    with shadowing(on_trial(tmp_path, head_seed=AGREES)) as service:
+        ids = [predict(service, jpeg) for _ in range(2)]
+        for prediction_id, label in ((ids[0], "cat"), (ids[1], "dog"), (ids[0], "dog"), (ids[1], "neither")):
+            given = {"prediction_id": prediction_id, "label": label, "dataset": "pets"}
+            service.client.post("/feedback", json=given).raise_for_status()
+
+        until(lambda: state(service)["trial"]["labelled"] == 2)
+        found = Store(service.app.state.settings.models_dir).trials.running()
+        assert found is not None
+        until(lambda: not service.app.state.shadow._labels)
+        assert set(found.labelled) == set(ids)
