@@ -1,6 +1,7 @@
 """Supervises the processes of the service: starts them, restarts dead ones, and passes signals on."""
 
 import logging
+import os
 import selectors
 import signal
 import socket
@@ -47,6 +48,7 @@ class Supervisor:
         self._start_at = self._ping_at = 0.0  # not before, on the monotonic clock
         self._ends_at: float | None = None  # when the rest is killed, once the service ends
         self._status = NORMAL
+        self._has_terminal = has_terminal()
         self._signals: deque[int] = deque()
         self._selector = selectors.DefaultSelector()
 
@@ -57,7 +59,8 @@ class Supervisor:
             end.setblocking(False)
         signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
         for number in SIGNALS:
-            signal.signal(number, self._note)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` sets it
+                signal.signal(number, self._note)
         self._selector.register(woken, selectors.EVENT_READ)
         while self._members or self._ends_at is None:
             self._step(monotonic())
@@ -85,12 +88,13 @@ class Supervisor:
             self._send(signal.SIGKILL)
 
     def _act_on(self, number: int, now: float) -> None:
-        if number == signal.SIGHUP:
-            if self._ends_at is None:
-                logger.info("SIGHUP: the processes are restarted one after another")
-                self._to_replace = deque(range(self._processes))
-        else:
+        if number != signal.SIGHUP:
             self._end(now, number)
+        elif self._has_terminal and not has_terminal():  # it was closed, which sends the same signal
+            self._end(now)
+        elif self._ends_at is None:
+            logger.info("SIGHUP: the processes are restarted one after another")
+            self._to_replace = deque(range(self._processes))
 
     def _end(self, now: float, number: int = signal.SIGTERM, status: int = NORMAL) -> None:
         """End the service by this signal; a second one is passed on too, as it may ask to end at once."""
@@ -179,6 +183,15 @@ class Supervisor:
         logger.error("the restart is given up, and the processes that serve go on: %s", reason)
         self._next = None
         self._to_replace.clear()
+
+
+def has_terminal() -> bool:
+    """Whether this process belongs to a terminal that is open."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _serves(member: Member) -> bool:
