@@ -50,8 +50,10 @@ class ShadowState(BaseModel, frozen=True):
     )
     photos_wanted: int = Field(description="Photos after which a trial ends.")
     ends_at: datetime | None = Field(description="When the running trial ends at the latest.")
-    waiting: int = Field(description="Photos that wait in this process for the candidate.")
-    left_out: int = Field(description="Photos since the trial's start in this process that found no place to wait.")
+    waiting: int = Field(description="Photos that wait for the candidate.")
+    left_out: int = Field(
+        description="Photos that found no place to wait, since the trial or the process that answered them started."
+    )
 
     @classmethod
     def of(cls, trial: stored.Trial | None, limits: Limits, waiting: int, left_out: int) -> Self:

@@ -48,6 +48,8 @@ class Shadow:
     def __init__(self, settings: Settings, records: ServiceDatabase, hot_swap: HotSwap, bodies: Bodies) -> None:
         self.limits = Limits(settings.shadow_photos, settings.shadow_hours, settings.shadow_agreement)
         self.queue = hot_swap.predictor.shadow
+        self._siblings = hot_swap.siblings
+        self._siblings.answers["shadow"] = self._queued
         self._records = records
         self._keep = settings.unknown_keep
         self._hot_swap = hot_swap
@@ -110,6 +112,14 @@ class Shadow:
         found = await self._ask(ended)
         await self._drop()
         return found
+
+    async def queued(self) -> tuple[int, int]:
+        """Photos that wait in all processes, and photos that found a queue full."""
+        every = [await self._queued(), *await self._siblings.ask("shadow")]
+        return sum(waiting for waiting, _ in every), sum(left_out for _, left_out in every)
+
+    async def _queued(self) -> tuple[int, int]:
+        return len(self.queue), self.queue.left_out
 
     def labelled(self, prediction_id: str, label: str) -> None:
         """Compare the answers to this photo too: its class is known now."""

@@ -17,7 +17,7 @@ router = APIRouter(prefix="/shadow", tags=["models"])
 async def state(shadow: ShadowDep) -> ShadowState:
     """The trial of a version beside the champion, with its numbers so far; else the last trial."""
     trial = await shadow.latest()
-    return ShadowState.of(trial, shadow.limits, len(shadow.queue), shadow.queue.left_out)
+    return ShadowState.of(trial, shadow.limits, *await shadow.queued())
 
 
 @router.delete("", dependencies=[Depends(trainer)], responses=documented(Unauthorized, StoreError, NoTrial))
