@@ -1,8 +1,9 @@
 """Settings for who may use the service: keys, host names, origins."""
 
+from pydantic import PositiveInt
 from pydantic_settings import BaseSettings
 
-from app.setting_types import Hosts, Key, NonNegative, Origins
+from app.setting_types import Hosts, Key, NonNegative, Origins, Positive
 
 
 class AccessSettings(BaseSettings):
@@ -27,6 +28,20 @@ class AccessSettings(BaseSettings):
 
     audit_days: NonNegative = 365
     """Days for which entries of the audit log are kept; 365 by default, 0 keeps all."""
+
+    key_requests_per_second: Positive | None = None
+    """Requests a second that each named key may send, unless it has a limit of its own; by default no limit. Two
+    seconds' worth are saved up."""
+
+    key_bytes_per_day: PositiveInt | None = None
+    """Bytes of request bodies in 24 hours that each named key may send, unless it has a limit of its own; by default no
+    limit."""
+
+    address_requests_per_second: Positive | None = None
+    """Requests a second that each address may send without a named key; by default no limit. The admin key has none."""
+
+    address_bytes_per_day: PositiveInt | None = None
+    """Bytes of request bodies in 24 hours that each address may send without a named key; by default no limit."""
 
     @property
     def requires_key(self) -> bool:

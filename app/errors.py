@@ -21,6 +21,7 @@
     ├── TrainerMissing           the trainer isn't installed here
     ├── NotReady                 no model can answer yet
     ├── NotExplainable           the champion has no class activation maps
+    ├── LimitReached             a client has reached its limit
     ├── Overloaded               a limit of the service is reached
     ├── Expired                  a photo that wasn't answered in time
     └── ClientGone               the client disconnected before the answer
@@ -220,6 +221,15 @@ class NotExplainable(ServiceError):
             f"version {version} has the classic head, which has no class activation map; leave out `explain`,"
             " or train a version with the pooled head"
         )
+
+
+class LimitReached(ServiceError):
+    """A client that has reached its limit, such as "10 requests in 2 seconds"; it may retry after `retry_seconds`."""
+
+    def __init__(self, limit: str, retry_seconds: int) -> None:
+        self.limit = limit
+        self.retry_seconds = retry_seconds
+        super().__init__(f"the limit of this key or address is reached ({limit}); retry in {retry_seconds:,} seconds")
 
 
 class Overloaded(ServiceError):

@@ -36,6 +36,7 @@ from app.web import auth, problem_details
 from app.web.auditing import Auditing
 from app.web.keyring import KeyRing
 from app.web.methods import HeadRequests
+from app.web.quotas.quotas import Quotas
 from app.web.request_id import RequestId
 from app.web.trusted_origin import CrossOriginSharing, TrustedOrigin
 from app.webhooks import webhook_routes
@@ -90,6 +91,7 @@ def create_app(settings: Settings, hot_swap: HotSwap | None = None, whole: Setti
     app.state.admin_key = auth.admin_key(settings)
     app.state.database = ServiceDatabase(settings)
     app.state.keyring = KeyRing(lambda: app.state.database.keys)
+    app.state.quotas = Quotas(settings)
     app.state.hot_swap = hot_swap or HotSwap(settings)
     app.state.siblings = app.state.hot_swap.siblings
     app.state.predictor = app.state.hot_swap.predictor
@@ -155,6 +157,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         for jobs in (app.state.jobs, app.state.batches.jobs):
             tasks.start_soon(to_thread.run_sync, jobs.stop)
     app.state.predictor.close()
+    app.state.quotas.close()
     if app.state.tracing is not None:
         await to_thread.run_sync(app.state.tracing.close)
 

@@ -5,6 +5,7 @@ Times are floats: seconds since 1970.
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Column,
     Float,
     Index,
@@ -137,6 +138,8 @@ keys = Table(
     Column("expires_at", Float),
     Column("used_at", Float),  # exact to a minute
     Column("revoked_at", Float),
+    Column("requests_per_second", Float),  # null: the default of the settings
+    Column("bytes_per_day", BigInteger),
 )
 
 # Who changed what. Entries are never changed.

@@ -1,4 +1,4 @@
-"""`catdog keys`: creates, lists, rotates and revokes the named keys of a service."""
+"""`catdog keys`: creates, lists, limits, rotates and revokes the named keys of a service."""
 
 import sys
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from catdog.access.roles import LIMIT_DAYS, LIMIT_OVERLAP_HOURS, Role
+from catdog.access.roles import LIMIT_BYTES, LIMIT_DAYS, LIMIT_OVERLAP_HOURS, LIMIT_REQUESTS, Limits, Role
 from catdog.audit.change import COMMAND_LINE, Change, begin
 from command.options import Json
 
 if TYPE_CHECKING:
     from catdog.access.keys import Key, Keys, NewKey
 
-keys = typer.Typer(help="Create, list, rotate and revoke named keys of a service.", no_args_is_help=True)
+keys = typer.Typer(help="Create, list, limit, rotate and revoke named keys of a service.", no_args_is_help=True)
 
 
 @keys.callback()
@@ -25,6 +25,12 @@ def _begin(context: typer.Context) -> None:
 
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Who or what uses the key.")]
+Requests = Annotated[
+    float | None, typer.Option(min=0.0001, max=LIMIT_REQUESTS, help="Requests a second that it may send.")
+]
+Bytes = Annotated[
+    int | None, typer.Option(min=1, max=LIMIT_BYTES, help="Bytes of request bodies that it may send in 24 hours.")
+]
 
 
 @keys.command()
@@ -34,11 +40,13 @@ def create(
     expires_days: Annotated[
         float | None, typer.Option(min=0.001, max=LIMIT_DAYS, help="Days until it expires.")
     ] = None,
+    requests_per_second: Requests = None,
+    bytes_per_day: Bytes = None,
     json: Json = False,
 ) -> None:
     """Create a key and print it, once: catdog keys create door-camera --role predict --expires-days 90"""
     with _opened() as stored:
-        _show(stored.create(name, role, expires_days), json)
+        _show(stored.create(name, role, expires_days, Limits(requests_per_second, bytes_per_day)), json)
 
 
 @keys.command("list")
@@ -61,6 +69,15 @@ def rotate(
     """Replace a key by a new one of the same name, role and lifetime, and print it, once."""
     with _opened() as stored:
         _show(stored.rotate(name, overlap_hours), json)
+
+
+@keys.command()
+def limit(name: Name, requests_per_second: Requests = None, bytes_per_day: Bytes = None, json: Json = False) -> None:
+    """Replace the limits of a key; without an option it has those of the service's settings."""
+    with _opened() as stored:
+        limited = stored.limit(name, Limits(requests_per_second, bytes_per_day))
+    for key in limited:
+        typer.echo(_described(key) if json else _line(key))
 
 
 @keys.command()
@@ -107,7 +124,9 @@ def _described(key: "Key") -> str:
 def _line(key: "Key") -> str:
     expires = "" if key.expires_at is None else f"  expires {_iso(key.expires_at)}"
     used = "never used" if key.used_at is None else f"used {_iso(key.used_at)}"
-    return f"{key.id}  {key.name:<20} {key.role:<8} {key.state:<8} {used}{expires}"
+    requests = "" if key.requests_per_second is None else f"  {key.requests_per_second:g} requests/s"
+    sent = "" if key.bytes_per_day is None else f"  {key.bytes_per_day:,} bytes/day"
+    return f"{key.id}  {key.name:<20} {key.role:<8} {key.state:<8} {used}{expires}{requests}{sent}"
 
 
 def _iso(seconds: float) -> str:

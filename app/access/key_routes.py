@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 
-from app.access.key_schemas import CreatedKey, NamedKey, NamedKeys, NewKey, Rotation
+from app.access.key_schemas import CreatedKey, KeyLimits, NamedKey, NamedKeys, NewKey, Rotation
 from app.api.dependencies import Name, held, json_body
 from app.errors import Unauthorized, UnsupportedContentType
 from app.retraining.database import ServiceDatabase
@@ -48,9 +48,22 @@ async def keys(database: DatabaseDep) -> NamedKeys:
 async def create(request: Request, response: Response, database: DatabaseDep, keyring: KeyRingDep) -> CreatedKey:
     """Create a key. The answer alone shows it."""
     asked = await uploads.read_json(request, NewKey)
-    made = await _change(database, keyring, lambda keys: keys.create(asked.name, asked.role, asked.expires_days))
+    given = asked.name, asked.role, asked.expires_days, asked.limits
+    made = await _change(database, keyring, lambda keys: keys.create(*given))
     response.headers.update(SHOWN_ONCE)
     return CreatedKey.made(made)
+
+
+@router.patch(
+    "/{name}",
+    responses=documented(*ANY, *uploads.ERRORS, UnsupportedContentType, KeyNotFound),
+    openapi_extra=json_body(KeyLimits),
+)
+async def limit(name: Name, request: Request, database: DatabaseDep, keyring: KeyRingDep) -> NamedKeys:
+    """Replace the limits of the key of this name; other processes apply them within 5 seconds."""
+    asked = await uploads.read_json(request, KeyLimits)
+    limited = await _change(database, keyring, lambda keys: keys.limit(name, asked.limits))
+    return NamedKeys(keys=[NamedKey.of(key) for key in limited])
 
 
 @router.post(

@@ -6,14 +6,30 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.job_schemas import moment, moment_if_known
-from catdog.access.roles import LIMIT_DAYS, LIMIT_OVERLAP_HOURS, Role
+from catdog.access.roles import LIMIT_BYTES, LIMIT_DAYS, LIMIT_OVERLAP_HOURS, LIMIT_REQUESTS, Limits, Role
 from catdog.names import LIMIT_KEY_CHARACTERS
 
 if TYPE_CHECKING:
     from catdog.access import keys as stored
 
+REQUESTS = "Requests a second that it may send; null is the limit of the settings, by default none."
+BYTES = "Bytes of request bodies in 24 hours; null is the limit of the settings, by default none."
 
-class NewKey(BaseModel):
+
+class KeyLimits(BaseModel):
+    """The limits of a key. A limit that is left out or null is that of the settings, by default none."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"requests_per_second": 5}})
+
+    requests_per_second: float | None = Field(default=None, gt=0, le=LIMIT_REQUESTS, description=REQUESTS)
+    bytes_per_day: int | None = Field(default=None, gt=0, le=LIMIT_BYTES, description=BYTES)
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.requests_per_second, self.bytes_per_day)
+
+
+class NewKey(KeyLimits):
     """A key to create."""
 
     model_config = ConfigDict(
@@ -48,6 +64,8 @@ class NamedKey(BaseModel, frozen=True):
     expires_at: datetime | None
     used_at: datetime | None = Field(description="When it was last used, exact to a minute.")
     revoked_at: datetime | None
+    requests_per_second: float | None = Field(description=REQUESTS)
+    bytes_per_day: int | None = Field(description=BYTES)
 
     @classmethod
     def of(cls, key: "stored.Key") -> Self:
@@ -60,6 +78,8 @@ class NamedKey(BaseModel, frozen=True):
             expires_at=moment_if_known(key.expires_at),
             used_at=moment_if_known(key.used_at),
             revoked_at=moment_if_known(key.revoked_at),
+            requests_per_second=key.requests_per_second,
+            bytes_per_day=key.bytes_per_day,
         )
 
 

@@ -18,7 +18,8 @@ from app.errors import Forbidden, Unauthorized
 from app.settings import Settings, SettingsError
 from app.web import auditing
 from app.web.keyring import KeyRing
-from catdog.access.roles import Role
+from app.web.quotas.quotas import Quotas
+from catdog.access.roles import NO_LIMITS, Limits, Role
 
 KEY_FILE = "admin.key"
 KEY_BYTES = 32
@@ -30,11 +31,12 @@ CHANGING = ("admin-key", "The admin key, or a named key with this role or a high
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sends a request: the name of the key, its role, and the id of a named one."""
+    """Who sends a request: the name of the key, its role, and the id and limits of a named one."""
 
     name: str
     role: Role
     key: str | None = None
+    limits: Limits = NO_LIMITS
 
 
 ADMIN_KEY = Caller("admin key", Role.ADMIN)
@@ -53,12 +55,22 @@ def _needs(role: Role) -> Callable[[Request, HTTPAuthorizationCredentials | None
         request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Security(bearer, scopes=[role])]
     ) -> None:
         request.state.caller = caller = await _caller(request, given)
+        _check_limits(request, caller)
         if role is not Role.PREDICT:
             _begin_change(request, caller)
         if role is not Role.PREDICT or request.app.state.settings.requires_key:
             check_role(request, role)
 
     return check
+
+
+def _check_limits(request: Request, caller: Caller | str) -> None:
+    """LimitReached if the key, or the address without a named one, has reached its limit; the admin key has none."""
+    quotas: Quotas = request.app.state.quotas
+    if isinstance(caller, Caller) and caller.key is not None:
+        quotas.check_key(request, caller.name, caller.limits)
+    elif caller is not ADMIN_KEY:
+        quotas.check_address(request)
 
 
 def _begin_change(request: Request, caller: Caller | str) -> None:
@@ -98,7 +110,7 @@ async def _caller(request: Request, given: HTTPAuthorizationCredentials | None) 
         return ""
     if named.state != "valid":
         return f"the key {named.name} is {named.state}"
-    return Caller(named.name, named.role, named.id)
+    return Caller(named.name, named.role, named.id, named.limits)
 
 
 async def _sees_photos(request: Request) -> bool:

@@ -135,7 +135,7 @@ def _headers(error: Exception, request: Request) -> dict[str, str]:
         return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, service.UnsupportedContentEncoding):
         return {"Accept-Encoding": ", ".join(error.accepted)}
-    if isinstance(error, service.Overloaded):
+    if isinstance(error, service.Overloaded | service.LimitReached):
         return {"Retry-After": str(error.retry_seconds)}
     if seconds := RETRY_SECONDS.get(type(error)):
         return {"Retry-After": str(seconds)}

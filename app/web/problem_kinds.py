@@ -80,6 +80,7 @@ KINDS: dict[type[Exception], Kind] = {
     jobs.KeyReused: Kind("key-reused", 422, "The idempotency key was used for another request"),
     RequestValidationError: Kind("invalid-request", 422, "The request is invalid"),
     jobs.QueueFull: Kind("queue-full", 429, "The job queue is full"),
+    service.LimitReached: Kind("limit-reached", 429, "The limit of the key or address is reached"),
     service.ClientGone: Kind("client-gone", 499, "The client disconnected"),  # nginx's code; no client sees it
     service.Overloaded: Kind("overloaded", 503, "The service is overloaded"),
     service.Expired: Kind("expired", 503, "There was no answer in time"),
@@ -89,7 +90,7 @@ KINDS: dict[type[Exception], Kind] = {
     domain.DatabaseUnavailable: Kind("database-unavailable", 503, "The database doesn't answer"),
     OSError: Kind("insufficient-storage", 507, "The disk is full"),  # any other OSError is unexpected
 }
-EVERYWHERE = (service.Forbidden, service.CrossOrigin, service.MisdirectedRequest)
+EVERYWHERE = (service.Forbidden, service.CrossOrigin, service.MisdirectedRequest, service.LimitReached)
 UNEXPECTED = Kind("internal-error", 500, "Internal error in the service")
 
 

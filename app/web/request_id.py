@@ -10,7 +10,10 @@ HEADER = "X-Request-ID"
 
 
 class RequestId:
-    """ASGI middleware that gives each request an id, as `request.state.id`, and sends it in the answer."""
+    """ASGI middleware that gives each request an id, as `request.state.id`, and sends it in the answer.
+
+    It also sends the headers in `request.state.headers`, which dependencies set for any answer.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -23,7 +26,9 @@ class RequestId:
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[HEADER] = request_id
+                headers = MutableHeaders(scope=message)
+                headers[HEADER] = request_id
+                headers.update(scope["state"].get("headers", {}))
             await send(message)
 
         return await self.app(scope, receive, send_with_id)

@@ -17,7 +17,16 @@ from app.setting_types import EVERY, place
 from app.settings import Settings
 from app.web import problem_details
 
-READABLE = ("X-Request-ID", "Retry-After", "Location", "WWW-Authenticate", "Accept-Encoding", "Allow")
+READABLE = (
+    "X-Request-ID",
+    "Retry-After",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Location",
+    "WWW-Authenticate",
+    "Accept-Encoding",
+    "Allow",
+)
 
 
 class CrossOriginSharing:

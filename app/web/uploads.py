@@ -192,8 +192,11 @@ async def _stream(request: Request, body: Body, limit_bytes: int, form_bytes: in
     if declared.isdecimal() and int(declared) > most:
         raise TooLarge(limit_bytes)
     received = 0
+    count_bytes = getattr(request.state, "count_bytes", None)  # of a client with a limit
     async for chunk in request.stream():
         body.arrived(len(chunk))
+        if count_bytes is not None:
+            count_bytes(len(chunk))
         for piece in decoder.decode(chunk):
             received += len(piece)
             if received > most:

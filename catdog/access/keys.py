@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, insert, select, update
 
 from catdog.access.errors import InvalidKeyName, KeyExists, KeyNotFound
-from catdog.access.roles import Role
+from catdog.access.roles import NO_LIMITS, Limits, Role
 from catdog.audit.log import record
 from catdog.database import Database
 from catdog.names import LIMIT_KEY_CHARACTERS
@@ -42,7 +42,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key without its secret. Times are seconds since 1970; `used_at` is exact to a minute."""
+    """A key without its secret. Times are seconds since 1970; `used_at` is exact to a minute. No limit is None."""
 
     id: str
     name: str
@@ -52,6 +52,13 @@ class Key:
     expires_at: float | None
     used_at: float | None
     revoked_at: float | None
+    requests_per_second: float | None = None
+    bytes_per_day: int | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """Its own limits; where it has none, the settings of the service apply."""
+        return Limits(self.requests_per_second, self.bytes_per_day)
 
     @property
     def state(self) -> State:
@@ -88,17 +95,17 @@ class Keys:
         with self._database.reading() as connection:
             return _found(connection)
 
-    def create(self, name: str, role: Role, days: float | None = None) -> NewKey:
+    def create(self, name: str, role: Role, days: float | None = None, limits: Limits = NO_LIMITS) -> NewKey:
         """Create a key that expires after `days`, by default never; InvalidKeyName, KeyExists."""
         if not _NAME.fullmatch(name):
             raise InvalidKeyName(name, LIMIT_KEY_CHARACTERS)
         with self._database.writing() as connection:
             if _valid(connection, name):
                 raise KeyExists(name)
-            return _insert(connection, name, role, None if days is None else days * DAY_SECONDS)
+            return _insert(connection, name, role, None if days is None else days * DAY_SECONDS, limits)
 
     def rotate(self, name: str, overlap_hours: float = 0) -> NewKey:
-        """Replace a key by a new one of the same name, role and lifetime; KeyNotFound.
+        """Replace a key by a new one of the same name, role, lifetime and limits; KeyNotFound.
 
         The old one stays valid for `overlap_hours`, so that the programs that use it can be changed one by one.
         """
@@ -112,7 +119,17 @@ class Keys:
                 connection.execute(update(keys).where(keys.c.id == old.id).values(end))
             last = valid[-1]
             lifetime = None if last.expires_at is None else last.expires_at - last.created_at
-            return _insert(connection, name, last.role, lifetime)
+            return _insert(connection, name, last.role, lifetime, last.limits)
+
+    def limit(self, name: str, limits: Limits) -> list[Key]:
+        """Replace the limits of the valid keys of this name; KeyNotFound."""
+        with self._database.writing() as connection:
+            ids = [key.id for key in _valid(connection, name)]
+            if not ids:
+                raise KeyNotFound(name)
+            connection.execute(update(keys).where(keys.c.id.in_(ids)).values(limits._asdict()))
+            record(connection, name=name, ids=ids, limits=limits._asdict())
+            return [key for key in _found(connection, name) if key.id in ids]
 
     def revoke(self, name: str) -> list[Key]:
         """Revoke the key of this name, and those that it replaced and that are still valid; KeyNotFound."""
@@ -147,13 +164,13 @@ def _valid(connection: Connection, name: str) -> list[Key]:
     return [key for key in _found(connection, name) if key.state is State.VALID]
 
 
-def _insert(connection: Connection, name: str, role: Role, lifetime_seconds: float | None) -> NewKey:
+def _insert(connection: Connection, name: str, role: Role, lifetime_seconds: float | None, limits: Limits) -> NewKey:
     number, now = secrets.token_hex(ID_BYTES), time()
     secret = f"catdog_{number}_{secrets.token_urlsafe(SECRET_BYTES)}"
     expires_at = None if lifetime_seconds is None else now + lifetime_seconds
-    key = Key(number, name, role, _hash(secret), now, expires_at, None, None)
+    key = Key(number, name, role, _hash(secret), now, expires_at, None, None, *limits)
     connection.execute(insert(keys).values({field.name: getattr(key, field.name) for field in fields(Key)}))
-    record(connection, name=name, role=role, id=number)
+    record(connection, name=name, role=role, id=number, **limits._asdict())
     return NewKey(key, secret)
 
 

@@ -1,9 +1,11 @@
 """The roles of keys, each of which may do all that the ones before it may, and limits of keys."""
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 LIMIT_DAYS: Final = 36_500  # until a key expires
+LIMIT_REQUESTS: Final = 1_000_000.0  # a second
+LIMIT_BYTES: Final = 10**15  # a day
 LIMIT_OVERLAP_HOURS: Final = 24 * 365  # that a rotated key stays valid
 
 
@@ -28,3 +30,20 @@ class Role(StrEnum):
 
 
 LADDER = tuple(Role)
+
+
+class Limits(NamedTuple):
+    """How much a client may send; None is no limit."""
+
+    requests_per_second: float | None = None
+    bytes_per_day: int | None = None
+
+    def over(self, defaults: "Limits") -> "Limits":
+        """These, and the defaults where they have none."""
+        return Limits(
+            defaults.requests_per_second if self.requests_per_second is None else self.requests_per_second,
+            defaults.bytes_per_day if self.bytes_per_day is None else self.bytes_per_day,
+        )
+
+
+NO_LIMITS: Final = Limits()

@@ -13,7 +13,7 @@ from tests.app.service import Service
 PROBLEM = "application/problem+json"
 PLAIN = "application/json"
 PHOTO_ERRORS = {*IMAGE_ERRORS, *UPLOAD_ERRORS, NotReady, Unauthorized, NotExplainable, RequestValidationError}
-ANYWHERE = {"403", "421", "500"}
+ANYWHERE = {"403", "421", "429", "500"}
 
 
 @pytest.fixture(scope="module")
