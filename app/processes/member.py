@@ -71,13 +71,15 @@ class Member:
         with suppress(OSError):  # it has ended, or doesn't read: both are noticed elsewhere
             self.channel.send(PING)
 
-    def hear(self) -> None:
-        """Read what it says; nothing once it has ended."""
+    def hear(self) -> bool:
+        """Read what it says, nothing once it has ended; whether it has just started."""
         with suppress(OSError):
-            said = self.channel.recv(1024)
-            self.has_started = self.has_started or STARTED in said
-            if said:
+            if said := self.channel.recv(1024):
                 self.heard = monotonic()
+            if STARTED in said:
+                self.has_started = True
+                return True
+        return False
 
     def retire(self) -> None:
         """Let it end alone: it accepts no more connections, and finishes its requests."""

@@ -22,8 +22,8 @@ def main() -> None:
     from app.processes.supervision import Supervision
     from catdog.system.failpoints import failpoint
 
-    failpoint("process.starts")
     given = _given()
+    failpoint(f"process.{given.place}.starts")
     supervision = Supervision(given.channel, Path(given.folder))
     assembly.run(lambda: assembly.serve(lambda: _prepared(given, supervision)))
 

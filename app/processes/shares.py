@@ -27,7 +27,8 @@ def cores_of(place: int, processes: int) -> frozenset[int] | None:
 
 def of(settings: Settings, place: int, processes: int) -> Settings:
     """The settings of the process at `place`: what several share is divided, rounded up."""
-    cores = len(cores_of(place, processes) or range(max(1, resources.usable_cores() // processes)))
+    own = cores_of(place, processes)
+    cores = max(1, resources.usable_cores() // processes) if own is None else len(own)
 
     def part(limit: int) -> int:
         return ceil(limit / processes)

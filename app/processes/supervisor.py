@@ -21,8 +21,9 @@ LOOK_SECONDS: Final = 0.2
 PING_SECONDS: Final = 5.0
 HUNG_SECONDS: Final = 30.0  # without an answer, after which a process is killed
 START_SECONDS: Final = 60.0  # for a process to replace another
-AGAIN_SECONDS: Final = 1.0  # before a start after one that failed
-MOST_FAILURES: Final = 3  # failed starts in a row
+AGAIN_SECONDS: Final = 1.0  # times the failed starts in a row, before the next one
+MOST_FAILURES: Final = 3  # failed starts in a row that end the service
+MOST_WHILE_SERVING: Final = 10  # the same, while other processes serve
 MARGIN_SECONDS: Final = 15.0  # in addition to a process's own limits, before it is killed: its worker may need 10
 FAILED: Final = 1  # exit status
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -66,10 +67,14 @@ class Supervisor:
             self._step(monotonic())
             for key, _ in self._selector.select(LOOK_SECONDS):
                 if isinstance(key.data, Member):
-                    key.data.hear()
+                    self._hear(key.data)
                 else:
                     woken.recv(1024)
         return self._status
+
+    def _hear(self, member: Member) -> None:
+        if member.hear() and member is not self._next:
+            self._has_served, self._failures = True, 0
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._signals.append(number)
@@ -132,22 +137,25 @@ class Supervisor:
         elif member.status == WRONG_SETTINGS and not self._has_served:
             self._end(now, status=WRONG_SETTINGS)  # it has said what is wrong
         else:
-            self._failures += 1
-            self._start_at = now + AGAIN_SECONDS
-            if self._failures >= MOST_FAILURES:
-                message = "%d processes in a row ended before they could serve, the last one with %s; the service ends"
-                logger.error(message, self._failures, member.end)
-                self._end(now, status=FAILED)
+            self._count_failure(member, now)
+
+    def _count_failure(self, member: Member, now: float) -> None:
+        """Try again later after a start that failed; end the service after several in a row."""
+        self._failures += 1
+        self._start_at = now + self._failures * AGAIN_SECONDS
+        serves = any(map(_serves, self._members))
+        if self._failures < (MOST_WHILE_SERVING if serves else MOST_FAILURES):
+            logger.error("process %d ended with %s before it could serve; it is tried again", member.pid, member.end)
+            return
+        message = "%d processes in a row ended before they could serve, the last one with %s; the service ends"
+        logger.error(message, self._failures, member.end)
+        self._end(now, status=FAILED)
 
     def _look_after(self, now: float) -> None:
-        """Note which processes have started, and kill those that hang."""
+        """Kill processes that hang."""
         pings = now >= self._ping_at
         self._ping_at = now + PING_SECONDS if pings else self._ping_at
         for member in self._members:
-            if member.has_started and not self._has_served:
-                self._has_served = True
-            if member.has_started and member is not self._next:
-                self._failures = 0
             if pings:
                 member.ping()
             if now - member.heard > HUNG_SECONDS + PING_SECONDS:

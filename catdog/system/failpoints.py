@@ -12,7 +12,7 @@ VARIABLE: Final = "FAILPOINTS"
 
 OF_PICTURES: Final = ("pictures.placed", "pictures.added", "picture.unlabelled")
 
-OF_PROCESSES: Final = ("process.starts",)  # one of several that serve
+OF_PROCESSES: Final = ("process.0.starts", "process.1.starts")  # of a service with several
 
 # In the order in which a classification reaches them.
 OF_CLASSIFYING: Final = (

@@ -5,7 +5,9 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import httpx
 
@@ -77,3 +79,13 @@ def _serve(found: Pair) -> bool:
         with found.client() as client:
             owners.add(found.owner(client))
     return len(owners) == PROCESSES
+
+
+def classify(client: httpx.Client, photo: bytes) -> str:
+    """Queue a batch of one photo; returns its id."""
+    photos = BytesIO()
+    with ZipFile(photos, "w") as archive:
+        archive.writestr("photo.jpg", photo)
+    head = {"Content-Type": "application/zip"}
+    batch: str = client.post("/batches", content=photos.getvalue(), headers=head).raise_for_status().json()["id"]
+    return batch

@@ -1,14 +1,12 @@
 """Whichever of two processes is asked, the answer is that of one service."""
 
 from collections.abc import Iterator
-from io import BytesIO
-from zipfile import ZipFile
 
 import httpx
 import pytest
 
 from catdog.versions.measurements import Histogram
-from tests.app.processes.running import PROCESSES, pair
+from tests.app.processes.running import PROCESSES, classify, pair
 from tests.app.scraping import Page
 from tests.app.service import publish
 from tests.waiting import until
@@ -125,11 +123,7 @@ def test_a_key_that_one_creates_and_revokes_is_known_to_both(both: Both) -> None
 
 def test_a_job_runs_once_and_both_see_it(both: Both, jpeg: bytes) -> None:
     one, other = both
-    photos = BytesIO()
-    with ZipFile(photos, "w") as archive:
-        archive.writestr("photo.jpg", jpeg)
-    head = {"Content-Type": "application/zip"}
-    batch = one.post("/batches", content=photos.getvalue(), headers=head).raise_for_status().json()["id"]
+    batch = classify(one, jpeg)
 
     until(lambda: other.get(f"/batches/{batch}").json()["status"] == "succeeded")
 

@@ -15,7 +15,7 @@ import pytest
 from app.processes import folder
 from benchmarks.harness import tree
 from catdog.system import failpoints
-from tests.app.processes.running import PROCESSES, Pair, pair
+from tests.app.processes.running import PROCESSES, Pair, classify, pair
 from tests.app.scraping import Page
 from tests.app.service import ADMIN_KEY
 from tests.app.test_process import begin_upload, start
@@ -65,7 +65,7 @@ def scrape(service: Pair) -> Page:
     return Page(httpx.get(f"{service.process.url}/metrics").raise_for_status().text)
 
 
-def test_a_killed_process_is_restarted_and_its_counts_stay(service: Pair, jpeg: bytes) -> None:
+def test_a_killed_process_is_restarted_its_counts_stay_and_another_one_leads(service: Pair, jpeg: bytes) -> None:
     with service.client_of_each() as clients:
         for client in clients:
             client.post("/predict", content=jpeg).raise_for_status()
@@ -76,8 +76,9 @@ def test_a_killed_process_is_restarted_and_its_counts_stay(service: Pair, jpeg: 
     service.kill(killed)
     httpx.post(f"{service.process.url}/predict", content=jpeg).raise_for_status()
     until(lambda: killed not in service.pids and len(service.pids) == PROCESSES)
-    with service.client_of_each():  # both accept connections
-        pass
+    with service.client_of_each() as clients:  # both accept connections
+        batch = classify(clients[0], jpeg)
+        until(lambda: clients[1].get(f"/batches/{batch}").json()["status"] == "succeeded")
 
     after = scrape(service)
     assert len(service.pids & before) == 1
@@ -168,14 +169,13 @@ def test_wrong_settings_end_the_service_at_once_with_one_message(
 
 
 def test_processes_that_die_at_their_start_end_the_service(models_dir: Path) -> None:
-    (point,) = failpoints.OF_PROCESSES
     popen = start(
         models_dir,
         PORT="0",
         CATDOG_PROCESSES="2",
         CATDOG_ADMIN_KEY=ADMIN_KEY,
         CATDOG_LOG_FORMAT="text",
-        **{failpoints.VARIABLE: point},
+        **{failpoints.VARIABLE: failpoints.OF_PROCESSES[0]},
     )
 
     _, log = popen.communicate(timeout=PATIENCE_SECONDS)
