@@ -14,6 +14,8 @@ from app.api import batches, datasets, feedback, models, monitoring, pictures, p
 from app.api.automation import policy, shadow
 from app.batches.batches import BatchService
 from app.metrics import JobNumbers, Metrics
+from app.privacy import privacy_routes
+from app.privacy.erasure import Erasure
 from app.protocols import v1, v2
 from app.retraining.automatic import AutomaticRetraining
 from app.retraining.database import ServiceDatabase
@@ -58,6 +60,7 @@ GROUPS = (
     key_routes,
     audit_routes,
     webhook_routes,
+    privacy_routes,
     v2,
     v1,
 )
@@ -107,6 +110,7 @@ def create_app(settings: Settings, hot_swap: HotSwap | None = None, whole: Setti
     app.state.automatic = AutomaticRetraining(
         settings, app.state.database, app.state.jobs, app.state.datasets, app.state.predictor
     )
+    app.state.erasure = Erasure(settings, app.state.database, app.state.predictor)
     app.state.webhooks = Webhooks(settings, app.state.database)
     app.state.hot_swap.within = app.state.webhooks.within
     steps = {

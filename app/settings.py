@@ -175,6 +175,9 @@ class Settings(AccessSettings, AutomationSettings, WebhookSettings):
     keep_uploads_bytes: PositiveInt = GIB
     """Limit of the photos kept for feedback, in bytes; 1 GiB by default."""
 
+    keep_uploads_days: Positive | None = None
+    """Days after which a photo kept for feedback is deleted; by default none is because of its age."""
+
     keep_versions: PositiveInt = 5
     """Number of newest versions to keep, besides the last three champions and the shipped one; 5 by default."""
 

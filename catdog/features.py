@@ -89,6 +89,12 @@ class FeatureCache:
         with self._open() as database:
             database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", rows)
 
+    def remove(self, photo: str) -> bool:
+        """Remove a photo's entry and overwrite its bytes in the file; whether there was one."""
+        with self._open() as database:
+            database.execute("PRAGMA secure_delete = ON")
+            return database.execute("DELETE FROM entries WHERE photo = ?", (photo,)).rowcount > 0
+
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         """A connection that commits unless an exception is raised; OSError if the file can't be used."""

@@ -45,6 +45,14 @@ class Thumbnails:
                 aside.unlink(missing_ok=True)
         return content
 
+    def remove(self, sha256: str) -> bool:
+        """Remove a picture's thumbnail; whether there was one."""
+        try:
+            self._path(sha256).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
     def clean(self, picture: Path) -> int:
         """Remove thumbnails of pictures that aren't in the folder `picture` any more; returns their number."""
         removed = 0

@@ -11,6 +11,7 @@ recognized. Files aren't synced to the disk: a crash may cost the last few.
 import fcntl
 import json
 import logging
+import math
 import os
 import secrets
 from collections.abc import Iterator
@@ -58,6 +59,7 @@ def is_id(text: str) -> bool:
 logger = logging.getLogger(__name__)
 
 FOLDER = "uploads"  # in the data folder
+DAY_SECONDS = 86_400.0
 SWEEP_EVERY = 50  # photos added between two sweeps: listing the folder costs more than writing a photo
 SWEEP_SHARE = 20  # or bytes added: a twentieth of the limit
 
@@ -77,18 +79,19 @@ class LoggedPrediction:
         if said.get("bytes") != photo_bytes:
             raise ValueError("the photo is cut short")
         prediction = Prediction.model_validate(said["prediction"])
-        by_id = int(prediction.prediction_id[:TIME_DIGITS], 16) / 1e9  # older files have no other time
-        return cls(prediction, said["sha256"], said.get("at", by_id))
+        return cls(prediction, said["sha256"], said.get("at", _predicted_at(prediction.prediction_id)))
 
 
 class PredictionLog:
     """The last predictions of all processes that share a data folder: at most `keep`, 0 for none, and `keep_bytes`.
 
-    Between two sweeps there may be SWEEP_EVERY more photos, or 1/SWEEP_SHARE more bytes.
+    None is kept for longer than `keep_days` and the time until the next sweep. Between two sweeps there may be
+    SWEEP_EVERY more photos, or 1/SWEEP_SHARE more bytes.
     """
 
-    def __init__(self, data_dir: Path, keep: int, keep_bytes: int) -> None:
+    def __init__(self, data_dir: Path, keep: int, keep_bytes: int, keep_days: float | None = None) -> None:
         self._folder = data_dir / FOLDER
+        self._keep_seconds = math.inf if keep_days is None else keep_days * DAY_SECONDS
         self._keep = keep
         self._keep_bytes = keep_bytes
         self._ids = PredictionIds()
@@ -132,6 +135,13 @@ class PredictionLog:
             except (FileNotFoundError, ValueError):  # swept in the meantime, or emptied by a power cut
                 continue
 
+    def forget(self, sha256: str) -> list[str]:
+        """Remove every photo with this content; returns the ids of its predictions, the newest first."""
+        found = [kept.prediction.prediction_id for kept in self.newest() if kept.sha256 == sha256]
+        for name in found:
+            (self._folder / name).unlink(missing_ok=True)
+        return found
+
     def sweep(self) -> None:
         """Remove the oldest photos beyond the limits; a failure is logged."""
         if not self._sweeping.acquire(blocking=False):
@@ -144,7 +154,8 @@ class PredictionLog:
                 path = self._folder / name
                 with suppress(FileNotFoundError):  # another process removed it
                     kept_bytes += path.stat().st_size
-                    if place >= self._keep or kept_bytes > self._keep_bytes:
+                    is_old = time() - _predicted_at(name) > self._keep_seconds
+                    if place >= self._keep or kept_bytes > self._keep_bytes or is_old:
                         path.unlink()
         except OSError as error:
             logger.warning("predicted photos can't be removed: %s", error)
@@ -182,6 +193,11 @@ class PredictionLog:
         except OSError:
             path.unlink(missing_ok=True)
             raise
+
+
+def _predicted_at(prediction_id: str) -> float:
+    """Seconds since 1970, by the id: older files have no other time."""
+    return int(prediction_id[:TIME_DIGITS], 16) / 1e9
 
 
 def _read(file: BinaryIO) -> LoggedPrediction:

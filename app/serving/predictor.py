@@ -47,6 +47,13 @@ class AnswerCache:
         """Thread-safe; 10 MB take some milliseconds."""
         return Key(sha256(photo).hexdigest(), manifest.version)
 
+    def forget(self, photo: str) -> int:
+        """Remove the outputs for a photo, by its sha256; returns their number."""
+        keys = [key for key in self._outputs if key.photo == photo]
+        for key in keys:
+            del self._outputs[key]
+        return len(keys)
+
     def get(self, key: Key) -> Output | None:
         if key in self._outputs:
             self._outputs.move_to_end(key)
@@ -71,7 +78,10 @@ class Predictor:
     def __init__(self, settings: Settings, siblings: Siblings | None = None) -> None:
         self._siblings = siblings or Siblings()
         self._siblings.answers |= {"serves": self._serves, "queue": self._queue_facts, "drift": self._drift_counts}
-        self.uploads = PredictionLog(settings.data_dir, settings.keep_uploads, settings.keep_uploads_bytes)
+        self._siblings.answers["forget"] = self._forget
+        self.uploads = PredictionLog(
+            settings.data_dir, settings.keep_uploads, settings.keep_uploads_bytes, settings.keep_uploads_days
+        )
         self.shadow = ShadowQueue()
         self._batcher = Batcher(settings)
         self._cache = AnswerCache(settings.cache_items)
@@ -80,6 +90,14 @@ class Predictor:
         self.problem: str | None = None  # why the store's champion doesn't serve
         self.others: dict[int, LoadedModel] = {}  # loaded on request, by number; replaced, never changed
         self.swaps = Counter("catdog_swaps", "Hot swaps from one version to another since the start.", registry=None)
+
+    async def forget(self, sha256: str) -> int:
+        """Remove cached answers for a photo in all processes of the service; returns their number."""
+        others = await self._siblings.ask("forget", sha256=sha256)
+        return sum([await self._forget(sha256), *others])
+
+    async def _forget(self, sha256: str) -> int:
+        return self._cache.forget(sha256)
 
     @property
     def champion(self) -> LoadedModel:

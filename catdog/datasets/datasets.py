@@ -33,10 +33,12 @@ from catdog.datasets.rows import (
     is_content,
     keep_training,
     known,
+    labels_by_dataset,
     labels_of,
     last_split,
     names,
     referred_to,
+    refuse_in_use,
     spellings,
 )
 from catdog.errors import DatabaseUnavailable, DatasetError
@@ -177,6 +179,24 @@ class Datasets:
             dataset_changed(connection, dataset, "removed", pictures=1)
         failpoint("picture.unlabelled")
         self._remove_unlabelled([sha256])
+
+    def remove_everywhere(self, sha256: str) -> list[str]:
+        """Remove a picture from all data sets, and from changes that can be undone; returns the names of these sets.
+
+        DatasetInUse if a training on one of them is queued or running.
+        """
+        with self._database.writing() as connection:
+            found = labels_by_dataset(connection, sha256)
+            for dataset, labels in found.items():
+                refuse_in_use(connection, dataset)
+                connection.execute(delete(pictures).where(is_content(dataset, sha256)))
+                keep_training(connection, dataset, labels)
+                dataset_changed(connection, dataset, "removed", pictures=1)
+            connection.execute(delete(former_pictures).where(former_pictures.c.sha256 == sha256))
+            record(connection, sha256=sha256, datasets=sorted(found))
+        failpoint("picture.unlabelled")
+        self._remove_unlabelled([sha256])
+        return sorted(found)
 
     def sweep(self) -> int:
         """Remove files without a row and uploads of dead processes; returns the number of files removed.

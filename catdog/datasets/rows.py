@@ -48,6 +48,17 @@ def labels_of(connection: Connection, dataset: str, digests: Collection[str]) ->
     return dict.fromkeys(label for rows in there.values() for label, _ in rows)
 
 
+def labels_by_dataset(connection: Connection, sha256: str) -> dict[str, set[str]]:
+    """The labels of a content by data set, also where a change that can be undone removed it."""
+    found: dict[str, set[str]] = {}
+    for table in (pictures, former_pictures):
+        for dataset, label in connection.execute(
+            select(table.c.dataset, table.c.label).where(table.c.sha256 == sha256).distinct()
+        ):
+            found.setdefault(dataset, set()).add(label)
+    return found
+
+
 def keep_training(connection: Connection, dataset: str, labels: Iterable[str]) -> set[str]:
     """For each of these classes without a training picture, store one as such; returns the sha256 of the moved ones.
 

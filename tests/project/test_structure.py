@@ -19,7 +19,7 @@ LAYERS = {
         "diagnostics",
         "processes",
         "main",
-        "access protocols webhooks",
+        "access privacy protocols webhooks",
         "api",
         "metrics ui",
         "batches",

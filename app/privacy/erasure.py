@@ -1,0 +1,69 @@
+"""Deletes everything that is stored of a photo, wherever it is."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from anyio import to_thread
+
+from app.retraining.database import ServiceDatabase
+from app.retraining.thumbnails import Thumbnails
+from app.serving.predictor import Predictor
+from app.settings import Settings
+from catdog.versions.store import Store
+
+if TYPE_CHECKING:
+    from catdog.jobs.history import History
+
+
+class Erased(NamedTuple):
+    """What was deleted of a photo, and the versions that were trained on it, which stay."""
+
+    predictions: list[str]  # ids, whose photo was kept for feedback
+    datasets: list[str]
+    thumbnail: bool
+    features: int  # cached outputs of networks
+    answers: int  # cached ones
+    findings: int  # of data checks, that named it
+    versions: list[int]
+
+
+class Erasure:
+    """Photos of one service."""
+
+    def __init__(self, settings: Settings, records: ServiceDatabase, predictor: Predictor) -> None:
+        self._settings = settings
+        self._records = records
+        self._predictor = predictor
+
+    async def of_prediction(self, prediction_id: str) -> tuple[str, Erased]:
+        """Delete the photo of a prediction; also its sha256. PredictionNotFound, DatasetInUse."""
+        kept, _ = await to_thread.run_sync(self._predictor.uploads.get, prediction_id)
+        return kept.sha256, await self.of(kept.sha256)
+
+    async def of(self, sha256: str) -> Erased:
+        """Delete the photo with this content; DatasetInUse if a training needs it, and nothing is deleted then."""
+        datasets = await to_thread.run_sync(lambda: self._records.datasets.remove_everywhere(sha256))
+        answers = await self._predictor.forget(sha256)
+        return await to_thread.run_sync(self._rest, sha256, datasets, answers)
+
+    def _rest(self, sha256: str, datasets: list[str], answers: int) -> Erased:
+        history: History = self._records.jobs.history
+        return Erased(
+            predictions=self._predictor.uploads.forget(sha256),
+            datasets=datasets,
+            thumbnail=Thumbnails(self._settings.data_dir).remove(sha256),
+            features=self._remove_features(sha256),
+            answers=answers,
+            findings=history.forget_photo(sha256),
+            versions=self._versions(sha256),
+        )
+
+    def _remove_features(self, sha256: str) -> int:
+        from catdog.features import FOLDER, FeatureCache
+
+        files = (self._settings.data_dir / FOLDER).glob("*.sqlite")
+        return sum(FeatureCache(file).remove(sha256) for file in files)
+
+    def _versions(self, sha256: str) -> list[int]:
+        from catdog.versions.training_photos import versions_trained_on
+
+        return versions_trained_on(Store(self._settings.models_dir), sha256)
