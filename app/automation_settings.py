@@ -1,4 +1,4 @@
-"""Settings of trainings that start by themselves, and of trials of their versions."""
+"""Settings of trainings that start by themselves, and of trials and canaries of versions."""
 
 from typing import Literal
 
@@ -39,3 +39,16 @@ class AutomationSettings(BaseSettings):
 
     shadow_agreement: float = Field(default=0.95, ge=0, le=1, allow_inf_nan=False)
     """Least share of the photos of a trial that both versions must give the same class, 0 to 1; 0.95 by default."""
+
+    canary_photos: PositiveInt = 100
+    """Photos of a canary, and of the champion in the same time, from which on its numbers are judged; 100 by
+    default."""
+
+    canary_errors: float = Field(default=0.01, ge=0, le=1, allow_inf_nan=False)
+    """Rise of the share of failed photos beyond which a canary is rolled back, 0 to 1; 0.01 by default."""
+
+    canary_unknown: float = Field(default=0.05, ge=0, le=1, allow_inf_nan=False)
+    """Rise of the share of photos called unknown beyond which it is rolled back, 0 to 1; 0.05 by default."""
+
+    canary_latency: Positive = 1.5
+    """Mean time to an answer beyond which it is rolled back, as a multiple of the champion's; 1.5 by default."""

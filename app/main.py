@@ -11,13 +11,14 @@ from app.access import audit_routes, key_routes
 from app.access.settings_record import SettingsRecord
 from app.admission import Admission, Bodies
 from app.api import batches, datasets, feedback, models, monitoring, pictures, predict, retrain
-from app.api.automation import policy, shadow
+from app.api.automation import canary, policy, shadow
 from app.batches.batches import BatchService
 from app.metrics import JobNumbers, Metrics
 from app.privacy import privacy_routes
 from app.privacy.erasure import Erasure
 from app.protocols import v1, v2
 from app.retraining.automatic import AutomaticRetraining
+from app.retraining.canary import CanaryRelease
 from app.retraining.database import ServiceDatabase
 from app.retraining.datasets import DatasetService
 from app.retraining.jobs import JobService
@@ -54,6 +55,7 @@ GROUPS = (
     pictures,
     policy,
     shadow,
+    canary,
     retrain,
     feedback,
     monitoring,
@@ -102,6 +104,7 @@ def create_app(settings: Settings, hot_swap: HotSwap | None = None, whole: Setti
     app.state.bodies = Bodies(settings, app.state.predictor.measurements.overloaded)
     app.state.parsing = CapacityLimiter(2)  # bodies of tensors parsed at a time: each may need much memory
     app.state.shadow = Shadow(settings, app.state.database, app.state.hot_swap, app.state.bodies)
+    app.state.canary = CanaryRelease(settings, app.state.database, app.state.hot_swap)
     app.state.datasets = DatasetService(app.state.database, app.state.predictor.uploads)
     app.state.opinions = Opinions(settings, app.state.database, app.state.predictor)
     runner = LocalProcess(settings, TRAINER) if settings.worker == "process" else None
@@ -153,6 +156,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(app.state.hot_swap.follow)
             tasks.start_soon(app.state.shadow.run)
+            tasks.start_soon(app.state.canary.run)
             tasks.start_soon(_supervise, app)
             yield
             tasks.cancel_scope.cancel()

@@ -130,7 +130,7 @@ class Metrics(Collector):
             MultiProcessCollector(self._registry, str(siblings.folder))  # type: ignore[no-untyped-call]
             return
         measured = predictor.measurements
-        counters = measured.answered, measured.cached, measured.rejections, predictor.swaps
+        counters = measured.answered, measured.cached, measured.rejections, predictor.swaps, predictor.canary.photos
         for instrument in (requests.answered, requests.seconds, measured.phase_seconds, measured.batch_photos):
             self._registry.register(instrument)
         for counter in counters:
@@ -177,6 +177,8 @@ class Metrics(Collector):
             "1 if the version in service isn't the store's champion, because the champion can't be loaded.",
             champion is not None and self._predictor.problem is not None,
         )
+        share = self._predictor.canary.share
+        yield gauge("catdog_canary_share", "Share of the clients that a canary answers; 0 without one.", share)
 
 
 def _of_drift(shifts: Iterable[Shift]) -> Iterator[Metric]:

@@ -13,6 +13,9 @@
     │   ├── NoEarlierChampion      nothing to roll back to
     │   ├── ChampionChanged        another version came into service since the measurement
     │   ├── NoTrial                no candidate runs beside the champion
+    │   ├── NoCanary               no candidate answers a share of the clients
+    │   ├── CanaryExists           another candidate does so already
+    │   ├── OtherClasses           a candidate with other classes than the champion's
     │   ├── VersionInService       the champion can't be deleted or unloaded
     │   ├── ShippedVersion         the version shipped with catdog can't be deleted
     │   └── BrokenVersion          files and manifest don't match
@@ -143,6 +146,30 @@ class NoTrial(StoreError):
 
     def __init__(self) -> None:
         super().__init__('no version is on trial; a training with "promote": "shadow" begins a trial')
+
+
+class NoCanary(StoreError):
+    """No candidate answers a share of the clients."""
+
+    def __init__(self) -> None:
+        super().__init__("no version is a canary; POST /models/N/canary begins one")
+
+
+class CanaryExists(StoreError):
+    """Another candidate answers a share of the clients already."""
+
+    def __init__(self, version: int) -> None:
+        self.version = version
+        super().__init__(f"version {version} is the canary already; end that one first: DELETE /canary")
+
+
+class OtherClasses(StoreError):
+    """A candidate whose classes aren't the champion's: clients would get answers that they don't know."""
+
+    def __init__(self, version: int, champion: int) -> None:
+        self.version = version
+        self.champion = champion
+        super().__init__(f"version {version} has other classes than version {champion}; promote it instead")
 
 
 class VersionInService(StoreError):

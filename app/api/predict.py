@@ -22,7 +22,7 @@ from app.serving.loaded_model import LoadedModel
 from app.serving.prediction import ExplainedPrediction, Prediction
 from app.serving.predictor import check_explains
 from app.web import uploads
-from app.web.auth import reader
+from app.web.auth import client_of, reader
 from app.web.multipart import FORM
 from app.web.problem_details import Problem, describe, documented
 from app.web.uploads import unless_gone
@@ -58,6 +58,7 @@ UnknownKeep = Annotated[
 
 
 async def asked_model(
+    request: Request,
     predictor: PredictorDep,
     version: Annotated[
         int | None,
@@ -69,8 +70,11 @@ async def asked_model(
         ),
     ] = None,
 ) -> LoadedModel | None:
-    """The loaded version that a request asks, None for the one in service; VersionNotLoaded."""
-    return None if version is None else predictor.loaded(str(version))
+    """The loaded version that a request asks, or the canary if it answers this client; None for the one in service.
+
+    VersionNotLoaded.
+    """
+    return predictor.canary.model_for(client_of(request)) if version is None else predictor.loaded(str(version))
 
 
 ModelDep = Annotated[LoadedModel | None, Depends(asked_model)]

@@ -21,6 +21,7 @@ from app.protocols.tensors import MODEL
 from app.serving.prediction import Picture, Prediction
 from app.serving.predictor import Predictor
 from app.web import uploads
+from app.web.auth import client_of
 from app.web.uploads import unless_gone
 from catdog.errors import ImageError
 
@@ -61,8 +62,12 @@ async def read(request: Request, settings: SettingsDep, reading: Callable[[bytes
 async def predictions(
     request: Request, predictor: Predictor, version: str, pictures: Sequence[Picture]
 ) -> list[Prediction]:
-    """The answers of a version to all pictures of a request; if one can't be answered, its error is raised."""
-    answers = await unless_gone(request, predictor.predict_each(pictures, predictor.loaded(version)))
+    """The answers of a version to all pictures of a request; if one can't be answered, its error is raised.
+
+    Without a version the champion answers, or the canary if this client is one of its own.
+    """
+    canary = None if version else predictor.canary.model_for(client_of(request))
+    answers = await unless_gone(request, predictor.predict_each(pictures, canary or predictor.loaded(version)))
     found = []
     for place, answer in enumerate(answers, 1):
         if isinstance(answer, ImageError):

@@ -242,9 +242,10 @@ class Shadow:
 
     async def _drop(self) -> None:
         self.queue.close()
-        self._comparison = None
+        comparison, self._comparison = self._comparison, None
         self._labels.clear()
-        await self._hot_swap.dismiss()
+        if comparison is not None:
+            await self._hot_swap.dismiss(comparison.candidate.manifest.version)
 
     async def _ask(self, question: Callable[[], Answer]) -> Answer:
         """Call it on a thread, one at a time, which a shutdown doesn't wait for."""

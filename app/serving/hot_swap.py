@@ -55,7 +55,7 @@ class HotSwap:
         self._failed: int | None = None  # the last version that couldn't be loaded
         self._retry_at = 0.0  # when it may be tried again, on the monotonic clock
         self._logged: str | None = None  # the reason that was logged for it
-        self._prepared: LoadedModel | None = None  # loaded, but answers no request
+        self._prepared: dict[int, LoadedModel] = {}  # loaded on trial, by version
         self._heads: dict[int, LoadedModel] = {}  # that have served on the graph in service, by version
 
     @property
@@ -105,12 +105,12 @@ class HotSwap:
         return loaded
 
     async def prepare(self, version: int) -> LoadedModel:
-        """Load a version that answers no request, until `dismiss`; StoreError if it can't be loaded."""
+        """Load a version that is on trial, until `dismiss`; StoreError if it can't be loaded."""
         return await self._alone(lambda: self._prepare(version), is_awaited=False)
 
-    async def dismiss(self) -> None:
-        """Free the version that `prepare` loaded, unless it serves."""
-        await self._alone(self._dismiss)
+    async def dismiss(self, version: int) -> None:
+        """Free a version that `prepare` loaded, unless it serves."""
+        await self._alone(lambda: self._dismiss(version))
 
     async def unload(self, version: int | None) -> int:
         """Unload a version and return its number; VersionNotLoaded, or VersionInService for the champion and None."""
@@ -191,11 +191,11 @@ class HotSwap:
         return loaded
 
     def _prepare(self, version: int) -> LoadedModel:
-        self._prepared = prepared = self._loaded(version)
+        self._prepared[version] = prepared = self._loaded(version)
         return prepared
 
-    def _dismiss(self) -> None:
-        prepared, self._prepared = self._prepared, None
+    def _dismiss(self, version: int) -> None:
+        prepared = self._prepared.pop(version, None)
         if prepared is not None and prepared is not self.predictor.serving:
             self._memory.replaced(prepared)
 
@@ -225,10 +225,7 @@ class HotSwap:
 
     def _known(self, version: int) -> LoadedModel | None:
         """The version, if it is in memory."""
-        prepared = self._prepared
-        if prepared is not None and prepared.manifest.version == version:
-            return prepared
-        return self._heads.get(version) or self.predictor.others.get(version)
+        return self._prepared.get(version) or self._heads.get(version) or self.predictor.others.get(version)
 
     def _take_over(self, champion: LoadedModel) -> None:
         """Put a loaded version into service: swap one reference."""

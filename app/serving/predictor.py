@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from hashlib import sha256
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from prometheus_client import Counter
 from app.admission import AdmissionLimit
 from app.errors import NotExplainable, NotReady, ServiceError, VersionNotLoaded
 from app.serving.batcher import Batcher, Watch
+from app.serving.canary import CanaryTraffic
 from app.serving.class_activation import ExplainingEngine
 from app.serving.drift import Shift
 from app.serving.loaded_model import LoadedModel
@@ -24,6 +26,7 @@ from app.settings import Settings
 from app.siblings import Siblings
 from app.telemetry.request_record import record_version
 from catdog.engines.engine import Output
+from catdog.errors import ImageError
 from catdog.versions.manifest import Manifest
 from catdog.versions.measurements import Measure
 
@@ -83,6 +86,7 @@ class Predictor:
             settings.data_dir, settings.keep_uploads, settings.keep_uploads_bytes, settings.keep_uploads_days
         )
         self.shadow = ShadowQueue()
+        self.canary = CanaryTraffic()
         self._batcher = Batcher(settings)
         self._cache = AnswerCache(settings.cache_items)
         self._keep = settings.unknown_keep
@@ -251,8 +255,19 @@ class Predictor:
             return error
 
     async def _predict(self, champion: LoadedModel, photo: Picture, keep: float | None) -> Prediction:
-        record_version(champion.manifest.version)
+        version, began = champion.manifest.version, perf_counter()
+        record_version(version)
+        try:
+            prediction = await self._inferred(champion, photo, keep)
+        except ImageError:
+            raise
+        except Exception:
+            self.canary.failed(version)
+            raise
+        self.canary.answered(version, perf_counter() - began, prediction.unknown)
+        return prediction
 
+    async def _inferred(self, champion: LoadedModel, photo: Picture, keep: float | None) -> Prediction:
         def answer(output: Output) -> Prediction:
             return self._answer(champion, photo, output, keep)
 

@@ -122,6 +122,14 @@ async def _sees_photos(request: Request) -> bool:
 SeesPhotos = Annotated[bool, Depends(_sees_photos)]
 
 
+def client_of(request: Request) -> str:
+    """What tells the clients of a canary apart: the header `X-Client-Id`, else the named key, else the address."""
+    caller: Caller | str = getattr(request.state, "caller", "")
+    key = caller.key if isinstance(caller, Caller) else None
+    address = request.client.host if request.client else ""
+    return request.headers.get("x-client-id") or key or address
+
+
 def has_admin_role(request: Request) -> bool:
     """Whether a request whose key was checked, if its route requires that, carries one of the role `admin`."""
     caller: Caller | str = getattr(request.state, "caller", "")

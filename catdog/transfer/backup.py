@@ -38,7 +38,7 @@ from catdog.versions.store import Store
 
 DESCRIPTION: Final = "backup.json"
 MODELS: Final = "models"
-POINTERS: Final = ("champion", ".last", "trials.json")  # files of the store that aren't a version's
+POINTERS: Final = ("champion", ".last", "trials.json", "canary.json")  # files of the store that aren't a version's
 
 # Other files in the data folder that belong to a row. Without its journal, a batch that was running begins again.
 OF_ROWS: Final = {JOBS: ("*.log",), "batches": ("*/archive", "*/result.*")}

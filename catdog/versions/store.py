@@ -34,6 +34,7 @@ from catdog.errors import (
 from catdog.system import durable
 from catdog.system.failpoints import failpoint
 from catdog.versions import shared_files
+from catdog.versions.canary import Canaries
 from catdog.versions.manifest import Manifest
 from catdog.versions.trials import Trials
 from catdog.versions.version import MANIFEST, WEIGHTS, Version
@@ -176,13 +177,13 @@ class Store:
         """Delete all but the newest `keep`, the last champions and the shipped version; return the numbers deleted.
 
         The last champions are the one in service, CHAMPIONS_KEPT before it, and the one that a rollback leads to. A
-        candidate on trial is kept.
+        candidate on trial and a canary are kept.
         """
         with self._changing():
             versions, champions = self.versions(), self.champions()
             staying = {SHIPPED, *champions[:1], *[each for each in champions[1:] if each in versions][:CHAMPIONS_KEPT]}
-            if (trial := self.trials.running()) is not None:
-                staying.add(trial.version)
+            running = self.trials.running(), Canaries(self.root).running()
+            staying |= {each.version for each in running if each is not None}
             if champions and (before := self._before(champions[0])) is not None:
                 staying.add(before)
             deleted = tuple(version for version in versions[::-1][keep:] if version not in staying)

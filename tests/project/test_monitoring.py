@@ -44,7 +44,7 @@ def expressions() -> list[str]:
 
 @pytest.fixture(scope="module")
 def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """The metrics' names after some traffic, during a training."""
+    """The metrics' names after some traffic, also of a canary, during a training."""
     folder = tmp_path_factory.mktemp("models")
     usual = {"probability": Histogram(edges=(0.75,), photos=(500, 500))}
     publish(folder, histograms=usual)
@@ -52,8 +52,9 @@ def names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     with pytest.MonkeyPatch.context() as patch, ready(folder) as service:
         patch.setattr(metrics, "FRESH_SECONDS", 0.0)
         ask(service, 1)
-        service.client.post("/models/2/promote", headers=ADMIN).raise_for_status()
+        service.client.post("/models/2/canary", json={"share": 0.999}, headers=ADMIN).raise_for_status()
         ask(service, 2)
+        service.client.post("/models/2/promote", headers=ADMIN).raise_for_status()
         jobs = service.app.state.database.jobs
         jobs.submit({"dataset": "pets"})
         said = {"phase": "fitting", "progress": 0.4, "seconds_left": 8.5, "epoch": 2, "epochs": 5}

@@ -52,6 +52,7 @@ ADDRESSES = {
     "/models/{version}/report": Needs.PREDICT_KEY,
     "/models/{version}/report/{name}": Needs.ADMIN_KEY,  # for a file that shows photos
     "/shadow": Needs.PREDICT_KEY,
+    "/canary": Needs.PREDICT_KEY,
     "/queue": Needs.PREDICT_KEY,
     "/drift": Needs.PREDICT_KEY,
     "/metrics": Needs.PREDICT_KEY,

@@ -7,6 +7,7 @@ import { busy, button, byId, el, fault, say } from "../parts/dom.js";
 import { count, listed, moment, percent } from "../parts/numbers.js";
 import { t } from "../parts/texts.js";
 import { actions } from "./actions.js";
+import * as canary from "./canary.js";
 import * as compare from "./compare.js";
 import { failure, onSamePhotos, why } from "./decision.js";
 import * as shadow from "./shadow.js";
@@ -27,7 +28,7 @@ export async function open() {
   byId("version").replaceChildren();
   byId("models-report").hidden = true;
   await list();
-  await shadow.follow(list);
+  await Promise.all([shadow.follow(list), canary.follow()]);
 }
 
 async function list() {

@@ -1,0 +1,35 @@
+"""Models shows the canary and its numbers."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.app.service import ADMIN, publish, serving
+from tests.app.ui.browsing import give_key, shot, visiting
+from tests.waiting import until
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_canary_is_followed_and_ended(browser: Browser, tmp_path: Path, jpeg: bytes) -> None:
+    publish(tmp_path / "models")
+    publish(tmp_path / "models", head_seed=8)
+    with serving(tmp_path / "models", worker="none", data_dir=tmp_path / "data") as service:
+        until(lambda: service.client.get("/health/ready").is_success)
+        begun = service.client.post("/models/2/canary", json={"share": 0.999}, headers=ADMIN)
+        begun.raise_for_status()
+        assert service.client.post("/predict", content=jpeg).json()["model_version"] == 2
+        with visiting(browser, service.app.state.settings.address) as page:
+            page.get_by_role("link", name="Models").click()
+            canary = page.locator("#canary")
+            expect(canary).to_contain_text("Version 2 answers 99.9% of the clients, version 1 the others.")
+            expect(canary.get_by_role("row", name="photos")).to_contain_text("10")
+            expect(canary.get_by_role("row", name="mean time to an answer")).to_contain_text(" ms")
+            shot(page, "canary")
+
+            canary.get_by_role("button", name="End the canary").click()
+            give_key(page)
+
+            expect(canary).to_be_empty()
+        assert service.client.post("/predict", content=jpeg).json()["model_version"] == 1
