@@ -107,10 +107,10 @@ lock: $(VENV)/.python
 	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt --extra postgres -o postgres.txt
 	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt -o serve.txt
 	cd benchmarks/peers && for peer in $(PEERS); do $(LOCK) --upgrade $$peer/requirements.in -o $$peer/requirements.txt || exit; done
-	cd tests/clients && $(LOCK) --upgrade requirements.in -o requirements.txt
+	cd tests/clients && for client in requirements label-studio; do $(LOCK) --upgrade $$client.in -o $$client.txt || exit; done
 
 clean:
-	rm -rf $(VENV) .venv-bench .venv-clients
+	rm -rf $(VENV) .venv-bench .venv-clients .venv-label-studio
 
 # Each stamp file means that the pinned packages of this part are installed. A larger part contains the smaller ones.
 $(VENV)/.python:

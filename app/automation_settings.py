@@ -1,8 +1,8 @@
-"""Settings of trainings that start by themselves, and of trials and canaries of versions."""
+"""Settings of trainings that start by themselves, of trials and canaries, and of Label Studio."""
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, HttpUrl, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings
 
 from app.setting_types import DatasetName, NonNegative, Positive, Schedule
@@ -52,3 +52,13 @@ class AutomationSettings(BaseSettings):
 
     canary_latency: Positive = 1.5
     """Mean time to an answer beyond which it is rolled back, as a multiple of the champion's; 1.5 by default."""
+
+    label_studio_url: HttpUrl | None = None
+    """Address of the Label Studio that this service prelabels for; by default there is none. Pictures are fetched from
+    it alone."""
+
+    label_studio_token: SecretStr | None = None
+    """Access token for that Label Studio, personal or legacy; by default none is sent."""
+
+    label_studio_dataset: DatasetName = "label-studio"
+    """Data set of the pictures that are labelled there; `label-studio` by default."""

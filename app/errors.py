@@ -19,6 +19,9 @@
     ├── MisdirectedRequest       sent to a host name that isn't this service's
     ├── CrossOrigin              sent by a page of another site
     ├── TrainerMissing           the trainer isn't installed here
+    ├── LabelStudioMissing       the settings name no Label Studio
+    ├── UnsuitableConfiguration  a Label Studio project that chooses no class for pictures
+    ├── PictureUnavailable       a picture that can't be fetched from Label Studio
     ├── NotReady                 no model can answer yet
     ├── NotExplainable           the champion has no class activation maps
     ├── LimitReached             a client has reached its limit
@@ -253,3 +256,26 @@ class ClientGone(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("the client disconnected before the answer")
+
+
+class LabelStudioMissing(ServiceError):
+    """The settings name no Label Studio."""
+
+    def __init__(self) -> None:
+        super().__init__("this service isn't connected to a Label Studio; set CATDOG_LABEL_STUDIO_URL to its address")
+
+
+class UnsuitableConfiguration(ServiceError):
+    """The configuration of a Label Studio project doesn't choose a class for a picture."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the labelling configuration needs Choices whose toName is an Image with a value such as $image"
+        )
+
+
+class PictureUnavailable(ServiceError):
+    """A picture or the annotations that can't be fetched from Label Studio."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"{address[:SHOWN_CHARACTERS]!r} can't be fetched: {reason}")

@@ -13,6 +13,8 @@ from app.admission import Admission, Bodies
 from app.api import batches, datasets, feedback, models, monitoring, pictures, predict, retrain
 from app.api.automation import canary, policy, shadow
 from app.batches.batches import BatchService
+from app.label_studio import routes as label_studio
+from app.label_studio.source import LabelStudio
 from app.metrics import JobNumbers, Metrics
 from app.privacy import privacy_routes
 from app.privacy.erasure import Erasure
@@ -63,6 +65,7 @@ GROUPS = (
     audit_routes,
     webhook_routes,
     privacy_routes,
+    label_studio,
     v2,
     v1,
 )
@@ -110,6 +113,7 @@ def create_app(settings: Settings, hot_swap: HotSwap | None = None, whole: Setti
     runner = LocalProcess(settings, TRAINER) if settings.worker == "process" else None
     app.state.jobs = JobService(lambda: app.state.database.jobs, runner, app.state.shutdown)
     app.state.batches = BatchService(settings, app.state.database, app.state.shutdown)
+    app.state.label_studio = LabelStudio(settings)
     app.state.automatic = AutomaticRetraining(
         settings, app.state.database, app.state.jobs, app.state.datasets, app.state.predictor
     )

@@ -46,6 +46,7 @@ SECRET = (
     "database_url",
     "webhook_urls",
     "webhook_secret",
+    "label_studio_token",
 )  # their values are never printed
 MIB = 2**20
 GIB = 2**30

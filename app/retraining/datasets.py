@@ -74,9 +74,17 @@ class DatasetService:
 
     async def add_feedback(self, dataset: str, prediction_id: str, label: str) -> Picture:
         """Store a predicted photo under its true label, a class or NEITHER; PredictionNotFound if it isn't kept."""
+        _, photo = await to_thread.run_sync(self.uploads.get, prediction_id, limiter=self._threads)
+        return await self.correct(dataset, label, Upload(f"prediction {prediction_id}", photo))
+
+    async def correct(self, dataset: str, label: str, photo: Upload) -> Picture:
+        """Store a photo under the label, a class or NEITHER, that a person gave it, in place of another; ImageError."""
         checked_dataset_name(dataset)
         label = label if label == NEITHER else checked_label(label)
-        return await to_thread.run_sync(self._store_feedback, dataset, prediction_id, label, limiter=self._threads)
+        checked = await to_thread.run_sync(_checked, photo, limiter=self._checking)
+        if isinstance(checked, ImageError):
+            raise checked
+        return await to_thread.run_sync(self._store_corrected, dataset, label, photo, limiter=self._threads)
 
     async def counts(self, dataset: str) -> Counts:
         """Number of pictures in a data set; raises DatasetNotFound."""
@@ -128,10 +136,9 @@ class DatasetService:
         new = [New(path, member.name, member.label, member.split) for member, path in unpacked.pictures]
         return self._records.datasets.add(dataset, new, "archive"), unpacked
 
-    def _store_feedback(self, dataset: str, prediction_id: str, label: str) -> Picture:
-        _, photo = self.uploads.get(prediction_id)
+    def _store_corrected(self, dataset: str, label: str, photo: Upload) -> Picture:
         with self._records.datasets.incoming() as folder:
-            new = New(_written(folder / "photo", photo), f"prediction {prediction_id}", label)
+            new = New(_written(folder / "photo", photo.content), photo.name, label)
             (added,) = self._records.datasets.add(dataset, [new], "feedback", correcting=True)
         return added.picture
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 READING = ("GET", "HEAD", "OPTIONS")
-CACHING = ("POST /datasets/{name}/looks",)  # stores what the model says of pictures, and changes nothing else
+# They store what the model says of pictures, or nothing.
+ASKING = ("POST /datasets/{name}/looks", "POST /label-studio/setup", "POST /label-studio/predict")
 FAILED = 400  # the lowest status of a failure
 MOST_FAILED = 60  # entries of failed requests a minute, so that a client without a key can't fill the disk
 MINUTE_SECONDS = 60.0
@@ -33,7 +34,7 @@ def begin(request: Request, key: str, key_id: str | None, fault: str) -> None:
     """Begin the change that the request may make; `fault` says what is wrong with its key."""
     route = request.scope["route"]
     action = f"{request.method} {route.path_format}"
-    if request.method in READING or action in CACHING:
+    if request.method in READING or action in ASKING:
         return
     began = Change(
         action,

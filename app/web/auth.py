@@ -4,6 +4,8 @@ Each route depends on one of `reader`, `labeller`, `trainer` and `admin`, which 
 one. A route without any of them is open to everyone.
 """
 
+import base64
+import binascii
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -54,7 +56,7 @@ def _needs(role: Role) -> Callable[[Request, HTTPAuthorizationCredentials | None
     async def check(
         request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Security(bearer, scopes=[role])]
     ) -> None:
-        request.state.caller = caller = await _caller(request, given)
+        request.state.caller = caller = await _caller(request, given or _of_password(request))
         _check_limits(request, caller)
         if role is not Role.PREDICT:
             _begin_change(request, caller)
@@ -78,6 +80,18 @@ def _begin_change(request: Request, caller: Caller | str) -> None:
         auditing.begin(request, caller.name, caller.key, "")
     else:
         auditing.begin(request, "", None, caller)
+
+
+def _of_password(request: Request) -> HTTPAuthorizationCredentials | None:
+    """The key as the password of HTTP Basic (RFC 7617), which addresses can carry: http://anyone:KEY@host."""
+    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        password = base64.b64decode(encoded, validate=True).partition(b":")[2].decode("latin-1")
+    except binascii.Error:
+        return None
+    return HTTPAuthorizationCredentials(scheme="bearer", credentials=password)
 
 
 def check_role(request: Request, role: Role) -> None:

@@ -89,6 +89,9 @@ KINDS: dict[type[Exception], Kind] = {
     service.Expired: Kind("expired", 503, "There was no answer in time"),
     service.NotReady: Kind("not-ready", 503, "The service can't answer now"),
     domain.NoChampion: Kind("no-champion", 503, "No version is in service"),
+    service.LabelStudioMissing: Kind("label-studio-missing", 404, "No Label Studio is connected"),
+    service.UnsuitableConfiguration: Kind("unsuitable-configuration", 422, "The project chooses no class for pictures"),
+    service.PictureUnavailable: Kind("picture-unavailable", 502, "Label Studio didn't give the picture"),
     service.TrainerMissing: Kind("trainer-missing", 503, "Training isn't possible here"),
     domain.DatabaseUnavailable: Kind("database-unavailable", 503, "The database doesn't answer"),
     OSError: Kind("insufficient-storage", 507, "The disk is full"),  # any other OSError is unexpected

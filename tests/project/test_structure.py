@@ -19,7 +19,7 @@ LAYERS = {
         "diagnostics",
         "processes",
         "main",
-        "access privacy protocols webhooks",
+        "access label_studio privacy protocols webhooks",
         "api",
         "metrics ui",
         "batches",

@@ -26,6 +26,8 @@ from tests.waiting import until
 READING = {
     *(address for address, role in ROLES.items() if address.method == "POST" and role is Role.PREDICT),
     Address("POST", "/datasets/{name}/looks"),
+    Address("POST", "/label-studio/setup"),
+    Address("POST", "/label-studio/predict"),
 }
 ARCHIVE = {f"{label}/{n}.png": picture(n + 9 * (label == "dog")) for label in ("cat", "dog") for n in range(3)}
 

@@ -39,6 +39,7 @@ ADDRESSES = {
     "/openapi.json": Needs.NOTHING,
     "/health/live": Needs.NOTHING,
     "/health/ready": Needs.NOTHING,
+    "/label-studio/health": Needs.NOTHING,
     "/v2/health/live": Needs.NOTHING,
     "/v2/health/ready": Needs.NOTHING,
     "/v2/models/{model}/ready": Needs.NOTHING,
