@@ -7,10 +7,12 @@ that the out-of-distribution detection calls unknown.
 from collections.abc import Iterable
 from enum import StrEnum
 from itertools import chain, zip_longest
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from app.serving.prediction_log import LoggedPrediction, PredictionLog
-from catdog.datasets.datasets import Datasets
+
+if TYPE_CHECKING:
+    from catdog.datasets.datasets import Datasets
 
 SURE: Final = 0.9  # probability from which the model was not unsure
 
@@ -48,7 +50,7 @@ class Reason(StrEnum):
         return cls.UNSURE if kept.prediction.probability < SURE else cls.NEXT
 
 
-def to_review(uploads: PredictionLog, datasets: Datasets, order: Order, limit: int) -> list[LoggedPrediction]:
+def to_review(uploads: PredictionLog, datasets: "Datasets", order: Order, limit: int) -> list[LoggedPrediction]:
     """At most `limit` kept photos without a label, in this order; each content once, with its newest answer."""
     labelled = datasets.labelled_by_feedback()
     newest: dict[str, LoggedPrediction] = {}
