@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import anyio
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
+from starlette.datastructures import State
 
 from app.access import audit_routes, key_routes
 from app.access.settings_record import SettingsRecord
@@ -94,39 +95,47 @@ def create_app(settings: Settings, hot_swap: HotSwap | None = None, whole: Setti
         redirect_slashes=False,
         routes=[route for group in GROUPS for route in group.router.routes],  # `include_router` would build each again
     )
-    app.state.settings = settings
-    app.state.whole_settings = whole or settings
-    app.state.admin_key = auth.admin_key(settings)
-    app.state.database = ServiceDatabase(settings)
-    app.state.keyring = KeyRing(lambda: app.state.database.keys)
-    app.state.quotas = Quotas(settings)
-    app.state.hot_swap = hot_swap or HotSwap(settings)
-    app.state.siblings = app.state.hot_swap.siblings
-    app.state.predictor = app.state.hot_swap.predictor
-    app.state.shutdown = Shutdown()
-    app.state.bodies = Bodies(settings, app.state.predictor.measurements.overloaded)
-    app.state.parsing = CapacityLimiter(2)  # bodies of tensors parsed at a time: each may need much memory
-    app.state.shadow = Shadow(settings, app.state.database, app.state.hot_swap, app.state.bodies)
-    app.state.canary = CanaryRelease(settings, app.state.database, app.state.hot_swap)
-    app.state.datasets = DatasetService(app.state.database, app.state.predictor.uploads)
-    app.state.opinions = Opinions(settings, app.state.database, app.state.predictor)
-    runner = LocalProcess(settings, TRAINER) if settings.worker == "process" else None
-    app.state.jobs = JobService(lambda: app.state.database.jobs, runner, app.state.shutdown)
-    app.state.batches = BatchService(settings, app.state.database, app.state.shutdown)
-    app.state.label_studio = LabelStudio(settings)
-    app.state.automatic = AutomaticRetraining(
-        settings, app.state.database, app.state.jobs, app.state.datasets, app.state.predictor
-    )
-    app.state.erasure = Erasure(settings, app.state.database, app.state.predictor)
-    app.state.webhooks = Webhooks(settings, app.state.database)
-    app.state.hot_swap.within = app.state.webhooks.within
-    steps = {
-        "batches": app.state.batches.clean,
-        "the audit log": lambda: app.state.database.audit.forget(settings.audit_days),
-        "events for webhooks": app.state.webhooks.prune,
-    }
-    app.state.upkeep = Upkeep(settings, app.state.database, app.state.predictor.uploads, steps)
+    _add_services(app.state, settings, hot_swap, whole or settings)
     problem_details.install(app)
+    _add_middleware(app, settings)
+    return app
+
+
+def _add_services(state: State, settings: Settings, hot_swap: HotSwap | None, whole: Settings) -> None:
+    """Build what the routes use; they find it in the application's state by `held`."""
+    state.settings = settings
+    state.whole_settings = whole
+    state.admin_key = auth.admin_key(settings)
+    state.database = ServiceDatabase(settings)
+    state.keyring = KeyRing(lambda: state.database.keys)
+    state.quotas = Quotas(settings)
+    state.hot_swap = hot_swap or HotSwap(settings)
+    state.siblings = state.hot_swap.siblings
+    state.predictor = state.hot_swap.predictor
+    state.shutdown = Shutdown()
+    state.bodies = Bodies(settings, state.predictor.measurements.overloaded)
+    state.parsing = CapacityLimiter(2)  # bodies of tensors parsed at a time: each may need much memory
+    state.shadow = Shadow(settings, state.database, state.hot_swap, state.bodies)
+    state.canary = CanaryRelease(settings, state.database, state.hot_swap)
+    state.datasets = DatasetService(state.database, state.predictor.uploads)
+    state.opinions = Opinions(settings, state.database, state.predictor)
+    runner = LocalProcess(settings, TRAINER) if settings.worker == "process" else None
+    state.jobs = JobService(lambda: state.database.jobs, runner, state.shutdown)
+    state.batches = BatchService(settings, state.database, state.shutdown)
+    state.label_studio = LabelStudio(settings)
+    state.automatic = AutomaticRetraining(settings, state.database, state.jobs, state.datasets, state.predictor)
+    state.erasure = Erasure(settings, state.database, state.predictor)
+    state.webhooks = Webhooks(settings, state.database)
+    state.hot_swap.within = state.webhooks.within
+    steps = {
+        "batches": state.batches.clean,
+        "the audit log": lambda: state.database.audit.forget(settings.audit_days),
+        "events for webhooks": state.webhooks.prune,
+    }
+    state.upkeep = Upkeep(settings, state.database, state.predictor.uploads, steps)
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(HeadRequests)  # the first one is the innermost
     app.add_middleware(TrustedOrigin, settings=settings)
     for layer in (problem_details.UnhandledErrors, Admission):
@@ -136,7 +145,6 @@ def create_app(settings: Settings, hot_swap: HotSwap | None = None, whole: Setti
         app.add_middleware(CrossOriginSharing, settings=settings)
     _watch(app, settings)
     app.add_middleware(RequestId)  # the last one is the outermost
-    return app
 
 
 def _watch(app: FastAPI, settings: Settings) -> None:

@@ -22,11 +22,11 @@ from pydantic_settings import (
 )
 
 from app import environment
-from app.access_settings import AccessSettings
-from app.automation_settings import AutomationSettings
+from app.configuration.access import AccessSettings
+from app.configuration.automation import AutomationSettings
+from app.configuration.setting_types import ListeningAddress, NonNegative, Positive, Processes
+from app.configuration.webhooks import WebhookSettings
 from app.environment import ENV_FILE, PREFIX
-from app.setting_types import ListeningAddress, NonNegative, Positive, Processes
-from app.webhook_settings import WebhookSettings
 from catdog import faults
 from catdog.engines.engine import Asked
 from catdog.versions.ood import KEEP, LEAST_KEEP

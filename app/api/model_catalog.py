@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from app.api.automation.trial_schemas import Trial
 from app.api.model_schemas import Comparison, ListedVersion, ModelVersion, Report, ReportFile
-from app.api.trial_schemas import Trial
 from catdog.errors import BrokenVersion, StoreError, VersionNotFound
 from catdog.versions.manifest import Manifest
 from catdog.versions.store import Store

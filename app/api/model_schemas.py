@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
-from app.api.trial_schemas import Trial
+from app.api.automation.trial_schemas import Trial
 from catdog.engines.engine import Precision
 from catdog.network.architecture import Head
 from catdog.versions import ood

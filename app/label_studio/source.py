@@ -16,8 +16,8 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Re
 
 from anyio import CapacityLimiter, create_task_group, to_thread
 
+from app.configuration.setting_types import DEFAULT_PORTS
 from app.errors import LabelStudioMissing, PictureUnavailable, ServiceError
-from app.setting_types import DEFAULT_PORTS
 from app.settings import Settings
 
 AT_A_TIME: Final = 16  # pictures in memory

@@ -12,7 +12,7 @@ from anyio import CapacityLimiter, to_thread
 from app.admission import Bodies
 from app.retraining.database import ServiceDatabase
 from app.serving.hot_swap import HotSwap
-from app.serving.shadow import Comparison
+from app.serving.trials.shadow import Comparison
 from app.settings import Settings
 from catdog.audit.change import SERVICE, Change
 from catdog.errors import ImageError, NoTrial, PredictionNotFound, StoreError

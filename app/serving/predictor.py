@@ -1,11 +1,9 @@
 """Answers photos with the model in service."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from hashlib import sha256
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,60 +11,22 @@ from prometheus_client import Counter
 
 from app.admission import AdmissionLimit
 from app.errors import NotExplainable, NotReady, ServiceError, VersionNotLoaded
+from app.serving.answer_cache import AnswerCache
 from app.serving.batcher import Batcher, Watch
-from app.serving.canary import CanaryTraffic
 from app.serving.class_activation import ExplainingEngine
 from app.serving.drift import Shift
 from app.serving.loaded_model import LoadedModel
 from app.serving.prediction import ExplainedPrediction, Picture, Prediction
 from app.serving.prediction_log import PredictionLog
 from app.serving.queue_stats import QueueFacts, QueueState, QueueStats, together
-from app.serving.shadow import ShadowQueue
+from app.serving.trials.canary import CanaryTraffic
+from app.serving.trials.shadow import ShadowQueue
 from app.settings import Settings
 from app.siblings import Siblings
 from app.telemetry.request_record import record_version
 from catdog.engines.engine import Output
 from catdog.errors import ImageError
-from catdog.versions.manifest import Manifest
 from catdog.versions.measurements import Measure
-
-
-class Key(NamedTuple):
-    """A photo's content and the version that answered it."""
-
-    photo: str  # sha256
-    version: int
-
-
-class AnswerCache:
-    """The outputs of the last `limit` photos. For the event loop, except `key`."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._outputs: OrderedDict[Key, Output] = OrderedDict()
-
-    @staticmethod
-    def key(manifest: Manifest, photo: bytes) -> Key:
-        """Thread-safe; 10 MB take some milliseconds."""
-        return Key(sha256(photo).hexdigest(), manifest.version)
-
-    def forget(self, photo: str) -> int:
-        """Remove the outputs for a photo, by its sha256; returns their number."""
-        keys = [key for key in self._outputs if key.photo == photo]
-        for key in keys:
-            del self._outputs[key]
-        return len(keys)
-
-    def get(self, key: Key) -> Output | None:
-        if key in self._outputs:
-            self._outputs.move_to_end(key)
-        return self._outputs.get(key)
-
-    def put(self, key: Key, output: Output) -> None:
-        self._outputs[key] = Output(*(array.copy() for array in output))  # a view would keep the whole batch
-        self._outputs.move_to_end(key)
-        while len(self._outputs) > self.limit:
-            self._outputs.popitem(last=False)
 
 
 def check_explains(model: LoadedModel) -> None:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from itertools import chain
 from typing import Protocol
 
-from app.setting_types import is_loopback
+from app.configuration.setting_types import is_loopback
 from app.settings import Settings
 
 WANTED_FILES = 65_536  # a higher limit only makes child processes slow, which close them all

@@ -11,9 +11,9 @@ from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import setting_types
+from app.configuration import setting_types
+from app.configuration.setting_types import EVERY, place
 from app.errors import CrossOrigin, MisdirectedRequest
-from app.setting_types import EVERY, place
 from app.settings import Settings
 from app.web import problem_details
 

@@ -11,7 +11,7 @@ import anyio
 import h11
 from anyio.abc import ByteStream
 
-from app.setting_types import DEFAULT_PORTS
+from app.configuration.setting_types import DEFAULT_PORTS
 from app.webhooks import addresses
 
 HEAD_BYTES: Final = 16 * 1024  # of an answer; its body isn't read

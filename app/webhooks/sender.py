@@ -12,8 +12,8 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 
 from app import secret_file
+from app.configuration.setting_types import webhook_secrets
 from app.retraining.database import ServiceDatabase
-from app.setting_types import webhook_secrets
 from app.settings import Settings, SettingsError
 from app.webhooks import posting
 from catdog.errors import DatabaseUnavailable

@@ -29,8 +29,7 @@ LAYERS = {
         "admission",
         "secret_file",
         "settings",
-        "access_settings automation_settings webhook_settings",
-        "setting_types",
+        "configuration",
         "environment errors shutdown siblings startup",
     ),
     "command": (

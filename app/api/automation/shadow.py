@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter, Depends
 
+from app.api.automation.trial_schemas import ShadowState, Trial
 from app.api.dependencies import ShadowDep
-from app.api.trial_schemas import ShadowState, Trial
 from app.errors import Unauthorized
 from app.web.auth import reader, trainer
 from app.web.problem_details import documented

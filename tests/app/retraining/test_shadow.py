@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from app.retraining import shadow
-from app.serving.shadow import LIMIT
+from app.serving.trials.shadow import LIMIT
 from catdog import images
 from catdog.engines.engine import Output
 from catdog.system.failpoints import OF_TRIALS

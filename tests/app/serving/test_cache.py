@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.serving.answer_cache import AnswerCache, Key
 from app.serving.prediction import Prediction
-from app.serving.predictor import AnswerCache, Key, Predictor
+from app.serving.predictor import Predictor
 from app.settings import Settings
 from catdog.engines.engine import Output
 from tests.app.api.test_queue import ask, queue, ready

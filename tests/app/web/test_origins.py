@@ -1,6 +1,6 @@
 import pytest
 
-from app import setting_types
+from app.configuration import setting_types
 
 
 @pytest.mark.parametrize(

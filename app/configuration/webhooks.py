@@ -3,7 +3,7 @@
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
-from app.setting_types import NonNegative, Positive, WebhookSecret, WebhookUrls
+from app.configuration.setting_types import NonNegative, Positive, WebhookSecret, WebhookUrls
 
 
 class WebhookSettings(BaseSettings):

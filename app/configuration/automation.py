@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, HttpUrl, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings
 
-from app.setting_types import DatasetName, NonNegative, Positive, Schedule
+from app.configuration.setting_types import DatasetName, NonNegative, Positive, Schedule
 
 
 class AutomationSettings(BaseSettings):

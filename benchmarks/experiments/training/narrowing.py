@@ -1,7 +1,7 @@
 """Compares starts of a compressed network before any training: a number of decision 18.
 
-`python -m benchmarks.experiments.narrowing [--data DIR] [--width WIDTH]` cuts version 1 of `models` to WIDTH of its
-channels, and prints for how many photos of DIR that it wasn't fitted to it still gives the version's answer.
+`python -m benchmarks.experiments.training.narrowing [--data DIR] [--width WIDTH]` cuts version 1 of `models` to WIDTH
+of its channels, and prints for how many photos of DIR that it wasn't fitted to it still gives the version's answer.
 """
 
 import argparse
@@ -31,7 +31,9 @@ def answers(network: Network, pixels: np.ndarray) -> Any:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser("python -m benchmarks.experiments.narrowing", description="Cuts version 1.")
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.experiments.training.narrowing", description="Cuts version 1."
+    )
     parser.add_argument(
         "--data", type=Path, default=SHARED_DATA / "cats_and_dogs" / "validation", metavar="DIR", help="photos"
     )

@@ -1,8 +1,8 @@
 """Accuracy of fine-tuning variants through the real trainer: the table of decision 16.
 
-`python -m benchmarks.experiments.finetuning --imagenet FILE [--data DIR] [VARIANT...]` trains each variant on the
-photos of DIR/train, by default ../shared/data/cat_breeds, from ImageNet's VGG16 in FILE, and prints what the version
-measures on DIR/validation, by which its best epoch was chosen as well. An interrupted variant goes on where it was.
+`python -m benchmarks.experiments.training.finetuning --imagenet FILE [--data DIR] [VARIANT...]` trains each variant on
+the photos of DIR/train, by default ../shared/data/cat_breeds, from ImageNet's VGG16 in FILE, and prints what the
+version measures on DIR/validation, by which its best epoch was chosen as well. An interrupted variant goes on.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def measure(name: str, config: Config, data: Path, imagenet: Path, folder: Path)
     request = Request(
         replace(config, backbone="imagenet"),
         data,
-        "python -m benchmarks.experiments.finetuning",
+        "python -m benchmarks.experiments.training.finetuning",
         resume=True,
         quantize=False,
         folder=folder / name / "run",
@@ -59,7 +59,7 @@ def measure(name: str, config: Config, data: Path, imagenet: Path, folder: Path)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser("python -m benchmarks.experiments.finetuning", description="Fine-tunes.")
+    parser = argparse.ArgumentParser("python -m benchmarks.experiments.training.finetuning", description="Fine-tunes.")
     parser.add_argument("variants", nargs="*", metavar="VARIANT", help=f"of {', '.join(VARIANTS)}; default: all")
     parser.add_argument("--imagenet", type=Path, required=True, metavar="FILE", help="ImageNet's VGG16, without a head")
     parser.add_argument("--data", type=Path, default=SHARED_DATA / "cat_breeds", metavar="DIR", help="photos")

@@ -3,7 +3,7 @@
 from pydantic import PositiveInt
 from pydantic_settings import BaseSettings
 
-from app.setting_types import Hosts, Key, NonNegative, Origins, Positive
+from app.configuration.setting_types import Hosts, Key, NonNegative, Origins, Positive
 
 
 class AccessSettings(BaseSettings):

@@ -1,6 +1,6 @@
 """Log-loss of heads trained on few photos, for two ways to choose their penalty and temperature.
 
-`python -m benchmarks.experiments.head` prints the table of decision 6. It needs the photos in ../shared/data.
+`python -m benchmarks.experiments.training.head` prints the table of decision 6. It needs the photos in ../shared/data.
 """
 
 import sys
