@@ -41,6 +41,7 @@ GOOD = {
     "job": "latest",
     "batch": "0" * 32,
     "change": "1",
+    "delivery": "1",
     "sha256": "0" * 64,
     "name": "pets",
 }
