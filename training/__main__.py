@@ -94,7 +94,8 @@ def _parser(program: str) -> ArgumentParser:
         "--promote",
         choices=train_arguments.PROMOTE,
         default="auto",
-        help="auto (default): if it is no worse than the champion on test photos; always; or never",
+        help="auto (default): if it is no worse than the champion on test photos; shadow: then on live photos first;"
+        " always; or never",
     )
     quantize.set_defaults(run=commands.quantize)
 
