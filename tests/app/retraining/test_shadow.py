@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from app.retraining import shadow
-from app.serving.trials.shadow import LIMIT
+from app.serving.trials.shadow import LIMIT, ShadowQueue
 from catdog import images
 from catdog.engines.engine import Output
 from catdog.system.failpoints import OF_TRIALS
@@ -140,6 +140,10 @@ def test_while_a_request_waits_no_photo_is_compared(
         looks.append(None)
         await look(self)
 
+    def more_looks(count: int) -> None:
+        wanted = len(looks) + count
+        until(lambda: len(looks) >= wanted)
+
     monkeypatch.setattr(shadow.Shadow, "look", counted)
     with shadowing(on_trial(tmp_path, head_seed=AGREES)) as service, service.with_engine(HeldEngine):
         engine, queue, pixels = service.predictor.champion.engine, service.predictor.shadow, images.decode(jpeg)
@@ -147,12 +151,12 @@ def test_while_a_request_waits_no_photo_is_compared(
         asking = Thread(target=predict, args=(service, jpeg))
         asking.start()
         assert engine.held.wait(PATIENCE_SECONDS)
+        more_looks(2)  # what began while the service was idle has ended
         watch = queue.watcher(1)
         assert watch is not None
         for _ in range(3):
             watch(pixels, engine.engine.infer(pixels[np.newaxis]))
-        before = len(looks)
-        until(lambda: len(looks) >= before + 3)
+        more_looks(3)
         assert len(queue) == 3
 
         engine.let_go.set()
@@ -160,18 +164,18 @@ def test_while_a_request_waits_no_photo_is_compared(
         until(lambda: state(service)["trial"]["photos"] == 4)
 
 
-def test_a_full_queue_takes_no_more_photos(tmp_path: Path) -> None:
-    with shadowing(on_trial(tmp_path, head_seed=AGREES)) as service:
-        queue = service.predictor.shadow
-        watch = queue.watcher(1)
-        assert watch is not None
-        assert queue.watcher(2) is None, "answers of other versions aren't compared"
-        output = Output(np.zeros((1, 2), np.float32), np.zeros((1, 16), np.float32))
-        with service.predictor.admission.admitted():  # so that nothing is taken from it
-            for _ in range(LIMIT + 2):
-                watch(np.zeros((224, 224, 3), np.uint8), output)
+def test_a_full_queue_takes_no_more_photos() -> None:
+    queue = ShadowQueue()
+    queue.open(1)
+    watch = queue.watcher(1)
+    assert watch is not None
+    assert queue.watcher(2) is None, "answers of other versions aren't compared"
+    output = Output(np.zeros((1, 2), np.float32), np.zeros((1, 16), np.float32))
 
-            assert (len(queue), state(service)["waiting"], state(service)["left_out"]) == (LIMIT, LIMIT, 2)
+    for _ in range(LIMIT + 2):
+        watch(np.zeros((224, 224, 3), np.uint8), output)
+
+    assert (len(queue), queue.left_out) == (LIMIT, 2)
 
 
 def test_a_trial_goes_on_after_a_restart(tmp_path: Path, jpeg: bytes) -> None:
