@@ -3,8 +3,6 @@
 import sys
 
 from app import shutdown
-from app.processes import assembly
-from app.processes.assembly import WRONG_SETTINGS, run
 
 TYPE_CHECKING = False  # typing's own would be one more import before signals are handled
 if TYPE_CHECKING:
@@ -18,6 +16,7 @@ def main() -> None:
     """Run the command: serve, or check the setup."""
     from argparse import ArgumentParser
 
+    from app.processes import assembly
     from catdog import __version__
 
     parser = ArgumentParser("python -m app", description="Serve the champion, with the settings from the environment.")
@@ -29,11 +28,12 @@ def main() -> None:
         help="serve (default), or doctor: check the setup; print what would be used here, and why",
     )
     parser.add_argument("--version", action="version", version=f"catdog {__version__}")
-    run(_examine if parser.parse_args().command == "doctor" else serve)
+    assembly.run(_examine if parser.parse_args().command == "doctor" else serve)
 
 
 def _examine() -> int:
     from app import diagnostics
+    from app.processes.assembly import WRONG_SETTINGS
     from app.settings import SettingsError, read_settings
 
     try:
@@ -45,12 +45,14 @@ def _examine() -> int:
 
 def serve() -> None:
     """Serve until SIGTERM or Ctrl-C; accepted requests still finish, and the exit status is 0."""
+    from app.processes import assembly
+
     assembly.serve(_prepared)
 
 
 def _prepared() -> "tuple[Server, socket]":
     """The server and its open socket; with several processes, this one becomes their supervisor and never returns."""
-    from app.processes import launch
+    from app.processes import assembly, launch
     from app.settings import read_settings
     from app.telemetry import logs
 

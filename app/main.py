@@ -8,18 +8,13 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
 from starlette.datastructures import State
 
-from app.access import audit_routes, key_routes
 from app.access.settings_record import SettingsRecord
 from app.admission import Admission, Bodies
-from app.api import batches, datasets, feedback, models, monitoring, pictures, predict, retrain
-from app.api.automation import canary, policy, shadow
 from app.batches.batches import BatchService
-from app.label_studio import routes as label_studio
+from app.deferred_routes import DeferredRoutes, built
 from app.label_studio.source import LabelStudio
 from app.metrics import JobNumbers, Metrics
-from app.privacy import privacy_routes
 from app.privacy.erasure import Erasure
-from app.protocols import v1, v2
 from app.retraining.automatic import AutomaticRetraining
 from app.retraining.canary import CanaryRelease
 from app.retraining.database import ServiceDatabase
@@ -37,7 +32,6 @@ from app.telemetry import tracing
 from app.telemetry.instruments import Requests
 from app.telemetry.logs import RequestLog
 from app.telemetry.request_record import RequestRecorder
-from app.ui import routes
 from app.web import auth, problem_details
 from app.web.auditing import Auditing
 from app.web.keyring import KeyRing
@@ -45,42 +39,43 @@ from app.web.methods import HeadRequests
 from app.web.quotas.quotas import Quotas
 from app.web.request_id import RequestId
 from app.web.trusted_origin import CrossOriginSharing, TrustedOrigin
-from app.webhooks import webhook_routes
 from app.webhooks.sender import Webhooks
 from catdog import __version__
 
-GROUPS = (
-    routes,
-    predict,
-    batches,
-    models,
-    datasets,
-    pictures,
-    policy,
-    shadow,
-    canary,
-    retrain,
-    feedback,
-    monitoring,
-    key_routes,
-    audit_routes,
-    webhook_routes,
-    privacy_routes,
-    label_studio,
-    v2,
-    v1,
+# Modules with a `router`: those that a first answer needs, and the others.
+EARLY = ("app.ui.routes", "app.api.predict", "app.api.monitoring")
+LATER = (
+    "app.api.batches",
+    "app.api.models",
+    "app.api.datasets",
+    "app.api.pictures",
+    "app.api.automation.policy",
+    "app.api.automation.shadow",
+    "app.api.automation.canary",
+    "app.api.retrain",
+    "app.api.feedback",
+    "app.access.key_routes",
+    "app.access.audit_routes",
+    "app.webhooks.webhook_routes",
+    "app.privacy.privacy_routes",
+    "app.label_studio.routes",
+    "app.protocols.v2",
+    "app.protocols.v1",
 )
+LATER_SECONDS = 1.0  # after the first version serves
 DESCRIPTION = (
     "Tells cats from dogs in photos. Errors are `application/problem+json` (RFC 9457); below `/v1` and `/v2` they have"
     " the form of the inference protocols."
 )
 
 
-def create_app(settings: Settings, hot_swap: HotSwap | None = None, whole: Settings | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, hot_swap: HotSwap | None = None, whole: Settings | None = None, defers: bool = False
+) -> FastAPI:
     """Build the service with these settings; it loads its model when it starts, unless `hot_swap` has begun to.
 
     `hot_swap` knows the other processes of the service, if there are any. Then `settings` are the share of
-    this one, and `whole` those of the service.
+    this one, and `whole` those of the service. With `defers` only the routes of EARLY are built at once.
 
     Raises SettingsError if the admin key or the engine isn't available, or the URL of the database can't be used.
     """
@@ -93,7 +88,7 @@ def create_app(settings: Settings, hot_swap: HotSwap | None = None, whole: Setti
         redoc_url=None,
         lifespan=_lifespan,
         redirect_slashes=False,
-        routes=[route for group in GROUPS for route in group.router.routes],  # `include_router` would build each again
+        routes=[*built(EARLY), *([DeferredRoutes(LATER)] if defers else built(LATER))],
     )
     _add_services(app.state, settings, hot_swap, whole or settings)
     problem_details.install(app)
@@ -170,6 +165,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             tasks.start_soon(app.state.shadow.run)
             tasks.start_soon(app.state.canary.run)
             tasks.start_soon(_supervise, app)
+            tasks.start_soon(_build_routes, app)
             yield
             tasks.cancel_scope.cancel()
     app.state.database.close()  # first: threads may still wait for a database that doesn't answer
@@ -193,6 +189,15 @@ async def _load_first(app: FastAPI) -> None:
     while app.state.predictor.serving is None and any(await siblings.ask("serves")):
         await anyio.sleep(POLL_SECONDS)
         await hot_swap.catch_up()
+
+
+async def _build_routes(app: FastAPI) -> None:
+    """Build the deferred routes a moment after the first version serves."""
+    while app.state.predictor.serving is None:
+        await anyio.sleep(POLL_SECONDS)
+    await anyio.sleep(LATER_SECONDS)
+    for route in [route for route in app.router.routes if isinstance(route, DeferredRoutes)]:
+        await route.build(app.router)
 
 
 async def _supervise(app: FastAPI) -> None:

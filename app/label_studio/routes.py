@@ -3,12 +3,13 @@
 The protocol is that of Label Studio 1.23, `label_studio/ml/api_connector.py`.
 """
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 
-from app.api.dependencies import DatasetsDep, JobsDep, PredictorDep, SettingsDep, held, json_body, queue_place
+from app.api.dependencies import DatasetsDep, JobsDep, PredictorDep, SettingsDep, held, queue_place
 from app.api.job_schemas import RetrainRequest
 from app.errors import (
     LabelStudioMissing,
@@ -51,6 +52,12 @@ ANY = (Unauthorized, LabelStudioMissing, RequestValidationError, UnsupportedCont
 router = APIRouter(prefix="/label-studio", tags=["Label Studio"])
 
 
+def _as_sent(model: type[BaseModel]) -> dict[str, Any]:
+    """A JSON body for the OpenAPI document, by an example: Label Studio alone sends it."""
+    content = {"schema": {"type": "object"}, "example": model.model_json_schema()["example"]}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
 @router.get("/health", responses=documented())
 async def health() -> Health:
     """Whether the service runs."""
@@ -61,7 +68,7 @@ async def health() -> Health:
     "/setup",
     dependencies=[Depends(labeller)],
     responses=documented(*ANY, UnsuitableConfiguration),
-    openapi_extra=json_body(Setup),
+    openapi_extra=_as_sent(Setup),
 )
 async def setup(request: Request, predictor: PredictorDep, source: LabelStudioDep) -> ModelVersion:
     """Check that a project's configuration chooses classes for pictures; its version tells when to prelabel again."""
@@ -74,7 +81,7 @@ async def setup(request: Request, predictor: PredictorDep, source: LabelStudioDe
     "/predict",
     dependencies=[Depends(labeller), Depends(queue_place)],
     responses=documented(*ANY, UnsuitableConfiguration),
-    openapi_extra=json_body(PredictRequest),
+    openapi_extra=_as_sent(PredictRequest),
 )
 async def predict(request: Request, predictor: PredictorDep, source: LabelStudioDep) -> Prelabels:
     """Prelabel tasks with the version in service. A picture that can't be fetched or read doesn't stop the others."""
@@ -96,7 +103,7 @@ async def predict(request: Request, predictor: PredictorDep, source: LabelStudio
     responses=documented(
         *ANY, UnsuitableConfiguration, PictureUnavailable, DatasetError, QueueFull, TrainerMissing, DatabaseUnavailable
     ),
-    openapi_extra=json_body(Event),
+    openapi_extra=_as_sent(Event),
 )
 async def webhook(
     request: Request,

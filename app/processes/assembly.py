@@ -85,4 +85,4 @@ def assembled(settings: "Settings", siblings: "Siblings | None" = None, whole: "
     from app.serving.hot_swap import HotSwap
     from app.web.server import server
 
-    return server(create_app(settings, HotSwap(settings, loader, siblings), whole), settings)
+    return server(create_app(settings, HotSwap(settings, loader, siblings), whole, defers=True), settings)

@@ -175,7 +175,9 @@ class HeldEngine:
 
 
 @contextmanager
-def serving(models_dir: Path, loaded_before: bool = False, **settings_given: object) -> Iterator[Service]:
+def serving(
+    models_dir: Path, loaded_before: bool = False, defers: bool = False, **settings_given: object
+) -> Iterator[Service]:
     """Run a service in this process, with a real server on a thread; its data is inside the store's folder."""
     given: dict[str, Any] = {
         "port": 0,
@@ -186,7 +188,7 @@ def serving(models_dir: Path, loaded_before: bool = False, **settings_given: obj
     loader = VersionLoader(Store(models_dir), settings)
     if loaded_before:
         loader.begin().result()
-    app = create_app(settings, HotSwap(settings, loader))
+    app = create_app(settings, HotSwap(settings, loader), defers=defers)
     running = server(app, settings)
     thread = threading.Thread(target=running.run, args=([listener],))
     thread.start()

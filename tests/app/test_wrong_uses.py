@@ -12,7 +12,8 @@ import httpx
 import pytest
 from starlette.routing import Route
 
-from app.main import GROUPS
+from app.deferred_routes import built
+from app.main import EARLY, LATER
 from tests.app.service import ADMIN, Service, publish, serving
 from tests.waiting import until
 
@@ -112,10 +113,9 @@ class Use(NamedTuple):
 
 
 def _addresses() -> Iterator[tuple[str, str]]:
-    for group in GROUPS:
-        for route in group.router.routes:
-            if isinstance(route, Route):
-                yield from ((method, route.path) for method in sorted(route.methods or ()))
+    for route in built(EARLY + LATER):
+        if isinstance(route, Route):
+            yield from ((method, route.path) for method in sorted(route.methods or ()))
 
 
 def _wrong_names() -> Iterator[Use]:

@@ -30,7 +30,7 @@ LAYERS = {
         "secret_file",
         "settings",
         "configuration",
-        "environment errors shutdown siblings startup",
+        "deferred_routes environment errors shutdown siblings startup",
     ),
     "command": (
         "__main__",

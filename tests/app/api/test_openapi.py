@@ -5,8 +5,9 @@ import pytest
 from fastapi.exceptions import RequestValidationError
 
 from app.api.predict import IMAGE_ERRORS, UPLOAD_ERRORS
+from app.deferred_routes import built
 from app.errors import NotExplainable, NotReady, Unauthorized
-from app.main import GROUPS
+from app.main import EARLY, LATER
 from app.web.problem_kinds import EVERYWHERE, KINDS, UNEXPECTED
 from tests.app.service import Service
 
@@ -27,7 +28,7 @@ def test_the_documentation_opens(service: Service) -> None:
 
 
 def test_no_route_is_built_a_second_time(service: Service) -> None:
-    made = {id(route) for group in GROUPS for route in group.router.routes}
+    made = {id(route) for route in built(EARLY + LATER)}
 
     assert made < {id(route) for route in service.app.routes}
 
