@@ -39,9 +39,10 @@ GAUGES = {  # that the page has as sums over all processes, in the order of `Met
 
 
 class Seen(NamedTuple):
-    """The jobs at one moment."""
+    """The jobs, and the events for webhooks by status, at one moment."""
 
     counts: Mapping[Status, int]
+    deliveries: Mapping[str, int]
     running: Job | None
 
 
@@ -75,7 +76,7 @@ class JobNumbers:
     def _look(self) -> Seen | None:
         try:
             jobs = self._records.jobs
-            seen = Seen(jobs.counts(), next(iter(jobs.running()), None))
+            seen = Seen(jobs.counts(), self._records.deliveries.counts(), next(iter(jobs.running()), None))
         except Exception as error:  # any: the other metrics must not fail with it
             if self._logged != (reason := str(getattr(error, "reason", error))):
                 logger.error("jobs can't be counted: %s", reason)
@@ -89,6 +90,8 @@ def _families(seen: Seen | None) -> Iterator[Metric]:
     counts = {} if seen is None else {(status.value,): count for status, count in seen.counts.items()}
     yield gauge("catdog_database_up", "1 if the database of labels and jobs answers in time.", seen is not None)
     yield gauges("catdog_jobs", "Trainings by status.", counts, "status")
+    deliveries = {} if seen is None else {(status,): count for status, count in seen.deliveries.items()}
+    yield gauges("catdog_webhook_deliveries", "Events for URLs by status.", deliveries, "status")
     yield from _families_of(seen.running if seen else None)
 
 

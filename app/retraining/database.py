@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from catdog.database import Database
     from catdog.datasets.datasets import Datasets
     from catdog.jobs.queue import Jobs
+    from catdog.webhooks.deliveries import Deliveries
 
 
 class ServiceDatabase:
@@ -54,6 +55,12 @@ class ServiceDatabase:
         from catdog.jobs.queue import Jobs
 
         return Jobs(self._open(), Kind.BATCH)
+
+    @property
+    def deliveries(self) -> "Deliveries":
+        from catdog.webhooks.deliveries import Deliveries
+
+        return Deliveries(self._open(), self._settings.webhook_hours)
 
     @property
     def keys(self) -> "Keys":

@@ -48,15 +48,9 @@ class Webhooks:
         self._keys = _keys(settings) if settings.webhook_urls else ()
         self._threads = CapacityLimiter(4)
 
-    @property
-    def deliveries(self) -> "Deliveries":
-        from catdog.webhooks.deliveries import Deliveries
-
-        return Deliveries(self._records.database, self._settings.webhook_hours)
-
     def prune(self) -> None:
         """Delete what was delivered, or failed, long ago."""
-        self.deliveries.prune(self._settings.keep_deliveries_days)
+        self._records.deliveries.prune(self._settings.keep_deliveries_days)
 
     async def run(self) -> None:
         """Send events until cancelled; returns if there is no URL."""
@@ -70,7 +64,7 @@ class Webhooks:
     async def ask(self, question: "Callable[[Deliveries], Answer]") -> Answer:
         """Call `question` with the deliveries on a thread, which a shutdown doesn't wait for."""
         return await to_thread.run_sync(
-            lambda: question(self.deliveries), limiter=self._threads, abandon_on_cancel=True
+            lambda: question(self._records.deliveries), limiter=self._threads, abandon_on_cancel=True
         )
 
     @contextmanager

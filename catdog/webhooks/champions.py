@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from catdog import states
 from catdog.database import Database
+from catdog.errors import StoreError
 from catdog.webhooks import outbox
 from catdog.webhooks.status import Kind
 
@@ -32,9 +33,9 @@ class Step(NamedTuple):
 @contextmanager
 def recorded(connection: Connection, read: Callable[[], Champions]) -> Iterator[None]:
     """In a writing transaction: record the change that the block makes to what `read` returns, and earlier ones."""
-    record(connection, read())
+    record(connection, read)
     yield
-    record(connection, read())
+    record(connection, read)
 
 
 def catch_up(database: Database, read: Callable[[], Champions]) -> None:
@@ -43,13 +44,22 @@ def catch_up(database: Database, read: Callable[[], Champions]) -> None:
         if states.get(connection, NAME) == list(read()) or not outbox.urls(connection):
             return
     with database.writing() as connection:
-        record(connection, read())
+        record(connection, read)
 
 
-def record(connection: Connection, now: Champions) -> None:
-    """Queue the events of all changes since the last call, in a writing transaction; the first call queues none."""
+def record(connection: Connection, read: Callable[[], Champions]) -> None:
+    """Queue the events of all changes since the last call, in a writing transaction; the first call queues none.
+
+    Without a URL nothing is read. A list that can't be read stops no training and no promotion: it is compared later.
+    """
+    if not outbox.urls(connection):
+        return
+    try:
+        now = read()
+    except StoreError:
+        return
     before = states.get(connection, NAME)
-    if not outbox.urls(connection) or before == list(now):
+    if before == list(now):
         return
     for step in steps(now if before is None else before, now):
         outbox.record(connection, step.kind, {"version": step.version, "previous": step.previous})

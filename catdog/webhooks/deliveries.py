@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from time import time
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
 
 from catdog.database import Database
 from catdog.tables import deliveries
@@ -76,7 +76,7 @@ class Deliveries:
             if not outbox.urls(connection):
                 champions.forget(connection)
             outbox.send_to(connection, wanted)
-            champions.record(connection, read())
+            champions.record(connection, read)
 
     def claim(self, url: str, limit: int, seconds: float) -> list[Delivery]:
         """Claim at most `limit` deliveries to the URL that are due, for so many seconds."""
@@ -106,6 +106,12 @@ class Deliveries:
         query = select(deliveries).where(*meant).order_by(deliveries.c.id.desc()).limit(limit)
         with self._database.reading() as connection:
             return [Delivery(**row) for row in connection.execute(query).mappings()]
+
+    def counts(self) -> dict[str, int]:
+        """The number of deliveries by status."""
+        with self._database.reading() as connection:
+            found = connection.execute(select(deliveries.c.status, func.count()).group_by(deliveries.c.status))
+            return dict.fromkeys(map(str, Status), 0) | {str(status): count for status, count in found}
 
     def urls(self) -> list[str]:
         """The URLs that events are sent to."""

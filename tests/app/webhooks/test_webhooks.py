@@ -11,12 +11,14 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from app import metrics
 from app.main import create_app
 from app.settings import Settings, SettingsError
 from app.webhooks import sender
 from catdog.versions.store import Store
 from catdog.webhooks import deliveries
 from tests.app.api.test_datasets import picture
+from tests.app.scraping import scrape
 from tests.app.service import ADMIN, ADMIN_KEY, Service, publish, serving
 from tests.app.test_process import start
 from tests.app.web.test_problem_details import check
@@ -80,7 +82,8 @@ def ended(service: Service) -> dict[str, Any]:
 def change(service: Service, patch: pytest.MonkeyPatch, **settings: object) -> None:
     """Run the sending of events with other settings."""
     changed = service.app.state.settings.model_copy(update=settings)
-    patch.setattr(service.app.state.webhooks, "_settings", changed)
+    for part in (service.app.state.webhooks, service.app.state.database):
+        patch.setattr(part, "_settings", changed)
 
 
 def test_each_kind_of_change_is_an_event_signed_and_dated(notifying: Service, receiver: Receiver) -> None:
@@ -190,6 +193,22 @@ def test_what_failed_is_kept_and_sent_again_on_request(
     assert receiver.wait_for("dataset.changed")[0]["id"] == failed["event"]
     assert ended(notifying)["status"] == "delivered"
     check(notifying.client.post("/webhooks/999999/replay"), "delivery-not-found", 404)
+
+
+def test_events_are_counted_by_status(notifying: Service, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "FRESH_SECONDS", 0.0)
+
+    def counted(status: str) -> float:
+        return scrape(notifying).find("catdog_webhook_deliveries", status=status) or 0
+
+    until(lambda: counted("waiting") == 0)
+    before = counted("delivered")
+    receiver.stop()
+    create(notifying, "counted")
+    until(lambda: counted("waiting") == 1)
+
+    receiver.start()
+    until(lambda: counted("delivered") == before + 1)
 
 
 def test_a_test_event_can_be_sent(notifying: Service, receiver: Receiver) -> None:

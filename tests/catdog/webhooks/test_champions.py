@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Connection
 
 from catdog.database import Database
+from catdog.errors import StoreError
 from catdog.versions.store import CHAMPIONS_REMEMBERED
 from catdog.webhooks import champions
 from catdog.webhooks.deliveries import Deliveries
@@ -93,6 +94,18 @@ def test_a_change_whose_transaction_never_ended_is_found_by_the_next_one(kept: K
         kept.change(connection, (1,))
 
     assert kept.events() == [("version.promoted", 2), ("version.rolled_back", 1)]
+
+
+def test_a_file_that_cannot_be_read_stops_no_promotion_and_is_compared_later(kept: Kept) -> None:
+    def broken() -> tuple[int, ...]:
+        raise StoreError("the file champion should hold version numbers")
+
+    with kept.database.writing() as connection, champions.recorded(connection, broken):
+        kept.champions = (2, 1)
+    assert kept.events() == []
+
+    champions.catch_up(kept.database, lambda: kept.champions)
+    assert kept.events() == [("version.promoted", 2)]
 
 
 def test_what_happened_while_no_url_was_set_is_no_event(kept: Kept) -> None:
