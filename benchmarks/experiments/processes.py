@@ -1,22 +1,21 @@
 """What several processes gain and cost: requests a second and memory of two and of one.
 
 `python -m benchmarks.experiments.processes [--rounds 9]` starts the service in turn with one and with two processes on
-the same cores: with a tiny network, where Python limits the rate, and with the shipped version. It needs Linux.
+the same cores: with stubs for decoding and inference, where Python limits the rate, and with the shipped version. It
+needs Linux.
 """
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import sleep
-from typing import Final
-
-from PIL import Image
+from typing import Final, NamedTuple
 
 from benchmarks.harness import photos
 from benchmarks.harness.of_several import serving
@@ -26,6 +25,11 @@ from benchmarks.load import closed_loop
 from benchmarks.load.client import Client
 
 WIDTH: Final = 1 / 32
+INSTALL: Final = """import sys
+if "app" in sys.orig_argv or "app.processes.serving" in sys.orig_argv:
+    from benchmarks.serving import stub_service
+    stub_service.install()
+"""
 COUNTS: Final = (1, 2)
 SETTLE_SECONDS: Final = 2.0  # after the load, until memory of loading has been returned
 MIB: Final = 2**20
@@ -43,20 +47,35 @@ class Round:
     failures: int
 
 
-def small_photo() -> bytes:
-    """A photo that is decoded at once."""
-    file = BytesIO()
-    Image.new("RGB", (32, 32), (90, 120, 150)).save(file, "JPEG")
-    return file.getvalue()
+class Part(NamedTuple):
+    """A service that is measured: its store, and what clients send."""
+
+    models: Path
+    uploads: Sequence[Upload]
+    variables: Mapping[str, str]
 
 
-def measure(models: Path, uploads: Sequence[Upload], processes: int, clients: int, seconds: float) -> Round:
+def stubbed(folder: Path) -> Part:
+    """A service without decoding and inference: its processes import a module that replaces both at their start."""
+    prepare(f"random({WIDTH}, Path({str(folder)!r}))")
+    (folder / "sitecustomize.py").write_text(INSTALL)
+    return Part(folder, [Upload.of(photos.generated(0))], {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"})
+
+
+def shipped(folder: Path) -> Part:
+    prepare(f"shipped(Path({str(ROOT / 'models')!r}), Path({str(folder)!r}))")
+    return Part(folder, [Upload.of(picture) for picture in photos.photos()], {})
+
+
+def measure(part: Part, processes: int, clients: int, seconds: float) -> Round:
     """Load a new service with the champion of a store."""
+    models, uploads = part.models, part.uploads
     settings = {
         "CATDOG_MODELS_DIR": str(models),
         "CATDOG_DATA_DIR": str(models / "data"),
         "CATDOG_PROCESSES": str(processes),
         "CATDOG_WORKER": "none",
+        **part.variables,
     }
     requests = [upload.request for upload in uploads]
     with running(python("app"), settings, models) as process:
@@ -118,23 +137,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="of load in each (4)")
     parser.add_argument("--clients", type=int, default=8, help="that ask without a pause (8)")
     given = parser.parse_args()
-    with TemporaryDirectory(prefix="catdog-benchmark-") as name:
-        folder = Path(name)
-        tiny, shipped = folder / "tiny", folder / "shipped"
-        prepare(f"random({WIDTH}, Path({str(tiny)!r}))")
-        prepare(f"shipped(Path({str(ROOT / 'models')!r}), Path({str(shipped)!r}))")
+    with TemporaryDirectory(prefix="catdog-benchmark-") as temporary:
+        folder = Path(temporary)
         parts = {
-            f"a network of {WIDTH:g} of the width, a photo of 32 x 32 pixels": (tiny, [small_photo()]),
-            "the shipped version": (shipped, photos.photos()),
+            "without decoding and inference": stubbed(folder / "stubbed"),
+            "the shipped version": shipped(folder / "shipped"),
         }
-        for part, (models, pictures) in parts.items():
-            uploads = [Upload.of(picture) for picture in pictures]
+        for name, part in parts.items():
             found: dict[int, list[Round]] = {processes: [] for processes in COUNTS}
-            measure(models, uploads, 1, 1, 0.1)  # compiles and caches
+            measure(part, 1, 1, 0.1)  # compiles and caches
             for number in range(given.rounds):
                 for processes in COUNTS if number % 2 else reversed(COUNTS):
-                    found[processes].append(measure(models, uploads, processes, given.clients, given.seconds))
-            print(f"{part}; {given.rounds} starts of each in turn, {given.clients} clients, medians\n")
+                    found[processes].append(measure(part, processes, given.clients, given.seconds))
+            print(f"{name}; {given.rounds} starts of each in turn, {given.clients} clients, medians\n")
             print("\n".join([*table(found), ""]), flush=True)
     from benchmarks.harness.machine import Machine  # now: its libraries must not share memory with the services
 

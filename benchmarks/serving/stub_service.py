@@ -34,8 +34,13 @@ def decode(data: bytes, pixels: int = INPUT_PIXELS) -> NDArray[np.uint8]:
     return GREY
 
 
-if __name__ == "__main__":
-    os.sched_setaffinity(0, {int(sys.argv[1])})
+def install() -> None:
+    """Replace both in this process."""
     loader.OpenVINOEngine = Stub  # type: ignore[attr-defined]
     images.decode = decode
+
+
+if __name__ == "__main__":
+    os.sched_setaffinity(0, {int(sys.argv[1])})
+    install()
     serve()
