@@ -170,13 +170,12 @@ class Unauthorized(ServiceError):
 
 
 class Forbidden(ServiceError):
-    """A key whose role isn't enough."""
+    """A key, or a user whom a proxy has signed in, whose role isn't enough."""
 
-    def __init__(self, key: str, role: str, needed: str) -> None:
-        self.key = key
+    def __init__(self, who: str, role: str, needed: str) -> None:
         self.role = role
         self.needed = needed
-        super().__init__(f"the key {key} has the role {role}, and this needs the role {needed}; use another key")
+        super().__init__(f"{who} has the role {role}, and this needs the role {needed}; use another key")
 
 
 class MisdirectedRequest(ServiceError):

@@ -1,9 +1,9 @@
 """Settings for who may use the service: keys, host names, origins."""
 
-from pydantic import PositiveInt
+from pydantic import IPvAnyAddress, PositiveInt
 from pydantic_settings import BaseSettings
 
-from app.configuration.setting_types import Hosts, Key, NonNegative, Origins, Positive
+from app.configuration.setting_types import Grants, Hosts, Key, NonNegative, Origins, Positive
 
 
 class AccessSettings(BaseSettings):
@@ -25,6 +25,14 @@ class AccessSettings(BaseSettings):
     cors_origins: Origins = ()
     """Origins whose pages may use the service from a browser, separated by commas, such as https://app.example.com or
     `null`; by default only the service's own. `*` allows all but `null`."""
+
+    proxy_address: IPvAnyAddress | None = None
+    """Address of a proxy that signs users in, such as oauth2-proxy; by default there is none. Its headers
+    X-Forwarded-Email, -User and -Groups say who sends a request; those of others are ignored."""
+
+    proxy_roles: Grants = ()
+    """Roles of users that this proxy has signed in, separated by commas: `admin=ann@example.com,label=a-group,
+    predict=*@example.com`; by default they have none. The highest one counts."""
 
     audit_days: NonNegative = 365
     """Days for which entries of the audit log are kept; 365 by default, 0 keeps all."""

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
+from catdog.access.roles import Role
 from catdog.errors import DatasetError
 from catdog.names import checked_dataset_name
 from catdog.policy.rules import checked_schedule
@@ -133,6 +134,25 @@ def _processes(value: object) -> object:
     return AUTO if text == AUTO else int(text)
 
 
+class RoleGrant(NamedTuple):
+    """A role for a user, a group, `*@example.com` or `*`, in lower case."""
+
+    role: Role
+    to: str
+
+
+def _grant(value: object) -> object:
+    if isinstance(value, RoleGrant):
+        return value
+    role, separator, to = str(value).partition("=")
+    if role.strip() not in list(Role) or not separator or not to.strip():
+        raise ValueError(
+            f"{value!r} is not a role for someone; write ROLE=WHO, such as label=ann@example.com, with one of the roles"
+            f" {', '.join(Role)}"
+        )
+    return RoleGrant(Role(role.strip()), to.strip().casefold())
+
+
 def _dataset(value: str) -> str:
     try:
         return checked_dataset_name(value)
@@ -176,3 +196,4 @@ Origins = Annotated[tuple[Annotated[str, AfterValidator(origin)], ...], NoDecode
 # An infinite time would limit nothing and block the exit.
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Grants = Annotated[tuple[Annotated[RoleGrant, BeforeValidator(_grant)], ...], NoDecode, _between_commas]

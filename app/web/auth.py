@@ -18,7 +18,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from app import secret_file
 from app.errors import Forbidden, Unauthorized
 from app.settings import Settings, SettingsError
-from app.web import auditing
+from app.web import auditing, signed_in
 from app.web.keyring import KeyRing
 from app.web.quotas.quotas import Quotas
 from catdog.access.roles import NO_LIMITS, Limits, Role
@@ -100,7 +100,8 @@ def check_role(request: Request, role: Role) -> None:
     if not isinstance(caller, Caller):
         raise Unauthorized(role, caller)
     if not caller.role.includes(role):
-        raise Unauthorized(role) if caller is PREDICT_KEY else Forbidden(caller.name, caller.role, role)
+        who = f"the {'user' if caller.key is None else 'key'} {caller.name}"
+        raise Unauthorized(role) if caller is PREDICT_KEY else Forbidden(who, caller.role, role)
 
 
 reader = _needs(Role.PREDICT)
@@ -111,9 +112,9 @@ admin = _needs(Role.ADMIN)
 
 async def _caller(request: Request, given: HTTPAuthorizationCredentials | None) -> Caller | str:
     """Who sends the request, else what is wrong with the key, empty if there is none or it is unknown."""
-    if given is None:
-        return ""
     state = request.app.state
+    if given is None:
+        return _signed_in(request, state.settings)
     if _is(given, state.admin_key):
         return ADMIN_KEY
     if (key := state.settings.predict_key) is not None and _is(given, key.get_secret_value()):
@@ -125,6 +126,16 @@ async def _caller(request: Request, given: HTTPAuthorizationCredentials | None) 
     if named.state != "valid":
         return f"the key {named.name} is {named.state}"
     return Caller(named.name, named.role, named.id, named.limits)
+
+
+def _signed_in(request: Request, settings: Settings) -> Caller | str:
+    """The user that the trusted proxy has signed in; a user without a role may do what needs no key."""
+    user = signed_in.user(request, settings)
+    if user is None:
+        return ""
+    if user.role is None:
+        return f"CATDOG_PROXY_ROLES gives no role to {user.name}"
+    return Caller(user.name, user.role)
 
 
 async def _sees_photos(request: Request) -> bool:

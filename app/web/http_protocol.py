@@ -238,6 +238,7 @@ class HttpProtocol(H11Protocol):
 
         Closing a connection with unread bytes resets it, and many clients then never see the answer.
         """
+        scope["state"]["peer"] = self.host  # X-Forwarded-For may change the client's address in the scope
         is_expecting = is_held = False
         length = dict(scope["headers"]).get(b"content-length", b"")
 
