@@ -19,6 +19,7 @@ from training.fitting import backbones
 from training.fitting.config import Config
 from training.fitting.observer import Observer
 from training.fitting.strategies import Job
+from training.publishing import tracking
 from training.publishing.candidate import make
 from training.publishing.lineage import lineage
 from training.publishing.publish import publish
@@ -95,7 +96,9 @@ def train(request: Request, store: Store, data_dir: Path, observer: Observer, wi
     )
     version = publish(store, candidate, job.extractor, origin, decision, within)
     shutil.rmtree(job.folder, ignore_errors=True)
-    return promote(request.promote, store, version, decision, within)
+    outcome = promote(request.promote, store, version, decision, within)
+    tracking.log(outcome)
+    return outcome
 
 
 def _job(request: Request, store: Store, data_dir: Path, observer: Observer) -> Job:
