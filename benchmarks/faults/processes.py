@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, IncompleteRead
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -88,7 +88,8 @@ class Asking(Thread):
 
     def _fail(self, error: Exception, pid: int | None) -> None:
         """Count a failure; without a known process it was on a new connection, which the killed one may have had."""
-        is_cut_off = isinstance(error, (ConnectionResetError, BrokenPipeError)) or "closed" in str(error)
+        cut_off = (ConnectionResetError, BrokenPipeError, IncompleteRead)
+        is_cut_off = isinstance(error, cut_off) or "closed" in str(error)
         just_now = perf_counter() - NOTICED_SECONDS
         if is_cut_off and (pid in self._killed or (pid is None and max(self._killed.values(), default=0.0) > just_now)):
             self._found.in_flight += 1
@@ -163,17 +164,21 @@ def promotions(process: Process, count: int, clients: int) -> tuple[Failures, li
     seconds = []
     with asked(process, clients, {}) as found:
         each = list(connected(process).values())
+        _promote(each[0], 1)  # the first request that writes makes the database
         for number in range(count):
             version = 2 - number % 2
-            head = {"Authorization": f"Bearer {KEY}"}
             began = perf_counter()
-            each[number % len(each)].request("POST", f"/models/{version}/promote", headers=head)
-            each[number % len(each)].getresponse().read()
+            _promote(each[number % len(each)], version)
             while {_version(connection) for connection in each} != {version}:
                 sleep(LOOK_SECONDS)
             seconds.append(perf_counter() - began)
             print(f"\r{number + 1} of {count} promotions", end="", file=sys.stderr, flush=True)
     return found, seconds
+
+
+def _promote(connection: HTTPConnection, version: int) -> None:
+    connection.request("POST", f"/models/{version}/promote", headers={"Authorization": f"Bearer {KEY}"})
+    connection.getresponse().read()
 
 
 def _version(connection: HTTPConnection) -> int:
