@@ -50,6 +50,7 @@ class Supervisor:
         self._ends_at: float | None = None  # when the rest is killed, once the service ends
         self._status = NORMAL
         self._has_terminal = has_terminal()
+        self._outlives_terminal = False
         self._signals: deque[int] = deque()
         self._selector = selectors.DefaultSelector()
 
@@ -59,9 +60,9 @@ class Supervisor:
         for end in (woken, wakes):
             end.setblocking(False)
         signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
+        self._outlives_terminal = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as `nohup` sets it
         for number in SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` sets it
-                signal.signal(number, self._note)
+            signal.signal(number, self._note)
         self._selector.register(woken, selectors.EVENT_READ)
         while self._members or self._ends_at is None:
             self._step(monotonic())
@@ -96,7 +97,9 @@ class Supervisor:
         if number != signal.SIGHUP:
             self._end(now, number)
         elif self._has_terminal and not has_terminal():  # it was closed, which sends the same signal
-            self._end(now)
+            self._has_terminal = False
+            if not self._outlives_terminal:
+                self._end(now)
         elif self._ends_at is None:
             logger.info("SIGHUP: the processes are restarted one after another")
             self._to_replace = deque(range(self._processes))

@@ -133,7 +133,12 @@ def test_sigterm_lets_each_process_finish_its_requests(models_dir: Path, tmp_pat
 
 def test_a_terminal_that_is_closed_ends_the_service(models_dir: Path, tmp_path: Path) -> None:
     """The system sends SIGHUP then too."""
-    terminal = [sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])", sys.executable, "-m", "app"]
+    script = (
+        "import pty, signal, sys\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # the tests may run under nohup
+        "pty.spawn(sys.argv[1:])"
+    )
+    terminal = [sys.executable, "-c", script, sys.executable, "-m", "app"]
     settings = {"CATDOG_PROCESSES": "2", "CATDOG_MODELS_DIR": str(models_dir), "CATDOG_ADMIN_KEY": ADMIN_KEY}
     variables = {**os.environ, "PYTHONPATH": str(ROOT), "PORT": "0", "CATDOG_LEAVE_SECONDS": "0", **settings}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
