@@ -10,6 +10,7 @@ from tests.app.api.test_datasets import picture, zipped
 from tests.app.service import Service, encoded
 from tests.app.ui.browsing import file, give_key, seen, visiting
 from tests.app.web.test_problem_details import check
+from tests.waiting import until
 
 pytestmark = pytest.mark.browser
 
@@ -66,7 +67,7 @@ def test_a_zip_brings_its_classes_with_it(page: Page) -> None:
 
     expect(seen(page, "6 new pictures from pets.zip.")).to_be_visible()
     expect(seen(page, "cat/notes.txt")).to_be_visible()
-    assert row(page, "fish")[-1] == "3"
+    until(lambda: row(page, "fish")[-1:] == ["3"])
     expect(page.get_by_label("Choose pictures of fish")).to_be_attached()
 
 
