@@ -7,6 +7,7 @@
 # make image    build the images catdog:serve and catdog:train;  make image-gpu  build catdog:gpu
 # make pin-images  write the digests of the base images into Dockerfile and docker-compose.yml
 # make test-containers  build and test the images;  make check-supply  list their packages and known vulnerabilities
+# make test-label-studio  test with a real Label Studio, which it installs
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -41,7 +42,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' catdog/__init__.py)
 IMAGE = docker build --build-arg VERSION=$(VERSION) --target $(1) --tag catdog:$(1) --tag catdog:$(VERSION)-$(1) .
 
 .DEFAULT_GOAL := serve
-.PHONY: help serve trainer train test test-all check bench lock pin-images image image-gpu test-containers check-supply clean
+.PHONY: help serve trainer train test test-all check bench lock pin-images image image-gpu test-containers test-label-studio check-supply clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -61,10 +62,10 @@ PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m "$
 RUN_TESTS = $(PYTEST) tests/app && $(PYTEST) tests --ignore tests/app --ignore tests/training && $(PYTEST) tests/training
 
 test: $(VENV)/.dev
-	$(call RUN_TESTS,not containers and not whole)
+	$(call RUN_TESTS,not containers and not label_studio and not whole)
 
 test-all: $(VENV)/.dev
-	$(call RUN_TESTS,not containers)
+	$(call RUN_TESTS,not containers and not label_studio)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check $(PACKAGES)
@@ -91,6 +92,9 @@ image-gpu:
 
 test-containers: $(VENV)/.dev
 	$(BIN)/python -m pytest -m containers
+
+test-label-studio: $(VENV)/.dev
+	$(BIN)/python -m pytest -m label_studio
 
 check-supply: $(VENV)/.dev
 	mkdir -p sbom

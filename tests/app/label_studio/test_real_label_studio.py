@@ -109,7 +109,7 @@ def connected(studio: Studio, tmp_path: Path) -> Iterator[Service]:
         yield service
 
 
-@pytest.mark.whole
+@pytest.mark.label_studio
 def test_pictures_are_imported_prelabelled_annotated_and_prelabelled_better(
     studio: Studio, connected: Service, tmp_path: Path
 ) -> None:
