@@ -24,6 +24,23 @@ from catdog.versions.store import Store
 SETTLE_SECONDS = 3.0
 AS_IT_IS = "as it is"
 
+
+def _once_imported(module: str, change: str) -> str:
+    """Statements that change a module, `m`, once the service imports it; sooner, less would happen in parallel."""
+    indented = change.replace("\n", "\n        ")
+    return (
+        "import builtins, sys\n"
+        "usual, done = builtins.__import__, []\n"
+        "def imported(name, *rest, **more):\n"
+        "    found = usual(name, *rest, **more)\n"
+        f"    if name == {module!r} and not done:\n"
+        "        done.append(m := sys.modules[name])\n"
+        f"        {indented}\n"
+        "    return found\n"
+        "builtins.__import__ = imported\n"
+    )
+
+
 # Python statements that undo one optimisation before the service starts.
 WITHOUT = {
     "skipped imports": "import app.startup as s; s.UNUSED = ()",
@@ -38,17 +55,11 @@ WITHOUT = {
     "fewer heaps of the C library": "import app.serving.os_tuning as o; o.limit_arenas = lambda: None",
     "returned heap": "import app.serving.os_tuning as o; o._libc = type('', (), {'madvise': o._libc.madvise})()",
     "returned mappings": "import app.serving.os_tuning as o, pathlib; o.MAPS = pathlib.Path('/proc/none')",
-    "routes built once": "import app.main as m, fastapi\n"
-    "class Twice(fastapi.FastAPI):\n"
-    "    def __init__(self, **given):\n"
-    "        given.pop('routes')\n"
-    "        super().__init__(**given)\n"
-    "        import importlib\n"
-    "        for name in m.EARLY + m.LATER: self.include_router(importlib.import_module(name).router)\n"
-    "m.FastAPI = Twice",
-    "deferred routes": "import app.main as m\n"
-    "create = m.create_app\n"
-    "m.create_app = lambda settings, hot_swap, whole, defers: create(settings, hot_swap, whole)",
+    "deferred routes": _once_imported(
+        "app.main",
+        "create = m.create_app\n"
+        "m.create_app = lambda settings, hot_swap, whole, defers: create(settings, hot_swap, whole)",
+    ),
     "model loaded while importing": "import app.serving.loader as loader; loader.VersionLoader.begin = lambda it: None",
 }
 
