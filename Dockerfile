@@ -14,8 +14,7 @@ RUN apt-get update -qq \
     && python -m venv --without-pip /opt/catdog
 COPY requirements/postgres.txt requirements/
 # Removes what is never used here: the libraries of the command `catdog`, for containers run `python -m app`; OpenVINO's
-# other devices and frontends, other databases, numpy's Fortran compiler, tests, sources, and debug symbols (12 MB in
-# uvloop alone).
+# other devices and frontends, other databases, tests, sources, and debug symbols (12 MB in uvloop alone).
 RUN pip --python /opt/catdog install --require-hashes -r requirements/postgres.txt \
     && pip --python /opt/catdog uninstall --yes --quiet typer rich pygments markdown-it-py mdurl shellingham \
     && find /opt/catdog -path '*/openvino/libs/*' \( -name '*_gpu_plugin.so' -o -name '*_npu_plugin.so' -o -name cache.json \
@@ -23,11 +22,15 @@ RUN pip --python /opt/catdog install --require-hashes -r requirements/postgres.t
     && find /opt/catdog -path '*/openvino/frontend/*' -name 'py_*_frontend.*.so' -delete \
     && find /opt/catdog \( -path '*/numpy/*' -o -path '*/h5py/*' \) -name tests -prune -exec rm -r {} + \
     && find /opt/catdog \( -path '*/sqlalchemy/testing' -o -path '*/alembic/testing' -o -path '*/alembic/templates' \
-        -o -path '*/mako/testing' -o -path '*/openvino/tools' -o -path '*/numpy/f2py' \) -prune -exec rm -r {} + \
+        -o -path '*/mako/testing' -o -path '*/openvino/tools' \) -prune -exec rm -r {} + \
     && find /opt/catdog -path '*/sqlalchemy/dialects/*' \( -name mssql -o -name mysql -o -name oracle \) -prune -exec rm -r {} + \
     && find /opt/catdog \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.hpp' -o -name '*.c' \) -delete \
     && find /opt/catdog \( -path '*/uvloop/*.so' -o -path '*/sqlalchemy/*.so' -o -path '*/PIL/*.so' -o -path '*/yaml/*.so' \
         -o -path '*/greenlet/*.so' \) -exec strip --strip-debug {} +
+
+# Only SciPy imports numpy's Fortran interface, and only training needs SciPy.
+FROM build AS build-serve
+RUN find /opt/catdog -path '*/numpy/f2py' -prune -exec rm -r {} +
 
 FROM build AS build-train
 COPY requirements/train.txt requirements/
@@ -89,7 +92,7 @@ LABEL org.opencontainers.image.title="catdog" \
 COPY --chown=catdog models/1 models/1
 
 FROM base AS serve
-COPY --from=build /opt/catdog /opt/catdog
+COPY --from=build-serve /opt/catdog /opt/catdog
 COPY --from=code /srv/catdog/catdog catdog
 COPY --from=code /srv/catdog/app app
 
