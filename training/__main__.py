@@ -73,6 +73,17 @@ def _parser(program: str) -> ArgumentParser:
     )
     of = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
+    _add_trainings(of)
+    measured = _add_measuring_commands(of)
+    for command in measured:
+        command.add_argument("--version", type=train_arguments.version, metavar="N", help="default: the champion")
+    _add_store_commands(of)
+    _add_service_commands(of, settings)
+    return parser
+
+
+def _add_trainings(of: Any) -> None:
+    """Add the commands that publish versions, and the one that downloads photos for them."""
     download = of.add_parser("download", help="download the 3,000 photos that TensorFlow's tutorials use")
     download.add_argument("folder", type=Path, metavar="DIR", help="target folder; must not exist yet")
     download.add_argument("--sha256", help="expected checksum of the archive")
@@ -97,15 +108,8 @@ def _parser(program: str) -> ArgumentParser:
         help="auto (default): if it is no worse than the champion on test photos; shadow: then on live photos first;"
         " always; or never",
     )
+    quantize.add_argument("--version", type=train_arguments.version, metavar="N", help="default: the champion")
     quantize.set_defaults(run=commands.quantize)
-
-    measured = _add_measuring_commands(of)
-    for command in (quantize, *measured):
-        command.add_argument("--version", type=train_arguments.version, metavar="N", help="default: the champion")
-
-    _add_store_commands(of)
-    _add_service_commands(of, settings)
-    return parser
 
 
 def _env_file() -> Mapping[str, str | None]:

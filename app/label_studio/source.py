@@ -8,7 +8,9 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
+from functools import cached_property
 from http.client import HTTPException
+from time import monotonic
 from typing import Any, Final
 from urllib.error import HTTPError
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -24,6 +26,7 @@ AT_A_TIME: Final = 16  # pictures in memory
 FETCHES: Final = 8  # at a time
 SECONDS: Final = 10.0  # without an answer
 ANNOTATIONS_BYTES: Final = 256 * 2**20
+EXCHANGED_SECONDS: Final = 60.0  # for which a short-lived token is used
 REFRESH: Final = "api/token/refresh"
 JWT_DOTS: Final = 2  # a personal access token of Label Studio is a JSON Web Token; a legacy token has no dots
 
@@ -40,8 +43,13 @@ class LabelStudio:
         self._url = settings.label_studio_url
         self._token = "" if settings.label_studio_token is None else settings.label_studio_token.get_secret_value()
         self._limit_bytes = settings.max_upload_bytes
-        self._opener: OpenerDirector = build_opener(_NoRedirects, ProxyHandler({}))
+        self._exchanged: tuple[float, str] = 0.0, ""  # until when the last short-lived token is used, and the token
         self._threads = CapacityLimiter(FETCHES)
+
+    @cached_property
+    def _opener(self) -> OpenerDirector:
+        """Built on first use: it reads the system's certificates."""
+        return build_opener(_NoRedirects, ProxyHandler({}))
 
     def check(self) -> None:
         """Raise LabelStudioMissing if the settings name none."""
@@ -91,16 +99,24 @@ class LabelStudio:
         return content
 
     def _authorization(self) -> dict[str, str]:
-        """The header with the token; a personal access token is first exchanged for a short-lived one."""
+        """The header with the token; a personal access token is exchanged for a short-lived one once a minute."""
         if not self._token:
             return {}
         if self._token.count(".") != JWT_DOTS:
             return {"Authorization": f"Token {self._token}"}
+        until, token = self._exchanged
+        if monotonic() >= until:
+            token = self._exchange()
+            self._exchanged = monotonic() + EXCHANGED_SECONDS, token
+        return {"Authorization": f"Bearer {token}"}
+
+    def _exchange(self) -> str:
         body = json.dumps({"refresh": self._token}).encode()
         headers = {"Content-Type": "application/json"}
         request = Request(urljoin(f"{self._url}/", REFRESH), body, headers)  # noqa: S310  # the URL of the settings
         with self._opener.open(request, timeout=SECONDS) as answer:
-            return {"Authorization": f"Bearer {json.load(answer)['access']}"}
+            access: str = json.load(answer)["access"]
+        return access
 
 
 def _origin(url: SplitResult) -> tuple[str, str, int | None]:

@@ -33,6 +33,7 @@ def studio(shared_studio: Studio) -> Studio:
     shared_studio.pictures.clear()
     shared_studio.exported.clear()
     shared_studio.seen.clear()
+    shared_studio.exchanges = 0
     return shared_studio
 
 

@@ -26,6 +26,7 @@ class Studio:
     pictures: dict[str, bytes] = field(default_factory=dict)
     exported: list[dict[str, Any]] = field(default_factory=list)
     seen: list[tuple[str, str | None]] = field(default_factory=list)  # path, Authorization
+    exchanges: int = 0  # of personal tokens for short-lived ones
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -73,6 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, b"")
 
     def do_POST(self) -> None:
+        self.server.studio.exchanges += 1  # type: ignore[attr-defined]
         said = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         is_right = (self.path, said) == ("/api/token/refresh", {"refresh": PERSONAL})
         self._answer(200 if is_right else 401, json.dumps({"access": SHORT_LIVED}).encode())

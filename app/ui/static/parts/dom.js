@@ -25,6 +25,12 @@ export function button(text, onclick, attributes = {}) {
   return el("button", { type: "button", onclick, ...attributes }, text);
 }
 
+// A button with a keyboard shortcut, which it shows.
+export function keyed(key, text, onclick) {
+  const attributes = { type: "button", onclick, "aria-keyshortcuts": key };
+  return el("button", attributes, el("kbd", { "aria-hidden": "true" }, key), ` ${text}`);
+}
+
 // An error message in a box.
 export function fault(error) {
   return el("p", { class: "notice fault" }, prose(error.message));

@@ -2,7 +2,7 @@
 
 import { confirmed } from "../parts/confirm.js";
 import { History } from "./changes.js";
-import { button, byId, el, fault, say } from "../parts/dom.js";
+import { button, byId, el, fault, keyed, say } from "../parts/dom.js";
 import { t } from "../parts/texts.js";
 
 const MOST_KEYS = 9; // classes with a key of their own
@@ -46,9 +46,7 @@ export class Labelling {
     if (!keep) this.#place = this.#anchor = 0;
     this.#clamp();
     const buttons = labels.slice(0, MOST_KEYS).map((label, number) => {
-      const key = String(number + 1);
-      const attributes = { type: "button", "aria-keyshortcuts": key, onclick: () => this.#act({ label }) };
-      return el("button", attributes, el("kbd", { "aria-hidden": "true" }, key), ` ${label}`);
+      return keyed(String(number + 1), label, () => this.#act({ label }));
     });
     byId("gallery-classes").replaceChildren(...buttons);
     byId("gallery-labels").replaceChildren(...labels.map((label) => el("option", { value: label })));

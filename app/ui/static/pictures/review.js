@@ -3,7 +3,7 @@
 import { get, picture } from "../parts/api.js";
 import { bars } from "../ask/answer.js";
 import { NEITHER, offerChoice } from "../parts/corrections.js";
-import { busy, button, byId, el, fault, say } from "../parts/dom.js";
+import { busy, button, byId, el, fault, keyed, say } from "../parts/dom.js";
 import { correct, labels } from "../ask/feedback.js";
 import { moment, percent } from "../parts/numbers.js";
 import { t } from "../parts/texts.js";
@@ -80,8 +80,8 @@ function described(said) {
 function body(item) {
   const said = item.prediction;
   const keys = [
-    ...labels(said).map(({ label, text }, place) => keyed(shortcut(label, place), text, () => correct(said, label))),
-    place > 0 ? keyed("b", t("review.back"), null) : null,
+    ...labels(said).map(({ label, text }, place) => choosing(shortcut(label, place), text, () => correct(said, label))),
+    place > 0 ? choosing("b", t("review.back"), null) : null,
   ];
   return [
     el("p", { class: "small" }, `${counted()} · ${moment(item.predicted_at)}`),
@@ -95,10 +95,8 @@ function body(item) {
 const shortcut = (label, place) => (label === NEITHER ? "0" : String(place + 1));
 
 // A button with a keyboard shortcut; without `work` it goes back.
-function keyed(key, text, work) {
-  const pressed = (event) => busy(event.currentTarget, () => (work ? label(work) : step(-1)));
-  const attributes = { type: "button", onclick: pressed, "aria-keyshortcuts": key };
-  return el("button", attributes, el("kbd", { "aria-hidden": "true" }, key), ` ${text}`);
+function choosing(key, text, work) {
+  return keyed(key, text, (event) => busy(event.currentTarget, () => (work ? label(work) : step(-1))));
 }
 
 async function label(work) {
@@ -119,7 +117,7 @@ async function step(by) {
 
 function finished() {
   const text = t(items.length ? "review.last" : "review.none");
-  const back = items.length ? keyed("b", t("review.back"), null) : null;
+  const back = items.length ? choosing("b", t("review.back"), null) : null;
   const buttons = more(back);
   const box = { class: "card", role: "group", "aria-label": text, tabindex: "-1" };
   const card = el("div", box, el("p", {}, text), buttons);

@@ -1,7 +1,7 @@
 // Review, many at once: pictures are selected, and labelled together.
 
 import { NEITHER } from "../parts/corrections.js";
-import { busy, button, el, fault, say } from "../parts/dom.js";
+import { busy, button, el, fault, keyed, say } from "../parts/dom.js";
 import { correct, labels } from "../ask/feedback.js";
 import { percent } from "../parts/numbers.js";
 import { known, t } from "../parts/texts.js";
@@ -40,7 +40,7 @@ class Together {
     const classes = labels(this.#items[0].prediction).map(({ label, text }, place) => {
       const key = label === NEITHER ? "0" : String(place + 1);
       const pressed = (event) => busy(event.currentTarget, () => this.#label(label));
-      return el("button", { type: "button", onclick: pressed, "aria-keyshortcuts": key }, el("kbd", { "aria-hidden": "true" }, key), ` ${text}`);
+      return keyed(key, text, pressed);
     });
     const all = button(t("gallery.everything"), () => this.#select(this.#items));
     this.#none = button(t("gallery.nothing"), () => this.#select([]));
