@@ -22,7 +22,7 @@ from tests.places import ROOT
 
 CHART = ROOT / "deploy" / "chart"
 KSERVE = ROOT / "deploy" / "kserve.yaml"
-PAGE = (ROOT / "docs" / "13-kubernetes.md").read_text("utf-8")
+PAGE = (ROOT / "deploy" / "chart" / "README.md").read_text("utf-8")
 OLDEST = "1.27"  # kubeVersion in Chart.yaml, and in the documentation
 NEWEST = "1.35"
 

@@ -20,7 +20,7 @@ from tests.places import ROOT
 from tests.waiting import until
 
 PREDICT_KEY = "a key for predictions"
-PAGE = (ROOT / "docs" / "15-access.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "14-access.md").read_text("utf-8")
 # Nothing has these names, so that a request that is let through changes nothing.
 NAMES = {
     "batch": "none",

@@ -22,7 +22,7 @@ from tests.app.webhooks.receiver import ANOTHER, SECRET
 from tests.places import ROOT
 from tests.waiting import PATIENCE_SECONDS, until
 
-PAGE = (ROOT / "docs" / "14-automation.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "13-automation.md").read_text("utf-8")
 PORT = "9000"  # in the page
 DELIVERY = Delivery(1, "evt_1", Kind.TEST, {"of": "the test"}, 0, "", Status.WAITING, 1, 0, 0, None, None)
 
