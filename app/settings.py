@@ -25,7 +25,6 @@ from app import environment
 from app.configuration.access import AccessSettings
 from app.configuration.automation import AutomationSettings
 from app.configuration.setting_types import ListeningAddress, NonNegative, Positive, Processes
-from app.configuration.webhooks import WebhookSettings
 from app.environment import ENV_FILE, PREFIX
 from catdog import faults
 from catdog.engines.engine import Asked
@@ -56,7 +55,7 @@ class SettingsError(Exception):
     """Settings that the service can't start with; the message names each one and what is wrong with it."""
 
 
-class Settings(AccessSettings, AutomationSettings, WebhookSettings):
+class Settings(AccessSettings, AutomationSettings):
     """How the service runs. The field `port` is set by the variable CATDOG_PORT, and so on."""
 
     model_config = SettingsConfigDict(

@@ -15,20 +15,21 @@ from time import monotonic
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select, text
+from sqlalchemy import Connection, Engine, Integer, create_engine, delete, event, func, insert, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 
 from catdog import migrations
 from catdog.errors import DatabaseUnavailable
-from catdog.tables import identity
+from catdog.tables import identity, metadata, states
 
 FILE: Final = "catdog.sqlite"  # in the data folder
 BUSY_SECONDS: Final = 10.0  # how long a transaction in SQLite waits for another one
 SLOW_SECONDS: Final = 2.0  # a failure that took longer means that the server doesn't answer
 SPARED_SECONDS: Final = 1.0  # after such a failure other requests fail at once for this long
 WRITE_LOCK: Final = 0x636174646F67  # PostgreSQL's advisory lock for our writers: "catdog"
+COPIED_ROWS: Final = 5_000  # in memory at a time
 DISK_FULL: Final = "53100"  # PostgreSQL's code
 DAMAGED: Final = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
@@ -180,3 +181,44 @@ def _translated() -> Iterator[None]:
         if error.connection_invalidated or getattr(error.orig, "sqlite_errorcode", None) in DAMAGED:
             raise DatabaseUnavailable(str(error.orig)) from error
         raise
+
+
+def state(connection: Connection, name: str) -> Any:
+    """A small fact that the processes of a service share, a JSON value; None if there is none."""
+    return connection.scalar(select(states.c.value).where(states.c.name == name))
+
+
+def put_state(connection: Connection, name: str, value: Any) -> None:
+    """Replace such a value, in a writing transaction; None removes it."""
+    connection.execute(delete(states).where(states.c.name == name))
+    if value is not None:
+        connection.execute(insert(states).values(name=name, value=value))
+
+
+def copy_rows(source: Connection, target: Connection) -> None:
+    """Copy every table into an empty database, of either kind, and the identity.
+
+    `target` must be in a writing transaction, and have no rows but its identity.
+    """
+    target.execute(delete(identity))
+    for table in metadata.sorted_tables:
+        for rows in source.execute(select(table)).partitions(COPIED_ROWS):
+            target.execute(insert(table), [dict(row._mapping) for row in rows])
+    if target.dialect.name == "postgresql":
+        _continue_numbers(target)
+
+
+def count_rows(connection: Connection) -> dict[str, int]:
+    """The number of rows by table."""
+    return {
+        table.name: connection.scalar(select(func.count()).select_from(table)) or 0 for table in metadata.sorted_tables
+    }
+
+
+def _continue_numbers(connection: Connection) -> None:
+    """Let the sequences of PostgreSQL go on after the copied numbers; SQLite does so itself."""
+    for table in metadata.sorted_tables:
+        if (column := table.autoincrement_column) is not None and isinstance(column.type, Integer):
+            highest = select(func.max(column)).scalar_subquery()
+            sequence = func.pg_get_serial_sequence(text(f"'{table.name}'"), text(f"'{column.name}'"))
+            connection.execute(select(func.setval(sequence, highest)))

@@ -25,6 +25,10 @@
     ├── ArchiveError             a ZIP that is refused as a whole
     ├── PredictionNotFound       a prediction that isn't stored, or no longer
     ├── UnknownLabel             feedback with a class that the model doesn't have
+    ├── WebhookError             events sent to URLs
+    │   ├── NoWebhook              no URL is set
+    │   ├── DeliveryNotFound       no such delivery
+    │   └── UrlNotSet              a delivery to a URL that isn't set any more
     ├── AccessError              keys: `catdog.access.errors`
     ├── JobError                 jobs and their queue: `catdog.jobs.errors`
     ├── DatabaseUnavailable      the database doesn't answer
@@ -260,3 +264,30 @@ class RecipeError(CatdogError):
 
 class DownloadError(CatdogError):
     """Published photos or weights can't be downloaded."""
+
+
+class WebhookError(CatdogError):
+    """A webhook can't do what was requested."""
+
+
+class NoWebhook(WebhookError):
+    """No URL is set."""
+
+    def __init__(self) -> None:
+        super().__init__("no webhook is set; CATDOG_WEBHOOK_URLS names the URLs that events are sent to")
+
+
+class DeliveryNotFound(WebhookError):
+    """No such delivery, or it was deleted."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(f"there is no delivery {number}; GET /webhooks lists the newest")
+
+
+class UrlNotSet(WebhookError):
+    """A delivery to a URL that isn't set any more."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(f"the URL of delivery {number} is no longer in CATDOG_WEBHOOK_URLS; add it to send it again")

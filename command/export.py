@@ -108,7 +108,7 @@ def _other(
     version: "Version", path: Path, how: tuple[Format, Precision], data: Path | None, compare: Path | None
 ) -> dict[str, Any]:
     """Write a format of another framework."""
-    from training.exporting import formats, photos
+    from training.exporting import formats
 
     kind = cast("formats.Format", how[0].value)  # any but the archive
     precision: formats.Precision = how[1].value
@@ -116,10 +116,10 @@ def _other(
     # Its converters need this backend, and its messages say nothing that a user could change.
     os.environ |= {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     quiet_import.hide("tensorflow", quiet_import.TENSORFLOW)
-    formats.write(version, kind, precision, path, None if data is None else photos.read(data))
+    formats.write(version, kind, precision, path, None if data is None else formats.read_photos(data))
     said: dict[str, Any] = {"precision": precision, "bytes": _bytes(path)}
     if compare is not None:
-        said["compared"] = _compared(version, path, kind, photos.read(compare, MOST))
+        said["compared"] = _compared(version, path, kind, formats.read_photos(compare, MOST))
     return said
 
 

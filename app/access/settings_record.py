@@ -43,15 +43,15 @@ class SettingsRecord:
 
     def compare(self) -> None:
         """Store the settings, and add an entry with those that differ from the stored ones, else from the defaults."""
-        from catdog import states
         from catdog.audit.log import record
+        from catdog.database import put_state, state
 
         database = self._records.database
         salt = database.identity()
         now, defaults = (_stored(settings, salt) for settings in (self._settings, Settings.model_construct()))
         with database.writing() as connection:
-            before = states.get(connection, STATE) or defaults
-            states.put(connection, STATE, now)
+            before = state(connection, STATE) or defaults
+            put_state(connection, STATE, now)
             if differing := _differing(before, now):
                 with changing(Change(ACTION, SERVICE)):
                     record(connection, **differing)

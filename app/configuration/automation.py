@@ -1,11 +1,11 @@
-"""Settings of trainings that start by themselves, of trials and canaries, and of Label Studio."""
+"""Settings of trainings that start by themselves, of trials, canaries, webhooks and Label Studio."""
 
 from typing import Literal
 
 from pydantic import Field, HttpUrl, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings
 
-from app.configuration.setting_types import DatasetName, NonNegative, Positive, Schedule
+from app.configuration.setting_types import DatasetName, NonNegative, Positive, Schedule, WebhookSecret, WebhookUrls
 
 
 class AutomationSettings(BaseSettings):
@@ -52,6 +52,25 @@ class AutomationSettings(BaseSettings):
 
     canary_latency: Positive = 1.5
     """Mean time to an answer beyond which it is rolled back, as a multiple of the champion's; 1.5 by default."""
+
+    webhook_urls: WebhookUrls = Field(default=(), repr=False)
+    """URLs that events are sent to, separated by commas; by default none."""
+
+    webhook_secret: WebhookSecret | None = None
+    """Secret that events are signed with, `whsec_` and 24 to 64 bytes in base64; by default one is created in
+    `webhook.secret` in the data folder. Of several, separated by commas, each signs."""
+
+    webhook_private: bool = False
+    """Whether events may be sent to addresses that aren't public, such as 10.0.0.5 and 127.0.0.1; no by default."""
+
+    webhook_seconds: Positive = 10
+    """Seconds within which a receiver must answer; 10 by default."""
+
+    webhook_hours: Positive = 72
+    """Hours for which an event is sent again until it is accepted; 72 by default."""
+
+    keep_deliveries_days: NonNegative = 30
+    """Days after which an event that was delivered, or failed, is deleted; 30 by default."""
 
     label_studio_url: HttpUrl | None = None
     """Address of the Label Studio that this service prelabels for; by default there is none. Pictures are fetched from

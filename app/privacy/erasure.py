@@ -1,5 +1,6 @@
 """Deletes everything that is stored of a photo, wherever it is."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from anyio import to_thread
@@ -8,6 +9,7 @@ from app.retraining.database import ServiceDatabase
 from app.retraining.thumbnails import Thumbnails
 from app.serving.predictor import Predictor
 from app.settings import Settings
+from catdog.errors import StoreError
 from catdog.versions.store import Store
 
 if TYPE_CHECKING:
@@ -64,6 +66,10 @@ class Erasure:
         return sum(FeatureCache(file).remove(sha256) for file in files)
 
     def _versions(self, sha256: str) -> list[int]:
-        from catdog.versions.training_photos import versions_trained_on
-
-        return versions_trained_on(Store(self._settings.models_dir), sha256)
+        store = Store(self._settings.models_dir)
+        found = []
+        for number in store.versions():
+            with suppress(StoreError):  # it was deleted since, or its manifest can't be read
+                if store.open(number).was_trained_on(sha256):
+                    found.append(number)
+        return found

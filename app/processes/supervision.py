@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 from contextlib import suppress
@@ -10,7 +11,6 @@ from threading import Event, Thread
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
-from app.processes import folder
 from app.processes.member import PONG, STARTED
 
 if TYPE_CHECKING:
@@ -60,6 +60,6 @@ class Supervision:
                     with suppress(RuntimeError):  # the loop is closed: the process is about to end
                         self._loop.call_soon_threadsafe(self._say, PONG)
         os.kill(os.getpid(), signal.SIGHUP)
-        folder.remove(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)  # for a supervisor that was killed
         Event().wait(self._end_seconds)
         os._exit(1)

@@ -3,17 +3,21 @@
 import logging
 import os
 import selectors
+import shutil
 import signal
 import socket
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from time import monotonic
+from tempfile import TemporaryDirectory, gettempdir
+from time import monotonic, time
 from types import FrameType
 from typing import Final
 
 from app.processes.assembly import WRONG_SETTINGS
 from app.processes.member import NORMAL, Member
+from catdog.system import durable
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +29,9 @@ AGAIN_SECONDS: Final = 1.0  # times the failed starts in a row, before the next 
 MOST_FAILURES: Final = 3  # failed starts in a row that end the service
 MOST_WHILE_SERVING: Final = 10  # the same, while other processes serve
 MARGIN_SECONDS: Final = 15.0  # in addition to a process's own limits, before it is killed: its worker may need 10
+PREFIX: Final = "catdog-processes-"  # of the name of their folder
+HELD: Final = "held"  # a file in it that the supervisor locks
+YOUNG_SECONDS: Final = 60.0  # it may not be locked yet
 FAILED: Final = 1  # exit status
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -207,3 +214,22 @@ def has_terminal() -> bool:
 
 def _serves(member: Member) -> bool:
     return member.has_started and member.retired_at is None
+
+
+@contextmanager
+def shared_folder() -> Iterator[Path]:
+    """A new folder for the sockets, locks and counts of the processes, of this user alone, removed at the end.
+
+    Those of killed services are removed first.
+    """
+    for left in Path(gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            if (left / HELD).exists() and time() - left.stat().st_mtime > YOUNG_SECONDS:
+                _remove_abandoned(left)
+    with TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as name, durable.locked(Path(name) / HELD):
+        yield Path(name)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    with durable.locked(folder / HELD, wait=False):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -12,7 +12,6 @@ from catdog import errors as domain
 from catdog.access import errors as access
 from catdog.datasets import errors as datasets
 from catdog.jobs import errors as jobs
-from catdog.webhooks import errors as webhooks
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -41,8 +40,8 @@ KINDS: dict[type[Exception], Kind] = {
     datasets.DatasetNotFound: Kind("dataset-not-found", 404, "There is no such data set"),
     datasets.PictureNotFound: Kind("picture-not-found", 404, "There is no such picture"),
     domain.PredictionNotFound: Kind("prediction-not-found", 404, "The photo of this prediction isn't kept"),
-    webhooks.DeliveryNotFound: Kind("delivery-not-found", 404, "There is no such delivery"),
-    webhooks.WebhookError: Kind("no-webhook", 409, "No webhook is set for this"),
+    domain.DeliveryNotFound: Kind("delivery-not-found", 404, "There is no such delivery"),
+    domain.WebhookError: Kind("no-webhook", 409, "No webhook is set for this"),
     jobs.JobNotFound: Kind("job-not-found", 404, "There is no such job"),
     datasets.ChangeNotFound: Kind("change-not-found", 404, "There is no such change to undo"),
     datasets.DatasetExists: Kind("dataset-exists", 409, "There is a data set of this name"),

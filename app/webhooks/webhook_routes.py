@@ -13,9 +13,8 @@ from app.errors import Unauthorized
 from app.web.auth import admin
 from app.web.problem_details import documented
 from app.webhooks.sender import Webhooks
-from catdog.errors import DatabaseUnavailable
-from catdog.webhooks.errors import DeliveryNotFound, NoWebhook, UrlNotSet
-from catdog.webhooks.status import Status
+from catdog.errors import DatabaseUnavailable, DeliveryNotFound, NoWebhook, UrlNotSet
+from catdog.webhooks.outbox import Status
 
 if TYPE_CHECKING:
     from catdog.webhooks import deliveries as stored

@@ -18,9 +18,9 @@ from time import sleep
 from typing import Final, NamedTuple
 
 from benchmarks.harness import photos
-from benchmarks.harness.of_several import serving
 from benchmarks.harness.photos import Upload
 from benchmarks.harness.processes import ROOT, Process, python, running
+from benchmarks.harness.tree import serving
 from benchmarks.load import closed_loop
 from benchmarks.load.client import Client
 

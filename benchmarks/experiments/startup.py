@@ -43,9 +43,9 @@ def _once_imported(module: str, change: str) -> str:
 
 # Python statements that undo one optimisation before the service starts.
 WITHOUT = {
-    "skipped imports": "import app.startup as s; s.UNUSED = ()",
+    "skipped imports": "import app.processes.assembly as s; s.UNUSED = ()",
     "skipped plugins of pydantic": "import os; os.environ['PYDANTIC_DISABLE_PLUGINS'] = ''",
-    "shorter switch interval": "import app.startup as s, sys; s.SWITCH_SECONDS = sys.getswitchinterval()",
+    "shorter switch interval": "import app.processes.assembly as s, sys; s.SWITCH_SECONDS = sys.getswitchinterval()",
     "no garbage collection while importing": "import gc; gc.disable = lambda: None",
     "frozen objects": "import gc; gc.freeze = lambda: None",
     "large blocks for checksums": "import catdog.system.durable as d; d.BLOCK_BYTES = 2**18",

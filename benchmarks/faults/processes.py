@@ -23,9 +23,9 @@ from typing import Final
 
 from benchmarks.harness import versions
 from benchmarks.harness.machine import Machine
-from benchmarks.harness.of_several import owner, serving
 from benchmarks.harness.photos import PREDICT, generated
 from benchmarks.harness.processes import PATIENCE_SECONDS, Process, python, running
+from benchmarks.harness.tree import owner, serving
 
 KEY: Final = "the key of the service with two processes"
 WIDTH: Final = 1 / 32

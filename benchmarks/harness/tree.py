@@ -1,15 +1,17 @@
-"""Measures memory and processor time of a process and its children, from /proc."""
+"""Measures memory and processor time of a process and its children, and finds them, from /proc."""
 
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+PROGRAM = "app.processes.serving"  # of each process of a service that has several
+LOCAL, REMOTE, INODE = 1, 2, 9  # indices in a row of /proc/net/tcp
 STATE, PARENT, USER_TICKS, SYSTEM_TICKS, STARTED = 0, 1, 11, 12, 19  # indices in /proc/*/stat, counted after the name
 
 
@@ -50,6 +52,20 @@ def cpu_seconds(root: int) -> float | None:
     return sum(each.cpu_seconds for each in found) if found else None
 
 
+def serving(supervisor: int) -> set[int]:
+    """The processes that serve below this one."""
+    return {member.pid for member in members(supervisor) if PROGRAM in _read(Path(f"/proc/{member.pid}/cmdline"))}
+
+
+def owner(pids: Iterable[int], port: int, client_port: int) -> int | None:
+    """The process that accepted the connection from `client_port` to `port`; None if none of these has."""
+    ends = f":{port:04X}", f":{client_port:04X}"
+    rows = (line.split() for line in _read(Path("/proc/net/tcp")).splitlines())
+    inodes = {row[INODE] for row in rows if row[LOCAL].endswith(ends[0]) and row[REMOTE].endswith(ends[1])}
+    wanted = {f"socket:[{inode}]" for inode in inodes}
+    return next((pid for pid in pids if wanted & _files(pid)), None)
+
+
 def kill(left: list[Member]) -> None:
     """Kill the processes that are still alive, even if their parent isn't."""
     alive = {(each.pid, each.started) for each in _all()}
@@ -74,3 +90,18 @@ def _kibibytes(pid: int, file: str, name: str) -> int:
         found = re.search(rf"^{name}:\s+(\d+) kB", (PROC / str(pid) / file).read_text("utf-8"), re.MULTILINE)
         return int(found[1]) if found else 0
     return 0
+
+
+def _files(pid: int) -> set[str]:
+    found = set()
+    with suppress(OSError):  # it has just ended
+        for file in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                found.add(str(file.readlink()))
+    return found
+
+
+def _read(file: Path) -> str:
+    with suppress(OSError):
+        return file.read_text("utf-8", "replace")
+    return ""

@@ -10,10 +10,9 @@ from typing import Final, Self
 
 from sqlalchemy import Connection
 
-from catdog import states
-from catdog.database import Database
+from catdog.database import Database, put_state, state
 from catdog.webhooks import outbox
-from catdog.webhooks.status import Kind
+from catdog.webhooks.outbox import Kind
 
 NAME: Final = "drift"
 ENDS_SECONDS: Final = 900.0
@@ -32,7 +31,7 @@ class DriftRecord:
     @classmethod
     def read(cls, connection: Connection) -> Self | None:
         """The present drift; None if there is none."""
-        known = states.get(connection, NAME)
+        known = state(connection, NAME)
         return None if known is None else cls(**{**known, "measures": tuple(known["measures"])})
 
 
@@ -45,7 +44,7 @@ def tell(database: Database, version: int, measures: Sequence[str], now: float) 
     with database.writing() as connection:
         known = DriftRecord.read(connection)  # another process may have told the same
         following = _following(known, version, measures, now)
-        states.put(connection, NAME, None if following is None else asdict(following))
+        put_state(connection, NAME, None if following is None else asdict(following))
         if known is None and following is not None:
             data = {"version": version, "measures": list(following.measures)}
             outbox.record(connection, Kind.DRIFT_BEGAN, data)

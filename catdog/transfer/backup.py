@@ -24,7 +24,7 @@ from typing import Final
 from sqlalchemy import Connection, true
 
 from catdog import __version__
-from catdog.database import Database
+from catdog.database import Database, copy_rows, count_rows
 from catdog.datasets.picture_files import FOLDER as PICTURES
 from catdog.datasets.picture_files import PictureFiles
 from catdog.datasets.rows import referred_to
@@ -32,7 +32,6 @@ from catdog.errors import CatdogError
 from catdog.jobs.job import FOLDER as JOBS
 from catdog.system import durable
 from catdog.system.failpoints import failpoint
-from catdog.transfer import rows
 from catdog.versions import shared_files
 from catdog.versions.store import Store
 
@@ -93,8 +92,8 @@ def _finish(store: Store, database: Database, data_dir: Path, made: Path) -> Con
         # The store first, in the same order as publishing. A reader of its own: the writer only holds the lock.
         with store.unchanged(), database.writing(), database.reading() as source:
             with copy.writing() as target:
-                rows.copy(source, target)
-            counts = rows.count(source)
+                copy_rows(source, target)
+            counts = count_rows(source)
             found = _pictures(source)
             missing = _copy_pictures(data_dir, made, found)
             _copy_versions(store, made)

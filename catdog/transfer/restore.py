@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from catdog.database import FILE, Database
+from catdog.database import FILE, Database, copy_rows, count_rows
 from catdog.datasets.datasets import INCOMING, MARK
 from catdog.datasets.picture_files import FOLDER as PICTURES
 from catdog.datasets.picture_files import PictureFiles
@@ -15,7 +15,6 @@ from catdog.errors import DatabaseUnavailable, StoreError
 from catdog.system import durable
 from catdog.system.failpoints import failpoint
 from catdog.tables import identity
-from catdog.transfer import rows
 from catdog.transfer.backup import DESCRIPTION, MODELS, OF_ROWS, POINTERS, BackupError, Contents
 from catdog.versions.store import DRAFT, Store
 from catdog.versions.version import MANIFEST
@@ -32,7 +31,7 @@ def restore(source: Path, store: Store, database: Database, data_dir: Path) -> C
     _check_database(source, contents)
     _refuse_other_versions(source, contents, store)
     with database.reading() as connection:
-        if any(number for name, number in rows.count(connection).items() if name != identity.name):
+        if any(number for name, number in count_rows(connection).items() if name != identity.name):
             raise BackupError(
                 f"the database of {data_dir} has data sets or jobs already; restore into another folder:"
                 " --data-dir DIR, or an empty CATDOG_DATABASE_URL"
@@ -114,7 +113,7 @@ def _place_pictures(source: Path, data_dir: Path) -> None:
 def _fill(source: Path, database: Database, data_dir: Path) -> None:
     """Copy the rows, and mark the pictures as this database's."""
     with _database(source) as copy, copy.reading() as rows_of_backup, database.writing() as connection:
-        rows.copy(rows_of_backup, connection)
+        copy_rows(rows_of_backup, connection)
         durable.replace_text(data_dir / PICTURES / MARK, f"{copy.identity()}\n")
 
 
@@ -122,7 +121,7 @@ def _check_database(source: Path, contents: Contents) -> None:
     """Raise BackupError unless the database can be read and has as many rows as were backed up."""
     try:
         with _database(source) as copy, copy.reading() as connection:
-            counts = rows.count(connection)
+            counts = count_rows(connection)
     except DatabaseUnavailable as error:
         raise BackupError(f"{source} is damaged: {FILE}: {error.reason}") from error
     if any(counts.get(name) != number for name, number in contents.rows.items()):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 WEIGHTS = "model.weights.h5"
 MANIFEST = "manifest.json"
 INT8_GRAPH = "int8.xml"
+TRAINED_ON = "trained-on.h5"  # `training.data.trained_on` writes it
 
 
 # Results for files that haven't changed since this process read them: reading 59 MB for each check would be slow.
@@ -34,6 +36,11 @@ def _state(path: Path) -> tuple[int, ...]:
     """Values that change with the file, such as its ctime, which can't be set back."""
     found = path.stat()
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def photo_number(sha256: str) -> int:
+    """The first 8 bytes of a photo's sha256, by which TRAINED_ON names it."""
+    return int(sha256[:16], 16)
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,14 @@ class Version:
             return ood.read(self.manifest, self.path)
         except (OSError, ValueError) as error:
             raise BrokenVersion(self.number, f"{ood.FILE}: {error}") from error
+
+    def was_trained_on(self, sha256: str) -> bool:
+        """Whether its network or its head was trained on this photo, as far as a record that can be read says."""
+        try:
+            with h5py.File(self.path / TRAINED_ON, "r") as file:
+                return bool(np.any(file["contents"][()] == np.uint64(photo_number(sha256))))
+        except (OSError, KeyError):  # it has no record, or was deleted since
+            return False
 
     def load(self, names: Collection[str] | None = None) -> dict[str, NDArray[np.float32]]:
         """The network's arrays with these names in `Architecture.shapes`, None for all; else BrokenVersion.

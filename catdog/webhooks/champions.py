@@ -11,11 +11,10 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection
 
-from catdog import states
-from catdog.database import Database
+from catdog.database import Database, put_state, state
 from catdog.errors import StoreError
 from catdog.webhooks import outbox
-from catdog.webhooks.status import Kind
+from catdog.webhooks.outbox import Kind
 
 NAME: Final = "champions"  # in `states`
 
@@ -41,7 +40,7 @@ def recorded(connection: Connection, read: Callable[[], Champions]) -> Iterator[
 def catch_up(database: Database, read: Callable[[], Champions]) -> None:
     """Record what isn't recorded yet."""
     with database.reading() as connection:
-        if states.get(connection, NAME) == list(read()) or not outbox.urls(connection):
+        if state(connection, NAME) == list(read()) or not outbox.urls(connection):
             return
     with database.writing() as connection:
         record(connection, read)
@@ -58,17 +57,17 @@ def record(connection: Connection, read: Callable[[], Champions]) -> None:
         now = read()
     except StoreError:
         return
-    before = states.get(connection, NAME)
+    before = state(connection, NAME)
     if before == list(now):
         return
     for step in steps(now if before is None else before, now):
         outbox.record(connection, step.kind, {"version": step.version, "previous": step.previous})
-    states.put(connection, NAME, list(now))
+    put_state(connection, NAME, list(now))
 
 
 def forget(connection: Connection) -> None:
     """Record no change from before the next call of `record`."""
-    states.put(connection, NAME, None)
+    put_state(connection, NAME, None)
 
 
 def steps(before: Sequence[int], now: Sequence[int]) -> list[Step]:

@@ -13,11 +13,11 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
 
 from catdog.database import Database
+from catdog.errors import DeliveryNotFound, NoWebhook, UrlNotSet
 from catdog.tables import deliveries
 from catdog.webhooks import champions, outbox
 from catdog.webhooks.champions import Champions
-from catdog.webhooks.errors import DeliveryNotFound, NoWebhook, UrlNotSet
-from catdog.webhooks.status import Kind, Status
+from catdog.webhooks.outbox import Kind, Status
 
 FIRST_SECONDS: Final = 5.0  # between the first attempt and the second one; doubled after each attempt
 MOST_SECONDS: Final = 3600.0  # between two attempts

@@ -5,22 +5,42 @@ events, because the trainer, which has no settings of webhooks, records some of 
 """
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from time import time
 from typing import Any, Final
 from uuid import uuid4
 
 from sqlalchemy import Connection, insert
 
-from catdog import states
+from catdog.database import put_state, state
 from catdog.tables import deliveries
-from catdog.webhooks.status import Kind, Status
 
 URLS: Final = "webhook_urls"  # in `states`
 
 
+class Kind(StrEnum):
+    """What an event reports."""
+
+    JOB_ENDED = "job.ended"
+    VERSION_PROMOTED = "version.promoted"
+    VERSION_ROLLED_BACK = "version.rolled_back"
+    DRIFT_BEGAN = "drift.began"
+    DRIFT_ENDED = "drift.ended"
+    DATASET_CHANGED = "dataset.changed"
+    TEST = "webhook.test"
+
+
+class Status(StrEnum):
+    """The status of a delivery."""
+
+    WAITING = "waiting"  # for its next attempt
+    DELIVERED = "delivered"  # the receiver has accepted it
+    FAILED = "failed"  # it was tried for too long; it can be replayed
+
+
 def urls(connection: Connection) -> list[str]:
     """The URLs that events are sent to."""
-    return list(states.get(connection, URLS) or ())
+    return list(state(connection, URLS) or ())
 
 
 def record(connection: Connection, kind: Kind, data: Mapping[str, Any]) -> str:
@@ -52,4 +72,4 @@ def dataset_changed(connection: Connection, dataset: str, change: str, **details
 
 def send_to(connection: Connection, wanted: Sequence[str]) -> None:
     """From now on, send events to these URLs."""
-    states.put(connection, URLS, list(wanted) or None)
+    put_state(connection, URLS, list(wanted) or None)

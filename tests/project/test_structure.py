@@ -30,7 +30,7 @@ LAYERS = {
         "secret_file",
         "settings",
         "configuration",
-        "deferred_routes environment errors shutdown siblings startup",
+        "deferred_routes environment errors shutdown siblings",
     ),
     "command": (
         "__main__",
@@ -43,7 +43,7 @@ LAYERS = {
         "client transfer policy",
         "access datasets features jobs versions",
         "audit webhooks",
-        "database engines states",
+        "database engines",
         "migrations",
         "tables",
         "postgresql splits decoding_cost",

@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from catdog.errors import WeightsError
 from catdog.features import thumbnail
-from catdog.versions import training_photos
-from catdog.versions.version import Version
+from catdog.versions.version import TRAINED_ON, Version, photo_number
 from training.data import dataset, near_duplicates
 from training.data.dataset import Photo, Report
 from training.data.pixels import decode
 
-FILE: Final = training_photos.FILE
+FILE: Final = TRAINED_ON
 LIMIT_BITS: Final = 6  # largest number of differing bits, of 64, for nearly identical pictures: decision 12
 BLOCK: Final = 2**22  # pairs of hashes compared at a time: 32 MB
 
@@ -98,7 +97,7 @@ def of_pixels(photos: NDArray[np.uint8]) -> Numbers:
 
 def contents(photos: Sequence[Photo]) -> Numbers:
     """The first 8 bytes of the sha256 of each photo: uint64 (n,)."""
-    return np.array([training_photos.number_of(photo.sha256) for photo in photos], np.uint64)
+    return np.array([photo_number(photo.sha256) for photo in photos], np.uint64)
 
 
 def write(path: Path, trained_on: TrainedOn) -> None:

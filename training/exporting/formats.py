@@ -13,13 +13,16 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from catdog.errors import CatdogError
+from catdog import images
+from catdog.errors import CatdogError, DatasetError, ImageError
 from catdog.network.architecture import INPUT_PIXELS
 from catdog.system import durable
 from catdog.versions.version import Version
 
 Format = Literal["onnx", "saved_model", "tflite", "openvino", "keras"]
 Precision = Literal["float32", "int8"]
+
+MOST_PHOTOS: Final = 300  # for the ranges of int8, as for the graph that the service runs
 
 INPUT, OUTPUT = "pixels", "probabilities"  # the names in every format
 ABOUT: Final = "catdog.json"  # the file with the description, in formats that are a folder or can contain files
@@ -106,3 +109,22 @@ def _write(
             from training.exporting import onnx_model
 
             onnx_model.write(model, described, photos, path)
+
+
+def read_photos(folder: Path, most: int = MOST_PHOTOS) -> NDArray[np.uint8]:
+    """Up to `most` photos below `folder`, drawn at random, always the same: uint8 RGB (n, 224, 224, 3).
+
+    Labels don't matter. Files that can't be read as photos are left out; DatasetError if that leaves none.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    found = []
+    for place in np.random.default_rng(0).permutation(len(files)):
+        try:
+            found.append(images.decode(files[place].read_bytes()))
+        except ImageError:
+            continue
+        if len(found) == most:
+            break
+    if not found:
+        raise DatasetError(f"{folder} contains no photo that can be read")
+    return np.stack(found)

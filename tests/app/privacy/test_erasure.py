@@ -15,7 +15,7 @@ from app.serving.prediction_log import PredictionLog
 from catdog.features import Entry, FeatureCache
 from catdog.jobs.job import Status
 from catdog.tables import former_pictures, pictures
-from catdog.versions.training_photos import FILE
+from catdog.versions.version import TRAINED_ON
 from tests.app.api.test_datasets import picture
 from tests.app.service import ADMIN, Service, publish, serving
 from tests.app.serving.test_prediction_log import NOW, add, ids
@@ -32,7 +32,7 @@ def holding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service that knows two photos in every way."""
     models_dir = tmp_path_factory.mktemp("models")
     publish(models_dir)
-    with h5py.File(models_dir / "1" / FILE, "w") as file:
+    with h5py.File(models_dir / "1" / TRAINED_ON, "w") as file:
         file["contents"] = np.array([int(SHA256[:16], 16), int(ANOTHER[:16], 16)], np.uint64)
     with serving(models_dir, worker="none", cache_items=9) as service:
         until(lambda: service.client.get("/health/ready").is_success)

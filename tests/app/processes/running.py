@@ -11,7 +11,7 @@ from zipfile import ZipFile
 
 import httpx
 
-from benchmarks.harness import of_several
+from benchmarks.harness import tree
 from tests.app.service import ADMIN
 from tests.app.test_process import Process, running
 from tests.waiting import PATIENCE_SECONDS, until
@@ -28,7 +28,7 @@ class Pair:
     @property
     def pids(self) -> set[int]:
         """The processes that serve, without their supervisor."""
-        return of_several.serving(self.process.popen.pid)
+        return tree.serving(self.process.popen.pid)
 
     @property
     def folder(self) -> Path:
@@ -54,7 +54,7 @@ class Pair:
         """The process that a client is connected to."""
         stream = client.get("/health/live").extensions["network_stream"]
         port = stream.get_extra_info("client_addr")[1]
-        owner = of_several.owner(self.pids, self.process.address[1], port)
+        owner = tree.owner(self.pids, self.process.address[1], port)
         assert owner is not None
         return owner
 

@@ -12,7 +12,7 @@ from threading import Event, Thread
 import httpx
 import pytest
 
-from app.processes import folder
+from app.processes import supervisor
 from benchmarks.harness import tree
 from catdog.system import failpoints
 from tests.app.processes.running import PROCESSES, Pair, classify, pair
@@ -190,17 +190,17 @@ def test_processes_that_die_at_their_start_end_the_service(models_dir: Path) -> 
 
 
 def test_folders_of_killed_services_are_removed_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(supervisor, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    left, young = (tmp_path / f"{folder.PREFIX}{name}" for name in ("left", "young"))
+    left, young = (tmp_path / f"{supervisor.PREFIX}{name}" for name in ("left", "young"))
     for each in (left, young):
         each.mkdir()
-        (each / folder.HELD).touch()
+        (each / supervisor.HELD).touch()
     os.utime(left, (0, 0))
 
-    with folder.shared() as mine:
+    with supervisor.shared_folder() as mine:
         os.utime(mine, (0, 0))
-        with folder.shared() as another:
+        with supervisor.shared_folder() as another:
             assert mine.is_dir()
             assert young.is_dir()
             assert not left.exists()

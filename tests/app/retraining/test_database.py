@@ -11,8 +11,8 @@ from app.main import create_app
 from app.retraining.database import ServiceDatabase
 from app.settings import Settings, SettingsError
 from catdog.database import Database
+from tests.app.processes.test_shortened_imports import printed_by
 from tests.app.service import ADMIN, serving
-from tests.app.test_startup import printed_by
 
 
 def test_the_database_s_libraries_are_imported_on_first_use(tmp_path: Path) -> None:

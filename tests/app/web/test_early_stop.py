@@ -12,7 +12,7 @@ from tests.waiting import PATIENCE_SECONDS
 # Each is imported at a different time of the start.
 MOMENTS = [
     "argparse",
-    "app.startup",
+    "app.processes.assembly",
     "pydantic_settings",
     "app.web.connections",
     "openvino",

@@ -205,7 +205,7 @@ def test_a_restore_that_was_interrupted_is_repeated(
 ) -> None:
     home.backup(tmp_path / "backup")
     with monkeypatch.context() as patch:
-        patch.setattr("catdog.transfer.rows.copy", fail)
+        patch.setattr("catdog.transfer.restore.copy_rows", fail)
         with pytest.raises(OSError, match="disk"):
             elsewhere.restore(tmp_path / "backup")
 

@@ -9,6 +9,7 @@ import pytest
 
 from catdog.database import Database
 from catdog.datasets.datasets import Datasets
+from catdog.errors import DeliveryNotFound, NoWebhook, UrlNotSet
 from catdog.jobs.job import Kind as JobKind
 from catdog.jobs.job import Status as JobStatus
 from catdog.jobs.queue import Jobs
@@ -16,8 +17,7 @@ from catdog.policy import drift_record
 from catdog.policy.drift_record import ENDS_SECONDS
 from catdog.webhooks import outbox
 from catdog.webhooks.deliveries import FIRST_SECONDS, MOST_SECONDS, Deliveries, Delivery, Outcome
-from catdog.webhooks.errors import DeliveryNotFound, NoWebhook, UrlNotSet
-from catdog.webhooks.status import Kind, Status
+from catdog.webhooks.outbox import Kind, Status
 
 A, B = "http://127.0.0.1:1/a", "http://127.0.0.1:1/b"
 HOUR = 3600.0

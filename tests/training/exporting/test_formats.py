@@ -21,7 +21,7 @@ from catdog.versions.store import Store, Version
 from tests.app.service import publish
 from tests.networks import random_arrays
 from tests.photos import draw_set
-from training.exporting import formats, photos, runtimes
+from training.exporting import formats, runtimes
 from training.exporting.formats import ExportError, Format, Precision
 from training.fitting.config import Config
 from training.fitting.observer import Terminal
@@ -62,7 +62,7 @@ def classic(tmp_path_factory: pytest.TempPathFactory) -> Version:
 
 @pytest.fixture(scope="module")
 def pixels(tmp_path_factory: pytest.TempPathFactory) -> NDArray[np.uint8]:
-    return photos.read(draw_set(tmp_path_factory.mktemp("photos"), 4, first=500))
+    return formats.read_photos(draw_set(tmp_path_factory.mktemp("photos"), 4, first=500))
 
 
 def served(version: Version, pixels: NDArray[np.uint8], precision: Precision = "float32") -> NDArray[np.float64]:
@@ -74,7 +74,7 @@ def served(version: Version, pixels: NDArray[np.uint8], precision: Precision = "
 
 def exported(version: Version, format: Format, folder: Path, precision: Precision = "float32") -> Path:
     path = folder / f"made{ENDINGS.get(format, '')}"
-    formats.write(version, format, precision, path, photos.read(draw_set(folder / "drawn", 10)))
+    formats.write(version, format, precision, path, formats.read_photos(draw_set(folder / "drawn", 10)))
     return path
 
 

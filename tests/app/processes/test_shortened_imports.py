@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.startup import UNUSED
+from app.processes.assembly import UNUSED
 from tests.places import ROOT
 
 
@@ -17,9 +17,9 @@ def printed_by(script: str, **variables: str) -> list[str]:
 def test_what_is_never_used_is_not_imported_and_garbage_is_collected_again() -> None:
     script = (
         "import gc, sys\n"
-        "from app import startup\n"
+        "from app.processes import assembly\n"
         "interval = sys.getswitchinterval()\n"
-        "with startup.shortened():\n"
+        "with assembly.shortened_imports():\n"
         "    import app.main, catdog.engines.openvino\n"
         "    print(gc.isenabled(), sys.getswitchinterval() < interval)\n"
         "print(gc.isenabled(), gc.get_freeze_count() > 100_000, sys.getswitchinterval() == interval)\n"
@@ -42,8 +42,8 @@ def test_plugins_of_pydantic_are_not_searched_unless_enabled(tmp_path: Path, set
     (installed / "entry_points.txt").write_text("[pydantic]\nplugged = plugged:missing\n")
     script = (
         "import sys\n"
-        "from app import startup\n"
-        "with startup.shortened():\n"
+        "from app.processes import assembly\n"
+        "with assembly.shortened_imports():\n"
         "    import app.serving.prediction\n"
         "print('plugged' in sys.modules)"
     )
