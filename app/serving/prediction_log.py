@@ -2,6 +2,7 @@
 
     data/uploads/
       019a3c...           one prediction: a line of JSON, then the photo as it was sent
+      019a3b....free      a file whose photo was removed, emptied for the next one
 
 A file is named by the prediction's id, and ids sort in the order of the predictions. So there is no index, and any
 number of processes may share the folder. The line contains the length of the photo, so that an incomplete file is
@@ -13,8 +14,9 @@ import json
 import logging
 import math
 import os
+import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -24,10 +26,12 @@ from time import time, time_ns
 from typing import BinaryIO, Self
 
 from app.serving.prediction import Prediction
+from app.serving.spare_files import SUFFIX, SpareFiles
 from catdog.errors import PredictionNotFound
 
 TIME_DIGITS = 16  # first part of an id: nanoseconds since 1970, in hexadecimal
 RANDOM_BYTES = 8
+ID = re.compile(f"[0-9a-f]{{{TIME_DIGITS + 2 * RANDOM_BYTES}}}")
 FARTHEST = 2**62  # nanoseconds, in 2116: an id beyond that doesn't come from a clock
 
 
@@ -53,7 +57,7 @@ class PredictionIds:
 
 def is_id(text: str) -> bool:
     """Whether the text has the form of a prediction's id, and so of a file's name."""
-    return len(text) == TIME_DIGITS + 2 * RANDOM_BYTES and set(text) <= set("0123456789abcdef")
+    return ID.fullmatch(text) is not None
 
 
 logger = logging.getLogger(__name__)
@@ -96,6 +100,8 @@ class PredictionLog:
         self._keep_bytes = keep_bytes
         self._ids = PredictionIds()
         self._added = self._added_bytes = 0  # since the last sweep
+        self._spare = SpareFiles(SWEEP_EVERY)
+        self._sizes: dict[str, int] = {}  # of the photos that the last sweep kept, in bytes: files don't change
         self._sweeping = Lock()
         for last in self._names()[:1]:
             self._ids.follow(last)
@@ -114,7 +120,7 @@ class PredictionLog:
             self._write(prediction.prediction_id, head + photo)
             self._added, self._added_bytes = self._added + 1, self._added_bytes + len(photo)
             if self._added >= SWEEP_EVERY or self._added_bytes * SWEEP_SHARE > self._keep_bytes:
-                self.sweep()
+                self._sweep(self._spare.discard)
         except OSError as error:
             logger.warning("a predicted photo can't be kept for feedback: %s", error)
 
@@ -144,27 +150,42 @@ class PredictionLog:
 
     def sweep(self) -> None:
         """Remove the oldest photos beyond the limits; a failure is logged."""
+        self._sweep(Path.unlink)
+        self._spare.clear()
+
+    def _sweep(self, remove: Callable[[Path], None]) -> None:
         if not self._sweeping.acquire(blocking=False):
             return
         try:
-            self._added = self._added_bytes = kept_bytes = 0
-            for place, name in enumerate(self._names()):
-                if place == 0:
-                    self._ids.follow(name)
-                path = self._folder / name
-                with suppress(FileNotFoundError):  # another process removed it
-                    kept_bytes += path.stat().st_size
-                    is_old = time() - _predicted_at(name) > self._keep_seconds
-                    if place >= self._keep or kept_bytes > self._keep_bytes or is_old:
-                        path.unlink()
+            self._added = self._added_bytes = 0
+            names = self._names()
+            for newest in names[:1]:
+                self._ids.follow(newest)
+            self._sizes = self._swept(names, remove)
         except OSError as error:
             logger.warning("predicted photos can't be removed: %s", error)
         finally:
             self._sweeping.release()
 
+    def _swept(self, names: Sequence[str], remove: Callable[[Path], None]) -> dict[str, int]:
+        """Remove the files beyond the limits; returns the sizes of the others. `names` begin with the newest."""
+        sizes: dict[str, int] = {}
+        kept_bytes, oldest = 0, time() - self._keep_seconds
+        for place, name in enumerate(names):
+            with suppress(FileNotFoundError):  # another process removed it
+                size = self._sizes.get(name) or (self._folder / name).stat().st_size
+                kept_bytes += size
+                if place >= self._keep or kept_bytes > self._keep_bytes or _predicted_at(name) < oldest:
+                    remove(self._folder / name)
+                else:
+                    sizes[name] = size
+        return sizes
+
     def clean(self) -> None:
-        """At start-up: sweep, and remove incomplete files of killed processes."""
+        """At start-up: sweep, and remove what killed processes left: incomplete files, and emptied ones."""
         self.sweep()
+        for spare in self._folder.glob(f"*{SUFFIX}"):
+            spare.unlink(missing_ok=True)
         for name in self._names():
             try:
                 with (self._folder / name).open("rb") as file:
@@ -186,13 +207,19 @@ class PredictionLog:
     def _write(self, name: str, content: bytes) -> None:
         path = self._folder / name
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with path.open("xb") as file:
+            with self._created(path) as file:
                 fcntl.flock(file, fcntl.LOCK_EX)  # marks it as being written, for `_is_left`
                 file.write(content)
         except OSError:
             path.unlink(missing_ok=True)
             raise
+
+    def _created(self, path: Path) -> BinaryIO:
+        try:
+            return self._spare.create(path)
+        except FileNotFoundError:  # looking for the folder each time would take longer
+            self._folder.mkdir(parents=True, exist_ok=True)
+            return self._spare.create(path)
 
 
 def _predicted_at(prediction_id: str) -> float:

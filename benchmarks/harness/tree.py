@@ -66,6 +66,11 @@ def owner(pids: Iterable[int], port: int, client_port: int) -> int | None:
     return next((pid for pid in pids if wanted & _files(pid)), None)
 
 
+def run_seconds(pid: int) -> float:
+    """Processor seconds of the living threads of one process, to the nanosecond. FileNotFoundError without /proc."""
+    return sum(int((each / "schedstat").read_text().split()[0]) for each in (PROC / str(pid) / "task").iterdir()) / 1e9
+
+
 def kill(left: list[Member]) -> None:
     """Kill the processes that are still alive, even if their parent isn't."""
     alive = {(each.pid, each.started) for each in _all()}

@@ -113,6 +113,41 @@ def test_photos_are_kept_for_as_many_bytes_as_they_may_take(tmp_path: Path) -> N
     assert ids(uploads) == []
 
 
+@pytest.fixture
+def reusing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PredictionLog:
+    """A log of one photo that has removed another."""
+    monkeypatch.setattr(prediction_log, "SWEEP_EVERY", 1)
+    uploads = keeping(tmp_path, keep=1)
+    uploads.add(made_by(uploads), b"removed")
+    uploads.add(made_by(uploads), b"kept")
+    return uploads
+
+
+def test_a_photo_that_was_removed_is_in_no_file_and_its_file_is_used_again(
+    reusing: PredictionLog, tmp_path: Path
+) -> None:
+    files = {path.stat().st_ino: path.read_bytes() for path in (tmp_path / "uploads").iterdir()}
+    last = add(reusing)
+
+    assert [b"removed" in content for content in files.values()] == [False, False]
+    assert {path.stat().st_ino for path in (tmp_path / "uploads").iterdir()} == set(files)
+    assert reusing.get(last)[1] == bytes(10)
+
+
+def test_a_file_to_be_used_again_may_have_been_deleted_by_another_process(
+    reusing: PredictionLog, tmp_path: Path
+) -> None:
+    keeping(tmp_path).clean()
+
+    assert reusing.get(add(reusing))[1] == bytes(10)
+
+
+def test_a_sweep_of_all_limits_leaves_no_file_to_be_used_again(reusing: PredictionLog, tmp_path: Path) -> None:
+    reusing.sweep()
+
+    assert [path.name for path in (tmp_path / "uploads").iterdir()] == ids(reusing)
+
+
 def test_what_a_killed_process_was_writing_goes_at_the_next_start(tmp_path: Path) -> None:
     uploads = keeping(tmp_path)
     whole = add(uploads)
@@ -120,6 +155,7 @@ def test_what_a_killed_process_was_writing_goes_at_the_next_start(tmp_path: Path
     for left in (b"", content[:20], content[:-1]):
         (tmp_path / "uploads" / uploads.new_id()).write_bytes(left)
     (tmp_path / "uploads" / "README").write_text("not ours")
+    (tmp_path / "uploads" / f"{uploads.new_id()}.free").write_bytes(b"{")
 
     keeping(tmp_path).clean()
 
