@@ -58,8 +58,10 @@ train: $(VENV)/.train
 # One run after another: TensorFlow must not affect the tests of the service, and the threads and engines that hundreds of
 # ended services leave behind in tests/app would crash OpenVINO in the other tests. A file's tests stay in one process.
 WORKERS ?= 2
-PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m "$(1)"
-RUN_TESTS = $(PYTEST) tests/app && $(PYTEST) tests --ignore tests/app --ignore tests/training && $(PYTEST) tests/training
+SERVICE_WORKERS ?= $(WORKERS)
+PYTEST = $(BIN)/python -m pytest --dist loadfile -m "$(1)" --numprocesses
+RUN_TESTS = $(PYTEST) $(SERVICE_WORKERS) tests/app && $(PYTEST) $(WORKERS) tests --ignore tests/app --ignore tests/training \
+	&& $(PYTEST) $(WORKERS) tests/training
 
 test: $(VENV)/.dev
 	$(call RUN_TESTS,not containers and not label_studio and not whole)

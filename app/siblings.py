@@ -55,7 +55,7 @@ class Siblings:
             path.unlink(missing_ok=True)
 
     async def ask(self, question: str, seconds: float = ANSWER_SECONDS, **details: object) -> list[Any]:
-        """The answers of the others to a question with these details; those that take longer are left out."""
+        """The answers of the others to a question with these details; slower ones are left out."""
         if self.folder is None:
             return []
         sent = json.dumps([question, details]).encode() + b"\n"

@@ -12,7 +12,7 @@
     │   ├── NoChampion             no version is in service
     │   ├── NoEarlierChampion      nothing to roll back to
     │   ├── ChampionChanged        another version came into service since the measurement
-    │   ├── NoTrial                no candidate runs beside the champion
+    │   ├── NoTrial                no candidate runs next to the champion
     │   ├── NoCanary               no candidate answers a share of the clients
     │   ├── CanaryExists           another candidate does so already
     │   ├── OtherClasses           a candidate with other classes than the champion's
@@ -146,7 +146,7 @@ class ChampionChanged(StoreError):
 
 
 class NoTrial(StoreError):
-    """No candidate runs beside the champion."""
+    """No candidate runs next to the champion."""
 
     def __init__(self) -> None:
         super().__init__('no version is on trial; a training with "promote": "shadow" begins a trial')

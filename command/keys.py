@@ -82,7 +82,7 @@ def limit(name: Name, requests_per_second: Requests = None, bytes_per_day: Bytes
 
 @keys.command()
 def revoke(name: Name, json: Json = False) -> None:
-    """Revoke a key, and those that it replaced; running services refuse them within 5 seconds."""
+    """Revoke a key, and the ones that it replaced; running services refuse them within 5 seconds."""
     with _opened() as stored:
         revoked = stored.revoke(name)
     for key in revoked:

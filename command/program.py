@@ -61,7 +61,7 @@ def _status_of(error: Exception) -> int:
 
 @program.callback()
 def _set(models: Models = None, data_dir: DataDir = None, version: Version = False) -> None:
-    """Set the settings that the options before a command name: for this process and those that it starts."""
+    """Set the settings that the options before a command name: for this process and its children."""
     for variable, value in (("CATDOG_MODELS_DIR", models), ("CATDOG_DATA_DIR", data_dir)):
         if value is not None:
             os.environ[variable] = str(value)

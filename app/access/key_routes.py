@@ -84,7 +84,7 @@ async def rotate(
 
 @router.delete("/{name}", responses=documented(*ANY, KeyNotFound))
 async def revoke(name: Name, database: DatabaseDep, keyring: KeyRingDep) -> NamedKeys:
-    """Revoke the key of this name, and those that it replaced; other processes refuse them within 5 seconds."""
+    """Revoke the key of this name, and the ones that it replaced; other processes refuse them within 5 seconds."""
     revoked = await _change(database, keyring, lambda keys: keys.revoke(name))
     return NamedKeys(keys=[NamedKey.of(key) for key in revoked])
 

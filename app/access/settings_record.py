@@ -42,7 +42,7 @@ class SettingsRecord:
             await anyio.sleep(AGAIN_SECONDS)
 
     def compare(self) -> None:
-        """Store the settings, and add an entry with those that differ from the stored ones, else from the defaults."""
+        """Store the settings, and add an entry with all that differ from the stored ones, else from the defaults."""
         from catdog.audit.log import record
         from catdog.database import put_state, state
 

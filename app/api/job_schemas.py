@@ -65,7 +65,7 @@ class RetrainRequest(BaseModel):
     promote: Literal["auto", "shadow", "never"] = Field(
         default="auto",
         description="`auto` puts the new version into service if enough test photos show that it is no worse than the"
-        " champion; `shadow` then runs it beside the champion first, and live photos decide (`GET /shadow`); `never`"
+        " champion; `shadow` then runs it next to the champion first, and live photos decide (`GET /shadow`); `never`"
         " only publishes it.",
     )
     notes: str = Field(

@@ -206,7 +206,7 @@ class ModelVersion(Description, frozen=True):
     decision: Decision | None = Field(
         description="Whether it was to replace the champion when it was published, and why."
     )
-    trial: Trial | None = Field(description="Its trial beside the champion; null if it had none.")
+    trial: Trial | None = Field(description="Its trial next to the champion; null if it had none.")
     comparison: Comparison | None = Field(description="Comparison with the champion; null for the champion itself.")
 
 
@@ -220,7 +220,7 @@ class ListedVersion(BaseModel, frozen=True):
     strategy: str | None = None
     metrics: dict[str, Metrics] | None = None
     decision: Decision | None = None
-    trial: Trial | None = Field(default=None, description="Its trial beside the champion; null if it had none.")
+    trial: Trial | None = Field(default=None, description="Its trial next to the champion; null if it had none.")
     served: bool = Field(
         default=False, description="Whether it is in service, or was and is among the champions that are remembered."
     )

@@ -68,7 +68,7 @@ class Conditions:
 async def wanted(
     name: Name, retraining: JobsDep, opinions: OpinionsDep, given: Annotated[Conditions, Depends()]
 ) -> Filter:
-    """Which pictures of the data set a request is about: those that fit all that is given."""
+    """Which pictures of the data set a request is about: the ones that match every argument."""
     orders: list[list[str]] = []
     if given.like is not None:
         orders.append(await opinions.like(name, given.like))

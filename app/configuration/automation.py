@@ -29,10 +29,10 @@ class AutomationSettings(BaseSettings):
 
     retrain_promote: Literal["auto", "shadow", "never"] = "auto"
     """What these trainings do with a version that the promotion rule lets in: `auto` promotes it, which is the default,
-    `shadow` runs it beside the champion first, `never` only publishes it."""
+    `shadow` runs it next to the champion first, `never` only publishes it."""
 
     shadow_photos: PositiveInt = 500
-    """Number of live photos after which the trial of a version beside the champion ends; 500 by default."""
+    """Number of live photos after which the trial of a version next to the champion ends; 500 by default."""
 
     shadow_hours: Positive = 24
     """Hours after which a trial ends with fewer photos; 24 by default."""

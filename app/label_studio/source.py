@@ -1,7 +1,7 @@
 """Fetches pictures and annotations from the one Label Studio of the settings.
 
-Addresses come in requests, so only those of that Label Studio are fetched, and no redirect is followed: whoever may
-send a request must not make the service read other machines (server-side request forgery).
+Addresses come in requests, so only those of that Label Studio are fetched, and no redirect is followed: a client
+must not make the service read other machines (server-side request forgery).
 """
 
 import base64

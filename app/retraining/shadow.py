@@ -1,4 +1,4 @@
-"""Runs a candidate beside the champion on live photos, and promotes it if its rule holds."""
+"""Runs a candidate next to the champion on live photos, and promotes it if its rule holds."""
 
 import logging
 from collections import deque
@@ -76,7 +76,7 @@ class Shadow:
             except Exception as error:  # any error: predictions must go on
                 problem = str(error) or type(error).__name__
                 if problem != logged:
-                    logger.warning("the trial beside the champion can't go on: %s", problem)
+                    logger.warning("the trial next to the champion can't go on: %s", problem)
                 await anyio.sleep(LOOK_SECONDS)
             logged = problem
 

@@ -41,7 +41,7 @@ class KeyRing:
         self._writers = CapacityLimiter(1)  # may wait for another writer, while keys can still be read
 
     async def find(self, given: str) -> "Key | None":
-        """The key with this text, in whatever state; None if there is none. DatabaseUnavailable."""
+        """The key with this text, in any state; None if there is none. DatabaseUnavailable."""
         if not given.startswith("catdog_"):  # before the import, which is slow the first time
             return None
         from catdog.access.keys import State, id_of

@@ -37,7 +37,7 @@ def user(request: Request, settings: Settings) -> User | None:
 
 
 def _peer(request: Request) -> IPv4Address | IPv6Address | None:
-    """The other end of the connection, whatever X-Forwarded-For says."""
+    """The other end of the connection, ignoring X-Forwarded-For."""
     try:
         found = ip_address(request.state.peer.partition("%")[0])
     except ValueError:  # a Unix socket has none

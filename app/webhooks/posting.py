@@ -29,7 +29,7 @@ class Undelivered(Exception):
 async def post(url: str, headers: Mapping[str, str], body: bytes, seconds: float, allows_private: bool) -> None:
     """Send a POST request, and return when it is answered with a status from 200 to 299; else Undelivered.
 
-    It takes at most so many seconds. Redirects aren't followed.
+    It takes at most this many seconds. Redirects aren't followed.
     """
     try:
         with anyio.fail_after(seconds):

@@ -45,7 +45,7 @@ class Speed(NamedTuple):
 
 
 def measure(work: Callable[[int], object], threads: int) -> Speed:
-    """Call `work` on so many threads, each time with another number."""
+    """Call `work` on this many threads, each time with another number."""
     until = perf_counter() + SECONDS
 
     def loop(first: int) -> int:
@@ -78,7 +78,7 @@ def run(folder: Path, model: Model, data: Path) -> Speed:
 
 
 def linked(folder: Path, originals: list[Path], count: int) -> Path:
-    """A folder with so many links to the photos, each several times."""
+    """A folder with this many links to the photos, each several times."""
     folder.mkdir()
     for number in range(count):
         (folder / f"{number:07}.jpg").symlink_to(originals[number % len(originals)])

@@ -1,7 +1,7 @@
 """Measures the time from the label that starts a training to the answers of the new version.
 
 `python -m benchmarks.trainer.last_label [--rounds N] [--labels N]` starts the service with the shipped model and a rule
-that trains after so many labels (`CATDOG_RETRAIN_AFTER_LABELS`). Its data set begins with few training photos of cats
+that trains after some labels (`CATDOG_RETRAIN_AFTER_LABELS`). Its data set begins with few training photos of cats
 and dogs, and each round labels new ones by feedback. The features of all but the round's photos are cached.
 """
 

@@ -132,7 +132,7 @@ class Keys:
             return [key for key in _found(connection, name) if key.id in ids]
 
     def revoke(self, name: str) -> list[Key]:
-        """Revoke the key of this name, and those that it replaced and that are still valid; KeyNotFound."""
+        """Revoke the key of this name, and the ones that it replaced and that are still valid; KeyNotFound."""
         with self._database.writing() as connection:
             valid = _valid(connection, name)
             if not valid:

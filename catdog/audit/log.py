@@ -32,7 +32,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which entries: those that fit all that is given. Times are seconds since 1970; `action` is a part of it."""
+    """Which entries: the ones that match every argument. Times are seconds since 1970; `action` is a part of it."""
 
     since: float | None = None
     until: float | None = None
@@ -79,7 +79,7 @@ class AuditLog:
             insert_entry(connection, change)
 
     def page(self, wanted: Wanted = EVERYTHING, after: int | None = None, limit: int = PAGE) -> list[Entry]:
-        """At most `limit` entries, the newest first; with `after` those that are older than the one of that id."""
+        """At most `limit` entries, the newest first; with `after` only older ones than the one of that id."""
         query = select(*(audit.c[field.name] for field in fields(Entry))).where(*wanted.conditions())
         if after is not None:
             query = query.where(audit.c.id < after)

@@ -65,7 +65,7 @@ class Changes:
             return change
 
     def undo(self, change: int) -> Change:
-        """Restore the pictures as they were before the change, also those that were changed again since.
+        """Restore the pictures as they were before the change, also if they were changed again since.
 
         ChangeNotFound if it was undone or forgotten already.
         """

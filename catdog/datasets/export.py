@@ -37,7 +37,7 @@ class _Pieces:
 
 
 def zipped(found: Iterable[Picture], path: Callable[[str], Path], splits: bool = False) -> Iterator[bytes]:
-    """The pieces of a ZIP of `class/file`, or of `split/class/file`; pictures that are removed meanwhile are left out.
+    """The pieces of a ZIP of `class/file`, or of `split/class/file`; pictures that are removed during it are left out.
 
     Pictures are stored without compression, because their formats compress already.
     """

@@ -50,7 +50,7 @@ class Listing:
         return self.of_ids(dataset, ids[:limit]), ids[limit - 1] if len(ids) > limit else None
 
     def of_ids(self, dataset: str, ids: Sequence[int]) -> list[Listed]:
-        """The pictures with these numbers, in this order; those that the data set doesn't have are left out."""
+        """The pictures with these numbers, in this order; numbers that the data set doesn't have are left out."""
         found: dict[int, Listed] = {}
         with self._database.reading() as connection:
             refuse_unknown(connection, dataset)

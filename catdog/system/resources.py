@@ -116,7 +116,7 @@ def default_threads() -> int:
 
 
 def yield_to_others(threads: int) -> None:
-    """Limit this thread, and those that it starts later, to `threads` cores at the lowest priority."""
+    """Limit this thread, and the ones that it starts later, to `threads` cores at the lowest priority."""
     os.nice(NICE)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])

@@ -2,7 +2,7 @@
 
     models/
       champion               the number in service, then the previous ones, newest first. Replaced, never edited
-      trials.json            trials of candidates beside the champion (`catdog.versions.trials`). Replaced, never edited
+      trials.json            trials next to the champion (`catdog.versions.trials`). Replaced, never edited
       1/                     a version; its files never change
         model.weights.h5     or, for a head on a shared backbone, model.weights.json and its files
         manifest.json
@@ -142,7 +142,7 @@ class Store:
             failpoint("promote.replaced")
 
     def try_out(self, version: int, champion: int, within: Within = nullcontext) -> None:
-        """Begin the trial of a version beside `champion`; ChampionChanged if another is in service.
+        """Begin the trial of a version next to `champion`; ChampionChanged if another is in service.
 
         It ends a trial that runs. Nothing changes if the version had its trial.
         """

@@ -1,4 +1,4 @@
-"""What a candidate that runs beside the champion has shown on live photos, as the store records it."""
+"""What a candidate that runs next to the champion has shown on live photos, as the store records it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Self
@@ -44,7 +44,7 @@ class Labelled(Record):
 
 
 class Trial(Record):
-    """A candidate's trial beside the champion. Times are seconds since 1970."""
+    """A candidate's trial next to the champion. Times are seconds since 1970."""
 
     version: PositiveInt  # the candidate
     champion: PositiveInt  # that it runs beside

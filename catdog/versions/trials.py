@@ -1,4 +1,4 @@
-"""The trials of candidates beside the champion: one file of the store.
+"""The trials of candidates next to the champion: one file of the store.
 
     models/trials.json     the trial of each version that has had one, by number. Replaced, never edited
 

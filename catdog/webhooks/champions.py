@@ -90,7 +90,7 @@ def steps(before: Sequence[int], now: Sequence[int]) -> list[Step]:
 
 
 def _agree(before: Sequence[int], now: Sequence[int], may_miss: int) -> bool:
-    """Whether both are equal, except that so many of the oldest may be missing in the second."""
+    """Whether both are equal, except that this many of the oldest may be missing in the second."""
     if not now:
         return not before
     return 0 <= len(before) - len(now) <= may_miss and list(before[: len(now)]) == list(now)

@@ -79,7 +79,7 @@ class Deliveries:
             champions.record(connection, read)
 
     def claim(self, url: str, limit: int, seconds: float) -> list[Delivery]:
-        """Claim at most `limit` deliveries to the URL that are due, for so many seconds."""
+        """Claim at most `limit` deliveries to the URL that are due, for this many seconds."""
         now = self._clock()
         is_due = and_(deliveries.c.status == Status.WAITING, deliveries.c.next_at <= now, deliveries.c.url == url)
         with self._database.reading() as connection:
@@ -119,7 +119,7 @@ class Deliveries:
             return outbox.urls(connection)
 
     def replay(self, number: int) -> Delivery:
-        """Send a delivery again now, whatever became of it; DeliveryNotFound, UrlNotSet."""
+        """Send a delivery again now, delivered or not; DeliveryNotFound, UrlNotSet."""
         now = self._clock()
         again = {"status": Status.WAITING, "attempts": 0, "queued_at": now, "next_at": now, "ended_at": None}
         with self._database.writing() as connection:
@@ -142,7 +142,7 @@ class Deliveries:
     def prune(self, days: float) -> int:
         """Delete deliveries that ended `days` or more days ago; returns their number.
 
-        Those that wait for a URL that isn't set any more fail once they are old enough.
+        Deliveries that wait for a URL that isn't set any more fail once they are old enough.
         """
         now = self._clock()
         is_old = and_(deliveries.c.status == Status.WAITING, deliveries.c.queued_at < now - self._give_up_seconds)

@@ -94,7 +94,7 @@ class Sources:
             yield from self._below(Path(path), is_named=True)
 
     def _below(self, path: Path, is_named: bool = False) -> Iterator[Photo]:
-        """The photos of a file or folder; a file that is named itself is a photo, whatever is in it."""
+        """The photos of a file or folder; a file that is named itself is a photo, with any content."""
         if path.is_dir():
             yield from self._in_folder(path, frozenset())
         elif _is_zip(path):

@@ -99,7 +99,7 @@ def _add_publishing_to(parser: ArgumentParser) -> None:
         choices=PROMOTE,
         default="auto",
         help="auto (default): promote the version if enough test photos show that it is no worse than the champion;"
-        " shadow: then run it beside the champion first, on the live photos of the service, which promotes it or not;"
+        " shadow: then run it next to the champion first, on the live photos of the service, which promotes it or not;"
         " always; or never: only publish it. Version 1 of a new store is always promoted",
     )
     parser.add_argument(

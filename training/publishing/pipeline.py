@@ -29,7 +29,7 @@ AS_ASKED: Final[dict[Promote, str]] = {
     "always": "promoted, as requested",
     "auto": "",
     "never": "not promoted, as requested",
-    "shadow": "on trial beside the champion, as requested",
+    "shadow": "on trial next to the champion, as requested",
 }
 
 
@@ -38,7 +38,7 @@ class Request:
     """The configuration and data of a training; `command`, `recipe`, `notes` and `job` are copied into the manifest.
 
     `data` is a folder, or a data set read from one. With `promote` "auto" the promotion rule decides, with "shadow" it
-    decides on a trial beside the champion (`catdog.versions.trial`). The state needed to resume is kept in `folder`
+    decides on a trial next to the champion (`catdog.versions.trial`). The state needed to resume is kept in `folder`
     until the end, by default in one that is the same for the same training on the same photos. Without `quantize` the
     version has no int8 graph. `neither` are photos of none of the classes, or a folder of them, to measure how many the
     version calls unknown. `imagenet_weights` is a file with ImageNet's VGG16, used instead of downloading one. `looked`

@@ -213,7 +213,7 @@ class JobObserver(Observer):
         self._say(phase=phase, progress=max(done, self._shares.get(phase, (done, done))[0]), **nothing)
 
     def looked(self, done: int, photos: int) -> None:
-        """So many of the new photos have gone through the network."""
+        """Report how many of the new photos have gone through the network."""
         self._said |= {"photos_done": done, "photos": photos}
         self.progress(done / photos, (monotonic() - self._started) * (photos - done) / done)
 

@@ -1,4 +1,4 @@
-"""Endpoints of the trial: a candidate that runs beside the champion on live photos."""
+"""Endpoints of the trial: a candidate that runs next to the champion on live photos."""
 
 from fastapi import APIRouter, Depends
 
@@ -15,7 +15,7 @@ router = APIRouter(prefix="/shadow", tags=["models"])
 
 @router.get("", dependencies=[Depends(reader)], responses=documented(Unauthorized, StoreError))
 async def state(shadow: ShadowDep) -> ShadowState:
-    """The trial of a version beside the champion, with its numbers so far; else the last trial."""
+    """The trial of a version next to the champion, with its numbers so far; else the last trial."""
     trial = await shadow.latest()
     return ShadowState.of(trial, shadow.limits, *await shadow.queued())
 

@@ -1,4 +1,4 @@
-"""Response schemas of trials: a candidate beside the champion, on live photos."""
+"""Response schemas of trials: a candidate next to the champion, on live photos."""
 
 from datetime import datetime
 from typing import Self
@@ -13,7 +13,7 @@ from catdog.versions.trial_rule import Limits
 
 
 class Trial(BaseModel, frozen=True):
-    """The trial of a version beside the champion."""
+    """The trial of a version next to the champion."""
 
     version: int = Field(description="The candidate.")
     champion: int = Field(description="The version that answered the requests.")

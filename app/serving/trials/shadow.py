@@ -1,4 +1,4 @@
-"""Keeps live photos for a candidate beside the champion, and compares the answers of both."""
+"""Keeps live photos for a candidate next to the champion, and compares the answers of both."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class ShadowQueue:
         self._champion = champion
 
     def close(self) -> None:
-        """Take no photos, and drop those that wait."""
+        """Take no photos, and drop the waiting ones."""
         self._champion, self.left_out = None, 0
         self._photos.clear()
 

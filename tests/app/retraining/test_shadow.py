@@ -1,4 +1,4 @@
-"""A candidate runs beside the champion on live photos, and live photos decide on it."""
+"""A candidate runs next to the champion on live photos, and live photos decide on it."""
 
 import signal
 from collections.abc import Iterator

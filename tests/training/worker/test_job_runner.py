@@ -65,7 +65,7 @@ def test_a_version_for_the_shadow_goes_on_trial_beside_the_champion_if_the_rule_
     assert job.status is Status.SUCCEEDED, job.reason
     assert (place.store.champion(), job.version) == (1, 2)
     assert (job.reason or "").startswith(
-        "version 2: on trial beside the champion, as requested; decision of the promotion rule: promoted: accuracy"
+        "version 2: on trial next to the champion, as requested; decision of the promotion rule: promoted: accuracy"
     )
     assert job.decision is not None
     assert (job.decision["promote"], job.decision["promoted"]) == (True, False)

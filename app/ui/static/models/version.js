@@ -97,7 +97,7 @@ function decided(version) {
   return [el("p", { class: `notice ${good}` }, why(version)), rules(version)];
 }
 
-// What its trial beside the champion of that time showed.
+// What its trial next to the champion of that time showed.
 function tried({ version, trial }) {
   const found = trial?.decision?.rules.length ? numbers(version, trial.decision) : null;
   return trial ? [el("p", { class: `notice ${trial.promoted ? "good" : ""}` }, told(trial)), found] : [];
