@@ -1,4 +1,4 @@
-"""What a candidate next to the champion costs predictions: median and 99th percentile of their latency.
+"""Measures the latency of predictions next to a candidate on trial: median and 99th percentile.
 
 `python -m benchmarks.experiments.shadow [--rounds 20] [--seconds 10]` starts the service with the shipped model and
 sends photos at half of its capacity. Rounds without and with a trial take turns, once with a candidate that is a head
