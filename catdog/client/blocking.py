@@ -26,7 +26,7 @@ class Client:
     """A service of catdog at `url`. It may be used by several threads; `with` closes its connections.
 
     `key` is a named key, the predict key or the admin key. For `retry_seconds` in all, a call that the service answers
-    with 503 and `Retry-After` is repeated. Every method raises a `ClientError`.
+    with 503 or 429 and `Retry-After` is repeated. Every method raises a `ClientError`.
     """
 
     def __init__(

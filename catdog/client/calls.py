@@ -27,6 +27,7 @@ POLL_SECONDS: Final = 0.5  # between two questions about a batch
 OCTETS: Final = "application/octet-stream"
 ZIP: Final = "application/zip"
 RETRY_SECONDS: Final = 60.0  # in all, by default
+RETRIED: Final = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)  # if they say when
 JITTER: Final = 0.5  # a pause is up to this share longer, so that clients don't all come back at once
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -160,7 +161,7 @@ def _error(reply: Reply) -> ClientError:
 
 def _pause_before_retry(reply: Reply) -> float | None:
     """Seconds to wait, with jitter; None unless the service asks for another attempt."""
-    if not isinstance(reply, httpx.Response) or reply.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+    if not isinstance(reply, httpx.Response) or reply.status_code not in RETRIED:
         return None
     seconds = _retry_after(reply)
     return None if seconds is None else seconds * random.uniform(1, 1 + JITTER)  # noqa: S311  # no secret

@@ -6,7 +6,7 @@ ClientError              a request that has no answer to use
     ├── Unauthorized         the key is missing or wrong (401)
     ├── NotFound             no such version, data set, job or prediction (404)
     ├── Conflict             not possible in the present state (409)
-    ├── Refused              the photo or request can't be used (other 4xx)
+    ├── Refused              the photo or request can't be used, or a limit stays reached (other 4xx)
     └── Unavailable          not ready or overloaded, also after the last retry (503)
 """
 
@@ -77,7 +77,7 @@ class Conflict(ProblemError):
 
 
 class Refused(ProblemError):
-    """The photo or the request can't be used."""
+    """The photo or the request can't be used, or a limit is reached, also after the last retry (429)."""
 
 
 class Unavailable(ProblemError):

@@ -21,8 +21,12 @@ BUSY = Response(
 )
 
 
-def test_a_busy_service_is_asked_again_after_the_time_that_it_names() -> None:
-    with scripted(BUSY, ANSWER) as server, Client(server.url) as client:
+LIMITED = Response(429, headers={"Retry-After": "1"})
+
+
+@pytest.mark.parametrize("refusal", [BUSY, LIMITED])
+def test_a_service_that_names_a_time_is_asked_again_after_it(refusal: Response) -> None:
+    with scripted(refusal, ANSWER) as server, Client(server.url) as client:
         assert client.predict(b"photo").label == "cat"
 
     first, second = server.moments
