@@ -10,7 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.settings import Settings
-from app.shutdown import Shutdown
+from app.shutdown import Shutdown, exit_now
 from app.web import connections
 from app.web.connections import BACKLOG, Connections
 from app.web.http_protocol import ServerConfig
@@ -54,6 +54,8 @@ class Server(uvicorn.Server):
         ):  # a second signal forces exit
             await asyncio.sleep(LOOK_SECONDS)
         await super().shutdown(sockets)
+        if self.force_exit:
+            exit_now(0)  # uvicorn would leave the application running, whose end Python then logs as an error
 
 
 def server(app: FastAPI, settings: Settings) -> Server:

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C during the start, before the server handles them."""
+"""Signals during the start, before the server handles them, and a second one during the shutdown."""
 
 import os
 import signal
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.test_process import start
-from tests.waiting import PATIENCE_SECONDS
+from tests.app.test_process import begin_upload, running, start
+from tests.waiting import PATIENCE_SECONDS, until
 
 # Each is imported at a different time of the start.
 MOMENTS = [
@@ -58,3 +58,15 @@ def test_nothing_but_python_is_imported_before_signals_are_handled(models_dir: P
     own = [name for name in imported[: imported.index("argparse")] if name.partition(".")[0] in {"app", "catdog"}]
     assert own == ["app", "app.shutdown"], "which need nothing but Python"
     assert not {"typing", "pydantic", "logging"} & set(imported[imported.index("app") : imported.index("argparse")])
+
+
+def test_a_second_ctrl_c_ends_a_service_at_once_and_without_a_traceback(models_dir: Path, jpeg: bytes) -> None:
+    with running(models_dir) as process, process.connect() as client:
+        begin_upload(client, jpeg)
+        process.popen.send_signal(signal.SIGINT)
+        until(lambda: not process.takes_connections())
+
+        status, log = process.stop(signal.SIGINT)
+
+    assert status == 0
+    assert "Traceback" not in log
