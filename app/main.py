@@ -23,7 +23,7 @@ from app.retraining.jobs import JobService
 from app.retraining.opinions import Opinions
 from app.retraining.shadow import Shadow
 from app.retraining.upkeep import Upkeep
-from app.retraining.worker_process import TRAINER, LocalProcess
+from app.retraining.worker_process import COMPARER, TRAINER, LocalProcess
 from app.serving import engine_selection
 from app.serving.hot_swap import POLL_SECONDS, HotSwap
 from app.settings import Settings
@@ -45,14 +45,15 @@ from catdog import __version__
 # Modules with a `router`: those that a first answer needs, and the others.
 EARLY = ("app.ui.routes", "app.api.predict", "app.api.monitoring")
 LATER = (
-    "app.api.batches",
+    "app.api.jobs.batches",
     "app.api.models",
+    "app.api.jobs.comparisons",
     "app.api.datasets",
     "app.api.pictures",
     "app.api.automation.policy",
     "app.api.automation.shadow",
     "app.api.automation.canary",
-    "app.api.retrain",
+    "app.api.jobs.retrain",
     "app.api.feedback",
     "app.access.key_routes",
     "app.access.audit_routes",
@@ -114,8 +115,11 @@ def _add_services(state: State, settings: Settings, hot_swap: HotSwap | None, wh
     state.canary = CanaryRelease(settings, state.database, state.hot_swap)
     state.datasets = DatasetService(state.database, state.predictor.uploads)
     state.opinions = Opinions(settings, state.database, state.predictor)
-    runner = LocalProcess(settings, TRAINER) if settings.worker == "process" else None
-    state.jobs = JobService(lambda: state.database.jobs, runner, state.shutdown)
+    trainer, comparer = (
+        LocalProcess(settings, program) if settings.worker == "process" else None for program in (TRAINER, COMPARER)
+    )
+    state.jobs = JobService(lambda: state.database.jobs, trainer, state.shutdown)
+    state.comparisons = JobService(lambda: state.database.comparisons, comparer, state.shutdown)
     state.batches = BatchService(settings, state.database, state.shutdown)
     state.label_studio = LabelStudio(settings)
     state.automatic = AutomaticRetraining(settings, state.database, state.jobs, state.datasets, state.predictor)
@@ -124,6 +128,7 @@ def _add_services(state: State, settings: Settings, hot_swap: HotSwap | None, wh
     state.hot_swap.within = state.webhooks.within
     steps = {
         "batches": state.batches.clean,
+        "comparisons": lambda: state.database.comparisons.prune(settings.keep_jobs_days),
         "the audit log": lambda: state.database.audit.forget(settings.audit_days),
         "events for webhooks": state.webhooks.prune,
     }
@@ -170,7 +175,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             tasks.cancel_scope.cancel()
     app.state.database.close()  # first: threads may still wait for a database that doesn't answer
     async with anyio.create_task_group() as tasks:  # both at a time: a worker may need STOP_SECONDS
-        for jobs in (app.state.jobs, app.state.batches.jobs):
+        for jobs in (app.state.jobs, app.state.batches.jobs, app.state.comparisons):
             tasks.start_soon(to_thread.run_sync, jobs.stop)
     app.state.predictor.close()
     app.state.quotas.close()
@@ -206,6 +211,7 @@ async def _supervise(app: FastAPI) -> None:
     async with state.siblings.leading(), anyio.create_task_group() as tasks:
         tasks.start_soon(state.jobs.supervise)
         tasks.start_soon(state.batches.jobs.supervise)
+        tasks.start_soon(state.comparisons.supervise)
         tasks.start_soon(state.automatic.run)
         tasks.start_soon(state.webhooks.run)
         tasks.start_soon(state.upkeep.run)

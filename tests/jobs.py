@@ -20,7 +20,8 @@ from training.data import service_datasets
 from training.fitting.config import Config
 from training.publishing.pipeline import Request, train
 from training.worker import tracing
-from training.worker.job_runner import JobObserver, Runner
+from training.worker.job_observer import JobObserver
+from training.worker.job_runner import Runner
 
 WIDTH = 1 / 32
 

@@ -176,7 +176,8 @@ def _add_service_commands(of: Any, settings: Mapping[str, str | None]) -> None:
     doctor.add_argument("--json", action="store_true", help="JSON instead of text")
     doctor.set_defaults(run=service_commands.doctor)
 
-    worker = of.add_parser("worker", help="run the service's training jobs")
+    worker = of.add_parser("worker", help="run the service's trainings and comparisons")
+    worker.add_argument("--kind", choices=("training", "comparison"), help="run only these jobs (default: both)")
     worker.add_argument("--until-idle", action="store_true", help="exit when no job is queued")
     worker.add_argument("--end-with-stdin", action="store_true", help="exit when standard input is closed")
     worker.add_argument("--name", help="its name in the job queue (default: machine and process)")

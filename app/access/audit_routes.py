@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from app.access.audit_schemas import AuditEntries, AuditEntry
 from app.access.key_routes import DatabaseDep
-from app.api.job_schemas import NO_NUL
+from app.api.jobs.job_schemas import NO_NUL
 from app.api.picture_schemas import LARGEST_ID
 from app.errors import Unauthorized
 from app.web.auth import admin

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, Field
 
-from app.api.job_schemas import moment
+from app.api.jobs.job_schemas import moment
 
 if TYPE_CHECKING:
     from catdog.audit.log import Entry

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.job_schemas import moment, moment_if_known
+from app.api.jobs.job_schemas import moment, moment_if_known
 from catdog.access.roles import LIMIT_BYTES, LIMIT_DAYS, LIMIT_OVERLAP_HOURS, LIMIT_REQUESTS, Limits, Role
 from catdog.names import LIMIT_KEY_CHARACTERS
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Request, Response
 from pydantic import BaseModel
 
-from app.api.job_schemas import NO_NUL
+from app.api.jobs.job_schemas import NO_NUL
 from app.batches.batches import BatchService
 from app.errors import NotReady
 from app.retraining.datasets import DatasetService
@@ -45,6 +45,7 @@ HotSwapDep = Annotated[HotSwap, held("hot_swap")]
 DatasetsDep = Annotated[DatasetService, held("datasets")]
 BatchesDep = Annotated[BatchService, held("batches")]
 OpinionsDep = Annotated[Opinions, held("opinions")]
+ComparisonsDep = Annotated[JobService, held("comparisons")]
 JobsDep = Annotated[JobService, held("jobs")]
 ShadowDep = Annotated[Shadow, held("shadow")]
 ShutdownDep = Annotated[Shutdown, held("shutdown")]

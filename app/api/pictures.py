@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 
 from app.api.dependencies import PICTURE_HEADERS, DatasetsDep, JobsDep, Name, OpinionsDep, Sha256, json_body
-from app.api.job_schemas import NO_NUL
+from app.api.jobs.job_schemas import NO_NUL
 from app.api.picture_schemas import (
     LARGEST_ID,
     ChangeRequest,

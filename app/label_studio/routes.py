@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
 from app.api.dependencies import DatasetsDep, JobsDep, PredictorDep, SettingsDep, held, queue_place
-from app.api.job_schemas import RetrainRequest
+from app.api.jobs.job_schemas import RetrainRequest
 from app.errors import (
     LabelStudioMissing,
     NotReady,

@@ -57,6 +57,12 @@ class ServiceDatabase:
         return Jobs(self._open(), Kind.BATCH)
 
     @property
+    def comparisons(self) -> "Jobs":
+        from catdog.jobs.queue import Jobs
+
+        return Jobs(self._open(), Kind.COMPARISON)
+
+    @property
     def deliveries(self) -> "Deliveries":
         from catdog.webhooks.deliveries import Deliveries
 

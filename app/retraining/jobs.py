@@ -193,5 +193,7 @@ class JobService:
 def _described(job: Job) -> str:
     """What it is and does, for the log."""
     asked = job.request
+    if "versions" in asked:
+        return f"comparison {job.id} (versions {' and '.join(map(str, asked['versions']))} on {asked['dataset']})"
     what = f"the data set {asked['dataset']}" if "dataset" in asked else f"{asked['photos']} photos"
     return f"training {job.id} ({asked['strategy']} on {what})" if "strategy" in asked else f"batch {job.id} ({what})"

@@ -69,7 +69,7 @@ class Upkeep:
         folder = self._settings.data_dir / FOLDER
         folders, logs = list(folder.glob("*/")), list(folder.glob("*.log"))  # before `ids`, so that none is newer
         jobs.prune(days)
-        open_, known = jobs.open_ids(), jobs.ids() | self._records.batches.ids()
+        open_, known = jobs.open_ids(), jobs.ids() | self._records.batches.ids() | self._records.comparisons.ids()
         for left in folders:
             if left.name not in open_:
                 shutil.rmtree(left, ignore_errors=True)

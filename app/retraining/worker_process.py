@@ -13,6 +13,7 @@ from uuid import uuid4
 from app.errors import TrainerMissing
 from app.settings import Settings
 from app.telemetry.instruments import METRICS_FOLDER
+from catdog.jobs.job import Kind
 from catdog.system import resources
 
 STOP_SECONDS = 10.0  # for a worker to end after SIGTERM
@@ -117,9 +118,9 @@ def check_installed() -> None:
         raise TrainerMissing
 
 
-TRAINER = Program(
-    ("-m", "training", "worker", "--until-idle", "--end-with-stdin"), log="worker.log", check=check_installed
-)
+_WORKER = ("-m", "training", "worker", "--until-idle", "--end-with-stdin", "--kind")
+TRAINER = Program((*_WORKER, Kind.TRAINING), log="worker.log", check=check_installed)
+COMPARER = Program((*_WORKER, Kind.COMPARISON), log="comparisons.log", check=check_installed)
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:

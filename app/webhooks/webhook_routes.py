@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 
 from app.api.dependencies import held
-from app.api.job_schemas import moment, moment_if_known
+from app.api.jobs.job_schemas import moment, moment_if_known
 from app.errors import Unauthorized
 from app.web.auth import admin
 from app.web.problem_details import documented

@@ -39,7 +39,9 @@ class History:
 
     def newest_findings(self, dataset: str) -> list[Any]:
         """What the last check of a data set found; empty if it wasn't checked, or its job was deleted."""
-        requests = select(jobs.c.number, jobs.c.request).where(jobs.c.findings.is_not(None))
+        requests = select(jobs.c.number, jobs.c.request).where(
+            jobs.c.findings.is_not(None), jobs.c.kind == Kind.TRAINING
+        )
         with self._database.reading() as connection:
             rows = connection.execute(requests.order_by(jobs.c.number.desc()))
             number = next((row.number for row in rows if row.request["dataset"] == dataset), None)

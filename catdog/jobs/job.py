@@ -1,4 +1,4 @@
-"""A job as the database stores it: a training, or a batch of photos to classify."""
+"""A job as the database stores it: a training, a batch of photos, or a comparison of versions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -15,6 +15,7 @@ class Kind(StrEnum):
 
     TRAINING = "training"
     BATCH = "batch"  # classifies photos
+    COMPARISON = "comparison"  # compares two versions on the same photos
 
 
 class Status(StrEnum):
@@ -51,11 +52,15 @@ class Job:
     version: int | None = None
     reason: str | None = None
     trigger: str = REQUEST  # what made the service queue it
+    kind: Kind = Kind.TRAINING
 
 
 def of_row(row: Mapping[Any, Any]) -> Job:
     """The job of a row of the database."""
-    return Job(**{each.name: row[each.name] for each in fields(Job)} | {"status": Status(row["status"])})
+    return Job(
+        **{each.name: row[each.name] for each in fields(Job)}
+        | {"status": Status(row["status"]), "kind": Kind(row["kind"])}
+    )
 
 
 def log_file(data_dir: Path, job: str) -> Path:

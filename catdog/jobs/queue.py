@@ -1,4 +1,4 @@
-"""The queue of jobs of one kind, and their history.
+"""The queue of jobs of one kind or several, and their history.
 
 A worker claims a job with a lease that it renews while it runs. A worker that stops renewing loses the job, which is
 run again. A worker writes for a job only while it holds the lease. Requests to a database that doesn't answer are
@@ -31,7 +31,7 @@ LEASE_SECONDS: Final = 20.0
 DAY_SECONDS: Final = 86_400.0
 OPEN: Final = (Status.QUEUED, Status.RUNNING)
 ADVANCED_BY: Final = "advanced_by"  # in the progress of a job: the worker that stored it
-RECORDED: Final = ("dataset", "strategy", "promote", "photos")  # of a request, in the audit log
+RECORDED: Final = ("dataset", "strategy", "promote", "photos", "versions")  # of a request, in the audit log
 RETRY_SECONDS: Final = 0.5  # between two attempts at a database that doesn't answer
 SILENT: Final = "the worker stopped responding: its process or machine ended, perhaps for lack of memory"
 
@@ -59,13 +59,16 @@ def patiently(ask: Callable[[], Answer]) -> Answer:
 
 
 class Jobs:
-    """The queue of one kind, to submit, watch and claim jobs. Any number of processes may use it at once."""
+    """The queue of some kinds, to submit, watch and claim jobs. Any number of processes may use it at once.
 
-    def __init__(self, database: Database, kind: Kind = Kind.TRAINING) -> None:
+    Jobs that are submitted are of the first kind. One job of all these kinds runs at a time.
+    """
+
+    def __init__(self, database: Database, *kinds: Kind) -> None:
         self._database = database
         self.history = History(database)
-        self._kind = kind
-        self._mine: ColumnElement[bool] = jobs.c.kind == kind
+        self._kinds = kinds or (Kind.TRAINING,)
+        self._mine: ColumnElement[bool] = jobs.c.kind.in_(self._kinds)
 
     def submit(self, request: Mapping[str, Any], key: str | None = None, id: str | None = None) -> Job:
         """Queue a job. A `key` that was used for the same request returns that job; for another one it is KeyReused.
@@ -206,7 +209,7 @@ class Jobs:
         """Queue a job and return its id; QueueFull."""
         self._check_room(connection)
         job = id or uuid4().hex
-        values |= {"id": job, "kind": self._kind, "request": dict(request)}
+        values |= {"id": job, "kind": self._kinds[0], "request": dict(request)}
         values |= {"status": Status.QUEUED, "attempts": 0, "submitted_at": time(), "progress": {}}
         connection.execute(insert(jobs).values(**values))
         tell(connection, job, "status", {"status": Status.QUEUED})

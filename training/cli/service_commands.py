@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from catdog import exit_status
 from catdog.database import Database
@@ -13,8 +14,12 @@ from catdog.datasets import folders
 from catdog.datasets.datasets import Datasets
 from catdog.datasets.layout import Layout, printable
 from catdog.jobs.interruptions import end_with_stdin
+from catdog.jobs.job import Kind
 from catdog.versions.store import Store
 from training.data.dataset import Photo
+
+if TYPE_CHECKING:
+    from catdog.jobs.worker import Run
 
 
 def import_folder(arguments: Namespace) -> None:
@@ -66,20 +71,29 @@ def worker(arguments: Namespace) -> None:
     from catdog.jobs.queue import Jobs
     from catdog.jobs.worker import Worker
     from training.worker import tracing
-    from training.worker.job_runner import Runner
 
-    runner = Runner(
-        Store(arguments.models),
-        _datasets(arguments),
-        arguments.data_dir,
-        arguments.keep_versions,
-        arguments.imagenet_weights,
+    kinds = (Kind.TRAINING, Kind.COMPARISON) if arguments.kind is None else (Kind(arguments.kind),)
+    runs = {kind: _run(kind, arguments) for kind in kinds}
+    jobs = Jobs(_database(arguments), *kinds)
+    worker = Worker(
+        jobs, lambda lease, *more: runs[lease.job.kind](lease, *more), arguments.data_dir, arguments.name, tracing.tell
     )
-    worker = Worker(Jobs(_database(arguments)), runner.run, arguments.data_dir, arguments.name, tracing.tell)
     if worker.work(arguments.until_idle):
         command = [sys.executable, "-m", "training", *sys.argv[1:], "--threads", str(threads)]
         os.execv(sys.executable, command)  # noqa: S606  # itself
     os._exit(0)  # a normal exit may abort the process, because TensorFlow's threads are still running
+
+
+def _run(kind: Kind, arguments: Namespace) -> "Run":
+    """What runs jobs of this kind; comparisons don't import what only trainings need."""
+    store, datasets, data_dir = Store(arguments.models), _datasets(arguments), arguments.data_dir
+    if kind is Kind.COMPARISON:
+        from training.worker.comparison_runner import ComparisonRunner
+
+        return ComparisonRunner(store, datasets, data_dir).run
+    from training.worker.job_runner import Runner
+
+    return Runner(store, datasets, data_dir, arguments.keep_versions, arguments.imagenet_weights).run
 
 
 def _to_examine(arguments: Namespace, layout: Layout | None) -> tuple[Sequence[str], Mapping[str, Sequence[Photo]]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from catdog.versions.measurements import Unknown
 from catdog.versions.ood import Detector
 from catdog.versions.store import Store, Version
 from training.data import near_duplicates, trained_on
-from training.data.dataset import Dataset, labels
+from training.data.dataset import Dataset, Photo, labels
 from training.data.features import FeatureExtractor
 from training.data.trained_on import TrainedOn
 from training.evaluation import promotion_rule, reference_features
@@ -62,7 +62,17 @@ class Contender:
         return architecture.head == "pooled" and weights.backbone_fingerprint(architecture, arrays) == backbone
 
 
-Contenders = tuple[Contender, Contender]  # the candidate and the champion
+Contenders = tuple[Contender, Contender]  # the candidate and the champion, or any two versions
+
+
+class Same(NamedTuple):
+    """Photos that neither of two was trained on, the output of each, and how many others were left out."""
+
+    photos: tuple[Photo, ...]
+    outputs: tuple[Output, Output]
+    left_out: int
+
+
 Compared = tuple[NDArray[np.int64], Answers, Answers, int]  # labels, answers of each, number of photos left out
 
 
@@ -107,15 +117,23 @@ def _joined(answers: Sequence[Answers]) -> Answers:
     )
 
 
+def on_same_photos(contenders: Contenders, photos: Sequence[Photo], extractor: FeatureExtractor) -> Same:
+    """What both say of the photos that can be read and that neither was trained on."""
+    ours = extractor.look(photos, contenders[0].network)
+    theirs = extractor.look(ours.photos, contenders[1].network)
+    if theirs.photos != ours.photos:  # some were removed in the meantime
+        ours = extractor.look(theirs.photos, contenders[0].network)
+    kept = _new_to_both(contenders, trained_on.contents(ours.photos), near_duplicates.hashes(ours.thumbnails))
+    outputs = [Output(*(rows[kept] for rows in seen.output)) for seen in (ours, theirs)]
+    new = tuple(photo for photo, is_new in zip(ours.photos, kept, strict=True) if is_new)
+    return Same(new, (outputs[0], outputs[1]), int((~kept).sum()))
+
+
 def _on_own_photos(contenders: Contenders, dataset: Dataset, extractor: FeatureExtractor) -> Iterator[Compared]:
     if photos := dataset.splits.get("test"):
-        ours, theirs = (extractor.look(photos, each.network) for each in contenders)
-        kept = _new_to_both(contenders, trained_on.contents(ours.photos), near_duplicates.hashes(ours.thumbnails))
-        candidate, champion = (
-            each.answers(Output(*(rows[kept] for rows in seen.output)))
-            for each, seen in zip(contenders, (ours, theirs), strict=True)
-        )
-        yield labels(ours.photos)[kept], candidate, champion, int((~kept).sum())
+        same = on_same_photos(contenders, photos, extractor)
+        candidate, champion = (each.answers(output) for each, output in zip(contenders, same.outputs, strict=True))
+        yield labels(same.photos), candidate, champion, same.left_out
 
 
 def _on_reference(contenders: Contenders, dataset: Dataset, store: Store) -> Iterator[Compared]:

@@ -59,6 +59,11 @@ def lower_limit(photos: int, won: int, lost: int) -> float:
     return float(brentq(lambda difference: _score(difference, photos, won, lost) - DEVIATIONS, -1 + 1e-12, found))
 
 
+def interval(photos: int, won: int, lost: int) -> tuple[float, float]:
+    """The 95% interval of a paired difference of accuracy, -1 to 1; the arguments are those of `lower_limit`."""
+    return lower_limit(photos, won, lost), -lower_limit(photos, lost, won)
+
+
 def _score(difference: float, photos: int, won: int, lost: int) -> float:
     """How many standard deviations the observed difference lies above this one."""
     linear = (2 * photos - won + lost) * difference - won - lost

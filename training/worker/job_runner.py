@@ -6,29 +6,26 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import monotonic
 from typing import Any, Final
 
 from catdog.datasets.datasets import Datasets
-from catdog.errors import CatdogError, DatasetError, StoreError
+from catdog.errors import DatasetError, StoreError
 from catdog.jobs.errors import LeaseLost
 from catdog.jobs.interruptions import Interrupted, Interruptions, Reason
 from catdog.jobs.job import Status
 from catdog.jobs.queue import Lease
-from catdog.system.failpoints import failpoint
 from catdog.versions.manifest import Decision, Manifest
 from catdog.versions.store import Store, Version
 from catdog.webhooks import champions
 from training.data import checks, service_datasets
 from training.data.checks import Findings, Splits, caution
-from training.data.dataset import Dataset, Photo
+from training.data.dataset import Dataset
 from training.fitting import backbones
 from training.fitting.config import Config
-from training.fitting.observer import Observer, Phase, Terminal
 from training.fitting.recipes import of_strategy
 from training.publishing.pipeline import Outcome, Request, promote, train
+from training.worker.job_observer import JobObserver
 
-REPORT_SECONDS: Final = 1.0  # between two reports of progress
 PHOTOS_REPORTED: Final = 100  # of one finding; the log lists more
 
 # Where each phase begins and ends in the overall progress. Examining comes first and computes the features of new
@@ -128,7 +125,7 @@ class Runner:
                 return version
         return None
 
-    def _prepare(self, lease: Lease, observer: "JobObserver") -> tuple[Config, Dataset]:
+    def _prepare(self, lease: Lease, observer: JobObserver) -> tuple[Config, Dataset]:
         """The configuration with its backbone, and the photos to train on."""
         observer.begin("examining")
         classes, splits = service_datasets.photos(self.datasets, lease.job.request["dataset"])
@@ -142,7 +139,7 @@ class Runner:
             observer.begin("examining")
         return config, self._examined(lease, observer, classes, splits)
 
-    def _examined(self, lease: Lease, observer: "JobObserver", classes: tuple[str, ...], splits: Splits) -> Dataset:
+    def _examined(self, lease: Lease, observer: JobObserver, classes: tuple[str, ...], splits: Splits) -> Dataset:
         """The photos without unreadable ones and leakage, which the data check finds."""
         champion = self.store.open(self.store.champion())
         findings = checks.examine(
@@ -162,9 +159,7 @@ class Runner:
                 " can't be read or have a copy in another split; the findings list them"
             ) from error
 
-    def _request(
-        self, lease: Lease, observer: "JobObserver", config: Config, dataset: Dataset, folder: Path
-    ) -> Request:
+    def _request(self, lease: Lease, observer: JobObserver, config: Config, dataset: Dataset, folder: Path) -> Request:
         request = lease.job.request
         return Request(
             config,
@@ -187,74 +182,6 @@ class Runner:
         reason = "; ".join([f"version {number}: {outcome.reason}", *(note for note in notes if note)])
         progress = {**said, "metrics": _metrics(manifest)}
         lease.end(Status.SUCCEEDED, reason, version=number, decision=decision, progress=progress)
-
-
-class JobObserver(Observer):
-    """Reports progress to the job, and events to the log."""
-
-    def __init__(self, lease: Lease, shares: Mapping[str, tuple[float, float]]) -> None:
-        self._lease = lease
-        self._shares = shares
-        self._log = Terminal()
-        self._said: dict[str, Any] = {}
-        self._reported = 0.0
-        self._started = monotonic()
-
-    @property
-    def said(self) -> Mapping[str, Any]:
-        """The progress as it is stored with the job."""
-        return self._said
-
-    def begin(self, phase: str) -> None:
-        """A phase begins, of the training or of the job."""
-        self._started = monotonic()
-        done: float = self._said.get("progress", 0.0)
-        nothing = {"photos_done": None, "photos": None}
-        self._say(phase=phase, progress=max(done, self._shares.get(phase, (done, done))[0]), **nothing)
-
-    def looked(self, done: int, photos: int) -> None:
-        """Report how many of the new photos have gone through the network."""
-        self._said |= {"photos_done": done, "photos": photos}
-        self.progress(done / photos, (monotonic() - self._started) * (photos - done) / done)
-
-    def skipped(self, photo: Photo, error: CatdogError) -> None:
-        self._log.skipped(photo, error)
-
-    def backbone(self, choice: str) -> None:
-        self._log.backbone(choice)
-        self._say(backbone=choice)
-
-    def phase(self, name: Phase) -> None:
-        if name == "publishing":
-            failpoint("job.trained")
-        self.begin(name)
-
-    def downloaded(self, share: float, seconds_left: float | None) -> None:
-        """The downloaded share of the backbone, 0-1; the download itself writes to the log."""
-        if self._said["phase"] != "downloading":
-            self.begin("downloading")
-        self._report(share, seconds_left)
-
-    def progress(self, share: float, seconds_left: float | None) -> None:
-        self._log.progress(share, seconds_left)
-        self._report(share, seconds_left)
-
-    def _report(self, share: float, seconds_left: float | None) -> None:
-        if monotonic() - self._reported < REPORT_SECONDS:
-            return
-        done: float = self._said["progress"]  # progress doesn't go back if a phase is repeated
-        first, last = self._shares.get(self._said["phase"], (done, done))
-        self._say(progress=max(done, round(first + share * (last - first), 4)), seconds_left=seconds_left)
-
-    def epoch(self, row: Mapping[str, float], epochs: int) -> None:
-        self._log.epoch(row, epochs)
-        self._lease.report("epoch", {**row, "epochs": epochs})
-        self._say(epoch=row["epoch"], epochs=epochs, metrics=dict(row))
-
-    def _say(self, **news: Any) -> None:
-        self._reported = monotonic()
-        self._said = self._said | {"seconds_left": None} | news
-        self._lease.report("progress", self._said, progress=self._said)
 
 
 def _config(request: Mapping[str, Any]) -> Config:

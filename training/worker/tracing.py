@@ -27,7 +27,7 @@ def tell(jobs: Jobs, id: str) -> None:
     from opentelemetry import trace
 
     tracer = provider.get_tracer("catdog", __version__)
-    span = tracer.start_span("training", attributes=_attributes(job), start_time=_nanoseconds(job.submitted_at))
+    span = tracer.start_span(job.kind, attributes=_attributes(job), start_time=_nanoseconds(job.submitted_at))
     if job.status is Status.FAILED:
         span.set_status(trace.StatusCode.ERROR, job.reason)
     below = trace.set_span_in_context(span)

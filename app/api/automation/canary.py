@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.dependencies import held, json_body
-from app.api.job_schemas import moment, moment_if_known
+from app.api.jobs.job_schemas import moment, moment_if_known
 from app.api.models import Number
 from app.errors import Unauthorized, UnsupportedContentType
 from app.retraining.canary import CanaryRelease

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from app.api.dependencies import held
-from app.api.job_schemas import moment_if_known
+from app.api.jobs.job_schemas import moment_if_known
 from app.errors import NotReady, Unauthorized
 from app.retraining.automatic import AutomaticRetraining
 from app.web.auth import reader

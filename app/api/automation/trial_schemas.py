@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
-from app.api.job_schemas import moment, moment_if_known
+from app.api.jobs.job_schemas import moment, moment_if_known
 from catdog.versions import trial as stored
 from catdog.versions import trial_rule
 from catdog.versions.manifest import Decision

@@ -25,6 +25,7 @@ PAGE = (ROOT / "docs" / "14-access.md").read_text("utf-8")
 NAMES = {
     "batch": "none",
     "change": "999999",
+    "comparison": "none",
     "delivery": "999999",
     "job": "none",
     "label": "none",

@@ -68,6 +68,8 @@ ADDRESSES = {
     "/batches": Needs.PREDICT_KEY,
     "/batches/{batch}": Needs.PREDICT_KEY,
     "/batches/{batch}/result": Needs.ADMIN_KEY,
+    "/comparisons": Needs.PREDICT_KEY,
+    "/comparisons/{comparison}": Needs.PREDICT_KEY,
     "/retrain": Needs.PREDICT_KEY,
     "/retrain/policy": Needs.PREDICT_KEY,
     "/retrain/{job}": Needs.PREDICT_KEY,
@@ -125,8 +127,14 @@ def _fill(service: Service) -> dict[str, str]:
     lease.end("failed", "there are too few photos")
     batch = client.post("/batches", json={"dataset": "pets"}, headers=ADMIN).raise_for_status().json()["id"]
     until(lambda: client.get(f"/batches/{batch}", headers=ADMIN).json()["status"] == "succeeded")
+    comparisons = service.app.state.database.comparisons
+    comparison = comparisons.submit({"versions": [1, 2], "dataset": "pets", "split": "test"}).id
+    answers = [{"label": label, "probability": 0.9} for label in ("cat", "dog")]
+    different = {"sha256": "0" * 64, "name": FILE_NAME, "label": "cat", "answers": answers}
+    comparisons.claim("the test").end("succeeded", "compared", findings=[{"photos": [different]}])
     return {
         "batch": batch,
+        "comparison": comparison,
         "model": "catdog",
         "version": "1",
         "label": "champion",

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from app.api.job_schemas import RetrainRequest
+from app.api.jobs.job_schemas import RetrainRequest
 from app.retraining.automatic import AutomaticRetraining
 from app.retraining.database import ServiceDatabase
 from app.retraining.datasets import DatasetService

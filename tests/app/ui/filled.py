@@ -8,6 +8,8 @@ from PIL import Image
 
 from catdog.jobs.job import Status
 from catdog.jobs.queue import Jobs
+from catdog.versions.measurements import Metrics
+from catdog.versions.same_photos import DifferentAnswer, DifferentPhoto, SamePhotos
 from tests.app.api.test_datasets import picture, zipped
 from tests.app.service import ADMIN, Service, encoded, publish, serving
 from tests.app.ui.teach.test_outcome import KEPT_OUT
@@ -28,8 +30,48 @@ def filled_service(folder: Path) -> Iterator[Service]:
         }
         service.client.post("/datasets/pets/archive", files={"file": zipped(members)}).raise_for_status()
         finish_training(service, folder / "models")
+        finish_comparison(service)
         service.client.post("/predict", content=picture(1)).raise_for_status()
         yield service
+
+
+def finish_comparison(service: Service) -> None:
+    """A comparison of both versions, which differ on one photo."""
+    comparisons: Jobs = service.app.state.database.comparisons
+    comparisons.submit({"versions": [2, 1], "dataset": "pets", "split": "test"})
+    lease = comparisons.claim("the test")
+    assert lease is not None
+    shares = {"cat": 0.5, "dog": 0.5}
+    metrics = Metrics(
+        photos=2,
+        accuracy=0.5,
+        accuracy_low=0.1,
+        accuracy_high=0.9,
+        log_loss=0.7,
+        calibration_error=0.1,
+        precision=shares,
+        recall=shares,
+        data="the test photos of pets",
+    )
+    answers = DifferentAnswer(label="cat", probability=0.9), DifferentAnswer(label="dog", probability=0.8)
+    photo = DifferentPhoto(sha256="0" * 64, name=LONG, label="cat", answers=answers)
+    found = SamePhotos(
+        classes=["cat", "dog"],
+        photos=2,
+        left_out=1,
+        unreadable=1,
+        doubtful=[1],
+        metrics=(metrics, metrics),
+        only_first=1,
+        only_second=0,
+        difference=0.5,
+        difference_low=-0.4,
+        difference_high=0.9,
+        chance=1.0,
+        different=1,
+    )
+    findings = [{"kind": "different", "sentence": "", "count": 1, "photos": [photo.model_dump(mode="json")]}]
+    lease.end(Status.SUCCEEDED, "compared", decision=found.model_dump(mode="json"), findings=findings)
 
 
 def finish_training(service: Service, models_dir: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from catdog.database import Database
 from catdog.jobs import queue as module
 from catdog.jobs.errors import JobEnded, JobNotFound, KeyReused, LeaseLost, QueueFull
-from catdog.jobs.job import Job, Status
+from catdog.jobs.job import Job, Kind, Status
 from catdog.jobs.queue import ATTEMPTS, WAITING, Jobs, Lease
 
 REQUEST = {"dataset": "pets", "strategy": "head"}
@@ -74,6 +74,20 @@ def test_jobs_run_one_at_a_time_in_their_order(jobs: Jobs) -> None:
 
     lease.end(Status.FAILED, "no photos")
     assert claimed(jobs, "two").job.id == second.id
+
+
+def test_a_queue_of_several_kinds_runs_the_jobs_of_all_and_a_queue_of_one_kind_only_its_own(
+    jobs: Jobs, open_database: Callable[[], Database]
+) -> None:
+    comparisons = Jobs(open_database(), Kind.COMPARISON)
+    both = Jobs(open_database(), Kind.TRAINING, Kind.COMPARISON)
+    training, comparison = jobs.submit(REQUEST), comparisons.submit({"versions": [1, 2]})
+
+    assert claimed(comparisons).job.id == comparison.id, "beside the training"
+    assert both.claim("two") is None, "one of both kinds at a time"
+    comparisons.cancel(comparison.id)
+    comparisons.give_up("one", "it ended")
+    assert (claimed(both, "two").job.id, both.get(comparison.id).kind) == (training.id, Kind.COMPARISON)
 
 
 def test_of_many_workers_only_one_gets_a_job(jobs: Jobs, open_database: Callable[[], Database]) -> None:

@@ -8,7 +8,7 @@ from threading import Event, Thread
 import nncf
 import pytest
 
-import training.worker.job_runner
+import training.worker.job_observer
 from catdog.database import Database
 from catdog.jobs.job import Job, Status, log_file
 from catdog.network import weights
@@ -91,7 +91,7 @@ def test_photos_of_neither_class_measure_unknown_and_teach_nothing(place: Place,
 
 
 def test_a_job_says_how_far_it_is(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training.worker.job_runner, "REPORT_SECONDS", 0.0)  # the photos are quick
+    monkeypatch.setattr(training.worker.job_observer, "REPORT_SECONDS", 0.0)  # the photos are quick
     for number in range(4):
         draw(tmp_path / "new" / f"{number}.png", "cat", seed=80_000 + number)
     place.collect(tmp_path / "new", "pets", split="train", label="cat")
@@ -111,7 +111,7 @@ def test_a_job_says_how_far_it_is(place: Place, tmp_path: Path, monkeypatch: pyt
 
 def test_a_finetune_reports_its_epochs(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        training.worker.job_runner, "REPORT_SECONDS", 0.0
+        training.worker.job_observer, "REPORT_SECONDS", 0.0
     )  # also of what is quick, such as the head before it
     job = place.run(dataset="pets", strategy="finetune", promote="auto", epochs=2, batch_size=16)
 
@@ -230,7 +230,7 @@ def test_a_job_shows_how_far_its_download_is(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, published: Site
 ) -> None:
     """The downloaded network has another width, which the job reports."""
-    monkeypatch.setattr(training.worker.job_runner, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(training.worker.job_observer, "REPORT_SECONDS", 0.0)
     place.collect(draw_set(tmp_path / "fish", 20, ("cat", "fish")), "aquarium")
 
     job = place.run(dataset="aquarium", strategy="head", promote="auto")

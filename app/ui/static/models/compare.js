@@ -5,6 +5,7 @@ import { byId, el, fault, table } from "../parts/dom.js";
 import { count, listed, loss, moment, percent } from "../parts/numbers.js";
 import { t } from "../parts/texts.js";
 import { rules } from "./decision.js";
+import { samePhotos } from "./same_photos.js";
 import { interval } from "../teach/outcome.js";
 
 let offered = []; // versions as GET /models lists them
@@ -34,7 +35,7 @@ async function show(one, other) {
     const columns = ["", ...both.map(({ version }) => t("page.version", { version }))];
     const judged = both.find((mine) => mine.decision?.champion === both.find((its) => its !== mine).version);
     const parts = [el("p", { class: "notice" }, comparable(both, judged)), table(t("compare.numbers"), columns, rows(both))];
-    byId("version").replaceChildren(heading, ...parts, (judged && rules(judged)) ?? "");
+    byId("version").replaceChildren(heading, ...parts, (judged && rules(judged)) ?? "", await samePhotos(both));
     heading.focus();
   } catch (error) {
     byId("version").replaceChildren(fault(error));

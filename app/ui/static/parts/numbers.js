@@ -5,6 +5,7 @@ import { language, t } from "./texts.js";
 const whole = new Intl.NumberFormat(language);
 const decimals = new Intl.NumberFormat(language, { minimumFractionDigits: 3, maximumFractionDigits: 3 });
 const shares = new Intl.NumberFormat(language, { style: "percent", minimumFractionDigits: 1 });
+const signed = new Intl.NumberFormat(language, { minimumFractionDigits: 1, maximumFractionDigits: 1, signDisplay: "negative" });
 const wholeShares = new Intl.NumberFormat(language, { style: "percent" });
 const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
@@ -19,6 +20,9 @@ export function percent(share, digits = 1) {
   if (share > 0 && share < 0.0005) return `< ${shares.format(0.001)}`;
   return share === 1 ? wholeShares.format(1) : shares.format(share);
 }
+
+// A difference of two shares in percentage points: "−2.5".
+export const points = (difference) => signed.format(100 * difference);
 
 // The plural of the name of a class, if it is an English-looking word of an English text: "cats", "foxes", "canaries".
 export function pluralOf(name) {

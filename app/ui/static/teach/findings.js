@@ -37,7 +37,7 @@ function section(finding, dataset) {
   const left = [...finding.photos];
   const more = button("", () => add());
   const add = () => {
-    thumbnails.append(...left.splice(0, AT_FIRST).map((photo) => thumbnail(photo, finding, dataset)));
+    thumbnails.append(...left.splice(0, AT_FIRST).map((photo) => item(photo, finding, dataset)));
     more.textContent = t("findings.more", { n: left.length });
     more.hidden = !left.length;
   };
@@ -47,13 +47,17 @@ function section(finding, dataset) {
   return el("details", { open: true }, summary, el("p", { lang: "en" }, finding.sentence), thumbnails, more);
 }
 
-// Fetched once it is visible.
-function thumbnail(photo, finding, dataset) {
-  const image = el("img", { alt: "" });
+function item(photo, finding, dataset) {
   const said = [photo.name, `${photo.label}, ${photo.split}`, photo.note].filter(Boolean);
-  const item = el("li", {}, image, said.map((text) => el("span", { class: "name" }, text)), steps(photo, finding, dataset));
-  seen(item, () => load(image, `datasets/${encodeURIComponent(dataset)}/images/${photo.sha256}/thumbnail`));
-  return item;
+  const names = said.map((text) => el("span", { class: "name" }, text));
+  return el("li", {}, thumbnail(dataset, photo.sha256), names, steps(photo, finding, dataset));
+}
+
+// A small picture, fetched once it is visible.
+export function thumbnail(dataset, sha256) {
+  const image = el("img", { alt: "" });
+  seen(image, () => load(image, `datasets/${encodeURIComponent(dataset)}/images/${sha256}/thumbnail`));
+  return image;
 }
 
 async function load(image, path) {

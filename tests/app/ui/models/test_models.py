@@ -14,6 +14,7 @@ from catdog.jobs.queue import Jobs
 from catdog.versions.manifest import Decision, Rule
 from catdog.versions.measurements import Metrics, Neither, Speed, Unknown
 from catdog.versions.store import Store
+from tests.app.api.test_comparisons import with_two_versions
 from tests.app.service import ADMIN, Service, encoded, publish, serving
 from tests.app.ui.browsing import give_key, shot, visiting
 from tests.waiting import until
@@ -230,6 +231,36 @@ def test_two_versions_are_compared_on_the_photos_that_both_were_measured_on(page
     expect(numbers.get_by_role("row", name="accuracy")).to_contain_text("50.0% (95% interval: 40.0% to 60.0%)")
     expect(page.get_by_role("table", name="The rules of promotion")).to_be_visible()
     shot(page, "compared")
+
+
+def test_two_versions_look_at_the_same_photos_of_a_data_set(browser: Browser, tmp_path: Path) -> None:
+    with (
+        with_two_versions(tmp_path, "process") as service,
+        visiting(browser, service.app.state.settings.address) as page,
+    ):
+        page.get_by_role("link", name="Models").click()
+        page.get_by_role("button", name="Compare", exact=True).click()
+        expect(page.locator("#same-photos option")).to_have_text("pets: 16 test photos")
+
+        page.get_by_role("button", name="Compare on these photos").click()
+        give_key(page)
+
+        expect(page.locator("#version")).to_contain_text("percentage points")
+        numbers = page.get_by_role("table", name="On the same 16 test photos of “pets”: cat and dog")
+        expect(numbers.get_by_role("row", name="recall of cat")).to_be_visible()
+        expect(page.get_by_role("heading", name="They differ on 15 photos")).to_be_visible()
+        expect(page.locator(".thumbnails li")).to_have_count(15)
+        page.locator(".thumbnails img").first.scroll_into_view_if_needed()
+        until(lambda: page.locator(".thumbnails img").first.evaluate("image => image.naturalWidth") > 0)
+        expect(page.locator(".thumbnails li").first).to_contain_text("Version 2: ")
+        shot(page, "same-photos")
+
+        page.evaluate("sessionStorage.clear()")
+        page.reload()
+        page.get_by_role("button", name="Compare", exact=True).click()
+        page.get_by_role("button", name="Show the pictures").click()
+        give_key(page)
+        expect(page.locator(".thumbnails li")).to_have_count(15)
 
 
 def test_a_report_with_numbers_is_drawn_by_the_page(page: Page, two: Service) -> None:

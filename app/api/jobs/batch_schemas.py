@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.job_schemas import moment, moment_if_known
+from app.api.jobs.job_schemas import moment, moment_if_known
 from catdog.jobs.job import Job, Status
 
 

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse
 
-from app.api.batch_schemas import Batch, Batches, BatchRequest
 from app.api.dependencies import BYTES, BatchesDep, Name, SettingsDep, form
+from app.api.jobs.batch_schemas import Batch, Batches, BatchRequest
 from app.errors import NoFile, TooManyFields, TooManyFiles, Unauthorized, UnsupportedContentType
 from app.web import uploads
 from app.web.auth import reader, trainer

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.admission import AdmissionLimit
 from app.api.dependencies import DatasetsDep, HotSwapDep, JobsDep, Name, SettingsDep, json_body
-from app.api.job_schemas import Findings, RetrainJob, RetrainJobs, RetrainRequest, moment
+from app.api.jobs.job_schemas import Findings, RetrainJob, RetrainJobs, RetrainRequest, moment
 from app.errors import Overloaded, TrainerMissing, Unauthorized, UnsupportedContentType
 from app.retraining.jobs import JobService
 from app.serving.hot_swap import HotSwap
