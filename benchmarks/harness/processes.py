@@ -62,9 +62,11 @@ class Process:
 
 
 @contextmanager
-def running(command: list[str], settings: Mapping[str, str], folder: Path) -> Iterator[Process]:
-    """Run a service in `folder` that reads its port from the variable PORT; it is always ended."""
-    port = _free_port()
+def running(
+    command: list[str], settings: Mapping[str, str], folder: Path, port: int | None = None
+) -> Iterator[Process]:
+    """Run a service in `folder` that reads its port, else a free one, from the variable PORT; it is always ended."""
+    port = port or free_port()
     log = folder / LOG
     with log.open("wb") as file:
         started = perf_counter()
@@ -107,7 +109,7 @@ def tail(log: Path) -> str:
     return log.read_text("utf-8", "replace")[-LOG_CHARACTERS:]
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
