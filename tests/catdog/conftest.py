@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from catdog.database import Database
+from catdog.datasets.datasets import Datasets
+from catdog.datasets.listing import Listing
 from catdog.images import FINGERPRINT
 from catdog.versions.manifest import Dataset, Decision, Golden, Lineage, Manifest, Rule, WeightsFile
 from catdog.versions.measurements import Histogram, Metrics, Neither, Unknown
@@ -115,3 +118,14 @@ def filled(store: Store, four_versions: Path) -> Store:
     """A store that holds the versions 1 to 4; 1 is the champion, as it is when shipped."""
     shutil.copytree(four_versions, store.root)
     return store
+
+
+@pytest.fixture
+def datasets(database: Database, tmp_path: Path) -> Datasets:
+    """Empty data sets."""
+    return Datasets(database, tmp_path / "data")
+
+
+@pytest.fixture
+def listing(database: Database) -> Listing:
+    return Listing(database)

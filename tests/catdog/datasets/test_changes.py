@@ -19,18 +19,8 @@ from tests.catdog.datasets.test_datasets import add, files
 
 
 @pytest.fixture
-def datasets(database: Database, tmp_path: Path) -> Datasets:
-    return Datasets(database, tmp_path / "data")
-
-
-@pytest.fixture
 def changes(database: Database) -> Changes:
     return Changes(database)
-
-
-@pytest.fixture
-def listing(database: Database) -> Listing:
-    return Listing(database)
 
 
 def state(datasets: Datasets) -> dict[str, list[tuple[str, str, str]]]:

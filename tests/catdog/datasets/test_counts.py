@@ -1,7 +1,6 @@
 """Counts equal the numbers of pictures, although the database counts rows."""
 
 import random
-from pathlib import Path
 
 import pytest
 from sqlalchemy import event, text
@@ -11,12 +10,8 @@ from catdog.datasets.counts import of_pictures
 from catdog.datasets.datasets import Datasets
 from catdog.datasets.errors import DatasetNotFound
 from catdog.splits import SPLITS
-from tests.catdog.datasets.test_datasets import add, held_out
-
-
-@pytest.fixture
-def datasets(database: Database, tmp_path: Path) -> Datasets:
-    return Datasets(database, tmp_path / "data")
+from tests.catdog.datasets.test_datasets import add
+from tests.catdog.datasets.test_picture_splits import held_out
 
 
 def contents(chance: random.Random, count: int) -> list[bytes]:

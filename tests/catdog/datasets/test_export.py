@@ -4,19 +4,11 @@ from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
 
-import pytest
-
-from catdog.database import Database
 from catdog.datasets.archive import unpack
 from catdog.datasets.datasets import Datasets
 from catdog.datasets.export import READ_BYTES, zipped
 from catdog.datasets.picture_files import New
 from tests.app.api.test_datasets import picture
-
-
-@pytest.fixture
-def datasets(database: Database, tmp_path: Path) -> Datasets:
-    return Datasets(database, tmp_path / "data")
 
 
 def store(datasets: Datasets, *pictures: tuple[bytes, str, str]) -> None:

@@ -1,27 +1,15 @@
 """The pictures of a data set, listed in parts."""
 
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 
-from catdog.database import Database
 from catdog.datasets.datasets import Datasets
 from catdog.datasets.errors import DatasetNotFound
 from catdog.datasets.listing import Listing
 from catdog.datasets.picture_files import Filter
 from catdog.splits import SPLITS
 from tests.catdog.datasets.test_datasets import add
-
-
-@pytest.fixture
-def datasets(database: Database, tmp_path: Path) -> Datasets:
-    return Datasets(database, tmp_path / "data")
-
-
-@pytest.fixture
-def listing(database: Database) -> Listing:
-    return Listing(database)
 
 
 def test_pages_follow_one_another_from_the_newest_to_the_oldest(datasets: Datasets, listing: Listing) -> None:
