@@ -43,7 +43,7 @@ from app.webhooks.sender import Webhooks
 from catdog import __version__
 
 # Modules with a `router`: those that a first answer needs, and the others.
-EARLY = ("app.ui.routes", "app.api.predict", "app.api.monitoring")
+EARLY = ("app.api.predict", "app.ui.routes", "app.api.monitoring")
 LATER = (
     "app.api.jobs.batches",
     "app.api.models",

@@ -23,6 +23,7 @@ from app.serving.prediction import ExplainedPrediction, Prediction
 from app.serving.predictor import check_explains
 from app.web import uploads
 from app.web.auth import client_of, reader
+from app.web.direct_route import DirectRoute
 from app.web.multipart import FORM
 from app.web.problem_details import Problem, describe, documented
 from app.web.uploads import unless_gone
@@ -80,7 +81,9 @@ async def asked_model(
 ModelDep = Annotated[LoadedModel | None, Depends(asked_model)]
 
 # The dependencies run before the body is read, so that a request that can't be answered needn't send it.
-router = APIRouter(prefix="/predict", tags=["predict"], dependencies=[Depends(reader), Depends(queue_place)])
+router = APIRouter(
+    prefix="/predict", tags=["predict"], dependencies=[Depends(reader), Depends(queue_place)], route_class=DirectRoute
+)
 
 
 class BatchItem(BaseModel, frozen=True):

@@ -64,7 +64,7 @@ logger = logging.getLogger(__name__)
 
 FOLDER = "uploads"  # in the data folder
 DAY_SECONDS = 86_400.0
-SWEEP_EVERY = 50  # photos added between two sweeps: listing the folder costs more than writing a photo
+SWEEP_EVERY = 100  # photos added between two sweeps: listing the folder costs more than writing a photo
 SWEEP_SHARE = 20  # or bytes added: a twentieth of the limit
 
 
@@ -172,14 +172,21 @@ class PredictionLog:
         sizes: dict[str, int] = {}
         kept_bytes, oldest = 0, time() - self._keep_seconds
         for place, name in enumerate(names):
+            size = self._sizes.get(name) or self._size(name)
+            kept_bytes += size
+            if place < self._keep and kept_bytes <= self._keep_bytes and _predicted_at(name) >= oldest:
+                sizes[name] = size
+                continue
             with suppress(FileNotFoundError):  # another process removed it
-                size = self._sizes.get(name) or (self._folder / name).stat().st_size
-                kept_bytes += size
-                if place >= self._keep or kept_bytes > self._keep_bytes or _predicted_at(name) < oldest:
-                    remove(self._folder / name)
-                else:
-                    sizes[name] = size
+                remove(self._folder / name)
         return sizes
+
+    def _size(self, name: str) -> int:
+        """Bytes of a file; 0 if another process has removed it."""
+        try:
+            return (self._folder / name).stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def clean(self) -> None:
         """At start-up: sweep, and remove what killed processes left: incomplete files, and emptied ones."""
