@@ -129,3 +129,9 @@ def datasets(database: Database, tmp_path: Path) -> Datasets:
 @pytest.fixture
 def listing(database: Database) -> Listing:
     return Listing(database)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a test may write an HDF5 file."""
+    return tmp_path / "some.h5"
