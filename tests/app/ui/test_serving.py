@@ -53,7 +53,7 @@ def test_every_file_that_another_names_is_there(service: Service) -> None:
         imported = re.findall(r'^import .* from "([\w./]+)"', text, re.MULTILINE)
         named |= {normpath(join(dirname(name), other)) for other in imported}
 
-    languages = {name for name in NAMES if name.startswith("texts/")}  # tests/app/ui/test_texts.py
+    languages = {name for name in NAMES if name.startswith(("texts/", "sentences/"))}  # tests/app/ui/test_texts.py
     assert named == NAMES - {"index.html", "docs.html"} - languages
     for name in named:
         assert service.client.get(f"/page/{name}").status_code == 200
@@ -73,7 +73,7 @@ def test_a_file_is_sent_compressed_to_clients_that_can_read_it(service: Service)
 
 @pytest.mark.browser
 def test_the_page_is_light(browser: Browser, service: Service) -> None:
-    with visiting(browser, service.app.state.settings.address) as page:
+    with visiting(browser, service.app.state.settings.address, "de") as page:
         expect(page.locator("#champion")).to_contain_text("Version")
         sent: dict[str, int] = page.evaluate(SENT)
 

@@ -3,6 +3,7 @@
 import { get, remove } from "../parts/api.js";
 import { busy, button, byId, el, fault, say, table } from "../parts/dom.js";
 import { count, loss, percent } from "../parts/numbers.js";
+import { worded } from "../parts/sentences.js";
 import { t } from "../parts/texts.js";
 
 const EVERY_MILLISECONDS = 3000; // between two looks at a canary that runs
@@ -26,7 +27,7 @@ function described(canary) {
   if (!canary || !(canary.running || canary.rolled_back)) return [];
   const { running, version, champion, share, reason } = canary;
   const values = { version, champion, share: percent(share), wanted: count(canary.photos_wanted) };
-  const said = running ? t("canary.runs", values) : t("canary.rolled_back", { version, reason });
+  const said = running ? t("canary.runs", values) : t("canary.rolled_back", { version, reason: worded(reason) });
   return [
     el("h2", {}, t("canary.heading")),
     el("p", { class: running ? "" : "notice" }, said),

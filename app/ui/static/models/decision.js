@@ -2,6 +2,7 @@
 
 import { el, table } from "../parts/dom.js";
 import { count, listed, loss, percent } from "../parts/numbers.js";
+import { worded } from "../parts/sentences.js";
 import { known, t } from "../parts/texts.js";
 
 const TEST_PHOTOS = "test photos";
@@ -30,7 +31,7 @@ export function failure(decision) {
 }
 
 function failedBy(rule, decision) {
-  if (!hasLimit(rule)) return rule.sentence;
+  if (!hasLimit(rule)) return worded(rule.sentence);
   if (rule.name === TEST_PHOTOS) return tooFew(rule, decision);
   const { photos, champion } = decision;
   const [mine, theirs] = [rule.candidate, rule.champion].map((value) => number(rule, value));
@@ -108,6 +109,7 @@ function limit(rule) {
   return t(least ? "decision.at_least" : "decision.at_most", { limit: number(rule, rule.limit) });
 }
 
-function sentence(text) {
+function sentence(english) {
+  const text = worded(english);
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;
 }

@@ -5,6 +5,7 @@ import { onChampion, show } from "../parts/champion.js";
 import { tradeoff } from "./charts.js";
 import { busy, button, byId, el, fault, say } from "../parts/dom.js";
 import { count, listed, moment, percent } from "../parts/numbers.js";
+import { worded } from "../parts/sentences.js";
 import { t } from "../parts/texts.js";
 import { actions } from "./actions.js";
 import * as canary from "./canary.js";
@@ -65,7 +66,7 @@ function card(version, serving, dataset) {
   const tag = version.champion ? el("strong", { class: "tag" }, t("models.in_service")) : null;
   const heading = el("h2", {}, `${t("page.version", { version: number })} `, tag);
   const steps = version.champion ? null : actions(number, done);
-  if (version.problem) return el("li", { class: "version" }, heading, fault({ message: version.problem }), steps);
+  if (version.problem) return el("li", { class: "version" }, heading, fault({ message: worded(version.problem) }), steps);
   const details = button(t("models.details"), (event) => busy(event.currentTarget, () => opened(number)), {
     "aria-label": t("models.details_of", { version: number }),
   });

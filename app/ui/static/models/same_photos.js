@@ -4,6 +4,7 @@ import { get, postJSON, remove } from "../parts/api.js";
 import { busy, button, el, fault, say, table } from "../parts/dom.js";
 import { obtain } from "../parts/key.js";
 import { count, listed, loss, percent, points } from "../parts/numbers.js";
+import { worded } from "../parts/sentences.js";
 import { t } from "../parts/texts.js";
 import { thumbnail } from "../teach/findings.js";
 import { interval } from "../teach/outcome.js";
@@ -86,7 +87,7 @@ function running({ id, status, versions, phase, photos, photos_done: done, progr
 }
 
 function ended(place, { id, status, reason, versions, dataset, split, result, different }) {
-  if (status === "failed") return [el("p", { class: "notice fault", lang: "en" }, reason)];
+  if (status === "failed") return [fault({ message: worded(reason) })];
   if (status === "cancelled") return [el("p", {}, t("same.cancelled"))];
   const [one, other] = versions;
   return [

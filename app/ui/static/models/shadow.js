@@ -3,6 +3,7 @@
 import { get, remove } from "../parts/api.js";
 import { busy, button, byId, el, fault, say } from "../parts/dom.js";
 import { count, moment } from "../parts/numbers.js";
+import { worded } from "../parts/sentences.js";
 import { t } from "../parts/texts.js";
 import { measured, rulesTable } from "./decision.js";
 
@@ -63,5 +64,5 @@ export function told({ champion, photos, decision, promoted }) {
 // The broken rules with their numbers, or what ended the trial.
 function reason({ promote, reason: said, rules }) {
   const broken = promote ? [] : rules.filter(({ passed }) => !passed).map(measured);
-  return broken.length ? broken.join("; ") : said.replace(/^not promoted: /, "");
+  return broken.length ? broken.join("; ") : worded(said.replace(/^not promoted: /, ""));
 }

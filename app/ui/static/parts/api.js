@@ -1,6 +1,7 @@
 // Requests to the service. Keys are sent in a header, never in an address.
 
 import { authorization, key, obtain } from "./key.js";
+import { worded } from "./sentences.js";
 import { t } from "./texts.js";
 
 const AGAIN_MILLISECONDS = 1000; // before a broken stream is requested again
@@ -43,7 +44,7 @@ export async function send(path, options = {}) {
   const problem = await response.json().catch(() => ({}));
   if (response.status === 401 && (await another(known, problem))) return send(path, options);
   const detail = problem.detail ?? problem.error ?? t("errors.answered", { status: response.status });
-  throw new Refused(sentence(detail), response.status, problem.type);
+  throw new Refused(sentence(worded(detail)), response.status, problem.type);
 }
 
 async function reach(path, options, known) {

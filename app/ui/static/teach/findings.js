@@ -2,6 +2,7 @@
 
 import { get, picture } from "../parts/api.js";
 import { busy, button, el, fault } from "../parts/dom.js";
+import { worded } from "../parts/sentences.js";
 import { known, t } from "../parts/texts.js";
 import { steps } from "./finding.js";
 
@@ -44,7 +45,9 @@ function section(finding, dataset) {
   add();
   const total = finding.count ? ` (${finding.count})` : "";
   const summary = el("summary", {}, `${known(`findings.${finding.kind}`) ?? finding.kind}${total}`);
-  return el("details", { open: true }, summary, el("p", { lang: "en" }, finding.sentence), thumbnails, more);
+  const said = worded(finding.sentence);
+  const sentence = el("p", { lang: said === finding.sentence ? "en" : null }, said);
+  return el("details", { open: true }, summary, sentence, thumbnails, more);
 }
 
 function item(photo, finding, dataset) {

@@ -3,6 +3,7 @@
 import { get } from "../parts/api.js";
 import { button, byId, el, fault } from "../parts/dom.js";
 import { moment } from "../parts/numbers.js";
+import { worded } from "../parts/sentences.js";
 import { t } from "../parts/texts.js";
 
 const MOST = 50; // trainings listed
@@ -21,7 +22,7 @@ export async function list(open, shown) {
 
 function item(job, open, isShown) {
   const { dataset, strategy, notes } = job.request;
-  const trigger = job.trigger === "request" ? null : t("history.trigger", { trigger: job.trigger });
+  const trigger = job.trigger === "request" ? null : t("history.trigger", { trigger: worded(job.trigger) });
   const about = [`“${dataset}”`, strategy, moment(job.submitted_at), trigger, notes].filter(Boolean).join(" · ");
   const name = el("span", {}, el("strong", {}, result(job)), el("span", { class: "small under name" }, about));
   const show = button(t("history.show"), () => open(job), {

@@ -3,6 +3,7 @@
 import { get } from "../parts/api.js";
 import { byId, el, fault, prose } from "../parts/dom.js";
 import { moment } from "../parts/numbers.js";
+import { worded } from "../parts/sentences.js";
 import { t } from "../parts/texts.js";
 
 export async function show() {
@@ -25,6 +26,6 @@ function described(policy) {
   const next = policy.next_at && !policy.would_start ? ` ${t("policy.next", { moment: moment(policy.next_at) })}` : "";
   return [
     el("p", { class: "small" }, `${t("policy.on", { rules: rules.join("; ") })}${often}`),
-    el("p", { class: "small" }, `${t(`policy.now_${policy.would_start ? "yes" : "no"}`, { reason: policy.reason })}${next}`),
+    el("p", { class: "small" }, `${t(`policy.now_${policy.would_start ? "yes" : "no"}`, { reason: worded(policy.reason) })}${next}`),
   ];
 }

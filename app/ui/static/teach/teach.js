@@ -6,6 +6,7 @@ import { NEITHER } from "../parts/corrections.js";
 import { byId, el, fault, say, table } from "../parts/dom.js";
 import { takeFrom } from "../parts/files.js";
 import { count } from "../parts/numbers.js";
+import { worded } from "../parts/sentences.js";
 import { t } from "../parts/texts.js";
 import * as cards from "./cards.js";
 import { planFor, setUp as setUpPlan } from "./plan.js";
@@ -111,7 +112,7 @@ const before = (known) => (known ? `, ${t("teach.known", { n: known })}` : "");
 
 function leftOut(reasons) {
   if (!reasons.length) return null;
-  const rows = reasons.map(([file, reason]) => el("li", {}, el("span", { class: "name" }, file), `: ${reason}`));
+  const rows = reasons.map(([file, reason]) => el("li", {}, el("span", { class: "name" }, file), `: ${worded(reason)}`));
   return el("div", { class: "notice" }, el("p", {}, t("teach.left_out", { n: reasons.length })), el("ul", {}, rows));
 }
 

@@ -8,6 +8,7 @@ import { findings } from "./findings.js";
 import { list } from "./history.js";
 import { count, duration, moment, percent } from "../parts/numbers.js";
 import { Outcome } from "./outcome.js";
+import { worded } from "../parts/sentences.js";
 import { known, t } from "../parts/texts.js";
 
 const FINAL = ["succeeded", "failed", "cancelled"];
@@ -101,7 +102,7 @@ class Shown {
   constructor(job) {
     this.#job = job;
     const { dataset, strategy } = job.request;
-    const about = { dataset, strategy, moment: moment(job.submitted_at), trigger: job.trigger };
+    const about = { dataset, strategy, moment: moment(job.submitted_at), trigger: worded(job.trigger) };
     const asked = t(job.trigger === "request" ? "training.asked" : "training.triggered", about);
     this.element = el(
       "div",
@@ -139,7 +140,7 @@ class Shown {
   }
 
   #say(status, reason) {
-    this.#status.textContent = `${t(`training.${status}`)}${reason ? `: ${reason}` : "."}`;
+    this.#status.textContent = `${t(`training.${status}`)}${reason ? `: ${worded(reason)}` : "."}`;
   }
 
   #progress({ phase, progress, seconds_left: left, backbone, photos_done: done, photos }) {
@@ -148,7 +149,7 @@ class Shown {
     const looking = photos ? t("training.looking", { done: count(done), n: photos }) : null;
     const doing = looking ?? known(`phases.${phase}`) ?? phase;
     this.#left.textContent = [t("training.done", { share: percent(progress) }), doing, time].filter(Boolean).join(", ");
-    this.#backbone.textContent = backbone ? t("training.chosen", { backbone }) : "";
+    this.#backbone.textContent = backbone ? t("training.chosen", { backbone: worded(backbone) }) : "";
   }
 
   async #find() {
