@@ -243,6 +243,7 @@ class Lease:
         self._database = database
         self.job = job
         self._worker = worker
+        self.is_ending = False  # its worker gives the job up itself, so a renewal may fail
 
     @contextmanager
     def held(self) -> Iterator[Connection]:
@@ -266,11 +267,13 @@ class Lease:
 
     def end(self, status: Status, reason: str, **values: Any) -> None:
         """Give the job a final status."""
+        self.is_ending = True
         self._write(lambda connection: record_end(connection, self.job.id, status, reason), values)
         failpoint("job.finished")
 
     def release(self, reason: str) -> None:
         """Put the job back into the queue for the next worker, without counting this attempt."""
+        self.is_ending = True
         self._write(lambda connection: requeue(connection, self.job.id, reason, self.job.attempts - 1), {})
 
     @contextmanager

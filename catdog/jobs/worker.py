@@ -155,7 +155,7 @@ class Heart(Thread):
                 self._interruptions.ask(Reason.CANCELLED)
             self._renewed = monotonic()
         except LeaseLost:
-            if not self._over.is_set():
+            if not (self._over.is_set() or self._lease.is_ending):
                 self._interruptions.ask(Reason.LOST)
         except (DatabaseUnavailable, OSError) as error:
             _say(f"the lease can't be renewed: {error}")

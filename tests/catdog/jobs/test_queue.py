@@ -12,11 +12,6 @@ from catdog.jobs.queue import ATTEMPTS, WAITING, Jobs, Lease
 REQUEST = {"dataset": "pets", "strategy": "head"}
 
 
-@pytest.fixture
-def jobs(database: Database) -> Jobs:
-    return Jobs(database)
-
-
 def claimed(jobs: Jobs, worker: str = "one") -> Lease:
     lease = jobs.claim(worker)
     assert lease is not None
