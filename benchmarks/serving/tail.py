@@ -1,4 +1,4 @@
-"""Shows where slow requests wait: the phases of requests at a share of the capacity, and of the slowest of them.
+"""Shows where slow requests wait at a share of the capacity: the phases of all and of the slowest.
 
 `python -m benchmarks.serving.tail [--rounds 9] [--seconds 10] [--share 0.7] [--full] [WAY...]` starts the service as it
 is, and once for each WAY with something changed. They take turns: one client, which gives the unloaded median, 8
