@@ -31,13 +31,12 @@ from app.shutdown import Shutdown
 from app.telemetry import tracing
 from app.telemetry.instruments import Requests
 from app.telemetry.logs import RequestLog
-from app.telemetry.request_record import RequestRecorder
+from app.telemetry.request_record import RequestId, RequestRecorder
 from app.web import auth, problem_details
 from app.web.auditing import Auditing
 from app.web.keyring import KeyRing
 from app.web.methods import HeadRequests
 from app.web.quotas.quotas import Quotas
-from app.web.request_id import RequestId
 from app.web.trusted_origin import CrossOriginSharing, TrustedOrigin
 from app.webhooks.sender import Webhooks
 from catdog import __version__

@@ -1,14 +1,17 @@
-"""Records the timing and outcome of each request for metrics, logs and traces."""
+"""Gives each request an id, and records its timing and outcome for metrics, logs and traces."""
 
+import random
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+ID_HEADER = "X-Request-ID"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"  # any unknown method or address, of which clients can send any number
 
@@ -130,6 +133,33 @@ def record_problem(name: str) -> None:
     """Record that the current request, or a photo of it, failed with a problem of this kind."""
     if exchange := _current.get():
         exchange.problems.append(name)
+
+
+class RequestId:
+    """ASGI middleware that gives each request an id, as `request.state.id`, and sends it in the answer.
+
+    It also sends the headers in `request.state.headers`, which dependencies set for any answer.
+    """
+
+    def __init__(self, app: "ASGIApp") -> None:
+        self.app = app
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        request_id = str(UUID(int=random.getrandbits(128), version=4))  # not a secret; 50 us faster than uuid4
+        scope.setdefault("state", {})["id"] = request_id
+
+        async def send_with_id(message: "Message") -> None:
+            if message["type"] == "http.response.start":
+                from starlette.datastructures import MutableHeaders  # not by programs that only record times
+
+                headers = MutableHeaders(scope=message)
+                headers[ID_HEADER] = request_id
+                headers.update(scope["state"].get("headers", {}))
+            await send(message)
+
+        return await self.app(scope, receive, send_with_id)
 
 
 class RequestRecorder:
