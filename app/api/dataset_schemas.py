@@ -6,9 +6,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.retraining.review_order import SURE, Reason
+from app.retraining.review_order import SURE, Reason, ToReview
 from app.serving.prediction import Prediction
-from app.serving.prediction_log import LoggedPrediction
 from app.web.problem_details import Problem
 from catdog.datasets.archive import Unpacked
 from catdog.datasets.picture_files import Added, Picture
@@ -158,6 +157,14 @@ class Feedback(BaseModel):
     dataset: str = Field(default=FEEDBACK, max_length=64, description="The data set that the photo goes to.")
 
 
+class OtherAnswer(BaseModel, frozen=True):
+    """What a version on trial says of a photo, instead of the champion's answer."""
+
+    label: str
+    probability: float = Field(description="Of that class, 0-1.")
+    unknown: bool = Field(description="Whether it is like no class.")
+
+
 class ReviewItem(BaseModel, frozen=True):
     """A predicted photo without a label."""
 
@@ -165,15 +172,18 @@ class ReviewItem(BaseModel, frozen=True):
     predicted_at: datetime
     picture: str = Field(description="Path of the photo.")
     reason: Reason = Field(
-        description=f"Why it is listed: `unknown`: it is like no class; `unsure`: its probability is below {SURE};"
-        " `next`: no photo that is more worth a label comes before it."
+        description="Why it is listed: `unknown`: it is like no class; `disagreement`: a version on trial gave another"
+        f" answer; `unsure`: its probability is below {SURE}; `next`: no photo that is more worth a label comes first."
     )
+    other: OtherAnswer | None = Field(description="The answer of the version on trial, if it is another one.")
 
     @classmethod
-    def of(cls, kept: LoggedPrediction) -> Self:
+    def of(cls, one: ToReview) -> Self:
+        kept, other = one
         return cls(
             prediction=kept.prediction,
-            reason=Reason.of(kept),
+            reason=one.reason,
+            other=None if other is None else OtherAnswer(**other.model_dump()),
             predicted_at=datetime.fromtimestamp(kept.predicted_at, UTC),
             picture=f"/review/{kept.prediction.prediction_id}/picture",
         )

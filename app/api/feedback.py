@@ -21,7 +21,8 @@ ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError)
 
 ORDERS = (
     "`unsure`: the lowest probabilities first; `unknown`: only photos that are like no class, the least familiar ones"
-    " first; `mixed`: unknown photos and those of each class in turn."
+    " first; `disagreement`: only photos to which a version on trial gave another answer, first those of which both"
+    " were surest; `mixed`: these, unknown photos and those of each class in turn."
 )
 
 router = APIRouter(tags=["feedback"], dependencies=[Depends(labeller)])
@@ -57,12 +58,14 @@ async def feedback(
 async def review(
     collecting: DatasetsDep,
     predictor: PredictorDep,
+    shadow: ShadowDep,
     limit: Annotated[int, Query(ge=1, le=1000)] = 20,
     order: Annotated[Order, Query(description=ORDERS)] = Order.UNSURE,
 ) -> Review:
     """The kept photos without a label that are most worth one, each with the reason."""
-    found = await collecting.ask(lambda datasets: to_review(collecting.uploads, datasets, order, limit))
-    return Review(items=[ReviewItem.of(kept) for kept in found], drifted=await predictor.drifted())
+    others = await shadow.disagreed()
+    found = await collecting.ask(lambda datasets: to_review(collecting.uploads, datasets, order, limit, others))
+    return Review(items=[ReviewItem.of(one) for one in found], drifted=await predictor.drifted())
 
 
 @router.get("/review/{prediction_id}/picture", responses=documented(*ANY, PredictionNotFound))

@@ -47,7 +47,8 @@ class Looked(BaseModel, frozen=True):
     """Progress of the version in service in looking at a data set."""
 
     pictures: int = Field(description="Pictures that this request looked at.")
-    left: int = Field(description="Pictures that it hasn't looked at yet; repeat the request.")
+    judged: int = Field(description="Pictures of known features, such as after a training, that this request judged.")
+    left: int = Field(description="Pictures that it hasn't looked at or judged yet; repeat the request.")
     unreadable: int = Field(description="Pictures that can't be read.")
 
 

@@ -49,8 +49,10 @@ class Erasure:
 
     def _rest(self, sha256: str, datasets: list[str], answers: int) -> Erased:
         history: History = self._records.jobs.history
+        predictions = self._predictor.uploads.forget(sha256)
+        self._forget_in_trial(predictions)
         return Erased(
-            predictions=self._predictor.uploads.forget(sha256),
+            predictions=predictions,
             datasets=datasets,
             thumbnail=Thumbnails(self._settings.data_dir).remove(sha256),
             features=self._remove_features(sha256),
@@ -58,6 +60,12 @@ class Erasure:
             findings=history.forget_photo(sha256),
             versions=self._versions(sha256),
         )
+
+    def _forget_in_trial(self, predictions: list[str]) -> None:
+        """Remove what the trial that runs has recorded of these predictions."""
+        trials = Store(self._settings.models_dir).trials
+        if predictions and (trial := trials.running()) is not None:
+            trials.change(trial.version, lambda known: known.without(predictions))
 
     def _remove_features(self, sha256: str) -> int:
         from catdog.features import FOLDER, FeatureCache

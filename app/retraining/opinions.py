@@ -3,9 +3,10 @@
 It reads the features that trainings have cached, and computes those of other pictures on request.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from threading import Lock
+from time import monotonic
 from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from anyio import CapacityLimiter, to_thread
 from numpy.typing import NDArray
 
 from app.retraining.database import ServiceDatabase
+from app.retraining.judged import Judged, Said
 from app.serving.loaded_model import LoadedModel
 from app.serving.predictor import Predictor
 from app.settings import Settings
@@ -32,6 +34,7 @@ SURE = 0.9  # an answer with a lower probability is unsure
 ROWS = 2_000  # pictures judged at a time: their features take 4 MB
 ALIKE = 300  # pictures listed as similar
 TOGETHER = 32  # pictures looked at by one request, so that it takes a second or two
+JUDGE_SECONDS = 0.4  # for answers to pictures whose features are known: a list shows its first ones within a second
 
 Kind = Literal["disagrees", "unsure", "unknown"]
 Features = NDArray[np.float32]
@@ -47,38 +50,61 @@ class Opinion(NamedTuple):
 
 
 class Looked(NamedTuple):
-    """How many pictures a request looked at, how many are left, and how many can't be read."""
+    """How many pictures a request looked at, how many known ones it judged, how many are left, or can't be read."""
 
     pictures: int
+    judged: int
     left: int
     unreadable: int
 
 
 @dataclass(frozen=True)
 class Judge:
-    """What a version judges with, and the cache of its features; `head` is None if the cached rows have its logits."""
+    """What a version judges with, the cache of its features, and what it has said of pictures.
+
+    `head` is None if the cached rows have the logits.
+    """
 
     manifest: Manifest
     detector: Detector | None
     cache: FeatureCache
     head: Arrays | None
     keep: float
+    judged: Judged = field(default_factory=Judged)
+    turn: Lock = field(default_factory=Lock)  # to judge
 
     def features(self, rows: NDArray[np.float32]) -> Features:
         return rows[:, -self.manifest.architecture.features :]
 
-    def opinions(self, rows: NDArray[np.float32]) -> list[Opinion]:
-        """The opinion of each of these cached rows, (n, length)."""
+    def said(self, rows: NDArray[np.float32]) -> Said:
+        """The answers to these cached rows, (n, length)."""
         manifest, detector, features = self.manifest, self.detector, self.features(rows)
         logits = rows[:, : len(manifest.classes)] if self.head is None else head.logits(features, self.head)
         probabilities = manifest.calibration.probabilities(logits)
         unknown = np.zeros(len(rows), bool)
         if detector is not None:
             unknown = detector.familiarity(features) < detector.threshold(self.keep)
-        said = probabilities.argmax(axis=1)
-        highest = probabilities.max(axis=1)
-        columns = (manifest.classes[place] for place in said), highest.tolist(), unknown.tolist()
-        return [Opinion(*one) for one in zip(*columns, strict=True)]
+        classes, highest = probabilities.argmax(axis=1), probabilities.max(axis=1)
+        return Said(classes.astype(np.uint16), highest.astype(np.float32), unknown)
+
+    def judge(self, contents: Sequence[str], seconds: float) -> tuple[int, int]:
+        """Judge those of these contents whose features are cached, for about so long.
+
+        Returns how many were judged, and for how many there was no time.
+        """
+        until, judged = monotonic() + seconds, 0
+        with self.turn:  # another request judges the same ones
+            places, _ = self.judged.of(contents)
+            new = np.ones(len(contents), bool)
+            new[places] = False
+            rest = [contents[place] for place in np.flatnonzero(new).tolist()]
+            while rest:
+                if entries := self.cache.read(rest[:ROWS]):
+                    self.judged.add(list(entries), self.said(np.stack([entry.row for entry in entries.values()])))
+                judged, rest = judged + len(entries), rest[ROWS:]
+                if monotonic() > until:
+                    break
+        return judged, len(rest)
 
     def directions(self, rows: NDArray[np.float32]) -> Features:
         """The features, whitened if the version can do so, and of length 1: alike pictures have a product near 1."""
@@ -110,19 +136,27 @@ class Opinions:
         model = self._predictor.champion
 
         def found() -> dict[str, Opinion]:
-            judge = self._judge_of(model)
-            return dict(_opinions(judge, list(contents)))
+            asked, judge = list(contents), self._judge_of(model)
+            judge.judge(asked, JUDGE_SECONDS)
+            places, said = judge.judged.of(asked)
+            labels = (judge.manifest.classes[place] for place in said.classes)
+            columns = labels, said.probabilities.tolist(), said.unknown.tolist()
+            return {asked[place]: Opinion(*one) for place, *one in zip(places, *columns, strict=True)}
 
         return await to_thread.run_sync(found, limiter=self._threads)
 
     async def that(self, dataset: str, kind: Kind) -> list[str]:
-        """The contents of a data set with such an opinion, the clearest cases first; DatasetNotFound."""
+        """The judged contents of a data set with such an opinion, the clearest cases first; DatasetNotFound."""
         model = self._predictor.champion
 
         def found() -> list[str]:
             labels = self._records.datasets.listing.contents(dataset)
-            judged = list(_opinions(self._judge_of(model), list(labels)))
-            return [content for content, _ in sorted(_of_kind(kind, judged, labels), key=lambda found: found[1])]
+            contents, judge = list(labels), self._judge_of(model)
+            judge.judge(contents, JUDGE_SECONDS)
+            places, said = judge.judged.of(contents)
+            fits, order = _of_kind(kind, said, [labels[contents[place]] for place in places], judge.manifest.classes)
+            chosen = np.flatnonzero(fits)
+            return [contents[place] for place in places[chosen[np.argsort(order[chosen], kind="stable")]]]
 
         return await to_thread.run_sync(found, limiter=self._threads)
 
@@ -141,19 +175,22 @@ class Opinions:
         return await self._ask(lambda: _alike(judge, sha256, list(labels)))
 
     async def look(self, dataset: str) -> Looked:
-        """Look at some pictures of a data set that the model hasn't seen; DatasetNotFound, Overloaded."""
+        """Judge pictures of a data set, or look at some that the model hasn't seen; DatasetNotFound, Overloaded."""
         model = self._predictor.champion
         judge = await self._ask(lambda: self._judge_of(model))
         contents = await self._ask(lambda: list(self._records.datasets.listing.contents(dataset)))
+        judged, left = await self._ask(lambda: judge.judge(contents, JUDGE_SECONDS))
         missing = await self._ask(lambda: [one for part in _parts(contents) for one in _missing(judge, part)])
         unseen = [one for one in missing if one not in self._unreadable]
-        for sha256 in unseen[:TOGETHER]:
+        looked = unseen[: 0 if left else TOGETHER]
+        for sha256 in looked:
             try:
                 await self._look_at(model, judge, dataset, sha256)
             except (ImageError, PictureNotFound):  # it may have been removed since
                 self._unreadable.add(sha256)
-        looked = len(unseen[:TOGETHER])
-        return Looked(looked, len(unseen) - looked, len(self._unreadable & set(contents)))
+        await self._ask(lambda: judge.judge(looked, JUDGE_SECONDS))
+        unreadable = len(self._unreadable & set(contents))
+        return Looked(len(looked), judged, left + len(unseen) - len(looked), unreadable)
 
     async def _look_at(self, model: LoadedModel, judge: Judge, dataset: str, sha256: str) -> None:
         pixels = await self._ask(lambda: images.decode(self._records.datasets.read(dataset, sha256)))
@@ -193,23 +230,19 @@ def _rows(judge: Judge, contents: Sequence[str]) -> Iterator[tuple[list[str], ND
             yield list(known), np.stack([entry.row for entry in known.values()])
 
 
-def _opinions(judge: Judge, contents: Sequence[str]) -> Iterator[tuple[str, Opinion]]:
-    for known, rows in _rows(judge, contents):
-        yield from zip(known, judge.opinions(rows), strict=True)
-
-
 def _of_kind(
-    kind: Kind, judged: Sequence[tuple[str, Opinion]], labels: Mapping[str, str]
-) -> Iterator[tuple[str, float]]:
-    """The contents of this kind, each with a number by which they are sorted."""
-    for content, opinion in judged:
-        match kind:
-            case "disagrees" if folded(opinion.label) != folded(labels[content]):
-                yield content, -opinion.probability
-            case "unsure" if opinion.probability < SURE:
-                yield content, opinion.probability
-            case "unknown" if opinion.unknown:
-                yield content, opinion.probability
+    kind: Kind, said: Said, labels: Sequence[str], classes: Sequence[str]
+) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Which of n judged pictures are of this kind, (n,), and the numbers by which they are sorted, (n,)."""
+    match kind:
+        case "disagrees":
+            alike = {label: np.array([folded(label) == folded(name) for name in classes]) for label in set(labels)}
+            agrees = [bool(alike[label][place]) for label, place in zip(labels, said.classes, strict=True)]
+            return ~np.array(agrees, bool), -said.probabilities
+        case "unsure":
+            return said.probabilities < SURE, said.probabilities
+        case "unknown":
+            return said.unknown, said.probabilities
 
 
 def _alike(judge: Judge, sha256: str, contents: Sequence[str]) -> list[str]:

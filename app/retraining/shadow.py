@@ -19,7 +19,7 @@ from catdog.errors import ImageError, NoTrial, PredictionNotFound, StoreError
 from catdog.system.failpoints import failpoint
 from catdog.versions import trial_rule
 from catdog.versions.store import Store
-from catdog.versions.trial import TIMED, Labelled, Seen, Trial
+from catdog.versions.trial import TIMED, Labelled, Other, Seen, Trial
 from catdog.versions.trial_rule import Limits
 
 logger = logging.getLogger(__name__)
@@ -120,6 +120,17 @@ class Shadow:
 
     async def _queued(self) -> tuple[int, int]:
         return len(self.queue), self.queue.left_out
+
+    async def disagreed(self) -> dict[str, Other]:
+        """What the candidate said of photos to which the champion gave another answer, by prediction.
+
+        Empty without a trial, or if the trials can't be read, which `GET /shadow` reports.
+        """
+        try:
+            trial = await self._ask(self._store.trials.running)
+        except StoreError:
+            return {}
+        return {} if trial is None else trial.disagreed
 
     def labelled(self, prediction_id: str, label: str) -> None:
         """Compare the answers to this photo too: its class is known now."""

@@ -228,11 +228,14 @@ class Predictor:
         return prediction
 
     async def _inferred(self, champion: LoadedModel, photo: Picture, keep: float | None) -> Prediction:
-        def answer(output: Output) -> Prediction:
-            return self._answer(champion, photo, output, keep)
+        prediction_id, watch, version = None, None, champion.manifest.version
+        if keep is None and self.shadow.wants(version):  # another share would give other unknown photos
+            prediction_id = self.uploads.new_id()
+            watch = self.shadow.watcher(version, prediction_id)
 
-        # A share of its own gives other unknown photos than the candidate's answer would.
-        watch = self.shadow.watcher(champion.manifest.version) if keep is None else None
+        def answer(output: Output) -> Prediction:
+            return self._answer(champion, photo, output, keep, prediction_id)
+
         if self._cache.limit and isinstance(photo, bytes):
             prediction = await self._remembered(champion, photo, answer, watch)
         else:
@@ -240,9 +243,11 @@ class Predictor:
         self._batcher.measurements.answered.inc()
         return prediction
 
-    def _answer(self, champion: LoadedModel, photo: Picture, output: Output, keep: float | None) -> Prediction:
-        """Convert the output to an answer, count it for drift, and keep the photo for feedback."""
-        prediction = champion.answer(output, self.uploads.new_id(), self._keep if keep is None else keep)
+    def _answer(
+        self, champion: LoadedModel, photo: Picture, output: Output, keep: float | None, id: str | None = None
+    ) -> Prediction:
+        """Convert the output to an answer, with a new `id` by default, count it for drift, and keep the photo."""
+        prediction = champion.answer(output, id or self.uploads.new_id(), self._keep if keep is None else keep)
         champion.drift.add(prediction)
         if isinstance(photo, bytes):
             self.uploads.add(prediction, photo)

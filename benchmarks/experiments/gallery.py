@@ -1,32 +1,39 @@
-"""Measures the page's gallery: the time to its first picture, and its frames a second.
+"""Measures the page's gallery: its first picture, frames a second, and lists by the model's opinion.
 
     python -m benchmarks.experiments.gallery [--pictures 100000]
 
 It makes a data set of generated pictures in a temporary folder, starts the service with the shipped version, and opens
 the gallery in Chromium (Debian's package `chromium`), which draws without a GPU. The time to the first picture is that
 from the navigation to the first tile whose picture is decoded, once while the thumbnails are not made yet, and again
-when they are. The frames are counted while the page scrolls through the data set, by some rows a frame.
+when they are. The frames are counted while the page scrolls through the data set, by some rows a frame. The features of
+all pictures are cached, as after a training, so the model's opinions cost what lists by opinion cost: the time from the
+choice of an opinion to the first picture, and until the whole list is known, for the first time and again.
 """
 
 import shutil
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import httpx
+import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from benchmarks.harness.machine import Machine
 from benchmarks.harness.photos import generated
 from benchmarks.harness.processes import ROOT, python, running
+from catdog import images
 from catdog.database import Database
 from catdog.datasets.datasets import Datasets
-from catdog.datasets.picture_files import New
+from catdog.datasets.picture_files import Added, New
+from catdog.engines.openvino import OpenVINOEngine
+from catdog.features import FOLDER, Entry, FeatureCache, fingerprint, thumbnail
+from catdog.versions.store import Store
 
 NAME = "many"
 LABELS = ("cat", "dog")
@@ -39,6 +46,30 @@ WINDOW = ViewportSize(width=1280, height=900)
 SECONDS = 5  # of scrolling
 STEPS_PIXELS = (40, 400)  # a frame: reading speed, and as fast as a wheel goes
 
+OPINIONS = ("unsure", "disagrees")
+CHOSEN = """async (opinion) => {
+    const began = performance.now();
+    performance.clearResourceTimings();
+    const select = document.querySelector("#gallery-opinion");
+    select.value = opinion;
+    select.dispatchEvent(new Event("change"));
+    const isListed = ({ name, responseEnd }) => responseEnd && name.includes(`/pictures?opinion=${opinion}`);
+    const summary = () => document.querySelector("#gallery-summary").textContent;
+    const before = summary();
+    let [first, changed] = [null, false];
+    for (;;) {
+        await new Promise(requestAnimationFrame);
+        changed ||= summary() !== before;
+        const image = document.querySelector("#tile-0 img[src]:not([hidden])");
+        const isShown = image?.complete && image.naturalWidth;
+        if (first === null && isShown && performance.getEntriesByType("resource").some(isListed)) {
+            first = performance.now() - began;
+        }
+        if (first !== null && changed && /^[0-9,]+ pictures?$/.test(summary())) {
+            return { first, whole: performance.now() - began, summary: summary() };
+        }
+    }
+}"""
 FIRST_PICTURE = """async () => {
     for (;;) {
         const image = document.querySelector("#gallery-tiles img[src]");
@@ -61,12 +92,28 @@ def fill(data_dir: Path, pictures: int) -> None:
     """Make the data set; pictures of different content each."""
     drawn = [_small(generated(seed)) for seed in range(DRAWN)]
     database = Database.of(data_dir)
-    datasets = Datasets(database, data_dir)
+    datasets, look = Datasets(database, data_dir), _Features(data_dir, drawn)
     for first in range(0, pictures, PART):
         with datasets.incoming() as folder:
             new = list(_files(folder, drawn, range(first, min(first + PART, pictures))))
-            datasets.add(NAME, new, "import")
+            look.add(datasets.add(NAME, new, "import"))
     database.close()
+
+
+class _Features:
+    """Caches features for the champion, as a training does; copies have those of their original."""
+
+    def __init__(self, data_dir: Path, drawn: list[bytes]) -> None:
+        store = Store(ROOT / "models")
+        network = store.open(store.champion()).network()
+        engine = OpenVINOEngine(network)
+        pixels = [images.decode(photo) for photo in drawn]
+        self._entries = [Entry(engine.infer(one[np.newaxis]).features[0], thumbnail(one)) for one in pixels]
+        self._cache = FeatureCache(data_dir / FOLDER / f"{fingerprint(network, engine.precision)}.sqlite")
+
+    def add(self, added: Iterable[Added]) -> None:
+        of_number = {one.picture.sha256: int(one.picture.name.removesuffix(".jpg")) for one in added}
+        self._cache.add({sha256: self._entries[number % DRAWN] for sha256, number in of_number.items()})
 
 
 def _small(photo: bytes) -> bytes:
@@ -108,6 +155,19 @@ def measure(address: str, executable: str) -> Iterator[str]:
             found = page.evaluate(SCROLLED, [SECONDS, step])
             rate = found["frames"] / SECONDS
             yield f"| scrolling {step} pixels a frame | {rate:.0f} frames a second, 99% within {found['slow']:.0f} ms |"
+        page.evaluate("scrollTo(0, 0)")
+        yield from by_opinion(page)
+
+
+def by_opinion(page: Page) -> Iterator[str]:
+    """The rows of lists by the model's opinion."""
+    for opinion in OPINIONS:
+        found = page.evaluate(CHOSEN, opinion)
+        said = f"{found['first'] / 1000:.2f} s, all {found['summary']} after {found['whole'] / 1000:.2f} s"
+        yield f"| first picture that is {opinion} | {said} |"
+        rate = page.evaluate(SCROLLED, [SECONDS, STEPS_PIXELS[0]])["frames"] / SECONDS
+        page.evaluate("scrollTo(0, 0)")
+        yield f"| scrolling these {STEPS_PIXELS[0]} pixels a frame | {rate:.0f} frames a second |"
 
 
 def main() -> None:

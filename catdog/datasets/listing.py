@@ -1,9 +1,10 @@
 """Lists the pictures of a data set in parts, for clients that show or read very many."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from itertools import islice
 
-from sqlalchemy import ColumnElement, Connection, case, func, select
+from sqlalchemy import ColumnElement, Connection, Select, case, func, select
 
 from catdog.database import Database
 from catdog.datasets.counts import TRAIN, has_two_splits
@@ -20,9 +21,9 @@ class Listing:
         self._database = database
 
     def ids(self, dataset: str, wanted: Filter, below: int | None = None, limit: int | None = None) -> list[int]:
-        """The numbers of these pictures, the newest first unless `wanted.contents` gives the order.
+        """The numbers of these pictures, at most `limit`, the newest first unless `wanted.contents` gives the order.
 
-        Without contents there may be a `limit`, and only numbers `below` another one.
+        Without contents there may be only numbers `below` another one.
         """
         with self._database.reading() as connection:
             refuse_unknown(connection, dataset)
@@ -33,19 +34,14 @@ class Listing:
                 if below is not None:
                     query = query.where(pictures.c.id < below)
                 return list(connection.scalars(query.order_by(pictures.c.id.desc()).limit(limit)))
-            place = {content: number for number, content in enumerate(wanted.contents)}
-            found: list[tuple[int, int]] = []
-            for some in in_parts(list(place)):
-                rows = connection.execute(query.add_columns(pictures.c.sha256).where(pictures.c.sha256.in_(some)))
-                found += [(place[row.sha256], row.id) for row in rows]
-        return [number for _, number in sorted(found)]
+            return list(islice(_in_order(connection, query, wanted.contents), limit))
 
     def page(self, dataset: str, wanted: Filter, after: int | None, limit: int) -> tuple[list[Listed], int | None]:
         """At most `limit` pictures, from the one after that number; and the number to go on after, None at the end."""
         if wanted.contents is None:
             ids = self.ids(dataset, wanted, below=after, limit=limit + 1)
         else:
-            ids = self.ids(dataset, wanted)
+            ids = self.ids(dataset, wanted, limit=limit + 1 if after is None else None)
             ids = ids[ids.index(after) + 1 :] if after in ids else ids
         return self.of_ids(dataset, ids[:limit]), ids[limit - 1] if len(ids) > limit else None
 
@@ -68,6 +64,14 @@ class Listing:
         with self._database.reading() as connection:
             refuse_unknown(connection, dataset)
             return {row.sha256: row.label for row in connection.execute(query.order_by(pictures.c.id))}
+
+
+def _in_order(connection: Connection, query: Select[tuple[int]], contents: Sequence[str]) -> Iterator[int]:
+    """The numbers of the pictures of a query that have these contents, in the order of the contents."""
+    place = {content: number for number, content in enumerate(contents)}
+    for some in in_parts(list(place)):
+        rows = connection.execute(query.add_columns(pictures.c.sha256).where(pictures.c.sha256.in_(some)))
+        yield from (number for _, number in sorted((place[row.sha256], row.id) for row in rows))
 
 
 def _conditions(connection: Connection, dataset: str, wanted: Filter) -> list[ColumnElement[bool]]:

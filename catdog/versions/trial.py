@@ -1,6 +1,6 @@
 """What a candidate that runs next to the champion has shown on live photos, as the store records it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
@@ -10,6 +10,7 @@ from catdog.versions.measurements import Fraction, Record
 
 TIMED: Final = 100  # photos whose inference is timed for both versions; for the others the candidate's alone is run
 LABELLED: Final = 1000  # photos with a label that count
+DISAGREED: Final = 500  # of the newest photos to which the two gave different answers, for review
 
 
 class Pair(NamedTuple):
@@ -19,6 +20,14 @@ class Pair(NamedTuple):
     champion: float
 
 
+class Other(Record):
+    """The candidate's answer to a photo that the champion answered in another way."""
+
+    label: str
+    probability: Fraction
+    unknown: bool
+
+
 class Seen(NamedTuple):
     """What both versions said to one live photo."""
 
@@ -26,6 +35,7 @@ class Seen(NamedTuple):
     candidate_unknown: bool
     champion_unknown: bool
     seconds: Pair | None = None  # of inference, if both were timed
+    disagreed: tuple[str, Other] | None = None  # the id of the prediction, and the candidate's other answer
 
 
 class Said(Record):
@@ -57,6 +67,7 @@ class Trial(Record):
     candidate_seconds: tuple[NonNegativeFloat, ...] = ()  # of inference, for the first TIMED photos
     champion_seconds: tuple[NonNegativeFloat, ...] = ()  # for the same photos
     labelled: dict[str, Labelled] = Field(default_factory=dict)  # by the id of the prediction
+    disagreed: dict[str, Other] = Field(default_factory=dict)  # by the id of the prediction
     decision: Decision | None = None  # once it is made
     ended_at: float | None = None
     promoted: bool = False
@@ -87,6 +98,7 @@ class Trial(Record):
         alone = [one.candidate_unknown - one.champion_unknown for one in seen]
         timed = [one.seconds for one in seen if one.seconds is not None][: TIMED - len(self.candidate_seconds)]
         labels = dict(list({**self.labelled, **labelled}.items())[-LABELLED:])
+        others = {**self.disagreed, **dict(one.disagreed for one in seen if one.disagreed is not None)}
         return self.model_copy(
             update={
                 "photos": self.photos + len(seen),
@@ -97,8 +109,17 @@ class Trial(Record):
                 "candidate_seconds": (*self.candidate_seconds, *(pair.candidate for pair in timed)),
                 "champion_seconds": (*self.champion_seconds, *(pair.champion for pair in timed)),
                 "labelled": labels,
+                "disagreed": dict(list(others.items())[-DISAGREED:]),
             }
         )
+
+    def without(self, predictions: Collection[str]) -> Self:
+        """The trial without what it says of these predictions; the sums stay."""
+        kept = {
+            name: {one: said for one, said in getattr(self, name).items() if one not in predictions}
+            for name in ("labelled", "disagreed")
+        }
+        return self.model_copy(update=kept)
 
     def decided(self, decision: Decision) -> Self:
         """The trial with a decision that is still to be carried out."""
@@ -113,5 +134,5 @@ class Trial(Record):
         if reason is not None:
             rules, photos = ((), self.photos) if told is None else (told.rules, told.photos)
             told = Decision(promote=False, reason=reason, champion=self.champion, photos=photos, rules=rules)
-        nothing: dict[str, object] = {"labelled": {}, "candidate_seconds": (), "champion_seconds": ()}
+        nothing: dict[str, object] = {"labelled": {}, "disagreed": {}, "candidate_seconds": (), "champion_seconds": ()}
         return self.model_copy(update={**nothing, "decision": told, "ended_at": at, "promoted": promoted})

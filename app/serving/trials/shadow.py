@@ -15,16 +15,17 @@ from app.serving.prediction import Prediction
 from catdog import images
 from catdog.engines.engine import Output
 from catdog.network.head import ReplaceableHead
-from catdog.versions.trial import Labelled, Pair, Said, Seen
+from catdog.versions.trial import Labelled, Other, Pair, Said, Seen
 
 LIMIT: Final = 64  # photos that wait: 10 MB
 
 
 class LivePhoto(NamedTuple):
-    """An answered photo: uint8 RGB (224, 224, 3), and the champion's output."""
+    """An answered photo: uint8 RGB (224, 224, 3), the champion's output, and the id of the prediction."""
 
     pixels: NDArray[np.uint8]
     output: Output
+    prediction_id: str
 
 
 class ShadowQueue:
@@ -48,20 +49,25 @@ class ShadowQueue:
         self._champion, self.left_out = None, 0
         self._photos.clear()
 
-    def watcher(self, version: int) -> Watch | None:
-        """What takes a photo that this version answers; None if its photos aren't wanted."""
-        return partial(self._take, version) if version == self._champion else None
+    def wants(self, version: int) -> bool:
+        """Whether it takes photos that this version answers."""
+        return version == self._champion
+
+    def watcher(self, version: int, prediction_id: str) -> Watch:
+        """What takes the photo of a prediction by this version."""
+        return partial(self._take, version, prediction_id)
 
     def next(self) -> LivePhoto | None:
         return self._photos.popleft() if self._photos else None
 
-    def _take(self, version: int, pixels: NDArray[np.uint8], output: Output) -> None:
+    def _take(self, version: int, prediction_id: str, pixels: NDArray[np.uint8], output: Output) -> None:
         if version != self._champion:
             return
         if len(self._photos) >= LIMIT:
             self.left_out += 1
             return
-        self._photos.append(LivePhoto(pixels, Output(*(part.copy() for part in output))))  # not views of the batch
+        copied = Output(*(part.copy() for part in output))  # not views of the batch
+        self._photos.append(LivePhoto(pixels, copied, prediction_id))
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,11 @@ class Comparison:
             seconds = None if usual is None else Pair(own, usual)
         ours, theirs = self.candidate.answer(output, keep=self.keep), self.champion.answer(photo.output, keep=self.keep)
         agree = ours.label == theirs.label and not ours.unknown and not theirs.unknown
-        return Seen(agree, ours.unknown, theirs.unknown, seconds)
+        disagreed = None
+        if ours.unknown != theirs.unknown or (ours.label != theirs.label and not ours.unknown):
+            other = Other(label=ours.label, probability=min(1.0, ours.probability), unknown=ours.unknown)
+            disagreed = photo.prediction_id, other
+        return Seen(agree, ours.unknown, theirs.unknown, seconds, disagreed)
 
     def labelled(self, said: Prediction, photo: bytes, label: str) -> Labelled | None:
         """Compare the champion's answer with the candidate's to a photo of this class; None if they don't know it."""

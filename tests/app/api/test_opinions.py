@@ -52,7 +52,7 @@ def test_the_opinions_are_the_answers_to_the_pictures(pets: Service) -> None:
     assert listed(pets, opinion="disagrees") == []
     assert {one["opinion"] for one in listed(pets, opinions=True)} == {None}
 
-    assert look(pets) == {"pictures": PICTURES, "left": 0, "unreadable": 0}
+    assert look(pets) == {"pictures": PICTURES, "judged": 0, "left": 0, "unreadable": 0}
 
     champion, classes = pets.predictor.champion, pets.predictor.champion.manifest.classes
     wrong = set()
@@ -92,7 +92,7 @@ def test_what_a_training_has_cached_is_not_computed_again(pets: Service) -> None
     photos = [photo for some in splits.values() for photo in some]
     FeatureExtractor(settings.data_dir / FOLDER, lambda photo, error: None).outputs(photos, network)
 
-    assert look(pets) == {"pictures": 0, "left": 0, "unreadable": 0}
+    assert look(pets) == {"pictures": 0, "judged": PICTURES, "left": 0, "unreadable": 0}
     assert len([one for one in listed(pets, opinions=True) if one["opinion"]]) == PICTURES
 
 
@@ -129,3 +129,20 @@ def test_the_opinions_are_those_of_the_version_in_service(pets: Service) -> None
         pets.client.delete(f"/models/{number}").raise_for_status()
 
     assert all(before[number] != after[number] for number in before)
+
+
+def test_a_list_is_judged_in_parts_until_none_is_left(pets: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Very many pictures of known features are judged by several requests, so that the first ones come soon."""
+    look(pets)
+    whole = listed(pets, opinion="unsure")
+    assert len(whole) > 2
+    pets.app.state.opinions._judge = None  # as after a restart of the service
+    monkeypatch.setattr(opinions, "ROWS", 2)
+    monkeypatch.setattr(opinions, "JUDGE_SECONDS", 0.0)
+
+    assert len(listed(pets, opinion="unsure")) <= 2
+    rest = [look(pets) for _ in range(PICTURES // 2)]
+
+    assert [one["judged"] for one in rest] == [2] * (PICTURES // 2 - 1) + [0]
+    assert [one["left"] for one in rest] == [*range(PICTURES - 4, -1, -2), 0]
+    assert listed(pets, opinion="unsure") == whole

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from PIL import Image
 
 from app.retraining import shadow
 from app.serving.trials.shadow import LIMIT, ShadowQueue
@@ -17,7 +18,7 @@ from catdog import images
 from catdog.engines.engine import Output
 from catdog.system.failpoints import OF_TRIALS
 from catdog.versions.store import Store
-from tests.app.service import ADMIN, HeldEngine, Service, publish, serving
+from tests.app.service import ADMIN, HeldEngine, Service, encoded, publish, serving
 from tests.app.test_process import running
 from tests.app.web.test_problem_details import check
 from tests.waiting import PATIENCE_SECONDS, until
@@ -46,7 +47,7 @@ def shadowing(models_dir: Path, **settings: Any) -> Iterator[Service]:
     """A service that has loaded the candidate of its store's trial."""
     with serving(models_dir, worker="none", **settings) as service:
         service.client.headers.update(ADMIN)
-        until(lambda: service.predictor.shadow.watcher(1) is not None)
+        until(lambda: service.predictor.shadow.wants(1))
         yield service
 
 
@@ -117,7 +118,7 @@ def test_a_candidate_that_disagrees_is_kept_out_with_the_reasons(tmp_path: Path,
             " 95.0%)"
         )
         assert (serves(service), service.client.get("/models/2").json()["trial"]) == (1, trial)
-        until(lambda: service.predictor.shadow.watcher(1) is None)
+        until(lambda: not service.predictor.shadow.wants(1))
 
 
 def test_of_another_network_the_time_of_inference_is_compared_too(tmp_path: Path, jpeg: bytes) -> None:
@@ -152,8 +153,7 @@ def test_while_a_request_waits_no_photo_is_compared(
         asking.start()
         assert engine.held.wait(PATIENCE_SECONDS)
         more_looks(2)  # what began while the service was idle has ended
-        watch = queue.watcher(1)
-        assert watch is not None
+        watch = queue.watcher(1, "a prediction")
         for _ in range(3):
             watch(pixels, engine.engine.infer(pixels[np.newaxis]))
         more_looks(3)
@@ -167,9 +167,8 @@ def test_while_a_request_waits_no_photo_is_compared(
 def test_a_full_queue_takes_no_more_photos() -> None:
     queue = ShadowQueue()
     queue.open(1)
-    watch = queue.watcher(1)
-    assert watch is not None
-    assert queue.watcher(2) is None, "answers of other versions aren't compared"
+    watch = queue.watcher(1, "a prediction")
+    assert not queue.wants(2), "answers of other versions aren't compared"
     output = Output(np.zeros((1, 2), np.float32), np.zeros((1, 16), np.float32))
 
     for _ in range(LIMIT + 2):
@@ -189,6 +188,37 @@ def test_a_trial_goes_on_after_a_restart(tmp_path: Path, jpeg: bytes) -> None:
         predict(service, jpeg, times=2)
 
         assert ended(service)["promoted"]
+
+
+def test_photos_about_which_both_disagree_are_reviewed_until_the_trial_ends_or_they_are_deleted(
+    tmp_path: Path, jpeg: bytes
+) -> None:
+    other = encoded(Image.new("RGB", (40, 30), "teal"), "PNG")
+    models_dir = on_trial(tmp_path, head_seed=DISAGREES)
+    with shadowing(models_dir, shadow_photos=1000) as service:
+        for photo in (jpeg, other):
+            predict(service, photo)
+        until(lambda: state(service)["trial"]["photos"] == 2)
+        items = service.client.get("/review?order=disagreement").json()["items"]
+
+        trial = Store(models_dir).trials.running()
+        assert trial is not None
+        assert [one["prediction"]["prediction_id"] for one in items] == [*trial.disagreed]
+        for one in items:
+            assert (one["reason"], one["other"]["unknown"]) == ("disagreement", False)
+            assert one["other"]["label"] != one["prediction"]["label"]
+        mixed = service.client.get("/review?order=mixed").json()["items"]
+        assert mixed[0] == items[0]
+
+        service.client.delete(f"/predictions/{items[0]['prediction']['prediction_id']}").raise_for_status()
+        trial = Store(models_dir).trials.running()
+        assert trial is not None
+        assert [*trial.disagreed] == [one["prediction"]["prediction_id"] for one in items[1:]]
+        assert service.client.get("/review?order=disagreement").json()["items"] == items[1:]
+
+        service.client.delete("/shadow").raise_for_status()
+        assert not Store(models_dir).trials.read()[2].disagreed
+        assert service.client.get("/review?order=disagreement").json()["items"] == []
 
 
 @pytest.mark.parametrize("failpoint", OF_TRIALS[1:])
@@ -233,13 +263,13 @@ def test_a_trial_ends_by_hand_or_when_another_version_is_promoted_or_its_own_del
         assert not state(service)["running"]
 
         store.try_out(3, 1)
-        until(lambda: service.predictor.shadow.watcher(1) is not None)
+        until(lambda: service.predictor.shadow.wants(1))
         service.client.delete("/models/3").raise_for_status()
-        until(lambda: service.predictor.shadow.watcher(1) is None)
+        until(lambda: not service.predictor.shadow.wants(1))
         assert state(service)["trial"]["version"] == 2, "a deleted version has no trial"
 
         store.try_out(4, 1)
-        until(lambda: service.predictor.shadow.watcher(1) is not None)
+        until(lambda: service.predictor.shadow.wants(1))
         service.client.post("/models/5/promote").raise_for_status()
         assert ended(service)["decision"]["reason"] == "not promoted: version 5 was put into service"
 

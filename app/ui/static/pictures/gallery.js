@@ -92,9 +92,9 @@ const showsOpinions = () => Boolean(byId("gallery-opinion").value);
 async function look(mine) {
   byId("gallery-summary").textContent = t("gallery.asking");
   for (let seen = 0; ; ) {
-    const { pictures, left } = await post(`${pathOf(dataset)}/looks`);
+    const { pictures, judged, left } = await post(`${pathOf(dataset)}/looks`);
     if (mine !== loading) return;
-    seen += pictures;
+    seen += pictures + judged;
     if (left) byId("gallery-summary").textContent = t("gallery.looking", { n: left });
     else if (seen) return load(true);
     else return tell();

@@ -34,8 +34,12 @@ export async function open() {
 }
 
 // Why a picture is shown.
-function why({ reason, prediction: { familiarity, probabilities } }) {
+function why({ reason, other, prediction: { familiarity, label, probability, probabilities } }) {
   if (reason === "unknown") return t("review.unknown", { share: percent(familiarity) });
+  if (reason === "disagreement") {
+    const key = other.unknown ? "review.disagreement_unknown" : "review.disagreement";
+    return t(key, { label, share: percent(probability), other: other.label, others: percent(other.probability) });
+  }
   const [[first, most], [second, next]] = Object.entries(probabilities).sort(([, one], [, other]) => other - one);
   return t(`review.${reason}`, { first, most: percent(most), second, next: percent(next) });
 }

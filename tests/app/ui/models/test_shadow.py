@@ -18,7 +18,7 @@ def test_a_trial_is_followed_ended_and_explained(browser: Browser, tmp_path: Pat
     publish(tmp_path / "models", seed=9)
     Store(tmp_path / "models").try_out(2, 1)
     with serving(tmp_path / "models", worker="none", data_dir=tmp_path / "data") as service:
-        until(lambda: service.predictor.shadow.watcher(1) is not None)
+        until(lambda: service.predictor.shadow.wants(1))
         with visiting(browser, service.app.state.settings.address) as page:
             page.get_by_role("link", name="Models").click()
             trial, versions = page.locator("#shadow"), page.get_by_role("listitem")
