@@ -110,7 +110,7 @@ lock: $(VENV)/.python
 	cd requirements && $(LOCK) ../pyproject.toml --upgrade --extra train --extra export --group ../pyproject.toml:dev -o dev.txt
 	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt --extra train -o train.txt
 	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt --extra gpu -o gpu.txt
-	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt --extra postgres -o postgres.txt
+	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt --extra postgres --extra storage -o postgres.txt
 	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt -o serve.txt
 	cd benchmarks/peers && for peer in $(PEERS); do $(LOCK) --upgrade $$peer/requirements.in -o $$peer/requirements.txt || exit; done
 	cd tests/clients && for client in requirements label-studio; do $(LOCK) --upgrade $$client.in -o $$client.txt || exit; done

@@ -20,9 +20,10 @@ from app.settings import Settings, SettingsError
 from app.web.connections import default_limit, raise_open_file_limit
 from catdog import __version__
 from catdog.database import Database
-from catdog.errors import DatabaseUnavailable, StoreError
+from catdog.errors import DatabaseUnavailable, StoreError, StoreUnavailable
 from catdog.system import resources
 from catdog.versions.manifest import Manifest
+from catdog.versions.places.location import absolute
 from catdog.versions.store import Store
 
 SERVES_ON = ("3.11", "3.14")  # the oldest and the newest Python for which every package has wheels
@@ -123,14 +124,14 @@ def _limits(settings: Settings) -> str:
 def _model(settings: Settings) -> Iterator[Finding]:
     """Load the champion and check its answers, as at start-up."""
     try:
-        found = Store(settings.models_dir)
+        found = Store(settings.models)
         opened = found.open(found.champion())
         champion = load(opened, read(opened, settings), settings)
-    except (StoreError, OSError, ValueError) as error:
-        yield Finding("model", f"{settings.models_dir.absolute()}: {error}", is_well=False)
+    except (StoreError, StoreUnavailable, OSError, ValueError) as error:
+        yield Finding("model", f"{absolute(settings.models_dir)}: {error}", is_well=False)
         return
     versions = ", ".join(map(str, found.versions()))
-    yield Finding("model", f"{champion} of {settings.models_dir.absolute()}, which holds: {versions}")
+    yield Finding("model", f"{champion} of {absolute(settings.models_dir)}, which holds: {versions}")
     yield Finding("precision", f"{champion.engine.precision}: {_why(champion, settings)}")
     yield Finding("streams", f"{champion.engine.streams}: {_why_streams(settings)}")
 

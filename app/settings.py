@@ -24,11 +24,12 @@ from pydantic_settings import (
 from app import environment
 from app.configuration.access import AccessSettings
 from app.configuration.automation import AutomationSettings
-from app.configuration.setting_types import ListeningAddress, NonNegative, Positive, Processes
+from app.configuration.setting_types import ListeningAddress, ModelsDir, NonNegative, Positive, Processes
 from app.environment import ENV_FILE, PREFIX
 from catdog import faults
 from catdog.engines.engine import Asked
 from catdog.versions.ood import KEEP, LEAST_KEEP
+from catdog.versions.places.location import Remote, located
 
 OF_COMPOSE = (  # what the compose files read from the same `.env`
     "CATDOG_ADMIN_KEY_FILE",
@@ -75,8 +76,9 @@ class Settings(AccessSettings, AutomationSettings):
     port: int = Field(default=8000, ge=0, le=65535, validation_alias=AliasChoices("CATDOG_PORT", "PORT"))
     """Port to listen on; 8000 by default, 0 uses any free one. PORT works too."""
 
-    models_dir: Path = Path("models")
-    """Folder of the model store; `models` by default."""
+    models_dir: ModelsDir = Path("models")
+    """Folder of the model store; `models` by default. Or its URL in an object store, such as `s3://BUCKET/models`, with
+    the packages of the extra `storage`."""
 
     data_dir: Path = Path("data")
     """Folder of pictures, jobs and features, and of the admin key; `data` by default."""
@@ -243,6 +245,11 @@ class Settings(AccessSettings, AutomationSettings):
         if value is not None and value < info.data.get("max_batch_bytes", 0) + MIB:
             raise PydanticCustomError("bodies", "it must exceed CATDOG_MAX_BATCH_BYTES by 1 MiB or more")
         return value
+
+    @property
+    def models(self) -> Path | Remote:
+        """Where the model store is; of an object store, with its cache in the data folder."""
+        return located(self.models_dir, self.data_dir)
 
     @property
     def address(self) -> str:

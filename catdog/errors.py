@@ -32,6 +32,7 @@
     ├── AccessError              keys: `catdog.access.errors`
     ├── JobError                 jobs and their queue: `catdog.jobs.errors`
     ├── DatabaseUnavailable      the database doesn't answer
+    ├── StoreUnavailable         the object store of the versions doesn't answer
     ├── RecipeError              training options that contradict each other
     └── DownloadError            published photos or weights can't be downloaded
 
@@ -291,3 +292,11 @@ class UrlNotSet(WebhookError):
     def __init__(self, number: int) -> None:
         self.number = number
         super().__init__(f"the URL of delivery {number} is no longer in CATDOG_WEBHOOK_URLS; add it to send it again")
+
+
+class StoreUnavailable(CatdogError):
+    """The object store of the versions doesn't answer; `reason` may name its address."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__("the object store doesn't answer; the log says why")

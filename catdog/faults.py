@@ -10,6 +10,7 @@ EXTRAS = {  # by library; all others are of the trainer
     "ai_edge_litert": "export",
     "gcsfs": "cloud",
     "httpx": "client",
+    "obstore": "storage",
     "onnx": "export",
     "onnxruntime": "export",
     "pyarrow": "parquet",

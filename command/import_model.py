@@ -89,7 +89,7 @@ def _weights(file: Path, classes: str, data: Path, promote: Promote) -> dict[str
 
     settings, command = read_settings(), shlex.join(["catdog", *sys.argv[1:]])
     asked = Import(file, read_classes(classes), data, command, promote.value)
-    made = import_model(asked, Store(settings.models_dir), settings.data_dir, Terminal())
+    made = import_model(asked, Store(settings.models), settings.data_dir, Terminal())
     return _described(made.version, made.promoted, made.reason)
 
 

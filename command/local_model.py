@@ -42,7 +42,7 @@ def store() -> "Store":
     from app.settings import read_settings
     from catdog.versions.store import Store
 
-    return Store(read_settings().models_dir)
+    return Store(read_settings().models)
 
 
 def shipped() -> Path | None:
@@ -81,7 +81,7 @@ def loaded(settings: "Settings", number: int | None = None) -> "LoadedModel":
     from app.serving.loader import load, read
     from catdog.versions.store import Store
 
-    store = Store(settings.models_dir)
+    store = Store(settings.models)
     version = store.open(store.champion() if number is None else number)
     return load(version, read(version, settings), settings)
 

@@ -15,7 +15,9 @@ def _print_version(wanted: bool) -> None:
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
-Models = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the model store (CATDOG_MODELS_DIR).")]
+Models = Annotated[
+    str | None, typer.Option(metavar="DIR", help="Folder or URL of the model store (CATDOG_MODELS_DIR).")
+]
 DataDir = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Folder of pictures, jobs and features (CATDOG_DATA_DIR).")
 ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -11,6 +12,9 @@ from tests.databases import postgresql
 from tests.photos import draw_splits
 from tests.places import ROOT
 
+if TYPE_CHECKING:
+    from tests.object_store import Bucket
+
 
 @pytest.fixture(scope="module")
 def no_https() -> Iterator[None]:
@@ -19,6 +23,19 @@ def no_https() -> Iterator[None]:
         for name in ("https_proxy", "HTTPS_PROXY"):
             patch.setenv(name, "http://127.0.0.1:9")
         yield
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator["Bucket"]:
+    """A bucket of an S3 server on loopback, which the variables of the environment name."""
+    from tests.object_store import Bucket  # its server takes long to import
+
+    made = Bucket("models")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in made.variables.items():
+            patch.setenv(name, value)
+        yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

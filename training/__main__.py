@@ -11,6 +11,7 @@ from typing import Any
 from catdog import __version__, exit_status, faults
 from catdog.errors import RecipeError
 from catdog.system import quiet_import
+from catdog.versions.places import location
 
 try:
     from dotenv import dotenv_values
@@ -39,6 +40,7 @@ def main(words: Sequence[str] | None = None, program: str = "python -m training"
             )  # a file name may not be valid Unicode, and a terminal may not support it
     try:
         arguments = _parser(program).parse_args(words)
+        arguments.models = location.located(arguments.models, arguments.data_dir)
         arguments.run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader closed the pipe, for example `| head`
@@ -60,13 +62,16 @@ def _parser(program: str) -> ArgumentParser:
     parser = ArgumentParser(program, description="Trains, evaluates and manages versions of the model.")
     parser.add_argument("--version", action="version", version=f"catdog {__version__}")
     parser.add_argument(
-        "--models", type=Path, metavar="DIR", help="model store (default: CATDOG_MODELS_DIR, or models)"
+        "--models",
+        type=location.parsed,
+        metavar="DIR",
+        help="model store, a folder or URL (default: CATDOG_MODELS_DIR, or models)",
     )
     parser.add_argument(
         "--data-dir", type=Path, metavar="DIR", help="caches, data sets and jobs (default: CATDOG_DATA_DIR, or data)"
     )
     parser.set_defaults(
-        models=Path(settings.get("CATDOG_MODELS_DIR") or "models"),
+        models=location.parsed(settings.get("CATDOG_MODELS_DIR") or "models"),
         data_dir=Path(settings.get("CATDOG_DATA_DIR") or "data"),
         database_url=settings.get("CATDOG_DATABASE_URL") or None,
         imagenet_weights=Path(given) if (given := settings.get("CATDOG_IMAGENET_WEIGHTS")) else None,

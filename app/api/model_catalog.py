@@ -4,7 +4,7 @@ from pathlib import Path
 
 from app.api.automation.trial_schemas import Trial
 from app.api.model_schemas import Comparison, ListedVersion, ModelVersion, Report, ReportFile
-from catdog.errors import BrokenVersion, StoreError, VersionNotFound
+from catdog.errors import BrokenVersion, StoreError, StoreUnavailable, VersionNotFound
 from catdog.versions.manifest import Manifest
 from catdog.versions.store import Store
 
@@ -31,7 +31,7 @@ def listed(store: Store) -> list[ListedVersion]:
             manifest = store.open(number).manifest
             more = {"champion": number == champion, "served": number in served, "trial": trials.get(number)}
             versions.append(ListedVersion.of(manifest, fingerprint, **more))
-        except BrokenVersion as error:
+        except (BrokenVersion, StoreUnavailable) as error:
             versions.append(ListedVersion(version=number, champion=number == champion, problem=str(error)))
         except VersionNotFound:  # deleted in the meantime
             continue

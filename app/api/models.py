@@ -23,6 +23,7 @@ from catdog.errors import (
     NoEarlierChampion,
     ShippedVersion,
     StoreError,
+    StoreUnavailable,
     VersionInService,
     VersionNotFound,
 )
@@ -30,14 +31,14 @@ from catdog.versions.store import Store
 
 OCTETS = "application/octet-stream"
 MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".csv": "text/csv", ".json": "application/json"}
-LOOKING = (Unauthorized, RequestValidationError, VersionNotFound, BrokenVersion)
+LOOKING = (Unauthorized, RequestValidationError, VersionNotFound, BrokenVersion, StoreUnavailable)
 
 router = APIRouter()
 
 
 async def store(settings: SettingsDep) -> Store:
     """The store of versions on the disk."""
-    return Store(settings.models_dir)
+    return Store(settings.models)
 
 
 StoreDep = Annotated[Store, Depends(store)]
@@ -103,7 +104,7 @@ async def promote(version: Number, hot_swap: HotSwapDep, settings: SettingsDep) 
     "/rollback",
     tags=["models"],
     dependencies=[Depends(admin)],
-    responses=documented(Unauthorized, NoEarlierChampion, BrokenVersion, StoreError, NoChampion),
+    responses=documented(Unauthorized, NoEarlierChampion, BrokenVersion, StoreError, NoChampion, StoreUnavailable),
 )
 async def roll_back(hot_swap: HotSwapDep, settings: SettingsDep) -> Model:
     """Put the previous champion back into service; if it can't be loaded, nothing changes."""
@@ -115,7 +116,9 @@ async def roll_back(hot_swap: HotSwapDep, settings: SettingsDep) -> Model:
     tags=["models"],
     status_code=204,
     dependencies=[Depends(admin)],
-    responses=documented(Unauthorized, RequestValidationError, VersionNotFound, VersionInService, ShippedVersion),
+    responses=documented(
+        Unauthorized, RequestValidationError, VersionNotFound, VersionInService, ShippedVersion, StoreUnavailable
+    ),
 )
 async def delete(version: Number, store: StoreDep) -> Response:
     """Delete a version that is neither in service nor the shipped one."""

@@ -22,7 +22,7 @@ def begun(journal: Journal, settings: Settings, explain_to: Path | None = None) 
     NotDrawable if its answers can't be drawn into `explain_to`.
     """
     facts = journal.facts()
-    store = Store(settings.models_dir)
+    store = Store(settings.models)
     version = store.open(store.champion() if facts is None else facts["version"])
     model = load(version, read(version, settings), settings)
     if explain_to is not None:

@@ -63,7 +63,7 @@ class Erasure:
 
     def _forget_in_trial(self, predictions: list[str]) -> None:
         """Remove what the trial that runs has recorded of these predictions."""
-        trials = Store(self._settings.models_dir).trials
+        trials = Store(self._settings.models).trials
         if predictions and (trial := trials.running()) is not None:
             trials.change(trial.version, lambda known: known.without(predictions))
 
@@ -74,7 +74,7 @@ class Erasure:
         return sum(FeatureCache(file).remove(sha256) for file in files)
 
     def _versions(self, sha256: str) -> list[int]:
-        store = Store(self._settings.models_dir)
+        store = Store(self._settings.models)
         found = []
         for number in store.versions():
             with suppress(StoreError):  # it was deleted since, or its manifest can't be read

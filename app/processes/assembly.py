@@ -102,7 +102,7 @@ def assembled(settings: "Settings", siblings: "Siblings | None" = None, whole: "
     settings = engine_selection.settled(settings)
     if siblings is not None and settings.engine == "keras":
         raise SettingsError(ON_A_GPU)
-    loader = VersionLoader(Store(settings.models_dir), settings)
+    loader = VersionLoader(Store(settings.models), settings)
     loader.begin()  # before the other imports: the model loads in parallel
     if siblings is not None and siblings.folder is not None:
         from app.telemetry import instruments

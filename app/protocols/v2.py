@@ -127,7 +127,7 @@ for address in ("/models/{model}", "/models/{model}/versions/{version}"):
 async def repository_index(request: Request, predictor: PredictorDep, settings: SettingsDep) -> list[IndexEntry]:
     """Every version: READY if it is loaded, else UNAVAILABLE."""
     body = await _read_change(request, settings)
-    return await to_thread.run_sync(model_repository.index, body, Store(settings.models_dir), tuple(predictor.versions))
+    return await to_thread.run_sync(model_repository.index, body, Store(settings.models), tuple(predictor.versions))
 
 
 @router.post(

@@ -71,7 +71,7 @@ class AutomaticRetraining:
         self._jobs = jobs
         self._datasets = datasets
         self._predictor = predictor
-        self._store = Store(settings.models_dir)
+        self._store = Store(settings.models)
         self._clock = clock
         self._threads = CapacityLimiter(1)
 

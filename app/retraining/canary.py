@@ -14,7 +14,8 @@ from app.settings import Settings
 from catdog.audit.change import SERVICE, Change
 from catdog.errors import CanaryExists, NoCanary, OtherClasses, StoreError, VersionInService
 from catdog.versions import canary
-from catdog.versions.canary import Canaries, Canary, Limits, Side
+from catdog.versions.canary import Canary, Limits, Side
+from catdog.versions.places.place import repeated
 from catdog.versions.store import Store
 
 logger = logging.getLogger(__name__)
@@ -37,8 +38,8 @@ class CanaryRelease:
         self.traffic = hot_swap.predictor.canary
         self._records = records
         self._hot_swap = hot_swap
-        self._store = Store(settings.models_dir)
-        self._canaries = Canaries(settings.models_dir)
+        self._store = Store(settings.models)
+        self._canaries = self._store.canaries
         self._threads = CapacityLimiter(1)
         self._looking = Lock()
 
@@ -103,6 +104,7 @@ class CanaryRelease:
         await self.look()
         return found
 
+    @repeated
     def _begin(self, version: int, share: float) -> Canary:
         with self._store.unchanged():
             champion = self._store.champion()

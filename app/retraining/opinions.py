@@ -205,7 +205,7 @@ class Opinions:
         with self._judging:
             version = model.manifest.version
             if self._judge is None or self._judge.manifest.version != version:
-                network = Store(self._settings.models_dir).open(version).network(self._settings.precision)
+                network = Store(self._settings.models).open(version).network(self._settings.precision)
                 name = fingerprint(network, model.engine.precision)
                 arrays = head.of(network.arrays) if network.architecture.head == "pooled" else None
                 cache = FeatureCache(self._settings.data_dir / FOLDER / f"{name}.sqlite")

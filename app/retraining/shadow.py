@@ -55,7 +55,7 @@ class Shadow:
         self._hot_swap = hot_swap
         self._predictor = hot_swap.predictor
         self._bodies = bodies
-        self._store = Store(settings.models_dir)
+        self._store = Store(settings.models)
         self._threads = CapacityLimiter(1)
         self._comparison: Comparison | None = None
         self._began_at = 0.0

@@ -54,7 +54,7 @@ class Upkeep:
             "pictures without a label": lambda: self._records.datasets.sweep(),
             "thumbnails": lambda: Thumbnails(self._settings.data_dir).clean(self._settings.data_dir / PICTURES),
             "jobs": self._prune_jobs,
-            "drafts of versions": Store(self._settings.models_dir).sweep,
+            "drafts of versions": Store(self._settings.models).sweep,
             **self._steps,
         }
         for what, step in steps.items():

@@ -15,6 +15,7 @@ from app.settings import Settings
 from app.telemetry.instruments import METRICS_FOLDER
 from catdog.jobs.job import Kind
 from catdog.system import resources
+from catdog.versions.places.location import absolute
 
 STOP_SECONDS = 10.0  # for a worker to end after SIGTERM
 # Import names of what training needs in addition to serving: the extra `fit`.
@@ -149,7 +150,7 @@ def _environment(settings: Settings) -> dict[str, str]:
 def _variables(settings: Settings) -> dict[str, str]:
     """Environment variables of the settings that a worker shares with the service."""
     shared = {
-        "CATDOG_MODELS_DIR": settings.models_dir.absolute(),
+        "CATDOG_MODELS_DIR": absolute(settings.models_dir),
         "CATDOG_DATA_DIR": settings.data_dir.absolute(),
         "CATDOG_DATABASE_URL": settings.database_url,
         "CATDOG_TRAIN_THREADS": settings.train_threads,

@@ -1,6 +1,7 @@
 """Hot-swaps the model when the store's champion changes."""
 
 import logging
+import random
 from collections.abc import Callable, Set
 from contextlib import nullcontext, suppress
 from threading import Lock
@@ -17,7 +18,7 @@ from app.serving.predictor import Predictor
 from app.settings import Settings
 from app.siblings import Siblings
 from catdog.audit import change
-from catdog.errors import StoreError, VersionInService
+from catdog.errors import StoreError, StoreUnavailable, VersionInService
 from catdog.versions.store import Store, Within
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,9 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.5
 RETRY_SECONDS = 5.0  # between attempts at a version that couldn't be loaded
 LOAD_SECONDS = 10.0  # limit for other processes to load a version
+# Replicas that follow an object store load a new champion at a random moment within so many times the duration of the
+# last load. So at most about a tenth of them load at once, which takes processor time: docs/decisions/serving/0023
+SPREAD = 12
 
 Result = TypeVar("Result")
 
@@ -46,14 +50,15 @@ class HotSwap:
         self.siblings.answers["catch up"] = self.catch_up
         self.predictor = Predictor(settings, self.siblings)
         self._settings = settings
-        self._store = Store(settings.models_dir)
+        self._store = Store(settings.models)
         self._loader = loader or VersionLoader(self._store, settings)
-        self._memory = UnusedMemory(settings.models_dir.resolve())
+        self._memory = UnusedMemory(self._store.root.resolve())
         self._turn = CapacityLimiter(1)
         self._step = Lock()  # held by the thread: an abandoned step may still be running
         self.within: Within = nullcontext  # in which the store's champion is changed
         self._failed: int | None = None  # the last version that couldn't be loaded
         self._retry_at = 0.0  # when it may be tried again, on the monotonic clock
+        self._load_at: float | None = None  # when to load the champion of an object store, on the same clock
         self._logged: str | None = None  # the reason that was logged for it
         self._prepared: dict[int, LoadedModel] = {}  # loaded on trial, by version
         self._heads: dict[int, LoadedModel] = {}  # that have served on the graph in service, by version
@@ -68,12 +73,12 @@ class HotSwap:
         if self.predictor.serving is not None:  # the first answer is more urgent
             await anyio.sleep(POLL_SECONDS)
         while True:
-            await self.catch_up()
+            await self._alone(self._follow, is_awaited=False)
             await anyio.sleep(POLL_SECONDS)
 
     async def catch_up(self) -> None:
         """Serve the store's champion now, if it can be loaded, instead of at the next poll of `follow`."""
-        await self._alone(self._follow, is_awaited=False)
+        await self._alone(lambda: self._follow(is_urgent=True), is_awaited=False)
 
     async def catch_up_together(self) -> None:
         """Let every process of the service catch up."""
@@ -131,24 +136,38 @@ class HotSwap:
 
         return await to_thread.run_sync(take, limiter=self._turn, abandon_on_cancel=not is_awaited)
 
-    def _follow(self) -> None:
+    def _follow(self, is_urgent: bool = False) -> None:
         if (serving := self.predictor.serving) is not None:  # until then the load is most urgent
             if serving.unconfirmed is not None:
                 self.predictor.serving = share(serving, self._settings)
             self._memory.return_memory()
         try:
-            self._catch_up()
+            self._catch_up(is_urgent)
         except Exception as error:  # any error: the version in service keeps serving
             self._tell(error)
         if (wanted := self.siblings.loaded()) is not None:
             self._match(wanted)
 
-    def _catch_up(self) -> None:
+    def _catch_up(self, is_urgent: bool) -> None:
         version = self._store.champion()
         if version == self._failed and monotonic() < self._retry_at:
             return
+        if not is_urgent and self._must_wait(version):
+            return
+        self._load_at = None
         self._failed, self._retry_at = version, monotonic() + RETRY_SECONDS
         self._take_over(self._loaded(version))
+
+    def _must_wait(self, version: int) -> bool:
+        """Whether other replicas may load this version first."""
+        serving = self.predictor.serving
+        if not self._store.place.is_remote or serving is None or serving.manifest.version == version:
+            return False
+        if self._known(version):
+            return False
+        if self._load_at is None:
+            self._load_at = monotonic() + random.uniform(0, SPREAD * self._loader.seconds)  # noqa: S311, no secret
+        return monotonic() < self._load_at
 
     def _match(self, wanted: Set[int]) -> None:
         """Load and unload versions as another process did on request."""
@@ -178,7 +197,7 @@ class HotSwap:
         try:
             champion = self._loaded(version)
         except Exception:
-            with suppress(StoreError):  # another was promoted in the meantime, and stays
+            with suppress(StoreError, StoreUnavailable):  # another was promoted in the meantime, and stays
                 self._store.promote(before, instead_of=version, within=self.within)
             raise
         self._take_over(champion)

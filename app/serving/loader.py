@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
+from time import monotonic
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +46,7 @@ class VersionLoader:
         self._settings = settings
         self._reader = ThreadPoolExecutor(1, "reader", lower_priority, (NICE,))
         self._begun: Future[LoadedModel] | None = None
+        self.seconds = 0.0  # that the last load took
 
     def begin(self) -> "Future[LoadedModel]":
         """Start loading the store's champion on a thread; `load` of that version returns it later."""
@@ -67,10 +69,12 @@ class VersionLoader:
         return self._load(version, serving)
 
     def _load(self, version: int, serving: LoadedModel | None = None, soon: bool = False) -> LoadedModel:
-        opened = self._store.open(version)
+        began, opened = monotonic(), self._store.open(version)
         # Compiled on this thread, whose priority is normal: threads that OpenVINO starts inherit it permanently.
         found = self._reader.submit(read, opened, self._settings).result()
-        return load(opened, found, self._settings, serving, soon)
+        loaded = load(opened, found, self._settings, serving, soon)
+        self.seconds = monotonic() - began
+        return loaded
 
 
 class Read(NamedTuple):

@@ -40,6 +40,7 @@ RETRY_SECONDS: dict[type[Exception], int] = {
     service.Expired: 5,
     jobs.QueueFull: 60,
     domain.DatabaseUnavailable: 5,
+    domain.StoreUnavailable: 5,
 }
 
 
@@ -74,8 +75,8 @@ def describe(error: Exception, request: Request) -> Problem:
         logger.error("request %s: %r failed", request.state.id, request.scope["path"], exc_info=error)
     elif isinstance(error, OSError):
         logger.error("request %s: %s", request.state.id, error)
-    elif isinstance(error, domain.DatabaseUnavailable):
-        logger.error("request %s: the database doesn't answer: %s", request.state.id, error.reason)
+    elif isinstance(error, domain.DatabaseUnavailable | domain.StoreUnavailable):
+        logger.error("request %s: %s: %s", request.state.id, kind.title, error.reason)
     return Problem(
         type=kind.type,
         title=kind.title,

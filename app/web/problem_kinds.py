@@ -93,6 +93,7 @@ KINDS: dict[type[Exception], Kind] = {
     service.PictureUnavailable: Kind("picture-unavailable", 502, "Label Studio didn't give the picture"),
     service.TrainerMissing: Kind("trainer-missing", 503, "Training isn't possible here"),
     domain.DatabaseUnavailable: Kind("database-unavailable", 503, "The database doesn't answer"),
+    domain.StoreUnavailable: Kind("store-unavailable", 503, "The object store doesn't answer"),
     OSError: Kind("insufficient-storage", 507, "The disk is full"),  # any other OSError is unexpected
 }
 EVERYWHERE = (service.Forbidden, service.CrossOrigin, service.MisdirectedRequest, service.LimitReached)

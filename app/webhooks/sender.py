@@ -44,7 +44,7 @@ class Webhooks:
     def __init__(self, settings: Settings, records: ServiceDatabase) -> None:
         self._settings = settings
         self._records = records
-        self._store = Store(settings.models_dir)
+        self._store = Store(settings.models)
         self._keys = _keys(settings) if settings.webhook_urls else ()
         self._threads = CapacityLimiter(4)
 

@@ -16,6 +16,7 @@ from catdog.network import weights
 from catdog.network.architecture import Architecture, Int8Graph, Network
 from catdog.versions import golden
 from catdog.versions.manifest import Dataset, Lineage, Manifest, WeightsFile
+from catdog.versions.places.location import Remote
 from catdog.versions.store import SHIPPED, Store
 from catdog.versions.version import INT8_GRAPH, Version
 from training.data.dataset import Photo
@@ -60,7 +61,7 @@ def slim(shipped: Model, folder: Path) -> Model:
     return Model(f"random arrays, width {SLIM:g}", random_like(shipped.version, folder))
 
 
-def random(width: float, folder: Path) -> Version:
+def random(width: float, folder: Path | Remote) -> Version:
     """VGG16 with random arrays: as fast as a trained one, and deterministic."""
     architecture = Architecture(len(CLASSES), width)
     with Store(folder).draft() as draft:

@@ -12,7 +12,7 @@ from time import monotonic
 from uuid import uuid4
 
 from catdog import faults
-from catdog.errors import CatdogError, DatabaseUnavailable
+from catdog.errors import CatdogError, DatabaseUnavailable, StoreUnavailable
 from catdog.jobs.errors import LeaseLost
 from catdog.jobs.interruptions import Interrupted, Interruptions, Reason
 from catdog.jobs.job import Status, log_file
@@ -108,10 +108,11 @@ class Worker:
                 self._run(lease, self._interruptions)
             except LeaseLost as error:
                 _say(str(error))
-            except DatabaseUnavailable as error:  # not the job's fault
+            except (DatabaseUnavailable, StoreUnavailable) as error:  # not the job's fault
                 _say(error.reason)
+                what = "database" if isinstance(error, DatabaseUnavailable) else "object store"
                 with _unless_lost(), _unless_unavailable():
-                    lease.release("the database didn't answer its worker; another worker will resume it")
+                    lease.release(f"the {what} didn't answer its worker; another worker will resume it")
             except Exception as error:  # ends this job but not the worker
                 traceback.print_exc()
                 with _unless_lost(), _unless_unavailable():

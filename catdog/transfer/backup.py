@@ -28,7 +28,7 @@ from catdog.database import Database, copy_rows, count_rows
 from catdog.datasets.picture_files import FOLDER as PICTURES
 from catdog.datasets.picture_files import PictureFiles
 from catdog.datasets.rows import referred_to
-from catdog.errors import CatdogError
+from catdog.errors import CatdogError, VersionNotFound
 from catdog.jobs.job import FOLDER as JOBS
 from catdog.system import durable
 from catdog.system.failpoints import failpoint
@@ -98,8 +98,8 @@ def _finish(store: Store, database: Database, data_dir: Path, made: Path) -> Con
             missing = _copy_pictures(data_dir, made, found)
             _copy_versions(store, made)
             for name in POINTERS:
-                if (store.root / name).exists():
-                    shutil.copyfile(store.root / name, made / MODELS / name)
+                if (content := store.place.read(name)) is not None:
+                    (made / MODELS / name).write_bytes(content)
             _copy_files_of_rows(data_dir, made)
             versions, champions = store.versions(), store.champions()
     finally:
@@ -135,18 +135,18 @@ def _copy_versions(store: Store, made: Path) -> None:
     copies = made / MODELS
     copies.mkdir(exist_ok=True)
     for number in store.versions():
-        source, target = store.root / str(number), copies / str(number)
+        target, aside = copies / str(number), copies / f".{number}"
         if target.exists():
             continue
-        aside = copies / f".{number}"
         try:
+            source = store.open(number).path
             for path in sorted(path for path in source.rglob("*") if path.is_file()):
                 name = path.relative_to(source)
                 (aside / name).parent.mkdir(parents=True, exist_ok=True)
                 others = [each / name for each in copies.iterdir()]
                 shared_files.put(aside / name, memoryview(path.read_bytes()), others)
             aside.rename(target)
-        except FileNotFoundError:  # deleted in the meantime
+        except (FileNotFoundError, VersionNotFound):  # deleted in the meantime
             shutil.rmtree(aside, ignore_errors=True)
 
 

@@ -43,9 +43,10 @@ def restore(source: Path, store: Store, database: Database, data_dir: Path) -> C
             shutil.copytree(source / folder, data_dir / folder, dirs_exist_ok=True)
     failpoint("restore.placed")
     _fill(source, database, data_dir)
-    for name in POINTERS:
-        if (source / MODELS / name).exists():
-            durable.replace_text(store.root / name, (source / MODELS / name).read_text("ascii"))
+    with store.unchanged():
+        for name in POINTERS:
+            if (source / MODELS / name).exists():
+                store.place.replace(name, (source / MODELS / name).read_text("ascii"))
     return contents
 
 
@@ -80,10 +81,10 @@ def _check(source: Path, contents: Contents) -> None:
 def _refuse_other_versions(source: Path, contents: Contents, store: Store) -> None:
     """Raise BackupError if the store has a version, such as the shipped one, that isn't the backup's."""
     for number in store.versions():
-        mine, theirs = (root / str(number) / MANIFEST for root in (store.root, source / MODELS))
+        mine, theirs = store.open(number).file(MANIFEST), source / MODELS / str(number) / MANIFEST
         if number not in contents.versions or mine.read_bytes() != theirs.read_bytes():
             raise BackupError(
-                f"the store {store.root} has another version {number} than the backup; restore into another folder:"
+                f"the store {store.place} has another version {number} than the backup; restore into another folder:"
                 " --models DIR"
             )
 
@@ -95,8 +96,7 @@ def _place_versions(source: Path, contents: Contents, store: Store) -> None:
             durable.sync_tree(aside)
             with store.unchanged():
                 if number not in store.versions():
-                    aside.rename(store.root / str(number))
-                    durable.sync(store.root)
+                    store.place.add(aside, number)
 
 
 def _place_pictures(source: Path, data_dir: Path) -> None:

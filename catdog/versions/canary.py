@@ -5,16 +5,15 @@ models/canary.json     the canary that runs, else the last one. Replaced under t
 
 from collections.abc import Callable, Iterator, Mapping
 from math import erfc, sqrt
-from pathlib import Path
 from time import time
 from typing import Annotated, Final, NamedTuple, Self
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
 
 from catdog.errors import StoreError
-from catdog.system import durable
 from catdog.versions.manifest import Rule
 from catdog.versions.measurements import Record
+from catdog.versions.places.place import Place, repeated
 
 FILE: Final = "canary.json"
 CHANCE: Final = 0.01  # significance level: the numbers are judged again and again while they grow
@@ -127,15 +126,14 @@ def _chance(count: int, photos: int, others: int, of: int) -> float:
 class Canaries:
     """The store's canary. Reading takes no lock; any number of processes may use it at once."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, place: Place) -> None:
+        self._place = place
 
     def read(self) -> Canary | None:
         """The canary that runs, else the last one; StoreError if the file can't be read."""
         try:
-            return Canary.model_validate_json((self._root / FILE).read_bytes())
-        except FileNotFoundError:
-            return None
+            text = self._place.read(FILE)
+            return None if text is None else Canary.model_validate_json(text)
         except (OSError, ValidationError) as error:
             raise StoreError(f"the file {FILE} can't be read; remove it to forget the canary") from error
 
@@ -145,11 +143,12 @@ class Canaries:
 
     def write(self, canary: Canary) -> None:
         """Replace it. Under the store's lock."""
-        durable.replace_text(self._root / FILE, canary.model_dump_json(indent=1) + "\n")
+        self._place.replace(FILE, canary.model_dump_json(indent=1) + "\n")
 
+    @repeated
     def change(self, version: int, changed: Callable[[Canary], Canary]) -> Canary | None:
         """Replace the canary of this version by `changed(canary)`; None if it doesn't run any longer."""
-        with durable.locked(self._root / durable.LOCK):
+        with self._place.changing():
             canary = self.running()
             if canary is None or canary.version != version:
                 return None

@@ -13,9 +13,9 @@
 
 A step interrupted at any point leaves complete versions and either the old or the new champion; other leftovers are
 hidden, and removed by the next step of the same kind. Reading takes no lock and writes nothing.
+`catdog.versions.places.bucket` describes the same in a bucket.
 """
 
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -36,6 +36,9 @@ from catdog.system.failpoints import failpoint
 from catdog.versions import shared_files
 from catdog.versions.canary import Canaries
 from catdog.versions.manifest import Manifest
+from catdog.versions.places.folder import LAST, NUMBER
+from catdog.versions.places.location import Remote
+from catdog.versions.places.place import place, repeated
 from catdog.versions.trials import Trials
 from catdog.versions.version import MANIFEST, WEIGHTS, Version
 
@@ -44,9 +47,8 @@ __all__ = ["Draft", "Store", "Version", "Within"]
 SHIPPED = 1  # the version in the repository: in service until another is promoted, and never pruned
 CHAMPIONS_REMEMBERED = 20  # the one in service and the previous ones
 CHAMPIONS_KEPT = 2  # previous champions that pruning keeps
-DRAFT, DELETED = ".draft-", ".deleted-"  # prefixes of hidden directories
-
-_NUMBER = re.compile("[1-9][0-9]{0,17}")
+DRAFT = ".draft-"  # prefix of hidden directories
+CHAMPION = "champion"
 
 # A context in which a step runs, under the store's lock; if entering it raises, the step isn't done.
 Within = Callable[[], AbstractContextManager[object]]
@@ -79,17 +81,20 @@ class Draft:
 
 
 class Store:
-    """The versions below one directory. Any number of processes may use it at once."""
+    """The versions below one directory or URL. Any number of processes may use it at once.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.trials = Trials(root)
+    With a URL, changes raise StoreUnavailable if the bucket doesn't answer.
+    """
+
+    def __init__(self, root: Path | Remote) -> None:
+        self.place = place(root)
+        self.root = self.place.root  # of a bucket the cache
+        self.trials = Trials(self.place)
+        self.canaries = Canaries(self.place)
 
     def versions(self) -> tuple[int, ...]:
         """The numbers of all versions, oldest first."""
-        if not self.root.is_dir():
-            return ()
-        return tuple(sorted(int(path.name) for path in self.root.iterdir() if _NUMBER.fullmatch(path.name)))
+        return self.place.versions()
 
     def champion(self) -> int:
         """The number of the version in service, else NoChampion."""
@@ -100,13 +105,13 @@ class Store:
 
     def champions(self) -> tuple[int, ...]:
         """The version in service, then the previous ones, newest first; empty if there is none."""
-        return _read_numbers(self.root / "champion") or ((SHIPPED,) if SHIPPED in self.versions() else ())
+        return self._numbers(CHAMPION) or ((SHIPPED,) if SHIPPED in self.versions() else ())
 
     def open(self, version: int) -> Version:
         """The version with its manifest; its weights are not read or checked."""
         if version not in (versions := self.versions()):
             raise VersionNotFound(version, versions)
-        return Version.read(version, self._path(version))
+        return self.place.open(version)
 
     @contextmanager
     def draft(self) -> Iterator[Draft]:
@@ -114,6 +119,7 @@ class Store:
         with durable.scratch(self.root, DRAFT) as path:
             yield Draft(path, self)
 
+    @repeated
     def adopt(self, shipped: Path) -> bool:
         """Copy the shipped version from its folder, unless there is a version; whether it was copied."""
         if self.versions():
@@ -121,16 +127,16 @@ class Store:
         with durable.scratch(self.root, DRAFT) as path:
             shutil.copytree(shipped, path, dirs_exist_ok=True)
             durable.sync_tree(path)
-            with self._changing():
+            with self.place.changing():
                 if self.versions():
                     return False
-                path.rename(self._path(SHIPPED))
-                durable.sync(self.root)
+                self.place.add(path, SHIPPED)
         return True
 
+    @repeated
     def promote(self, version: int, instead_of: int | None = None, within: Within = nullcontext) -> None:
         """Verify a version and put it into service; ChampionChanged if the champion isn't `instead_of`."""
-        with self._changing(), within():
+        with self.place.changing(), within():
             self.open(version).verify()
             champions = self.champions()
             failpoint("promote.verified")
@@ -141,23 +147,25 @@ class Store:
             self._put_into_service((version, *champions))
             failpoint("promote.replaced")
 
+    @repeated
     def try_out(self, version: int, champion: int, within: Within = nullcontext) -> None:
         """Begin the trial of a version next to `champion`; ChampionChanged if another is in service.
 
         It ends a trial that runs. Nothing changes if the version had its trial.
         """
-        with self._changing(), within():
+        with self.place.changing(), within():
             self.open(version).verify()
             if (serving := self.champion()) != champion:
                 raise ChampionChanged(champion, serving)
             self.trials.begin(version, champion)
 
+    @repeated
     def roll_back(self, within: Within = nullcontext) -> int:
         """Put the previous champion back into service and return its number, else NoEarlierChampion.
 
         Versions that were deleted or are broken are skipped; the shipped version is the last resort.
         """
-        with self._changing(), within():
+        with self.place.changing(), within():
             champion = self.champion()
             version = self._before(champion)
             if version is None:
@@ -166,23 +174,25 @@ class Store:
             self._put_into_service(earlier[earlier.index(version) :] if version in earlier else (version,))
             return version
 
+    @repeated
     def delete(self, version: int) -> None:
         """Remove a version that is neither in service nor the shipped one."""
-        with self._changing():
+        with self.place.changing():
             if version == SHIPPED:
                 raise ShippedVersion(version)
             self._delete(version)
 
+    @repeated
     def prune(self, keep: int) -> tuple[int, ...]:
         """Delete all but the newest `keep`, the last champions and the shipped version; return the numbers deleted.
 
         The last champions are the one in service, CHAMPIONS_KEPT before it, and the one that a rollback leads to. A
         candidate on trial and a canary are kept.
         """
-        with self._changing():
+        with self.place.changing():
             versions, champions = self.versions(), self.champions()
             staying = {SHIPPED, *champions[:1], *[each for each in champions[1:] if each in versions][:CHAMPIONS_KEPT]}
-            running = self.trials.running(), Canaries(self.root).running()
+            running = self.trials.running(), self.canaries.running()
             staying |= {each.version for each in running if each is not None}
             if champions and (before := self._before(champions[0])) is not None:
                 staying.add(before)
@@ -194,34 +204,18 @@ class Store:
     @contextmanager
     def unchanged(self) -> Iterator[None]:
         """Keep the store as it is inside the block: changes by other processes and threads wait."""
-        with self._changing():
+        with self.place.changing():
             yield
 
     def sweep(self) -> None:
         """Remove what interrupted steps left behind."""
         if any(self.root.glob(f"{DRAFT}*")):
             durable.sweep(self.root, DRAFT)
-        if any(self._left()):
-            with self._changing():
-                for path in self._left():
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-    def _left(self) -> list[Path]:
-        return [*self.root.glob(f"{DELETED}*"), *self.root.glob(".*.new")]
-
-    def _path(self, version: int) -> Path:
-        return self.root / str(version)
-
-    @contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Exclusive access, among all processes, for changing the store."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with durable.locked(self.root / durable.LOCK):
-            yield
+        self.place.sweep()
 
     def _put_into_service(self, champions: tuple[int, ...]) -> None:
         lines = (f"{number}\n" for number in champions[:CHAMPIONS_REMEMBERED])
-        durable.replace_text(self.root / "champion", "".join(lines))
+        self.place.replace(CHAMPION, "".join(lines))
 
     def _before(self, champion: int) -> int | None:
         """The champion that a rollback from this one leads to; None if none can serve."""
@@ -236,19 +230,23 @@ class Store:
         return version != champion
 
     def _publish(self, path: Path, describe: Callable[[int], Manifest], within: Within) -> Version:
-        durable.sync_tree(path)  # the slow part, outside the lock
+        prepared = self.place.prepare(path)  # the slow part, outside the lock
         failpoint("publish.written")
-        with self._changing(), within():
-            number = 1 + max((*_read_numbers(self.root / ".last"), *self.versions()), default=0)
+        return self._add(path, prepared, describe, within)
+
+    @repeated
+    def _add(self, path: Path, prepared: int | None, describe: Callable[[int], Manifest], within: Within) -> Version:
+        with self.place.changing(), within():
+            number = prepared or 1 + max((*self._numbers(LAST), *self.versions()), default=0)
             manifest = describe(number)
             Version(number, path, manifest).verify()
             durable.replace_text(path / MANIFEST, manifest.to_json())
             failpoint("publish.described")
-            durable.replace_text(self.root / ".last", f"{number}\n")
-            path.rename(self._path(number))
-            durable.sync(self.root)
+            if prepared is None:
+                self.place.replace(LAST, f"{number}\n")
+            self.place.add(path, number)
             failpoint("publish.renamed")
-        return Version(number, self._path(number), manifest)
+            return self.place.open(number)
 
     def _delete(self, version: int) -> None:
         if version not in (versions := self.versions()):
@@ -256,26 +254,19 @@ class Store:
         if version in self.champions()[:1]:
             raise VersionInService(version)
         self.trials.forget(version)
-        self._path(version).rename(self.root / f"{DELETED}{version}")
-        durable.sync(self.root)
-        for deleted in self.root.glob(f"{DELETED}*"):  # including leftovers of interrupted steps
-            shutil.rmtree(deleted, ignore_errors=True)
+        self.place.remove(version)
 
-
-def _read_numbers(path: Path) -> tuple[int, ...]:
-    """The version numbers in a file, one per line; empty if there is no file."""
-    try:
-        lines = path.read_text("ascii").splitlines()
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        raise StoreError(f"the file {path.name} can't be read ({error.strerror})") from error
-    except ValueError as error:
-        raise _not_numbers(path) from error
-    if not lines or not all(_NUMBER.fullmatch(line) for line in lines):
-        raise _not_numbers(path)
-    return tuple(map(int, lines))
-
-
-def _not_numbers(path: Path) -> StoreError:
-    return StoreError(f"the file {path.name} should hold version numbers, one per line; write one into it or remove it")
+    def _numbers(self, name: str) -> tuple[int, ...]:
+        """The version numbers in a file, one per line; empty if there is no file."""
+        try:
+            content = self.place.read(name)
+        except OSError as error:
+            raise StoreError(f"the file {name} can't be read ({error.strerror})") from error
+        if content is None:
+            return ()
+        lines = content.decode("ascii", "replace").splitlines()
+        if not lines or not all(NUMBER.fullmatch(line) for line in lines):
+            raise StoreError(
+                f"the file {name} should hold version numbers, one per line; write one into it or remove it"
+            )
+        return tuple(map(int, lines))

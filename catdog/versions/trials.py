@@ -9,15 +9,14 @@ process killed at any point leaves either the old or the new content. A deleted 
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
-from pathlib import Path
 from time import time
 from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
 from catdog.errors import StoreError
-from catdog.system import durable
 from catdog.system.failpoints import failpoint
+from catdog.versions.places.place import Place, repeated
 from catdog.versions.trial import Trial
 
 FILE: Final = "trials.json"
@@ -30,18 +29,16 @@ def _schema() -> TypeAdapter[dict[str, Trial]]:
 
 
 class Trials:
-    """The trials of the store in one directory. Reading takes no lock; any number of processes may use it at once."""
+    """The trials of the store in one place. Reading takes no lock; any number of processes may use it at once."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, place: Place) -> None:
+        self._place = place
 
     def read(self) -> dict[int, Trial]:
         """Every trial by its version, the latest last; StoreError if the file can't be read."""
         try:
-            text = (self._root / FILE).read_bytes()
-            return {int(version): trial for version, trial in _schema().validate_json(text).items()}
-        except FileNotFoundError:
-            return {}
+            text = self._place.read(FILE)
+            return {} if text is None else {int(key): trial for key, trial in _schema().validate_json(text).items()}
         except (OSError, ValidationError, ValueError) as error:
             raise StoreError(f"the file {FILE} can't be read; restore it, or remove it to forget all trials") from error
 
@@ -66,9 +63,10 @@ class Trials:
         if trials.pop(version, None) is not None:
             self._write(trials)
 
+    @repeated
     def change(self, version: int, changed: Callable[[Trial], Trial]) -> Trial | None:
         """Replace a trial that runs by `changed(trial)`, under the store's lock; None if it no longer runs."""
-        with durable.locked(self._root / durable.LOCK):
+        with self._place.changing():
             trials = self.read()
             trial = trials.get(version)
             if trial is None or not trial.is_running:
@@ -79,4 +77,4 @@ class Trials:
 
     def _write(self, trials: Mapping[int, Trial]) -> None:
         content = {str(version): trial.model_dump(mode="json") for version, trial in trials.items()}
-        durable.replace_text(self._root / FILE, json.dumps(content, indent=1) + "\n")
+        self._place.replace(FILE, json.dumps(content, indent=1) + "\n")

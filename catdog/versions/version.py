@@ -1,8 +1,8 @@
 """A model version on disk, and the checks before it is used."""
 
 import logging
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -27,6 +27,7 @@ MANIFEST = "manifest.json"
 INT8_GRAPH = "int8.xml"
 TRAINED_ON = "trained-on.h5"  # `training.data.trained_on` writes it
 
+Fetch = Callable[[int, str | None], Path]
 
 # Results for files that haven't changed since this process read them: reading 59 MB for each check would be slow.
 _known: dict[tuple[int, ...], WeightsFile | Neighbours] = {}
@@ -45,26 +46,40 @@ def photo_number(sha256: str) -> int:
 
 @dataclass(frozen=True)
 class Version:
-    """A directory that never changes once it is published."""
+    """A directory that never changes once it is published.
+
+    If `folder` has only the manifest until other files are needed, `fetch` gets all of the version with this number, or
+    the one with a name if it has it, and returns the folder.
+    """
 
     number: int
-    path: Path
+    folder: Path
     manifest: Manifest
+    fetch: Fetch | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.manifest.version != self.number:
             raise BrokenVersion(self.number, f"{MANIFEST} is that of version {self.manifest.version}")
 
     @classmethod
-    def read(cls, number: int, path: Path) -> Self:
+    def read(cls, number: int, folder: Path, fetch: Fetch | None = None) -> Self:
         """The version in a directory, from its manifest only; BrokenVersion if that can't be used."""
         try:
-            manifest = Manifest.from_json((path / MANIFEST).read_bytes())
+            manifest = Manifest.from_json((folder / MANIFEST).read_bytes())
         except OSError as error:
             raise BrokenVersion(number, f"{MANIFEST} is missing or can't be read") from error
         except ValueError as error:
             raise BrokenVersion(number, f"{MANIFEST}: {error}") from error
-        return cls(number, path, manifest)
+        return cls(number, folder, manifest, fetch)
+
+    @property
+    def path(self) -> Path:
+        """The directory with all its files; StoreUnavailable if they must be downloaded and can't be."""
+        return self.folder if self.fetch is None else self.fetch(self.number, None)
+
+    def file(self, name: str) -> Path:
+        """One of its files, which may be missing; StoreUnavailable."""
+        return (self.folder if self.fetch is None else self.fetch(self.number, name)) / name
 
     @property
     def weights_path(self) -> Path:
@@ -119,7 +134,7 @@ class Version:
     def was_trained_on(self, sha256: str) -> bool:
         """Whether its network or its head was trained on this photo, as far as a record that can be read says."""
         try:
-            with h5py.File(self.path / TRAINED_ON, "r") as file:
+            with h5py.File(self.file(TRAINED_ON), "r") as file:
                 return bool(np.any(file["contents"][()] == np.uint64(photo_number(sha256))))
         except (OSError, KeyError):  # it has no record, or was deleted since
             return False

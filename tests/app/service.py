@@ -30,6 +30,7 @@ from catdog.network import weights
 from catdog.network.architecture import Architecture, Arrays
 from catdog.versions.manifest import Dataset, Lineage, Manifest, WeightsFile
 from catdog.versions.measurements import Metrics
+from catdog.versions.places.location import Remote
 from catdog.versions.store import Store
 from tests.waiting import PATIENCE_SECONDS
 
@@ -40,7 +41,7 @@ ADMIN = {"Authorization": f"Bearer {ADMIN_KEY}"}
 
 
 def publish(
-    models_dir: Path,
+    models_dir: Path | Remote,
     classes: tuple[str, ...] = ("cat", "dog"),
     seed: int = 7,
     head_seed: int | None = None,
@@ -176,16 +177,19 @@ class HeldEngine:
 
 @contextmanager
 def serving(
-    models_dir: Path, loaded_before: bool = False, defers: bool = False, **settings_given: object
+    models_dir: Path | str, loaded_before: bool = False, defers: bool = False, **settings_given: object
 ) -> Iterator[Service]:
-    """Run a service in this process, with a real server on a thread; its data is inside the store's folder."""
+    """Run a service in this process, with a real server on a thread; its data is inside the store's folder.
+
+    If the store is at a URL, `settings_given` must name the folder of data.
+    """
     given: dict[str, Any] = {
         "port": 0,
-        "data_dir": models_dir / "data",
+        "data_dir": Path(models_dir, "data"),
         "admin_key": SecretStr(ADMIN_KEY),
     } | settings_given
     listener, settings = listen(Settings.model_construct(models_dir=models_dir, **given))
-    loader = VersionLoader(Store(models_dir), settings)
+    loader = VersionLoader(Store(settings.models), settings)
     if loaded_before:
         loader.begin().result()
     app = create_app(settings, HotSwap(settings, loader), defers=defers)

@@ -14,6 +14,7 @@ from catdog.datasets.listing import Listing
 from catdog.images import FINGERPRINT
 from catdog.versions.manifest import Dataset, Decision, Golden, Lineage, Manifest, Rule, WeightsFile
 from catdog.versions.measurements import Histogram, Metrics, Neither, Unknown
+from catdog.versions.places.location import Remote
 from catdog.versions.store import Store, Version
 
 METRICS = Metrics(
@@ -100,9 +101,17 @@ def publish(manifest: Manifest) -> Callable[[Store], Version]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path | Remote:
+    """A place without a store: a folder, unless the test is run with `BOTH`."""
+    if getattr(request, "param", "folder") == "folder":
+        return tmp_path / "models"
+    return Remote(f"{request.getfixturevalue('bucket').url}/{tmp_path.name}", tmp_path / "models")
+
+
+@pytest.fixture
+def store(root: Path | Remote) -> Store:
     """A store that doesn't exist yet."""
-    return Store(tmp_path / "models")
+    return Store(root)
 
 
 @pytest.fixture(scope="session")
@@ -116,7 +125,13 @@ def four_versions(tmp_path_factory: pytest.TempPathFactory, publish: Callable[[S
 @pytest.fixture
 def filled(store: Store, four_versions: Path) -> Store:
     """A store that holds the versions 1 to 4; 1 is the champion, as it is when shipped."""
-    shutil.copytree(four_versions, store.root)
+    if not store.place.is_remote:
+        shutil.copytree(four_versions, store.root)
+        return store
+    for number in range(1, 5):
+        with store.draft() as draft, store.unchanged():
+            shutil.copytree(four_versions / str(number), draft.path, dirs_exist_ok=True)
+            store.place.add(draft.path, number)
     return store
 
 

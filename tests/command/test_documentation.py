@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.command.classify.object_store import fill, s3
 from tests.command.classify.tables import rows
 from tests.command.running import Catdog
 from tests.newcomer import blocks
+from tests.object_store import fill, s3
 from tests.photos import draw_set
 from tests.places import ROOT
 

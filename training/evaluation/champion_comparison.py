@@ -162,5 +162,5 @@ def _new_to_both(
 
 def _reference(store: Store) -> Reference | None:
     """Of the newest version that has some."""
-    files = (store.root / str(number) / reference_features.FILE for number in reversed(store.versions()))
+    files = (store.open(number).file(reference_features.FILE) for number in reversed(store.versions()))
     return next((reference_features.read(file) for file in files if file.exists()), None)

@@ -16,7 +16,15 @@ from app.web import uploads
 from app.web.auth import admin, reader
 from app.web.problem_details import documented
 from catdog.audit import change
-from catdog.errors import CanaryExists, NoCanary, OtherClasses, StoreError, VersionInService, VersionNotFound
+from catdog.errors import (
+    CanaryExists,
+    NoCanary,
+    OtherClasses,
+    StoreError,
+    StoreUnavailable,
+    VersionInService,
+    VersionNotFound,
+)
 from catdog.versions import canary as stored
 from catdog.versions.canary import Limits
 from catdog.versions.manifest import Rule
@@ -102,6 +110,7 @@ class CanaryReport(BaseModel, frozen=True):
         OtherClasses,
         CanaryExists,
         StoreError,
+        StoreUnavailable,
     ),
     openapi_extra=json_body(CanaryRequest),
 )
@@ -122,7 +131,9 @@ async def report(canary: CanaryDep) -> CanaryReport:
     return CanaryReport(canary=None if found is None else CanaryState.of(found, canary.limits))
 
 
-@router.delete("/canary", dependencies=[Depends(admin)], responses=documented(Unauthorized, StoreError, NoCanary))
+@router.delete(
+    "/canary", dependencies=[Depends(admin)], responses=documented(Unauthorized, StoreError, NoCanary, StoreUnavailable)
+)
 async def end(canary: CanaryDep) -> CanaryState:
     """End the canary: the champion answers every client. To put the version into service, promote it."""
     ended = await canary.end()

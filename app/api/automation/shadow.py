@@ -8,7 +8,7 @@ from app.errors import Unauthorized
 from app.web.auth import reader, trainer
 from app.web.problem_details import documented
 from catdog.audit import change
-from catdog.errors import NoTrial, StoreError
+from catdog.errors import NoTrial, StoreError, StoreUnavailable
 
 router = APIRouter(prefix="/shadow", tags=["models"])
 
@@ -20,7 +20,9 @@ async def state(shadow: ShadowDep) -> ShadowState:
     return ShadowState.of(trial, shadow.limits, *await shadow.queued())
 
 
-@router.delete("", dependencies=[Depends(trainer)], responses=documented(Unauthorized, StoreError, NoTrial))
+@router.delete(
+    "", dependencies=[Depends(trainer)], responses=documented(Unauthorized, StoreError, NoTrial, StoreUnavailable)
+)
 async def end(shadow: ShadowDep) -> Trial:
     """End the trial without a promotion. The version stays in the store."""
     ended = await shadow.end()

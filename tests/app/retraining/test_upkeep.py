@@ -95,12 +95,12 @@ def test_one_step_that_fails_does_not_keep_the_others_from_their_work(
 ) -> None:
     (kept.settings.data_dir).mkdir()
     (kept.settings.data_dir / "catdog.sqlite").write_text("no database at all" * 100)
-    (kept.settings.models_dir / ".deleted-7").mkdir()
+    Path(kept.settings.models_dir, ".deleted-7").mkdir()
 
     kept.upkeep.once()
 
     assert "jobs can't be cleaned up: file is not a database" in caplog.text
-    assert not (kept.settings.models_dir / ".deleted-7").exists()
+    assert not Path(kept.settings.models_dir, ".deleted-7").exists()
 
 
 def test_a_start_clears_up_what_killed_processes_left(tmp_path: Path) -> None:

@@ -479,9 +479,9 @@ def test_what_else_a_start_has_to_do_waits_for_the_first_answer(
     looks: list[HotSwap] = []
     follow = HotSwap._follow
 
-    def watched(followed: HotSwap) -> None:
+    def watched(followed: HotSwap, is_urgent: bool = False) -> None:
         looks.append(followed)
-        follow(followed)
+        follow(followed, is_urgent)
 
     publish(tmp_path)
     monkeypatch.setattr(hot_swap, "POLL_SECONDS", PATIENCE_SECONDS)

@@ -9,9 +9,9 @@ import pytest
 from pyarrow import parquet
 
 from command.classify.sources import Sources
-from tests.command.classify.object_store import fill, s3
 from tests.command.classify.tables import rows
 from tests.command.running import Catdog
+from tests.object_store import fill, s3
 
 NAMES = [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(3)]
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 from moto.server import ThreadedMotoServer
 
@@ -10,15 +12,38 @@ KEYS = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests", "AWS_DEF
 
 
 @contextmanager
-def s3() -> Iterator[dict[str, str]]:
+def s3(port: int = 0) -> Iterator[dict[str, str]]:
     """Run the server; yields the environment variables with which clients find it."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
     server.start()
     try:
         host, port = server.get_host_and_port()
         yield {**KEYS, "AWS_ENDPOINT_URL": f"http://{host}:{port}"}
     finally:
         server.stop()
+
+
+class Bucket:
+    """A bucket of a server that can be away; its objects stay."""
+
+    def __init__(self, name: str) -> None:
+        self.url = f"s3://{name}"
+        self._running = s3()
+        self.variables = self._running.__enter__()
+        urlopen(Request(f"{self.variables['AWS_ENDPOINT_URL']}/{name}", method="PUT")).close()  # noqa: S310, on loopback
+
+    def close(self) -> None:
+        self._running.__exit__(None, None, None)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Let the server refuse connections."""
+        self.close()
+        try:
+            yield
+        finally:
+            self._running = s3(urlsplit(self.variables["AWS_ENDPOINT_URL"]).port or 0)
+            self._running.__enter__()
 
 
 def fill(variables: dict[str, str], bucket: str, folder: Path) -> None:
