@@ -15,7 +15,7 @@ from catdog.versions.ood import FILE
 from catdog.versions.store import Store, Version
 from tests.observers import Recorder
 from tests.photos import draw_set
-from tests.training.cli.test_command_line import RANDOM, Shop
+from tests.training.cli.shop import RANDOM, Shop
 from training.cli.familiarize import familiarize
 from training.data import dataset
 from training.data.features import FeatureExtractor
