@@ -1,9 +1,9 @@
-"""Folders of pictures that a tiny network can learn to tell apart."""
+"""Folders of pictures that a tiny network can learn to tell apart, and altered copies of pictures."""
 
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 
 def draw(path: Path, kind: str, seed: int) -> None:
@@ -27,3 +27,25 @@ def draw_set(root: Path, photos: int, kinds: tuple[str, ...] = ("cat", "dog"), f
         for number in range(photos):
             draw(root / kind / f"{number}.png", kind, seed=first + 10_000 * place + number)
     return root
+
+
+def large(picture: Path) -> Image.Image:
+    """The picture enlarged, so that an alteration doesn't change single pixels."""
+    with Image.open(picture) as image:
+        return image.resize((320, 240), Image.Resampling.BICUBIC)
+
+
+def halved(picture: Path, copy: Path) -> None:
+    large(picture).resize((160, 120)).save(copy)
+
+
+def compressed(picture: Path, copy: Path) -> None:
+    large(picture).save(copy, "JPEG", quality=50)
+
+
+def brightened(picture: Path, copy: Path) -> None:
+    ImageEnhance.Brightness(large(picture)).enhance(1.1).save(copy)
+
+
+def cropped(picture: Path, copy: Path) -> None:
+    large(picture).crop((3, 2, 317, 238)).save(copy)

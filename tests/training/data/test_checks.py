@@ -3,11 +3,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageEnhance
+from PIL import Image
 
 from catdog.network.architecture import Architecture, Network
 from tests.networks import random_arrays
-from tests.photos import draw, draw_set
+from tests.photos import brightened, compressed, cropped, draw, draw_set, halved
 from training.data import checks, dataset, features
 from training.data.checks import Finding, Findings, Kind
 
@@ -45,28 +45,6 @@ def finding(findings: Findings, kind: Kind) -> Finding:
 
 def places(found: Finding) -> list[str]:
     return sorted(f"{photo.split}/{photo.label}/{photo.name}" for photo in found.photos)
-
-
-def large(picture: Path) -> Image.Image:
-    """The picture enlarged, so that an alteration doesn't change single pixels."""
-    with Image.open(picture) as image:
-        return image.resize((320, 240), Image.Resampling.BICUBIC)
-
-
-def halved(picture: Path, copy: Path) -> None:
-    large(picture).resize((160, 120)).save(copy)
-
-
-def compressed(picture: Path, copy: Path) -> None:
-    large(picture).save(copy, "JPEG", quality=50)
-
-
-def brightened(picture: Path, copy: Path) -> None:
-    ImageEnhance.Brightness(large(picture)).enhance(1.1).save(copy)
-
-
-def cropped(picture: Path, copy: Path) -> None:
-    large(picture).crop((3, 2, 317, 238)).save(copy)
 
 
 def test_a_sound_set_has_no_findings(examine: Callable[[], Findings]) -> None:

@@ -13,13 +13,13 @@ from catdog.versions import golden
 from catdog.versions.manifest import Manifest
 from catdog.versions.store import Store
 from tests.observers import Recorder
+from tests.training.publishing.test_pipeline import TINY, run
 from training.data import dataset
 from training.data.features import FeatureExtractor
 from training.fitting import quantization
 from training.fitting.config import Config, Stage
-from training.publishing.pipeline import Outcome, Request, train
+from training.publishing.pipeline import Request
 
-TINY = Config(backbone="random", width=1 / 32)
 ON_IT = Config(backbone="champion")
 
 
@@ -35,10 +35,6 @@ def learned(tmp_path_factory: pytest.TempPathFactory, split_photos: Path) -> Pat
 @pytest.fixture
 def folder(learned: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(learned, tmp_path / "place"))
-
-
-def run(folder: Path, request: Request, observer: Recorder | None = None) -> Outcome:
-    return train(request, Store(folder / "models"), folder / "data", observer or Recorder())
 
 
 def without_nncf(monkeypatch: pytest.MonkeyPatch) -> None:
