@@ -12,8 +12,8 @@ from zipfile import ZipFile
 import httpx
 
 from benchmarks.harness import tree
+from tests.app.process import Process, running
 from tests.app.service import ADMIN
-from tests.app.test_process import Process, running
 from tests.waiting import PATIENCE_SECONDS, until
 
 PROCESSES = 2

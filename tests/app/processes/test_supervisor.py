@@ -15,10 +15,10 @@ import pytest
 from app.processes import supervisor
 from benchmarks.harness import tree
 from catdog.system import failpoints
+from tests.app.process import begin_upload, start
 from tests.app.processes.running import PROCESSES, Pair, classify, pair
 from tests.app.scraping import Page
 from tests.app.service import ADMIN_KEY
-from tests.app.test_process import begin_upload, start
 from tests.places import ROOT
 from tests.waiting import PATIENCE_SECONDS, until
 

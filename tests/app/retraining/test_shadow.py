@@ -18,8 +18,8 @@ from catdog import images
 from catdog.engines.engine import Output
 from catdog.system.failpoints import OF_TRIALS
 from catdog.versions.store import Store
+from tests.app.process import running
 from tests.app.service import ADMIN, HeldEngine, Service, encoded, publish, serving
-from tests.app.test_process import running
 from tests.app.web.test_problem_details import check
 from tests.waiting import PATIENCE_SECONDS, until
 

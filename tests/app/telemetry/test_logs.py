@@ -18,8 +18,8 @@ import pytest
 
 from app.telemetry.logs import JsonLines
 from tests.app.api.test_queue import ask, ready
+from tests.app.process import Process, running
 from tests.app.service import ADMIN_KEY, Service
-from tests.app.test_process import Process, running
 from tests.app.watching import photo
 from tests.app.web.test_problem_details import StumblingEngine
 from tests.places import ROOT

@@ -19,8 +19,8 @@ from app.web import http_protocol
 from app.web.connections import Connections, default_limit
 from app.web.http_protocol import FREE_PIECES, BoundedParser, ServerConfig
 from tests.app.api.test_queue import connect, read_answer, ready
+from tests.app.process import running
 from tests.app.service import Service
-from tests.app.test_process import running
 from tests.waiting import PATIENCE_SECONDS, until
 
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"

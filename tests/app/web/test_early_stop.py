@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.test_process import begin_upload, running, start
+from tests.app.process import begin_upload, running, start
 from tests.waiting import PATIENCE_SECONDS, until
 
 # Each is imported at a different time of the start.

@@ -18,9 +18,9 @@ from app.webhooks import sender
 from catdog.versions.store import Store
 from catdog.webhooks import deliveries
 from tests.app.api.test_datasets import picture
+from tests.app.process import start
 from tests.app.scraping import scrape
 from tests.app.service import ADMIN, ADMIN_KEY, Service, publish, serving
-from tests.app.test_process import start
 from tests.app.web.test_problem_details import check
 from tests.app.webhooks.receiver import ANOTHER, SECRET, Receiver, answering
 from tests.waiting import until
