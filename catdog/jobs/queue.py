@@ -35,7 +35,6 @@ RECORDED: Final = ("dataset", "strategy", "promote", "photos", "versions")  # of
 RETRY_SECONDS: Final = 0.5  # between two attempts at a database that doesn't answer
 SILENT: Final = "the worker stopped responding: its process or machine ended, perhaps for lack of memory"
 
-
 Answer = TypeVar("Answer")
 
 
@@ -114,8 +113,7 @@ class Jobs:
         """The number of jobs by status."""
         with self._database.reading() as connection:
             of_status = select(jobs.c.status, func.count()).where(self._mine).group_by(jobs.c.status)
-            found = connection.execute(of_status)
-            return dict.fromkeys(Status, 0) | {Status(status): count for status, count in found}
+            return dict.fromkeys(Status, 0) | {Status(status): count for status, count in connection.execute(of_status)}
 
     def running(self) -> list[Job]:
         """The jobs that a worker is running."""

@@ -1,7 +1,6 @@
 """Connections are limited, and so is the work that a client can cause with one."""
 
 import json
-import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -19,7 +18,6 @@ from app.web import http_protocol
 from app.web.connections import Connections, default_limit
 from app.web.http_protocol import FREE_PIECES, BoundedParser, ServerConfig
 from tests.app.api.test_queue import connect, read_answer, ready
-from tests.app.process import running
 from tests.app.service import Service
 from tests.waiting import PATIENCE_SECONDS, until
 
@@ -276,37 +274,3 @@ def is_open(connection: socket.socket) -> bool:
     except ConnectionError:
         return False
     return True
-
-
-def test_from_the_signal_on_every_answer_closes_its_connection(models_dir: Path) -> None:
-    with running(models_dir, CATDOG_LEAVE_SECONDS="3600") as process, process.connect() as kept_alive:
-        kept_alive.sendall(LIVE)
-        assert read_answer(kept_alive)[0] == OK
-        process.popen.send_signal(signal.SIGTERM)
-        until(lambda: not process.is_ready())
-
-        kept_alive.sendall(LIVE)
-        answer = rest(kept_alive)
-        process.popen.send_signal(signal.SIGINT)
-
-    assert answer.startswith(OK)
-    assert b"\r\nconnection: close\r\n" in answer
-
-
-def test_a_request_that_is_on_its_way_when_the_service_ends_is_answered(
-    models_dir: Path,
-) -> None:
-    with running(models_dir, CATDOG_LEAVE_SECONDS="0") as process, ExitStack() as stack:
-        kept_alive, new = [stack.enter_context(process.connect()) for _ in range(2)]
-        kept_alive.sendall(LIVE)
-        assert read_answer(kept_alive)[0] == OK
-        process.popen.send_signal(signal.SIGTERM)
-        until(lambda: not process.takes_connections())
-
-        for connection in (kept_alive, new):
-            connection.sendall(LIVE)
-        answers = [rest(connection) for connection in (kept_alive, new)]
-        _, log = process.popen.communicate(timeout=PATIENCE_SECONDS)
-
-    assert [answer.startswith(OK) for answer in answers] == [True, True]
-    assert (process.popen.returncode, log) == (0, "")

@@ -1,12 +1,15 @@
-"""Signals during the start, before the server handles them, and a second one during the shutdown."""
+"""Signals during the start, before the server handles them, and what connections see of the shutdown."""
 
 import os
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.app.api.test_queue import read_answer
 from tests.app.process import begin_upload, running, start
+from tests.app.web.test_connections import LIVE, OK, rest
 from tests.waiting import PATIENCE_SECONDS, until
 
 # Each is imported at a different time of the start.
@@ -70,3 +73,37 @@ def test_a_second_ctrl_c_ends_a_service_at_once_and_without_a_traceback(models_d
 
     assert status == 0
     assert "Traceback" not in log
+
+
+def test_from_the_signal_on_every_answer_closes_its_connection(models_dir: Path) -> None:
+    with running(models_dir, CATDOG_LEAVE_SECONDS="3600") as process, process.connect() as kept_alive:
+        kept_alive.sendall(LIVE)
+        assert read_answer(kept_alive)[0] == OK
+        process.popen.send_signal(signal.SIGTERM)
+        until(lambda: not process.is_ready())
+
+        kept_alive.sendall(LIVE)
+        answer = rest(kept_alive)
+        process.popen.send_signal(signal.SIGINT)
+
+    assert answer.startswith(OK)
+    assert b"\r\nconnection: close\r\n" in answer
+
+
+def test_a_request_that_is_on_its_way_when_the_service_ends_is_answered(
+    models_dir: Path,
+) -> None:
+    with running(models_dir, CATDOG_LEAVE_SECONDS="0") as process, ExitStack() as stack:
+        kept_alive, new = [stack.enter_context(process.connect()) for _ in range(2)]
+        kept_alive.sendall(LIVE)
+        assert read_answer(kept_alive)[0] == OK
+        process.popen.send_signal(signal.SIGTERM)
+        until(lambda: not process.takes_connections())
+
+        for connection in (kept_alive, new):
+            connection.sendall(LIVE)
+        answers = [rest(connection) for connection in (kept_alive, new)]
+        _, log = process.popen.communicate(timeout=PATIENCE_SECONDS)
+
+    assert [answer.startswith(OK) for answer in answers] == [True, True]
+    assert (process.popen.returncode, log) == (0, "")
