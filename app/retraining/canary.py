@@ -80,9 +80,12 @@ class CanaryRelease:
             return
         self.traffic.open(loaded, running.champion, running.share)
 
-    async def begin(self, version: int, share: float) -> Canary:
-        """Let the version answer that share; of a canary that runs already, change the share. StoreError."""
-        begun = await self._ask(lambda: self._begin(version, share))
+    async def begin(self, version: int, share: float, limits: Limits | None = None) -> Canary:
+        """Let the version answer that share; of a canary that runs already, change the share. StoreError.
+
+        `limits` are its own, None for those that it has, by default those of the settings.
+        """
+        begun = await self._ask(lambda: self._begin(version, share, limits))
         await self.look()
         return begun
 
@@ -105,7 +108,7 @@ class CanaryRelease:
         return found
 
     @repeated
-    def _begin(self, version: int, share: float) -> Canary:
+    def _begin(self, version: int, share: float, limits: Limits | None) -> Canary:
         with self._store.unchanged():
             champion = self._store.champion()
             if version == champion:
@@ -118,7 +121,8 @@ class CanaryRelease:
             if running is not None and running.version != version:
                 raise CanaryExists(running.version)
             begun = running or Canary(version=version, champion=champion, share=share, began_at=time())
-            self._canaries.write(begun := begun.model_copy(update={"share": share}))
+            begun = begun.model_copy(update={"share": share, "limits": limits or begun.limits})
+            self._canaries.write(begun)
         return begun
 
     def _follow(self, sides: Mapping[int, Side]) -> Canary | None:

@@ -34,7 +34,7 @@ SURE = 0.9  # an answer with a lower probability is unsure
 ROWS = 2_000  # pictures judged at a time: their features take 4 MB
 ALIKE = 300  # pictures listed as similar
 TOGETHER = 32  # pictures looked at by one request, so that it takes a second or two
-JUDGE_SECONDS = 0.4  # for answers to pictures whose features are known: a list shows its first ones within a second
+JUDGE_SECONDS = 0.25  # for answers to pictures whose features are known: a list shows its first ones within a second
 
 Kind = Literal["disagrees", "unsure", "unknown"]
 Features = NDArray[np.float32]

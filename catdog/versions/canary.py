@@ -50,12 +50,22 @@ class Side(Record):
         return self.seconds / max(1, self.answered)
 
 
+class Limits(NamedTuple):
+    """How much worse than the champion's the candidate's numbers may be, and from how many photos of each on."""
+
+    photos: int
+    errors: float  # rise of the share
+    unknown: float  # rise of the share
+    latency: float  # as a multiple
+
+
 class Canary(Record):
     """A candidate that answers a share of the clients. Times are seconds since 1970."""
 
     version: PositiveInt
     champion: PositiveInt
     share: Share
+    limits: Limits | None = None  # of its own, instead of those of the settings
     began_at: float
     candidate: Side = Side()
     usual: Side = Side()  # of the champion, in the same time
@@ -76,17 +86,9 @@ class Canary(Record):
         return self.model_copy(update={"ended_at": time(), "reason": reason, "is_rolled_back": is_rolled_back})
 
 
-class Limits(NamedTuple):
-    """How much worse than the champion's the candidate's numbers may be, and from how many photos of each on."""
-
-    photos: int
-    errors: float  # rise of the share
-    unknown: float  # rise of the share
-    latency: float  # as a multiple
-
-
 def rules(canary: Canary, limits: Limits) -> Iterator[Rule]:
-    """Each number against its limit; none before both versions have enough photos."""
+    """Each number against its limit, by default `limits`; none before both versions have enough photos."""
+    limits = canary.limits or limits
     mine, usual = canary.candidate, canary.usual
     if min(mine.photos, usual.photos) < limits.photos:
         return

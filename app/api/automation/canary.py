@@ -34,12 +34,28 @@ router = APIRouter(tags=["models"])
 CanaryDep = Annotated[CanaryRelease, held("canary")]
 
 
+class CanaryLimits(BaseModel):
+    """How much worse than the champion's the numbers of a canary may be."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    photos: int = Field(ge=1, le=10**9, description="Photos of each version from which on the numbers are judged.")
+    errors: float = Field(ge=0, le=1, description="Rise of the share of failed photos, 0-1.")
+    unknown: float = Field(ge=0, le=1, description="Rise of the share of photos called unknown, 0-1.")
+    latency: float = Field(gt=0, le=1000, description="Mean time to an answer, as a multiple of the champion's.")
+
+    @classmethod
+    def of(cls, limits: Limits) -> Self:
+        return cls(**limits._asdict())
+
+
 class CanaryRequest(BaseModel):
     """A request to let a version answer a share of the clients."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"share": 0.05}})
 
     share: float = Field(gt=0, lt=1, description="The share of the clients, between 0 and 1.")
+    limits: CanaryLimits | None = Field(default=None, description="Of this canary; by default those of the settings.")
 
 
 class CanarySide(BaseModel, frozen=True):
@@ -71,6 +87,7 @@ class CanaryState(BaseModel, frozen=True):
     candidate: CanarySide
     usual: CanarySide = Field(description="The champion's numbers in the same time.")
     photos_wanted: int = Field(description="Photos of each version from which on the numbers are judged.")
+    limits: CanaryLimits
     rules: list[Rule] = Field(description="Each number against its limit; empty before there are enough photos.")
 
     @classmethod
@@ -86,7 +103,8 @@ class CanaryState(BaseModel, frozen=True):
             reason=found.reason,
             candidate=CanarySide.of(found.candidate),
             usual=CanarySide.of(found.usual),
-            photos_wanted=limits.photos,
+            photos_wanted=(found.limits or limits).photos,
+            limits=CanaryLimits.of(found.limits or limits),
             rules=list(stored.rules(found, limits)),
         )
 
@@ -95,6 +113,7 @@ class CanaryReport(BaseModel, frozen=True):
     """Whether a version is a canary."""
 
     canary: CanaryState | None = Field(description="The canary that runs, else the last one; null if there was none.")
+    limits: CanaryLimits = Field(description="Those of the settings, which a canary has by default.")
 
 
 @router.post(
@@ -121,14 +140,16 @@ async def begin(version: Number, request: Request, canary: CanaryDep) -> CanaryS
     """
     asked = await uploads.read_json(request, CanaryRequest)
     change.note(share=asked.share)
-    return CanaryState.of(await canary.begin(version, asked.share), canary.limits)
+    limits = None if asked.limits is None else Limits(**asked.limits.model_dump())
+    return CanaryState.of(await canary.begin(version, asked.share, limits), canary.limits)
 
 
 @router.get("/canary", dependencies=[Depends(reader)], responses=documented(Unauthorized, StoreError))
 async def report(canary: CanaryDep) -> CanaryReport:
     """The canary that runs, with its numbers; else the last one."""
     found = await canary.latest()
-    return CanaryReport(canary=None if found is None else CanaryState.of(found, canary.limits))
+    state = None if found is None else CanaryState.of(found, canary.limits)
+    return CanaryReport(canary=state, limits=CanaryLimits.of(canary.limits))
 
 
 @router.delete(

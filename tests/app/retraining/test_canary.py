@@ -161,6 +161,22 @@ def test_what_cannot_be_a_canary_is_refused(models_dir: Path) -> None:
         check(answer(9, 0.1), "version-not-found", 404)
         for share in (0, 1, "much"):
             check(answer(2, share), "invalid-request", 422)
-        assert service.client.get("/canary").json() == {"canary": None}
+        assert service.client.get("/canary").json()["canary"] is None
         begin(service)
         check(answer(4, 0.1), "canary-exists", 409)
+
+
+def test_a_canary_has_its_own_limits_if_they_were_given(models_dir: Path, jpeg: bytes) -> None:
+    """Those of the settings would never judge it."""
+    with ready(models_dir, canary_photos=10**6) as service:
+        limits = {"photos": 2, "errors": 0.5, "unknown": 0.5, "latency": 0.001}
+        service.client.post("/models/2/canary", json={"share": 0.5, "limits": limits}).raise_for_status()
+        begin(service, 0.6)
+        assert (state(service)["share"], state(service)["limits"]) == (0.6, limits), "a new share keeps them"
+
+        for client in CLIENTS:
+            service.client.post("/predict", content=jpeg, headers={"X-Client-Id": client}).raise_for_status()
+
+        until(lambda: state(service)["rolled_back"])
+        assert "ms on average against" in state(service)["reason"]
+        assert service.client.get("/canary").json()["limits"]["photos"] == 10**6

@@ -41,7 +41,7 @@ NOT_SHOWN = {  # by the page: texts of the command line, of settings and of the 
     "left out: {}",
     "nothing found",
     "write five fields of cron: minute, hour, day of month, month, day of week",
-    *("calibration error", "live photos", "test photos", "the test photos"),  # names, for which the page has words
+    *("calibration error", "live photos", "object store", "test photos", "the test photos"),  # names
 }
 VALUE = re.compile(r"\{[^{}]*\}")
 UNSEEN = {

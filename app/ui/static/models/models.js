@@ -71,6 +71,7 @@ function card(version, serving, dataset) {
     "aria-label": t("models.details_of", { version: number }),
   });
   steps?.firstChild.append(details);
+  if (steps && sameClasses(version, serving)) details.before(canary.starter(number, steps.lastChild));
   return el(
     "li",
     { class: "version" },
@@ -85,6 +86,9 @@ function card(version, serving, dataset) {
     el("div", {}, ...accuracy(version, serving), steps ?? el("p", { class: "buttons" }, details)),
   );
 }
+
+// Whether a client of the version in service would know the answers.
+const sameClasses = (version, serving) => String(version.classes) === String(serving?.classes);
 
 function made({ created, strategy, classes, photos }, dataset) {
   const training = Object.values(photos.train ?? {}).reduce((sum, some) => sum + some, 0);

@@ -33,3 +33,36 @@ def test_a_canary_is_followed_and_ended(browser: Browser, tmp_path: Path, jpeg: 
 
             expect(canary).to_be_empty()
         assert service.client.post("/predict", content=jpeg).json()["model_version"] == 1
+
+
+def test_a_canary_is_begun_with_a_share_and_limits(browser: Browser, tmp_path: Path) -> None:
+    publish(tmp_path / "models")
+    publish(tmp_path / "models", head_seed=8)
+    publish(tmp_path / "models", ("cat", "dog", "fish"))
+    with (
+        serving(tmp_path / "models", worker="none", data_dir=tmp_path / "data") as service,
+        visiting(browser, service.app.state.settings.address) as page,
+    ):
+        until(lambda: service.client.get("/health/ready").is_success)
+        page.get_by_role("link", name="Models").click()
+        start = page.get_by_role("button", name="Let some clients try it")
+        expect(start).to_have_count(1)  # not of the version in service, nor of one with other classes
+        start.click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Share of the clients").fill("12.5")
+        dialog.get_by_text("Limits", exact=True).click()
+        expect(dialog.get_by_label("Photos of each version")).to_have_value("100")
+        dialog.get_by_label("Photos of each version").fill("40")
+        dialog.get_by_label("Unknown photos").fill("7")
+        shot(page, "canary-dialog")
+        dialog.get_by_role("button", name="Begin").click()
+        give_key(page)
+
+        expect(page.locator("#canary")).to_contain_text("Version 2 answers 12.5% of the clients")
+        expect(page.locator("#canary")).to_contain_text("From 40 photos of each on")
+        expect(page.locator("#canary")).to_contain_text(
+            "Limits: 1.0 percentage points more failed photos, 7.0 more unk"
+        )
+        begun = service.client.get("/canary").json()["canary"]
+        assert (begun["share"], begun["photos_wanted"]) == (0.125, 40)
+        assert begun["limits"] == {"photos": 40, "errors": 0.01, "unknown": 0.07, "latency": 1.5}
