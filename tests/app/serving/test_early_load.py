@@ -123,7 +123,7 @@ def test_an_abandoned_step_ends_before_the_next(tmp_path: Path, monkeypatch: pyt
     under_way: list[int] = []
     most: list[int] = []
 
-    def held() -> None:
+    def held(is_urgent: bool = False) -> None:
         under_way.append(1)
         most.append(len(under_way))
         begun.release()
@@ -135,7 +135,7 @@ def test_an_abandoned_step_ends_before_the_next(tmp_path: Path, monkeypatch: pyt
     async def leave_and_come_again() -> None:
         loop = asyncio.get_running_loop()
         left = asyncio.create_task(following.catch_up())
-        await loop.run_in_executor(None, begun.acquire)
+        assert await loop.run_in_executor(None, lambda: begun.acquire(timeout=PATIENCE_SECONDS))
         left.cancel()
         await asyncio.wait([left])
         coming = asyncio.create_task(following.catch_up())
