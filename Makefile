@@ -7,7 +7,7 @@
 # make image    build the images catdog:serve and catdog:train;  make image-gpu  build catdog:gpu
 # make pin-images  write the digests of the base images into Dockerfile and docker-compose.yml
 # make test-containers  build and test the images;  make check-supply  list their packages and known vulnerabilities
-# make test-label-studio  test with a real Label Studio, which it installs
+# make test-label-studio  test with a real Label Studio, which it installs;  make test-ray  with a Ray cluster of three nodes
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -42,7 +42,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' catdog/__init__.py)
 IMAGE = docker build --build-arg VERSION=$(VERSION) --target $(1) --tag catdog:$(1) --tag catdog:$(VERSION)-$(1) .
 
 .DEFAULT_GOAL := serve
-.PHONY: help serve trainer train test test-all check bench lock pin-images image image-gpu test-containers test-label-studio check-supply clean
+.PHONY: help serve trainer train test test-all check bench lock pin-images image image-gpu test-containers test-label-studio test-ray check-supply clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -64,10 +64,10 @@ RUN_TESTS = $(PYTEST) $(SERVICE_WORKERS) tests/app && $(PYTEST) $(WORKERS) tests
 	&& $(PYTEST) $(WORKERS) tests/training
 
 test: $(VENV)/.dev
-	$(call RUN_TESTS,not containers and not label_studio and not whole)
+	$(call RUN_TESTS,not containers and not label_studio and not ray and not whole)
 
 test-all: $(VENV)/.dev
-	$(call RUN_TESTS,not containers and not label_studio)
+	$(call RUN_TESTS,not containers and not label_studio and not ray)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check $(PACKAGES)
@@ -98,6 +98,9 @@ test-containers: $(VENV)/.dev
 test-label-studio: $(VENV)/.dev
 	$(BIN)/python -m pytest -m label_studio
 
+test-ray: $(VENV)/.dev
+	$(BIN)/python -m pytest -m ray
+
 check-supply: $(VENV)/.dev
 	mkdir -p sbom
 	for part in $(PARTS); do $(BIN)/cyclonedx-py requirements requirements/$$part.txt --pyproject pyproject.toml \
@@ -113,10 +116,11 @@ lock: $(VENV)/.python
 	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt --extra postgres --extra storage -o postgres.txt
 	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt -o serve.txt
 	cd benchmarks/peers && for peer in $(PEERS); do $(LOCK) --upgrade $$peer/requirements.in -o $$peer/requirements.txt || exit; done
+	cd tests/clients && $(LOCK) ../../pyproject.toml --constraints ../../requirements/dev.txt --extra ray --extra cloud -o ray.txt
 	cd tests/clients && for client in requirements label-studio; do $(LOCK) --upgrade $$client.in -o $$client.txt || exit; done
 
 clean:
-	rm -rf $(VENV) .venv-bench .venv-clients .venv-label-studio
+	rm -rf $(VENV) .venv-bench .venv-clients .venv-label-studio .venv-ray
 
 # Each stamp file means that the pinned packages of this part are installed. A larger part contains the smaller ones.
 $(VENV)/.python:

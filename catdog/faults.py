@@ -14,6 +14,7 @@ EXTRAS = {  # by library; all others are of the trainer
     "onnx": "export",
     "onnxruntime": "export",
     "pyarrow": "parquet",
+    "ray": "ray",
     "s3fs": "cloud",
     "tf2onnx": "export",
 }

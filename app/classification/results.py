@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path, PurePath
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.classification.journal import Row
 from catdog.datasets.layout import printable
 from catdog.errors import CatdogError
 from catdog.system import durable
+
+if TYPE_CHECKING:
+    from pyarrow import RecordBatch, Schema
 
 BEFORE, AFTER = ("path", "label", "probability"), ("unknown", "version", "error")
 EXPLANATION: Final = "explanation"
@@ -125,19 +128,33 @@ def _write_json_lines(path: Path, rows: Iterator[list[Any]], table: Table) -> No
 
 
 def _write_parquet(path: Path, rows: Iterator[list[Any]], table: Table) -> None:
-    """A name that isn't UTF-8 is shown with escapes."""
-    import pyarrow as pa
     from pyarrow import parquet
 
-    others = {"unknown": pa.bool_(), "version": pa.int64()} | dict.fromkeys(table.texts, pa.string())
-    types = [others.get(name, pa.float64()) for name in table.columns]
-    schema = pa.schema(list(zip(table.columns, types, strict=True)))
-    with parquet.ParquetWriter(path, schema) as writer:
+    with parquet.ParquetWriter(path, _schema(table)) as writer:
         while group := list(islice(rows, GROUP_ROWS)):
-            for row in group:
-                row[0] = printable(row[0])
-            columns = [pa.array(values, kind) for values, kind in zip(zip(*group, strict=True), types, strict=True)]
-            writer.write_batch(pa.record_batch(columns, schema=schema))
+            writer.write_batch(_batch(group, table))
+
+
+def record_batch(rows: Iterable[Row], table: Table) -> "RecordBatch":
+    """At least one row as Arrow has them. A name that isn't UTF-8 is shown with escapes."""
+    return _batch([table.values(row) for row in rows], table)
+
+
+def _batch(rows: list[list[Any]], table: Table) -> "RecordBatch":
+    import pyarrow as pa
+
+    for row in rows:
+        row[0] = printable(row[0])
+    schema = _schema(table)
+    columns = [pa.array(values, kind) for values, kind in zip(zip(*rows, strict=True), schema.types, strict=True)]
+    return pa.record_batch(columns, schema=schema)
+
+
+def _schema(table: Table) -> "Schema":
+    import pyarrow as pa
+
+    others = {"unknown": pa.bool_(), "version": pa.int64()} | dict.fromkeys(table.texts, pa.string())
+    return pa.schema([(name, others.get(name, pa.float64())) for name in table.columns])
 
 
 PARQUET: Final = ".parquet"

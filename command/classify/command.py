@@ -1,6 +1,7 @@
 """`catdog classify`: a table of what many photos show."""
 
 import json as encoding
+import shutil
 import signal
 import sqlite3
 import sys
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -21,6 +22,9 @@ from command.classify.lists import COLUMN
 from command.classify.sorting import How, SortingError, sort
 from command.classify.sources import Sources
 from command.options import Json
+
+if TYPE_CHECKING:
+    from catdog.versions.manifest import Manifest
 
 
 def classify(
@@ -48,6 +52,12 @@ def classify(
         Path | None, typer.Option(metavar="DIR", help="Sort the photos into a folder for each class.")
     ] = None,
     sort_by: Annotated[How, typer.Option(help="What that does to a photo.")] = How.COPY,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Run on this Ray cluster: host:port, or auto for the one of this machine."
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing result.")] = False,
     json: Json = False,
 ) -> None:
@@ -56,31 +66,65 @@ def classify(
     After Ctrl-C or a kill, the same command continues. A file that can't be read is a row with its error.
     """
     check(to)
-    path = _journal_of(to, overwrite)
+    path = _journal_of(to, overwrite, ray is not None)
     began = monotonic()
     found = Sources(tuple(sources), sys.stdin, column)
-    _refuse_inside(found, sort_into)
-    if explain_to is not None:
-        explain_to.mkdir(parents=True, exist_ok=True)
-    with _resumable(path), _interruptible() as stop_if_interrupted, Journal(path) as journal:
-        table = _fill(journal, found, explain_to, stop_if_interrupted)._replace(threshold=threshold, top=top_k)
+    if ray is not None and (sort_into or explain_to) is not None:
+        raise typer.BadParameter("--sort-into and --explain-to don't work with --ray")
+    table = Table((), 0, threshold, top_k, explain_to)
+    with _resumable(path):
+        if ray is not None:
+            rows, errors, version = _on_cluster(ray, found, to, path, table)
+        else:
+            rows, errors, version = _here(found, to, path, table, sort_into, sort_by)
+    summary = {"result": str(to), "rows": rows, "errors": errors, "skipped": found.skipped, "version": version}
+    _report(summary | {"seconds": round(monotonic() - began, 3)}, json)
+
+
+def _journal_of(to: Path, overwrite: bool, on_cluster: bool) -> Path:
+    """The journal of a result; ResultError if the result exists, complete, and may not be replaced.
+
+    JournalError if it was begun on a cluster and isn't continued there, or the other way round.
+    """
+    path = to.with_name(to.name + ENDING)
+    if path.exists() and path.is_dir() != on_cluster:
+        how = "with" if path.is_dir() else "without"
+        raise JournalError(f"{path} was begun {how} --ray; continue so, or remove it")
+    if to.exists() and not path.exists() and not overwrite:
+        raise ResultError(f"{to} exists already; remove it, or replace it with --overwrite")
+    return path
+
+
+def _here(
+    sources: Sources, to: Path, path: Path, table: Table, sort_into: Path | None, sort_by: How
+) -> tuple[int, int, int]:
+    """Classify on this machine, and return the numbers of rows and errors and the version."""
+    _refuse_inside(sources, sort_into)
+    if table.explain_to is not None:
+        table.explain_to.mkdir(parents=True, exist_ok=True)
+    with _interruptible() as stop_if_interrupted, Journal(path) as journal:
+        manifest = _fill(journal, sources, table.explain_to, stop_if_interrupted)
+        table = table._replace(classes=manifest.classes, version=manifest.version)
         failpoint("classify.answered")
         write(to, journal.rows(), table)
         failpoint("classify.written")
         if sort_into is not None:
-            sort(journal, sort_into, sort_by, table, found.read)
+            sort(journal, sort_into, sort_by, table, sources.read)
         rows, errors = journal.count()
     remove(path)
-    summary = {"result": str(to), "rows": rows, "errors": errors, "skipped": found.skipped, "version": table.version}
-    _report(summary | {"seconds": round(monotonic() - began, 3)}, json)
+    return rows, errors, table.version
 
 
-def _journal_of(to: Path, overwrite: bool) -> Path:
-    """The journal of a result; ResultError if the result exists, complete, and may not be replaced."""
-    path = to.with_name(to.name + ENDING)
-    if to.exists() and not path.exists() and not overwrite:
-        raise ResultError(f"{to} exists already; remove it, or replace it with --overwrite")
-    return path
+def _on_cluster(address: str, sources: Sources, to: Path, journal: Path, table: Table) -> tuple[int, int, int]:
+    """Classify on a Ray cluster, and return the numbers of rows and errors and the version; ClusterError."""
+    from command.classify import cluster
+
+    cluster.check(to, address)
+    if not journal.exists() and to.exists():  # it may be replaced
+        shutil.rmtree(to) if to.is_dir() else to.unlink()
+    counted = cluster.classify(address, sources.photos(), to, journal, table)
+    shutil.rmtree(journal)
+    return counted
 
 
 def _refuse_inside(sources: Sources, sort_into: Path | None) -> None:
@@ -123,10 +167,10 @@ def _interruptible() -> Iterator[Callable[[], None]]:
 
 def _fill(
     journal: Journal, sources: Sources, explain_to: Path | None, stop_if_interrupted: Callable[[], None]
-) -> Table:
+) -> "Manifest":
     """Classify the photos that aren't in the journal yet, all by the version with which it was begun.
 
-    `stop_if_interrupted` is called after each photo.
+    Returns its manifest. `stop_if_interrupted` is called after each photo.
     """
     from app.classification import continuing
     from app.serving import os_tuning
@@ -140,7 +184,7 @@ def _fill(
         for _ in continuing.fill(journal, counted(sources.photos()), model, settings, explain_to):
             stop_if_interrupted()
     stop_if_interrupted()
-    return Table(model.manifest.classes, model.manifest.version, threshold=0.0, explain_to=explain_to)
+    return model.manifest
 
 
 def _report(summary: dict[str, Any], json: bool) -> None:

@@ -46,11 +46,11 @@ class Sources:
         self.skipped = 0
         for source in self.given:
             if source == STDIN:
-                yield from (_listed(line.removesuffix("\n")) for line in self.stdin if line.strip())
+                yield from (listed(line.removesuffix("\n")) for line in self.stdin if line.strip())
             elif remote.is_url(source):
                 yield from self._in_store(source)
             elif lists.is_list(Path(source)):
-                yield from map(_listed, lists.values(Path(source), self.column))
+                yield from map(listed, lists.values(Path(source), self.column))
             elif not Path(source).exists():
                 yield from self._matching(source)
             else:
@@ -147,7 +147,8 @@ class Sources:
         yield from archive.photos(f"{path}/")
 
 
-def _listed(path: str) -> Photo:
+def listed(path: str) -> Photo:
+    """The photo at a path or URL, whatever is there."""
     return remote.photo(path) if remote.is_url(path) else _named(path)
 
 
