@@ -1,6 +1,7 @@
 """Starts and ends the measured processes."""
 
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -19,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 180  # limit for a start or a request
 END_SECONDS = 30  # limit for an end
 POLL_SECONDS = 0.02
+PORTS = range(10_000, 32_000)  # https://docs.kernel.org/networking/ip-sysctl.html: ip_local_port_range is above
 LOG = "log.txt"
 LEFT_OUT = ("HOST", "PORT", "PYTHONDONTWRITEBYTECODE")  # without bytecode every start takes as long as the first one
 LOG_CHARACTERS = 2000  # of its end, shown if a process failed
@@ -110,9 +112,11 @@ def tail(log: Path) -> str:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """A free port below those that Linux gives to outgoing connections, one of which could take it before the service."""
+    for port in random.sample(PORTS, len(PORTS)):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise BenchmarkError(f"no port from {PORTS[0]} to {PORTS[-1]} is free")
 
 
 def _end(popen: subprocess.Popen[bytes]) -> None:
