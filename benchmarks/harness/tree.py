@@ -3,12 +3,14 @@
 import os
 import re
 import signal
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+CPUCLOCK_SCHED = 2  # from the kernel's linux/posix-timers.h
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 PROGRAM = "app.processes.serving"  # of each process of a service that has several
 LOCAL, REMOTE, INODE = 1, 2, 9  # indices in a row of /proc/net/tcp
@@ -67,8 +69,8 @@ def owner(pids: Iterable[int], port: int, client_port: int) -> int | None:
 
 
 def run_seconds(pid: int) -> float:
-    """Processor seconds of the living threads of one process, to the nanosecond. FileNotFoundError without /proc."""
-    return sum(int((each / "schedstat").read_text().split()[0]) for each in (PROC / str(pid) / "task").iterdir()) / 1e9
+    """Processor seconds of one process, to the nanosecond: the clock of clock_getcpuclockid(3). Only for Linux."""
+    return time.clock_gettime(~pid << 3 | CPUCLOCK_SCHED)
 
 
 def kill(left: list[Member]) -> None:

@@ -25,13 +25,26 @@ LIVE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 IN_CHUNKS = (
     b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Type: image/png\r\n\r\n"
 )
+ONE_BYTE = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 1\r\n\r\nx"
 OK = b"HTTP/1.1 200 OK\r\n"
+NO_IMAGE = b"HTTP/1.1 415 Unsupported Media Type\r\n"
 
 
 def rest(connection: socket.socket) -> bytes:
     """All bytes until the other side closes."""
     with connection.makefile("rb") as answer:
         return answer.read()
+
+
+def first_lines(connection: socket.socket, count: int) -> list[bytes]:
+    """The first lines of the next answers."""
+    found = []
+    with connection.makefile("rb") as answers:
+        for _ in range(count):
+            found.append(answers.readline())
+            headers = dict(line.rstrip().split(b": ", 1) for line in iter(answers.readline, b"\r\n"))
+            answers.read(int(headers[b"content-length"]))
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +184,37 @@ def test_pieces_of_a_usual_size_and_a_few_small_ones_are_read() -> None:
         assert event
 
     assert parser.body_bytes == FREE_PIECES + 512_000
+
+
+def test_trailers_change_no_header_and_the_next_request_is_answered(service: Service) -> None:
+    with connect(service) as connection:
+        connection.sendall(IN_CHUNKS + b"1\r\nx\r\n0\r\nHost: elsewhere\r\n\r\n" + LIVE)
+
+        assert first_lines(connection, 2) == [NO_IMAGE, OK]
+
+
+def test_requests_that_are_sent_ahead_are_answered_in_their_order(service: Service) -> None:
+    with connect(service) as connection:
+        connection.sendall((ONE_BYTE + LIVE) * 20)
+
+        assert first_lines(connection, 40) == [NO_IMAGE, OK] * 20
+
+
+@pytest.mark.parametrize("begun", [LIVE.removesuffix(b"\r\n") + b"X-Long: ", IN_CHUNKS + b"1;"])
+def test_neither_a_head_nor_a_chunk_header_may_go_on_for_ever(service: Service, begun: bytes) -> None:
+    with connect(service) as connection:
+        connection.sendall(begun)
+        connection.sendall(b"x" * 1_000_000)
+
+        assert rest(connection).startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.parametrize("hosts", [b"", b"Host: localhost\r\nHost: localhost\r\n"])
+def test_a_request_has_one_host(service: Service, hosts: bytes) -> None:
+    with connect(service) as connection:
+        connection.sendall(b"GET /health/live HTTP/1.1\r\n" + hosts + b"\r\n")
+
+        assert rest(connection).startswith(b"HTTP/1.1 400 ")
 
 
 def test_a_head_of_too_many_lines_is_refused(service: Service) -> None:
