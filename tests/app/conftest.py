@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.retraining import shadow
 from catdog.engines.engine import Engine
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.network.architecture import Network
@@ -57,3 +58,11 @@ def real() -> Engine:
 def decoding(monkeypatch: pytest.MonkeyPatch) -> WatchedDecoding:
     """Records every decoding of the test."""
     return WatchedDecoding(monkeypatch)
+
+
+@pytest.fixture
+def quick_shadow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Candidates on trial look at photos at once."""
+    monkeypatch.setattr(shadow, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(shadow, "IDLE_SECONDS", 0.005)
+    monkeypatch.setattr(shadow, "RESTS", 1)

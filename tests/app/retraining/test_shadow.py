@@ -1,13 +1,11 @@
 """A candidate runs next to the champion on live photos, and live photos decide on it."""
 
-import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -16,22 +14,13 @@ from app.retraining import shadow
 from app.serving.trials.shadow import LIMIT, ShadowQueue
 from catdog import images
 from catdog.engines.engine import Output
-from catdog.system.failpoints import OF_TRIALS
 from catdog.versions.store import Store
-from tests.app.process import running
 from tests.app.service import ADMIN, HeldEngine, Service, encoded, publish, serving
-from tests.app.web.test_problem_details import check
 from tests.waiting import PATIENCE_SECONDS, until
 
+pytestmark = pytest.mark.usefixtures("quick_shadow")
 AGREES, DISAGREES = 8, 11  # seeds of heads: of the tests' photo the first says the champion's class, the second doesn't
 OTHER = 9  # seed of another backbone, which names the champion's class too
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shadow, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(shadow, "IDLE_SECONDS", 0.005)
-    monkeypatch.setattr(shadow, "RESTS", 1)
 
 
 def on_trial(folder: Path, **of_candidate: Any) -> Path:
@@ -177,19 +166,6 @@ def test_a_full_queue_takes_no_more_photos() -> None:
     assert (len(queue), queue.left_out) == (LIMIT, 2)
 
 
-def test_a_trial_goes_on_after_a_restart(tmp_path: Path, jpeg: bytes) -> None:
-    models_dir = on_trial(tmp_path, head_seed=AGREES)
-    with shadowing(models_dir, shadow_photos=4) as service:
-        predict(service, jpeg, times=2)
-        until(lambda: state(service)["trial"]["photos"] == 2)
-
-    with shadowing(models_dir, shadow_photos=4) as service:
-        assert state(service)["trial"]["photos"] == 2
-        predict(service, jpeg, times=2)
-
-        assert ended(service)["promoted"]
-
-
 def test_photos_about_which_both_disagree_are_reviewed_until_the_trial_ends_or_they_are_deleted(
     tmp_path: Path, jpeg: bytes
 ) -> None:
@@ -219,78 +195,6 @@ def test_photos_about_which_both_disagree_are_reviewed_until_the_trial_ends_or_t
         service.client.delete("/shadow").raise_for_status()
         assert not Store(models_dir).trials.read()[2].disagreed
         assert service.client.get("/review?order=disagreement").json()["items"] == []
-
-
-@pytest.mark.parametrize("failpoint", OF_TRIALS[1:])
-def test_a_service_killed_during_the_decision_carries_it_out_after_the_restart(
-    tmp_path: Path, jpeg: bytes, failpoint: str
-) -> None:
-    models_dir = on_trial(tmp_path, head_seed=AGREES)
-    with running(models_dir, CATDOG_SHADOW_PHOTOS="1", FAILPOINTS=failpoint) as process:
-        until(process.is_ready)
-
-        def is_killed() -> bool:
-            with suppress(httpx.TransportError):  # it may be killed before its answer is read
-                httpx.post(f"{process.url}/predict", content=jpeg)
-            return process.popen.poll() is not None
-
-        until(is_killed)
-        assert process.popen.wait(PATIENCE_SECONDS) == -signal.SIGKILL
-    left = Store(models_dir).trials.running()
-    assert left is not None
-    assert left.decision is not None
-    assert Store(models_dir).champion() == (2 if failpoint == "trial.promoted" else 1)
-
-    with serving(models_dir, worker="none", shadow_photos=1000) as service:
-        until(lambda: service.client.get("/health/ready").is_success)
-        trial = ended(service)
-        until(lambda: serves(service) == 2)
-
-    assert (trial["promoted"], trial["decision"]["reason"]) == (True, left.decision.reason)
-
-
-def test_a_trial_ends_by_hand_or_when_another_version_is_promoted_or_its_own_deleted(
-    tmp_path: Path, jpeg: bytes
-) -> None:
-    models_dir = on_trial(tmp_path, head_seed=AGREES)
-    for seed in (12, 13, 14):
-        publish(models_dir, seed=seed)
-    store = Store(models_dir)
-    with shadowing(models_dir) as service:
-        by_hand = service.client.delete("/shadow").raise_for_status().json()
-        assert by_hand["decision"]["reason"] == "not promoted: the trial was ended by hand"
-        check(service.client.delete("/shadow"), "no-trial", 404)
-        assert not state(service)["running"]
-
-        store.try_out(3, 1)
-        until(lambda: service.predictor.shadow.wants(1))
-        service.client.delete("/models/3").raise_for_status()
-        until(lambda: not service.predictor.shadow.wants(1))
-        assert state(service)["trial"]["version"] == 2, "a deleted version has no trial"
-
-        store.try_out(4, 1)
-        until(lambda: service.predictor.shadow.wants(1))
-        service.client.post("/models/5/promote").raise_for_status()
-        assert ended(service)["decision"]["reason"] == "not promoted: version 5 was put into service"
-
-
-def test_a_trial_without_enough_photos_in_its_time_keeps_the_version_out(tmp_path: Path) -> None:
-    with serving(on_trial(tmp_path, head_seed=AGREES), worker="none", shadow_hours=1e-9) as service:
-        until(lambda: not state(service)["running"])
-
-        reason = state(service)["trial"]["decision"]["reason"]
-        assert reason == "not promoted after 0 live photos beside version 1: 0 live photos, of at least 50"
-
-
-def test_a_candidate_that_cannot_be_loaded_is_kept_out(tmp_path: Path) -> None:
-    models_dir = on_trial(tmp_path, head_seed=AGREES)
-    file = models_dir / "2" / "model.weights.h5"
-    file.write_bytes(file.read_bytes()[:-1])
-    with serving(models_dir, worker="none") as service:
-        until(lambda: not state(service)["running"])
-
-        reason = state(service)["trial"]["decision"]["reason"]
-    assert reason.startswith("not promoted: version 2 can't be used: ")
 
 
 def test_labels_from_feedback_count_once_for_each_photo(tmp_path: Path, jpeg: bytes) -> None:
