@@ -26,6 +26,14 @@ class Said(NamedTuple):
     def at(self, places: NDArray[np.integer]) -> "Said":
         return Said(*(column[places] for column in self))
 
+    def then(self, others: "Said") -> "Said":
+        """These answers, then the others."""
+        return Said(
+            np.concatenate([self.classes, others.classes]),
+            np.concatenate([self.probabilities, others.probabilities]),
+            np.concatenate([self.unknown, others.unknown]),
+        )
+
 
 class Judged:
     """Answers by picture: 15 bytes for each. Thread-safe."""
@@ -48,8 +56,7 @@ class Judged:
         """Remember the answers to these contents."""
         with self._changing:
             keys, first = np.unique(np.concatenate([keys_of(contents), self._keys]), return_index=True)
-            columns = (np.concatenate(pair) for pair in zip(said, self._said, strict=True))
-            self._said = Said(*columns).at(first)
+            self._said = said.then(self._said).at(first)
             self._keys = keys
 
 

@@ -112,7 +112,7 @@ def tail(log: Path) -> str:
 
 
 def free_port() -> int:
-    """A free port below those that Linux gives to outgoing connections, one of which could take it before the service."""
+    """A free port that Linux gives to no outgoing connection, which could take it before the service does."""
     for port in random.sample(PORTS, len(PORTS)):
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port

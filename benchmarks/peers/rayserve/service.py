@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 import numpy as np
-import ray  # type: ignore[import-not-found]  # it has a separate environment
+import ray  # it has a separate environment
 from numpy.typing import NDArray
 from PIL import Image
 from ray import serve
