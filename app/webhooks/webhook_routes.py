@@ -14,7 +14,7 @@ from app.web.auth import admin
 from app.web.problem_details import documented
 from app.webhooks.sender import Webhooks
 from catdog.errors import DatabaseUnavailable, DeliveryNotFound, NoWebhook, UrlNotSet
-from catdog.webhooks.outbox import Status
+from catdog.webhooks.message import Status
 
 if TYPE_CHECKING:
     from catdog.webhooks import deliveries as stored

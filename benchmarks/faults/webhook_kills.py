@@ -30,7 +30,7 @@ from benchmarks.harness.processes import PATIENCE_SECONDS, Process, python, runn
 from catdog.database import Database
 from catdog.versions.store import Store
 from catdog.webhooks.deliveries import Deliveries, Delivery
-from catdog.webhooks.outbox import Kind, Status
+from catdog.webhooks.message import Kind, Status
 
 ARRIVAL_SECONDS = 900.0  # after the last kill, within which every event must have arrived
 AUTHORIZATION = {"Authorization": f"Bearer {KEY}"}

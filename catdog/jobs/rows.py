@@ -12,7 +12,7 @@ from catdog.jobs.errors import JobNotFound
 from catdog.jobs.job import Job, Status, of_row
 from catdog.tables import job_events, jobs
 from catdog.webhooks import outbox
-from catdog.webhooks.outbox import Kind
+from catdog.webhooks.message import Kind
 
 END: Final = "end of a job"  # the action in the audit log
 

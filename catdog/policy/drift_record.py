@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from catdog.database import Database, put_state, state
 from catdog.webhooks import outbox
-from catdog.webhooks.outbox import Kind
+from catdog.webhooks.message import Kind
 
 NAME: Final = "drift"
 ENDS_SECONDS: Final = 900.0

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from catdog.database import Database, put_state, state
 from catdog.errors import StoreError
 from catdog.webhooks import outbox
-from catdog.webhooks.outbox import Kind
+from catdog.webhooks.message import Kind
 
 NAME: Final = "champions"  # in `states`
 

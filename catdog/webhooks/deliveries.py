@@ -17,7 +17,7 @@ from catdog.errors import DeliveryNotFound, NoWebhook, UrlNotSet
 from catdog.tables import deliveries
 from catdog.webhooks import champions, outbox
 from catdog.webhooks.champions import Champions
-from catdog.webhooks.outbox import Kind, Status
+from catdog.webhooks.message import Kind, Status
 
 FIRST_SECONDS: Final = 5.0  # between the first attempt and the second one; doubled after each attempt
 MOST_SECONDS: Final = 3600.0  # between two attempts

@@ -1,4 +1,4 @@
-"""The HTTP request of a delivery, signed as Standard Webhooks says.
+"""What a delivery reports, and its HTTP request, signed as Standard Webhooks says.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
@@ -10,6 +10,7 @@ import secrets
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from enum import StrEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,26 @@ if TYPE_CHECKING:
 PREFIX: Final = "whsec_"
 SECRET_BYTES: Final = 32
 ALLOWED_BYTES: Final = range(24, 65)  # of a secret
+
+
+class Kind(StrEnum):
+    """What an event reports."""
+
+    JOB_ENDED = "job.ended"
+    VERSION_PROMOTED = "version.promoted"
+    VERSION_ROLLED_BACK = "version.rolled_back"
+    DRIFT_BEGAN = "drift.began"
+    DRIFT_ENDED = "drift.ended"
+    DATASET_CHANGED = "dataset.changed"
+    TEST = "webhook.test"
+
+
+class Status(StrEnum):
+    """The status of a delivery."""
+
+    WAITING = "waiting"  # for its next attempt
+    DELIVERED = "delivered"  # the receiver has accepted it
+    FAILED = "failed"  # it was tried for too long; it can be replayed
 
 
 def body(delivery: "Delivery") -> bytes:

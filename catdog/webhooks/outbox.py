@@ -5,7 +5,6 @@ events, because the trainer, which has no settings of webhooks, records some of 
 """
 
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from time import time
 from typing import Any, Final
 from uuid import uuid4
@@ -14,28 +13,9 @@ from sqlalchemy import Connection, insert
 
 from catdog.database import put_state, state
 from catdog.tables import deliveries
+from catdog.webhooks.message import Kind, Status
 
 URLS: Final = "webhook_urls"  # in `states`
-
-
-class Kind(StrEnum):
-    """What an event reports."""
-
-    JOB_ENDED = "job.ended"
-    VERSION_PROMOTED = "version.promoted"
-    VERSION_ROLLED_BACK = "version.rolled_back"
-    DRIFT_BEGAN = "drift.began"
-    DRIFT_ENDED = "drift.ended"
-    DATASET_CHANGED = "dataset.changed"
-    TEST = "webhook.test"
-
-
-class Status(StrEnum):
-    """The status of a delivery."""
-
-    WAITING = "waiting"  # for its next attempt
-    DELIVERED = "delivered"  # the receiver has accepted it
-    FAILED = "failed"  # it was tried for too long; it can be replayed
 
 
 def urls(connection: Connection) -> list[str]:

@@ -20,7 +20,7 @@ from tests.app.api.test_queue import ask, ask_for_batch, connect, queue, ready, 
 from tests.app.scraping import PROC, PROCESS, scrape
 from tests.app.service import ADMIN, Service, publish, serving
 from tests.app.watching import photo
-from tests.app.web.test_disconnect import leave, one
+from tests.app.web.connections.test_disconnect import leave, one
 from tests.places import ROOT
 from tests.waiting import until
 

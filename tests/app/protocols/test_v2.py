@@ -17,7 +17,7 @@ from catdog import images
 from tests.app.api.test_queue import connect, head, queue, ready, watched
 from tests.app.service import Service, serving
 from tests.app.watching import WatchedDecoding, photo
-from tests.app.web.test_disconnect import leave
+from tests.app.web.connections.test_disconnect import leave
 from tests.waiting import until
 
 MIB = 2**20

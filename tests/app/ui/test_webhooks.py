@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 from pydantic import SecretStr
 
 from app.webhooks import sender
-from catdog.webhooks.outbox import Kind
+from catdog.webhooks.message import Kind
 from tests.app.service import ADMIN, ADMIN_KEY, Service, serving
 from tests.app.ui.browsing import give_key, seen, shot, visiting
 from tests.app.ui.test_texts import texts

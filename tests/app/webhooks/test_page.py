@@ -17,7 +17,7 @@ from app.webhooks import posting
 from app.webhooks.posting import Undelivered
 from catdog.webhooks import message
 from catdog.webhooks.deliveries import Delivery
-from catdog.webhooks.outbox import Kind, Status
+from catdog.webhooks.message import Kind, Status
 from tests.app.webhooks.receiver import ANOTHER, SECRET
 from tests.places import ROOT
 from tests.waiting import PATIENCE_SECONDS, until

@@ -6,7 +6,7 @@ from benchmarks.faults import webhook_kills
 from benchmarks.faults.webhook_kills import Acknowledged, problems
 from benchmarks.faults.webhook_receiver import Receiver
 from catdog.webhooks.deliveries import Delivery
-from catdog.webhooks.outbox import Kind, Status
+from catdog.webhooks.message import Kind, Status
 
 
 @pytest.mark.whole

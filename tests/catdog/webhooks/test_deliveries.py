@@ -17,7 +17,7 @@ from catdog.policy import drift_record
 from catdog.policy.drift_record import ENDS_SECONDS
 from catdog.webhooks import outbox
 from catdog.webhooks.deliveries import FIRST_SECONDS, MOST_SECONDS, Deliveries, Delivery, Outcome
-from catdog.webhooks.outbox import Kind, Status
+from catdog.webhooks.message import Kind, Status
 
 A, B = "http://127.0.0.1:1/a", "http://127.0.0.1:1/b"
 HOUR = 3600.0

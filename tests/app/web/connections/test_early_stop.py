@@ -9,7 +9,7 @@ import pytest
 
 from tests.app.api.test_queue import read_answer
 from tests.app.process import begin_upload, running, start
-from tests.app.web.test_connections import LIVE, OK, rest
+from tests.app.web.connections.test_connections import LIVE, OK, rest
 from tests.waiting import PATIENCE_SECONDS, until
 
 # Each is imported at a different time of the start.

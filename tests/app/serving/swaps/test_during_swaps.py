@@ -29,7 +29,7 @@ from tests.app.service import (
     probabilities,
     publish,
 )
-from tests.app.serving.test_hot_swap import predicted, promote, roll_back, serves
+from tests.app.serving.swaps.test_hot_swap import predicted, promote, roll_back, serves
 from tests.app.web.test_problem_details import check
 from tests.waiting import PATIENCE_SECONDS, until
 
