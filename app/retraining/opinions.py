@@ -35,6 +35,7 @@ ROWS = 2_000  # pictures judged at a time: their features take 4 MB
 ALIKE = 300  # pictures listed as similar
 TOGETHER = 32  # pictures looked at by one request, so that it takes a second or two
 JUDGE_SECONDS = 0.25  # for answers to pictures whose features are known: a list shows its first ones within a second
+MORE_SECONDS = 1.0  # the same for the request that goes on with them
 
 Kind = Literal["disagrees", "unsure", "unknown"]
 Features = NDArray[np.float32]
@@ -93,11 +94,10 @@ class Judge:
         Returns how many were judged, and for how many there was no time.
         """
         until, judged = monotonic() + seconds, 0
+        if not self._unjudged(contents):  # needn't wait for its turn
+            return 0, 0
         with self.turn:  # another request judges the same ones
-            places, _ = self.judged.of(contents)
-            new = np.ones(len(contents), bool)
-            new[places] = False
-            rest = [contents[place] for place in np.flatnonzero(new).tolist()]
+            rest = self._unjudged(contents)
             while rest:
                 if entries := self.cache.read(rest[:ROWS]):
                     self.judged.add(list(entries), self.said(np.stack([entry.row for entry in entries.values()])))
@@ -105,6 +105,12 @@ class Judge:
                 if monotonic() > until:
                     break
         return judged, len(rest)
+
+    def _unjudged(self, contents: Sequence[str]) -> list[str]:
+        places, _ = self.judged.of(contents)
+        new = np.ones(len(contents), bool)
+        new[places] = False
+        return [contents[place] for place in np.flatnonzero(new).tolist()]
 
     def directions(self, rows: NDArray[np.float32]) -> Features:
         """The features, whitened if the version can do so, and of length 1: alike pictures have a product near 1."""
@@ -179,10 +185,12 @@ class Opinions:
         model = self._predictor.champion
         judge = await self._ask(lambda: self._judge_of(model))
         contents = await self._ask(lambda: list(self._records.datasets.listing.contents(dataset)))
-        judged, left = await self._ask(lambda: judge.judge(contents, JUDGE_SECONDS))
+        judged, left = await self._ask(lambda: judge.judge(contents, MORE_SECONDS))
+        if left:
+            return Looked(0, judged, left, len(self._unreadable & set(contents)))
         missing = await self._ask(lambda: [one for part in _parts(contents) for one in _missing(judge, part)])
         unseen = [one for one in missing if one not in self._unreadable]
-        looked = unseen[: 0 if left else TOGETHER]
+        looked = unseen[:TOGETHER]
         for sha256 in looked:
             try:
                 await self._look_at(model, judge, dataset, sha256)
@@ -190,7 +198,7 @@ class Opinions:
                 self._unreadable.add(sha256)
         await self._ask(lambda: judge.judge(looked, JUDGE_SECONDS))
         unreadable = len(self._unreadable & set(contents))
-        return Looked(len(looked), judged, left + len(unseen) - len(looked), unreadable)
+        return Looked(len(looked), judged, len(unseen) - len(looked), unreadable)
 
     async def _look_at(self, model: LoadedModel, judge: Judge, dataset: str, sha256: str) -> None:
         pixels = await self._ask(lambda: images.decode(self._records.datasets.read(dataset, sha256)))

@@ -63,7 +63,7 @@ class Listing:
         query = select(pictures.c.sha256, pictures.c.label).where(pictures.c.dataset == dataset)
         with self._database.reading() as connection:
             refuse_unknown(connection, dataset)
-            return {row.sha256: row.label for row in connection.execute(query.order_by(pictures.c.id))}
+            return dict(connection.execute(query.order_by(pictures.c.id)).all())
 
 
 def _in_order(connection: Connection, query: Select[tuple[int]], contents: Sequence[str]) -> Iterator[int]:

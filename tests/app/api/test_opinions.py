@@ -138,7 +138,8 @@ def test_a_list_is_judged_in_parts_until_none_is_left(pets: Service, monkeypatch
     assert len(whole) > 2
     pets.app.state.opinions._judge = None  # as after a restart of the service
     monkeypatch.setattr(opinions, "ROWS", 2)
-    monkeypatch.setattr(opinions, "JUDGE_SECONDS", 0.0)
+    for limit in ("JUDGE_SECONDS", "MORE_SECONDS"):
+        monkeypatch.setattr(opinions, limit, 0.0)
 
     assert len(listed(pets, opinion="unsure")) <= 2
     rest = [look(pets) for _ in range(PICTURES // 2)]

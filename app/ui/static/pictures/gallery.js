@@ -64,14 +64,15 @@ async function load(keep = false) {
   byId("gallery-like").textContent = like ? t("gallery.like", { name: like.name }) : "";
   const asked = (more = {}) => `?${new URLSearchParams([...chosen, ...Object.entries(more)])}`;
   try {
-    const all = Promise.all([get(`${pathOf(dataset)}/pictures/ids${asked()}`), get(pathOf(dataset))]);
-    all.catch(() => null); // it is awaited below
+    const whole = () => Promise.all([get(`${pathOf(dataset)}/pictures/ids${asked()}`), get(pathOf(dataset))]);
+    const all = showsOpinions() ? null : whole(); // opinions keep the service busy: first those of the first pictures
+    all?.catch(() => null); // it is awaited below
     const first = await get(`${pathOf(dataset)}/pictures${asked({ limit: AT_ONCE, opinions: showsOpinions() })}`); // sooner there than the numbers of all
     if (mine !== loading) return;
     items.clear();
     for (const item of first.pictures) items.set(item.id, item);
     if (!keep) list(first.pictures.map((item) => item.id));
-    const [found, described] = await all;
+    const [found, described] = await (all ?? whole());
     if (mine !== loading) return;
     offer(described.counts);
     byId("gallery-report").replaceChildren();
