@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from app.settings import Settings
     from app.siblings import Siblings
     from app.web.server import Server
+    from catdog.versions.store import Store
 
 ON_A_GPU = (
     "CATDOG_PROCESSES above 1 needs CATDOG_ENGINE=openvino: on a GPU one process infers the photos of all requests"
@@ -38,11 +39,12 @@ def run(command: "Callable[[], int | None]") -> None:
     try:
         sys.exit(command())
     except ModuleNotFoundError as error:
-        from catdog.faults import OURS
+        from catdog.faults import EXTRAS, OURS, missing_library
 
         if (library := (error.name or "").partition(".")[0]) in OURS:
             raise
-        sys.stderr.write(f"catdog: serving needs {library}, which isn't installed; run `make serve`\n")
+        missing = f"serving needs {library}, which isn't installed; run `make serve`"
+        sys.stderr.write(f"catdog: {missing_library(error) if library in EXTRAS else missing}\n")
         sys.exit(WRONG_SETTINGS)
 
 
@@ -102,7 +104,10 @@ def assembled(settings: "Settings", siblings: "Siblings | None" = None, whole: "
     settings = engine_selection.settled(settings)
     if siblings is not None and settings.engine == "keras":
         raise SettingsError(ON_A_GPU)
-    loader = VersionLoader(Store(settings.models), settings)
+    store = Store(settings.models)
+    if store.place.is_remote:
+        _fill(store)
+    loader = VersionLoader(store, settings)
     loader.begin()  # before the other imports: the model loads in parallel
     if siblings is not None and siblings.folder is not None:
         from app.telemetry import instruments
@@ -113,3 +118,16 @@ def assembled(settings: "Settings", siblings: "Siblings | None" = None, whole: "
     from app.web.server import server
 
     return server(create_app(settings, HotSwap(settings, loader, siblings), whole, defers=True), settings)
+
+
+def _fill(store: "Store") -> None:
+    """Copy the shipped version into an empty bucket, if it is here, as in the images."""
+    from contextlib import suppress
+    from pathlib import Path
+
+    from catdog.errors import StoreUnavailable
+    from catdog.versions.store import SHIPPED
+
+    if (shipped := Path("models", str(SHIPPED))).is_dir():
+        with suppress(StoreUnavailable):  # what follows reports it
+            store.adopt(shipped)

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 from catdog.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from obstore.store import ObjectStore
+    from obstore.store import ClientConfig, ObjectStore
 
 CONNECT: Final = timedelta(seconds=2)
-REQUEST: Final = 60.0  # seconds for a file, whole
-RETRIES: Final = 3  # begun within half the time of one request
+ANSWER: Final = timedelta(seconds=3)  # a store that sends nothing for as long doesn't answer
+FILE: Final = timedelta(seconds=60)  # for a file, whole
+RETRIES: Final = 3
+RETRY: Final = timedelta(seconds=1.5)  # after which none is begun
+SMALL_BYTES: Final = 2**20  # of what is stored within ANSWER
 
 # What a provider needs to recognize the content of an object: its ETag, and at Google its generation.
 Tag = Mapping[str, str]
@@ -34,19 +37,26 @@ class Conflict(Exception):
 class Objects:
     """The objects below one URL, by name. Every use may raise StoreUnavailable."""
 
-    def __init__(self, url: str, request_seconds: float = REQUEST) -> None:
+    def __init__(self, url: str) -> None:
         self.url = url
-        self._request = timedelta(seconds=request_seconds)
 
     @cached_property
     def _store(self) -> "ObjectStore":
+        return self._opened({"read_timeout": ANSWER})
+
+    @cached_property
+    def _patient(self) -> "ObjectStore":
+        """For requests that are answered once the store has all of a file."""
+        return self._opened({})
+
+    def _opened(self, options: "ClientConfig") -> "ObjectStore":
         from obstore.store import from_url  # not earlier: only those who use it need it
 
         # `allow_http` lets the variables name an endpoint without TLS, as local servers have; theirs decides.
         return from_url(
             self.url,
-            client_options={"allow_http": True, "connect_timeout": CONNECT, "timeout": self._request},
-            retry_config={"max_retries": RETRIES, "retry_timeout": self._request / 2},
+            client_options={"allow_http": True, "connect_timeout": CONNECT, "timeout": FILE, **options},
+            retry_config={"max_retries": RETRIES, "retry_timeout": RETRY},
         )
 
     def get(self, name: str, unless: Tag | None = None) -> tuple[bytes, Tag]:
@@ -70,7 +80,8 @@ class Objects:
         mode: Any = "create" if instead_of is None else dict(instead_of)
         with self._reported():
             try:
-                return _tag(obstore.put(self._store, name, content, mode=mode, use_multipart=False))
+                store = self._store if len(content) <= SMALL_BYTES else self._patient
+                return _tag(obstore.put(store, name, content, mode=mode, use_multipart=False))
             except (
                 obstore.exceptions.AlreadyExistsError,
                 obstore.exceptions.PreconditionError,
@@ -83,7 +94,7 @@ class Objects:
         import obstore
 
         with self._reported():
-            obstore.copy(self._store, name, target)
+            obstore.copy(self._patient, name, target)
 
     def names(self, prefix: str) -> Iterator[tuple[str, datetime]]:
         """The name of every object whose name begins so, and when it was written."""

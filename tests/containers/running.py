@@ -124,7 +124,8 @@ def test_the_admin_key_comes_from_a_file_where_the_secrets_say_so(shell: dict[st
     key = tmp_path / "admin.key"
     key.write_text("a key that stands in a file")
     files = {"COMPOSE_FILE": "docker-compose.yml:docker-compose.secrets.yml", "CATDOG_ADMIN_KEY_FILE": str(key)}
-    environment = shell | files | {"COMPOSE_PROJECT_NAME": "with-secrets", "CATDOG_PUBLISH": "127.0.0.1:0"}
+    alone = {"COMPOSE_PROJECT_NAME": "with-secrets", "CATDOG_PUBLISH": "127.0.0.1:0", "CATDOG_MODELS_DIR": ""}
+    environment = shell | files | alone
 
     def compose(*arguments: str) -> str:
         return subprocess.check_output(["docker", "compose", *arguments], cwd=shell["PWD"], env=environment, text=True)

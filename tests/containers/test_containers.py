@@ -36,6 +36,9 @@ def verify(profile: str) -> None:
     if profile == "postgres":
         environment["VERIFY_OVERRIDE"] = str(RUNNING.with_name("postgres.yml"))
         environment["CATDOG_DATABASE_URL"] = "postgresql://catdog:catdog@postgres/catdog"
+    if profile == "s3":
+        environment |= {"CATDOG_MODELS_DIR": "s3://models/catdog", "AWS_ENDPOINT_URL": "http://s3:5000"}
+        environment |= {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_REGION": "us-east-1"}
     done = subprocess.run(["bash", str(VERIFY)], env=environment, capture_output=True, text=True, check=False)
     for line in done.stdout.splitlines():
         if SKIPPED in line:
@@ -44,6 +47,6 @@ def verify(profile: str) -> None:
 
 
 @pytest.mark.skipif(not VERIFY.exists(), reason="what builds and starts containers isn't beside this checkout")
-@pytest.mark.parametrize("profile", ["", "postgres"], ids=["sqlite", "postgres"])
+@pytest.mark.parametrize("profile", ["", "postgres", "s3"], ids=["sqlite", "postgres", "s3"])
 def test_docker_compose_up_serves_retrains_and_stops(profile: str) -> None:
     verify(profile)

@@ -48,7 +48,7 @@ class Bucket:
     def __init__(self, remote: Remote) -> None:
         self.root = remote.cache
         self._objects = Objects(remote.url)
-        self._state = Mirror(self.root, remote.url)
+        self._state = Mirror(self.root, self._objects)
         self._uploaded: dict[Path, dict[str, StoredFile]] = {}  # by draft
 
     def __str__(self) -> str:

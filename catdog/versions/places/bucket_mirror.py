@@ -21,7 +21,6 @@ logger = logging.getLogger(__name__)
 STATE: Final = "state.json"  # the object, and the file that mirrors it
 LOCK: Final = ".state.lock"  # held while the mirror is replaced; its time says when it was compared
 CHECK_SECONDS: Final = 1.0  # between two looks at the bucket, 25% more or less
-REQUEST_SECONDS: Final = 3.0  # a bucket that takes longer doesn't answer
 AWAY_SECONDS: Final = 2.0  # until the next look at one that doesn't answer
 
 Seen = tuple[State, Tag | None]  # None: there is no such object
@@ -33,9 +32,9 @@ class Mirror:
     While the bucket doesn't answer, the state is the one seen last.
     """
 
-    def __init__(self, root: Path, url: str) -> None:
+    def __init__(self, root: Path, objects: Objects) -> None:
         self._root = root
-        self._objects = Objects(url, REQUEST_SECONDS)
+        self._objects = objects
         self._file, self._lock = root / STATE, root / LOCK
         self._parsed: tuple[object, Seen] | None = None  # the file's content, with what changes whenever that does
         self._away_until = 0.0  # on the monotonic clock
@@ -55,8 +54,8 @@ class Mirror:
                 del self._step.began
 
     def begin_again(self) -> None:
-        """Let the step see the state as it is now."""
-        self._step.began = self._look()
+        """Let the step see the state as it is now; it isn't kept, because `put` soon keeps another one."""
+        self._step.began = self._asked(self._mirrored())
 
     def seen(self) -> State:
         """In a step the state with which it began, else as last seen by this machine; StoreUnavailable if it wasn't."""
@@ -72,10 +71,13 @@ class Mirror:
             try:
                 tag = self._objects.put(STATE, new.to_json(), self._step.began[1])
             except Conflict:
-                content, tag = self._objects.get(STATE)
-                if State.from_json(content, STATE).id != new.id:  # else the answer was lost, and the request repeated
+                there, known_tag = self._asked(None)
+                if known_tag is None or there.id != new.id:  # else the answer was lost, and the request repeated
                     raise
-            self._step.began = self._remember((new, tag))
+                tag = known_tag
+            self._step.began = (new, tag)
+            self._remember(self._step.began)
+            os.utime(self._lock)
 
     def _seen(self) -> Seen:
         if (seen := getattr(self._step, "began", None)) is not None:
@@ -83,7 +85,8 @@ class Mirror:
         known = self._mirrored()
         if known is None:
             return self._look()
-        if monotonic() >= self._away_until and time() - self._lock.stat().st_mtime >= self._pause:
+        is_recent = 0 <= time() - self._lock.stat().st_mtime < self._pause  # the clock may have been set back
+        if not is_recent and monotonic() >= self._away_until:
             with suppress(BlockingIOError):  # another thread or process is looking
                 known = self._look_again() or known
         return known
@@ -109,22 +112,26 @@ class Mirror:
         self._root.mkdir(parents=True, exist_ok=True)
         with durable.locked(self._lock, wait):
             known = self._mirrored()
-            try:
-                content, tag = self._objects.get(STATE, None if known is None else known[1])
-                seen: Seen = State.from_json(content, f"{self._objects.url}/{STATE}"), tag
-            except FileNotFoundError:  # nothing was published yet
-                seen = State(), None
-            except Unchanged:
-                os.utime(self._lock)
-                return cast("Seen", known)  # only a known state has a tag
-            return self._remember(seen)
+            seen = self._asked(known)
+            if seen is not known:
+                self._remember(seen)
+            os.utime(self._lock)
+            return seen
 
-    def _remember(self, seen: Seen) -> Seen:
+    def _asked(self, known: Seen | None) -> Seen:
+        """The state in the bucket, which is `known` itself if it hasn't changed."""
+        try:
+            content, tag = self._objects.get(STATE, None if known is None else known[1])
+        except FileNotFoundError:  # nothing was published yet
+            return State(), None
+        except Unchanged:
+            return cast("Seen", known)  # only a known state has a tag
+        return State.from_json(content, f"{self._objects.url}/{STATE}"), tag
+
+    def _remember(self, seen: Seen) -> None:
         """Keep the state for all processes of this machine."""
         state, tag = seen
         durable.replace_text(self._file, json.dumps({"tag": tag, "state": state.to_json().decode()}))
-        os.utime(self._lock)
-        return seen
 
     def _mirrored(self) -> Seen | None:
         """The state that a process of this machine remembered; None if there is none."""

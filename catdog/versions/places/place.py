@@ -13,8 +13,8 @@ from catdog.system.object_store import Conflict
 from catdog.versions.places.location import Remote
 from catdog.versions.version import Version
 
-CONTENDED_SECONDS: Final = 60.0  # for which a step is repeated while other machines are faster
-PAUSES: Final = 0.01, 1.0  # seconds before a repetition: up to the first, doubled each time up to the second
+CONTENDED_SECONDS: Final = 120.0  # for which a step is repeated while other machines are faster
+PAUSES: Final = 0.02, 4.0  # seconds before a repetition: up to the first, doubled each time up to the second
 
 P = ParamSpec("P")
 Result = TypeVar("Result")

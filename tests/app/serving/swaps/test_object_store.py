@@ -11,9 +11,12 @@ from app.serving.hot_swap import HotSwap
 from app.settings import Settings
 from catdog.versions.places import bucket_mirror
 from catdog.versions.places.location import Remote
+from catdog.versions.store import Store
+from tests.app.process import running, start
 from tests.app.service import ADMIN, Service, publish, serving
 from tests.object_store import Bucket
-from tests.waiting import until
+from tests.places import ROOT
+from tests.waiting import PATIENCE_SECONDS, until
 
 
 @pytest.fixture
@@ -82,6 +85,27 @@ def test_a_service_starts_from_its_cache_while_the_bucket_is_away(
     with bucket.away(), serving(url, data_dir=tmp_path / "one", worker="none") as service:
         until(lambda: service.client.get("/health/ready").is_success)
         assert asked(service, jpeg) == 1
+
+
+def test_a_service_fills_an_empty_bucket_with_the_shipped_version(bucket: Bucket, tmp_path: Path) -> None:
+    publish(tmp_path / "models")
+    url = f"{bucket.url}/{tmp_path.name}"
+
+    with running(tmp_path, CATDOG_MODELS_DIR=url, CATDOG_WORKER="none") as process:
+        assert "serves version 1" in process.line
+
+    Store(Remote(url, tmp_path / "another machine")).open(1).verify()
+
+
+def test_without_the_library_a_service_says_what_to_install(bucket: Bucket, tmp_path: Path) -> None:
+    (tmp_path / "obstore.py").write_text("raise ModuleNotFoundError(name='obstore')")
+    (tmp_path / "models" / "1").mkdir(parents=True)
+
+    popen = start(tmp_path, CATDOG_MODELS_DIR=bucket.url, PYTHONPATH=f"{tmp_path}:{ROOT}", CATDOG_PORT="0")
+    _, said = popen.communicate(timeout=PATIENCE_SECONDS)
+
+    assert popen.returncode == 2
+    assert "this needs obstore, which isn't installed; install catdog with its extra `storage`" in said
 
 
 def test_a_replica_waits_for_its_turn_to_load_unless_it_is_asked_to(
