@@ -12,10 +12,12 @@ RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends binutils \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
     && python -m venv --without-pip /opt/catdog
-COPY requirements/postgres.txt requirements/
+# `storage` adds the library for versions in an object store, 15 MB: docker build --build-arg PACKAGES=storage
+ARG PACKAGES=postgres
+COPY requirements/${PACKAGES}.txt requirements/
 # Removes what is never used here: the libraries of the command `catdog`, for containers run `python -m app`; OpenVINO's
 # other devices and frontends, other databases, tests, sources, and debug symbols (12 MB in uvloop alone).
-RUN pip --python /opt/catdog install --require-hashes -r requirements/postgres.txt \
+RUN pip --python /opt/catdog install --require-hashes -r requirements/${PACKAGES}.txt \
     && pip --python /opt/catdog uninstall --yes --quiet typer rich pygments markdown-it-py mdurl shellingham \
     && find /opt/catdog -path '*/openvino/libs/*' \( -name '*_gpu_plugin.so' -o -name '*_npu_plugin.so' -o -name cache.json \
         -o -name '*_frontend.so*' ! -name '*_ir_frontend.so*' \) -delete \

@@ -19,7 +19,7 @@ LOCK := $(abspath $(BIN))/uv pip compile --quiet --universal --python-version 3.
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock"
 PEERS := tutorial litserve bentoml rayserve
 
-PARTS := serve postgres train gpu  # the files in requirements/ that users install
+PARTS := serve postgres storage train gpu  # the files in requirements/ that users install
 
 # Python versions with wheels for every package (TensorFlow has none for newer versions). The same as in README and pyproject.toml.
 OLDEST := 3.11
@@ -113,7 +113,8 @@ lock: $(VENV)/.python
 	cd requirements && $(LOCK) ../pyproject.toml --upgrade --extra train --extra export --group ../pyproject.toml:dev -o dev.txt
 	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt --extra train -o train.txt
 	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt --extra gpu -o gpu.txt
-	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt --extra postgres --extra storage -o postgres.txt
+	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt --extra postgres -o postgres.txt
+	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt --extra postgres --extra storage -o storage.txt
 	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt -o serve.txt
 	cd benchmarks/peers && for peer in $(PEERS); do $(LOCK) --upgrade $$peer/requirements.in -o $$peer/requirements.txt || exit; done
 	cd tests/clients && $(LOCK) ../../pyproject.toml --constraints ../../requirements/dev.txt --extra ray --extra cloud -o ray.txt

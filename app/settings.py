@@ -35,6 +35,7 @@ OF_COMPOSE = (  # what the compose files read from the same `.env`
     "CATDOG_ADMIN_KEY_FILE",
     "CATDOG_API_CPUS",
     "CATDOG_API_MEMORY",
+    "CATDOG_PACKAGES",
     "CATDOG_PUBLISH",
     "CATDOG_TRAINER_CPUS",
     "CATDOG_TRAINER_MEMORY",

@@ -37,7 +37,11 @@ def verify(profile: str) -> None:
         environment["VERIFY_OVERRIDE"] = str(RUNNING.with_name("postgres.yml"))
         environment["CATDOG_DATABASE_URL"] = "postgresql://catdog:catdog@postgres/catdog"
     if profile == "s3":
-        environment |= {"CATDOG_MODELS_DIR": "s3://models/catdog", "AWS_ENDPOINT_URL": "http://s3:5000"}
+        environment |= {
+            "CATDOG_PACKAGES": "storage",
+            "CATDOG_MODELS_DIR": "s3://models/catdog",
+            "AWS_ENDPOINT_URL": "http://s3:5000",
+        }
         environment |= {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_REGION": "us-east-1"}
     done = subprocess.run(["bash", str(VERIFY)], env=environment, capture_output=True, text=True, check=False)
     for line in done.stdout.splitlines():

@@ -7,7 +7,7 @@ import pytest
 from tests.places import ROOT
 
 LOCKS = ROOT / "requirements"
-NAMES = ["serve.txt", "postgres.txt", "train.txt", "gpu.txt", "dev.txt"]
+NAMES = ["serve.txt", "postgres.txt", "storage.txt", "train.txt", "gpu.txt", "dev.txt"]
 
 
 def pinned(name: str) -> dict[str, set[str]]:
@@ -41,7 +41,7 @@ def test_serving_installs_none_of_the_heavy_libraries() -> None:
     assert "openvino" in pinned("serve.txt")
 
 
-@pytest.mark.parametrize("name", ["serve.txt", "postgres.txt", "train.txt"])
+@pytest.mark.parametrize("name", ["serve.txt", "postgres.txt", "storage.txt", "train.txt"])
 def test_one_environment_can_hold_all_parts(name: str) -> None:
     everything = pinned("dev.txt")
 
