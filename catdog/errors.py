@@ -58,10 +58,7 @@ class ImageError(CatdogError):
 
 
 class UnsupportedImage(ImageError):
-    """Not an image, or in an unsupported format.
-
-    `format` is the format detected from the bytes, None if none was recognised.
-    """
+    """Not an image, or in an unsupported format: `format`, or None if the bytes show none."""
 
     def __init__(self, accepted: tuple[str, ...], format: str | None = None) -> None:
         self.accepted = accepted
