@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Depends, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 
 from app.api.dependencies import PICTURE_HEADERS, DatasetsDep, JobsDep, Name, OpinionsDep, Sha256, json_body
@@ -143,8 +143,11 @@ async def look(name: Name, opinions: OpinionsDep) -> Looked:
 
 
 @router.get("/datasets/{name}/pictures/ids", responses=documented(*LIST_ERRORS))
-async def ids(name: Name, collecting: DatasetsDep, wanted: Wanted) -> PictureIds:
+async def ids(
+    name: Name, collecting: DatasetsDep, judging: OpinionsDep, wanted: Wanted, later: BackgroundTasks
+) -> PictureIds:
     """The numbers of all these pictures in order: some bytes each, for a view that jumps to any place."""
+    later.add_task(judging.prepare)  # the next list may be one by opinion
     return PictureIds(ids=await collecting.ask(lambda datasets: datasets.listing.ids(name, wanted)))
 
 

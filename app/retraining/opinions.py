@@ -4,6 +4,7 @@ It reads the features that trainings have cached, and computes those of other pi
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock
 from time import monotonic
@@ -21,7 +22,7 @@ from app.settings import Settings
 from catdog import images
 from catdog.datasets.errors import PictureNotFound
 from catdog.engines.engine import Output
-from catdog.errors import ImageError
+from catdog.errors import ImageError, StoreError
 from catdog.features import FOLDER, Entry, FeatureCache, fingerprint, thumbnail
 from catdog.names import folded
 from catdog.network import head
@@ -179,6 +180,13 @@ class Opinions:
         if not await self._ask(lambda: judge.cache.read([sha256])):
             await self._look_at(model, judge, dataset, sha256)
         return await self._ask(lambda: _alike(judge, sha256, list(labels)))
+
+    async def prepare(self) -> None:
+        """Read what the version in service judges with, before the first list by opinion waits for it."""
+        model = self._predictor.serving
+        if model is not None:
+            with suppress(StoreError, OSError):  # which a request for opinions reports
+                await self._ask(lambda: self._judge_of(model))
 
     async def look(self, dataset: str) -> Looked:
         """Judge pictures of a data set, or look at some that the model hasn't seen; DatasetNotFound, Overloaded."""

@@ -12,6 +12,7 @@ from catdog.versions.store import Store
 from tests.app.api.test_datasets import zipped
 from tests.app.service import Service, encoded, probabilities, publish
 from tests.app.web.test_problem_details import check
+from tests.waiting import until
 from training.data import service_datasets
 from training.data.features import FeatureExtractor
 
@@ -147,3 +148,11 @@ def test_a_list_is_judged_in_parts_until_none_is_left(pets: Service, monkeypatch
     assert [one["judged"] for one in rest] == [2] * (PICTURES // 2 - 1) + [0]
     assert [one["left"] for one in rest] == [*range(PICTURES - 4, -1, -2), 0]
     assert listed(pets, opinion="unsure") == whole
+
+
+def test_a_list_of_numbers_prepares_the_first_list_by_opinion(pets: Service) -> None:
+    assert pets.app.state.opinions._judge is None
+
+    pets.client.get("/datasets/pets/pictures/ids").raise_for_status()
+
+    until(lambda: pets.app.state.opinions._judge is not None)

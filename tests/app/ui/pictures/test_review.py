@@ -8,8 +8,9 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from catdog.versions.measurements import Histogram
+from tests.app.retraining.test_shadow import DISAGREES, on_trial, shadowing
 from tests.app.service import Service, encoded, publish, serving
-from tests.app.ui.browsing import give_key, seen, visiting
+from tests.app.ui.browsing import give_key, seen, shot, visiting
 from tests.waiting import until
 
 pytestmark = pytest.mark.browser
@@ -176,3 +177,24 @@ def test_only_pictures_unlike_any_class_are_shown_if_wanted(page: Page) -> None:
     page.locator("#review-order").select_option("unlike any class")
 
     expect(seen(page, "Nothing to look at")).to_be_visible()  # this version has no detector
+
+
+def test_pictures_that_a_version_on_trial_answers_differently_say_what_both_say(
+    browser: Browser, tmp_path: Path, jpeg: bytes
+) -> None:
+    with (
+        shadowing(on_trial(tmp_path, head_seed=DISAGREES)) as service,
+        visiting(browser, service.app.state.settings.address) as page,
+    ):
+        service.client.post("/predict", content=jpeg).raise_for_status()
+        until(lambda: service.client.get("/shadow").json()["trial"]["photos"] == 1)
+        page.get_by_role("link", name="Review").click()
+        give_key(page)
+        page.get_by_label("Which pictures").select_option("versions disagree")
+
+        [item] = service.client.get("/review?order=disagreement").json()["items"]
+        ours, theirs = item["other"]["label"], item["prediction"]["label"]
+        expect(seen(page, f"because the version on trial says {ours}")).to_contain_text(
+            f"the one in service {theirs} ("
+        )
+        shot(page, "review-disagreement")
