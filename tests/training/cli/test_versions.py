@@ -109,9 +109,8 @@ def test_summary_shows_the_layers_and_counts(trained: Shop) -> None:
 
 
 def test_fine_tuning_changes_the_last_block_and_no_other(trained: Shop, split_photos: Path) -> None:
-    trained.run(
-        "train", "--data", split_photos, *FEW_EPOCHS, "--strategy", "finetune", "--unfreeze", "1", "--promote", "never"
-    )
+    options = ("--strategy", "finetune", "--unfreeze", "1", "--promote", "never", SOONER)
+    trained.run("train", "--data", split_photos, *FEW_EPOCHS, *options)
 
     before, after = (trained.store.open(number).load() for number in (1, trained.store.versions()[-1]))
     before = weights.halved(before)  # the result of fine-tuning fits float16
