@@ -6,7 +6,7 @@ from tempfile import NamedTemporaryFile
 from typing import Final
 
 from catdog import faults
-from catdog.errors import CatdogError
+from catdog.errors import CatdogError, StoreUnavailable
 from catdog.faults import shown
 
 DONE: Final = 0
@@ -21,6 +21,8 @@ def of_error(error: Exception) -> int:
     The trace of an error that is a fault of catdog itself goes into a file, whose name is printed.
     """
     match error:
+        case StoreUnavailable():  # there is no log here
+            return failed(f"the object store doesn't answer: {error.reason}")
         case CatdogError():
             return failed(str(error))
         case OSError():

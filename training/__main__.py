@@ -2,7 +2,7 @@
 
 import os
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Mapping, Sequence
 from io import TextIOWrapper
 from pathlib import Path
@@ -63,7 +63,7 @@ def _parser(program: str) -> ArgumentParser:
     parser.add_argument("--version", action="version", version=f"catdog {__version__}")
     parser.add_argument(
         "--models",
-        type=location.parsed,
+        type=_models,
         metavar="DIR",
         help="model store, a folder or URL (default: CATDOG_MODELS_DIR, or models)",
     )
@@ -71,7 +71,7 @@ def _parser(program: str) -> ArgumentParser:
         "--data-dir", type=Path, metavar="DIR", help="caches, data sets and jobs (default: CATDOG_DATA_DIR, or data)"
     )
     parser.set_defaults(
-        models=location.parsed(settings.get("CATDOG_MODELS_DIR") or "models"),
+        models=settings.get("CATDOG_MODELS_DIR") or "models",  # a string: `_models` is applied to it
         data_dir=Path(settings.get("CATDOG_DATA_DIR") or "data"),
         database_url=settings.get("CATDOG_DATABASE_URL") or None,
         imagenet_weights=Path(given) if (given := settings.get("CATDOG_IMAGENET_WEIGHTS")) else None,
@@ -85,6 +85,13 @@ def _parser(program: str) -> ArgumentParser:
     _add_store_commands(of)
     _add_service_commands(of, settings)
     return parser
+
+
+def _models(value: str) -> Path | str:
+    try:
+        return location.parsed(value)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{value}: {error}") from error
 
 
 def _add_trainings(of: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from catdog import exit_status
 from catdog.errors import BrokenVersion, StoreUnavailable
 from catdog.system.object_store import Conflict, Objects
 from catdog.versions.manifest import Manifest, WeightsFile
@@ -201,6 +202,16 @@ def test_versions_are_those_last_seen_while_the_bucket_is_away_and_changes_are_r
     assert machine("b").champions() == (2, 1)
     machine("b").promote(1)
     until(lambda: here.champion() == 1)
+
+
+def test_a_command_says_what_a_bucket_that_is_away_answers(
+    machine: Machine, bucket: Bucket, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with bucket.away(), pytest.raises(StoreUnavailable) as caught:
+        machine("new").versions()
+
+    assert exit_status.of_error(caught.value) == exit_status.FAILED
+    assert "the object store doesn't answer: s3://models/" in capsys.readouterr().err
 
 
 def test_a_step_whose_answer_was_lost_is_not_repeated(

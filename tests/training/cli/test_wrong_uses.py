@@ -32,6 +32,8 @@ WORDS = [
     "nonsense",
     "--nonsense",
     "--models",
+    "--models ftp://host/models versions",
+    "--models s3:// versions",
     "--data-dir",
     "train",
     "train --data",

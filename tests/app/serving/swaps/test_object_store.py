@@ -1,5 +1,7 @@
 """Services whose versions are in a bucket."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -106,6 +108,18 @@ def test_without_the_library_a_service_says_what_to_install(bucket: Bucket, tmp_
 
     assert popen.returncode == 2
     assert "this needs obstore, which isn't installed; install catdog with its extra `storage`" in said
+
+
+def test_a_folder_needs_no_library_of_object_stores() -> None:
+    program = (
+        "import sys; import app.processes.assembly, app.serving.hot_swap; from pathlib import Path;"
+        "from catdog.versions.store import Store; Store(Path('models')).versions();"
+        "print({'obstore', 'catdog.versions.places.bucket'} & sys.modules.keys())"
+    )
+
+    said = subprocess.check_output([sys.executable, "-c", program], cwd=ROOT, text=True)
+
+    assert said == "set()\n"
 
 
 def test_a_replica_waits_for_its_turn_to_load_unless_it_is_asked_to(
