@@ -23,6 +23,7 @@ def main() -> None:
     from app.serving import engine_selection, os_tuning
 
     os_tuning.limit_arenas()
+    os_tuning.keep_memory()
     from app.batches.runner import Runner
     from app.settings import read_settings
     from catdog.database import Database

@@ -1,6 +1,7 @@
 """Classifies photos so that reading, decoding and inference overlap on all cores.
 
-Decoders run ahead of the engine by a bounded number of photos, so memory doesn't grow with the number of photos.
+Each thread decodes a few photos and then infers them, while other threads do the other. A bounded number of photos is
+begun, so memory doesn't grow with the number of photos.
 """
 
 from collections import deque
@@ -9,6 +10,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
+from threading import Event
 from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -24,11 +26,13 @@ from app.serving.loaded_model import LoadedModel
 from app.settings import Settings
 from catdog import images
 from catdog.decoding_cost import demand
-from catdog.engines.engine import Output
+from catdog.engines.engine import Engine, Output
 from catdog.errors import CatdogError
 from catdog.system import resources
 
-AHEAD: Final = 4  # photos that are decoded ahead for each that the engine infers at a time; they have 150 kB each
+# Photos that a thread decodes one after the other before it infers them. A core that changes between the two after each
+# photo loses what its cache holds of the decoder and the network, and threads wait for each other more often.
+GROUP: Final = 16
 READERS: Final = 16  # remote photos that are read at a time
 MEMORY_SHARE: Final = 4  # decoding may use a quarter of the memory, like the service
 
@@ -61,24 +65,23 @@ def classify(
     photos: Iterable[Photo], model: LoadedModel, settings: Settings, explain_to: Path | None = None
 ) -> Iterator[Row]:
     """A row for each photo, in order; with `explain_to` its explanation is drawn into that folder."""
-    engine, cores = model.engine, resources.usable_cores()
-    at_a_time = engine.streams * engine.largest_batch
+    threads = settings.decoders or resources.usable_cores() + 1
     memory = Memory(settings.decoding_bytes or resources.usable_bytes() // MEMORY_SHARE)
-    readers = ThreadPoolExecutor(READERS)
-    decoders, inferrers = ThreadPoolExecutor(settings.decoders or cores + 1), ThreadPoolExecutor(engine.streams)
+    readers, workers = ThreadPoolExecutor(READERS), ThreadPoolExecutor(threads)
+    groups = _groups(_read_ahead(readers, photos), max(GROUP, model.engine.largest_batch))
+    is_closed = Event()
+
+    def answer(group: list[Photo]) -> list[Row]:
+        decoded = [_decode(photo, memory) for photo in group if not is_closed.is_set()]
+        return _answer(decoded, model, settings, explain_to)
+
     try:
-        decoded = in_order(
-            decoders, lambda photo: _decode(photo, memory), _read_ahead(readers, photos), AHEAD * (at_a_time + cores)
-        )
-        groups = _groups(decoded, engine.largest_batch)
-        for rows in in_order(
-            inferrers, lambda group: _answer(group, model, settings, explain_to), groups, engine.streams + 1
-        ):
+        for rows in in_order(workers, answer, groups, threads + 1):
             yield from rows
     finally:
+        is_closed.set()
         readers.shutdown(wait=False, cancel_futures=True)
-        decoders.shutdown(wait=False, cancel_futures=True)
-        inferrers.shutdown(wait=False, cancel_futures=True)
+        workers.shutdown(wait=False, cancel_futures=True)
 
 
 def in_order(threads: Executor, make: Callable[[Given], Made], given: Iterable[Given], ahead: int) -> Iterator[Made]:
@@ -102,8 +105,8 @@ def _read_ahead(readers: Executor, photos: Iterable[Photo]) -> Iterator[Photo]:
     yield from waiting
 
 
-def _groups(decoded: Iterable[Decoded], largest: int) -> Iterator[list[Decoded]]:
-    remaining = iter(decoded)
+def _groups(items: Iterable[Given], largest: int) -> Iterator[list[Given]]:
+    remaining = iter(items)
     while group := list(islice(remaining, largest)):
         yield group
 
@@ -121,16 +124,19 @@ def _decode(photo: Photo, memory: Memory) -> Decoded:
         return Decoded(photo, None, "there isn't enough memory to decode it")
 
 
-def _answer(group: list[Decoded], model: LoadedModel, settings: Settings, explain_to: Path | None) -> list[Row]:
-    """The rows of photos that are inferred together, or one by one if they are drawn."""
+def _answer(decoded: list[Decoded], model: LoadedModel, settings: Settings, explain_to: Path | None) -> list[Row]:
+    """The rows of photos, inferred in batches of the engine's size, or one by one if they are drawn."""
     if explain_to is not None:
-        return [_row(one, _explained(one, model, explain_to), model, settings) for one in group]
-    pixels = [one.pixels for one in group if one.pixels is not None]
-    if not pixels:
-        return [_row(one, None, model, settings) for one in group]
-    output = model.engine.infer(np.stack(pixels), shared=model.engine.streams > 1)
-    outputs = iter(Output(*(part[place : place + 1] for part in output)) for place in range(len(pixels)))
-    return [_row(one, None if one.pixels is None else next(outputs), model, settings) for one in group]
+        return [_row(one, _explained(one, model, explain_to), model, settings) for one in decoded]
+    outputs = _outputs([one.pixels for one in decoded if one.pixels is not None], model.engine)
+    return [_row(one, None if one.pixels is None else next(outputs), model, settings) for one in decoded]
+
+
+def _outputs(pixels: list[NDArray[np.uint8]], engine: Engine) -> Iterator[Output]:
+    """The output for each photo, uint8 RGB (224, 224, 3)."""
+    for batch in _groups(pixels, engine.largest_batch):
+        output = engine.infer(np.stack(batch), shared=engine.streams > 1)
+        yield from (Output(*(part[place : place + 1] for part in output)) for place in range(len(batch)))
 
 
 def _explained(one: Decoded, model: LoadedModel, folder: Path) -> Output | None:

@@ -27,6 +27,7 @@ from app.classification import pipeline
 from app.classification.journal import JournalOfOthers
 from app.classification.photos import Photo
 from app.classification.results import PARQUET, Table, record_batch
+from app.serving import os_tuning
 from catdog.datasets.layout import printable
 from catdog.errors import CatdogError
 from catdog.system import durable
@@ -177,6 +178,8 @@ class Classifier:
     """An actor: holds the engine on a node, and classifies one block after the other."""
 
     def __init__(self, files: ray.ObjectRef, answers: Answers, table: Table, cores: int) -> None:
+        os_tuning.limit_arenas()
+        os_tuning.keep_memory()
         self._table = table
         self._settings = local_model.settings().model_copy(update={**answers, "threads": cores, "decoders": cores + 1})
         with TemporaryDirectory() as store:

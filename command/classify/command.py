@@ -178,6 +178,7 @@ def _fill(
     from command.classify import progress
 
     os_tuning.limit_arenas()
+    os_tuning.keep_memory()
     settings = local_model.settings()
     model = continuing.begun(journal, settings, explain_to)
     with progress.shown(sources.count) as counted:

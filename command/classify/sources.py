@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from app.classification.photos import LIMIT_BYTES, Archive, Photo, check_size
+from app.classification.photos import Archive, Photo, check_size
 from catdog.datasets import folders
 from catdog.datasets.folders import HEAD_BYTES, PICTURE_SUFFIXES
 from catdog.errors import ArchiveError, CatdogError, FileLeftOut
@@ -158,12 +158,11 @@ def _named(path: str) -> Photo:
 
 
 def _read(file: Path) -> bytes:
-    if not stat.S_ISREG(file.stat().st_mode) and not file.is_dir():  # reading a pipe may never end
+    status = file.stat()
+    if not stat.S_ISREG(status.st_mode) and not file.is_dir():  # reading a pipe may never end
         raise FileLeftOut("it is a pipe, socket or device")
-    with file.open("rb") as opened:
-        data = opened.read(LIMIT_BYTES + 1)
-    check_size(len(data))
-    return data
+    check_size(status.st_size)
+    return file.read_bytes()
 
 
 def _is_picture(path: Path) -> bool:

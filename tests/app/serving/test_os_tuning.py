@@ -32,6 +32,19 @@ libc.malloc_info(0, out)
 libc.fflush(out)
 """
 
+# Several buffers at once, as a photo has; allocating them again takes pages that were kept or new ones from the kernel.
+PAGES_TAKEN_AGAIN = """
+import resource
+from app.serving import os_tuning
+{keep}
+def take():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    buffers = [bytearray(4 * 2**20) for _ in range(5)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+take()
+print(take())
+"""
+
 
 def resident(file: Path) -> int:
     """Bytes of the file's mappings that are in memory."""
@@ -73,3 +86,11 @@ def heaps(share: str) -> int:
 def test_threads_share_their_heaps() -> None:
     assert heaps("") > os_tuning.ARENAS
     assert heaps("os_tuning.limit_arenas()") == os_tuning.ARENAS
+
+
+def test_a_process_for_many_photos_keeps_the_memory_of_one_for_the_next() -> None:
+    def pages(keep: str) -> int:
+        return int(subprocess.check_output([sys.executable, "-c", PAGES_TAKEN_AGAIN.format(keep=keep)], text=True))
+
+    assert pages("") > 1_000
+    assert pages("os_tuning.keep_memory()") < 100
