@@ -1,7 +1,9 @@
-"""Options that several commands share, and those before a command."""
+"""Options that several commands share, those before a command, and commands with many of them."""
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
@@ -24,3 +26,17 @@ DataDir = Annotated[
 Version = Annotated[
     bool, typer.Option("--version", help="Print the version of catdog.", callback=_print_version, is_eager=True)
 ]
+
+Given = TypeVar("Given")
+
+
+def command(run: Callable[[Given], None], options: type[Given]) -> Callable[..., None]:
+    """The command of a function with one argument: each field of that dataclass is an argument or option."""
+
+    def typed(**given: Any) -> None:
+        run(options(**given))
+
+    typed.__name__, typed.__doc__ = run.__name__, run.__doc__
+    typed.__annotations__ = get_type_hints(options, include_extras=True)
+    typed.__signature__ = inspect.signature(options)  # type: ignore[attr-defined]  # what Typer reads
+    return typed

@@ -10,8 +10,8 @@ import typer
 
 from catdog import exit_status
 from command import audit, backup, export, import_model, keys, local_model, predict, trainer, versions
-from command.classify.command import classify
-from command.options import DataDir, Json, Models, Version
+from command.classify.command import Classification, classify
+from command.options import DataDir, Json, Models, Version, command
 
 EXAMPLES = """
 Examples:
@@ -67,8 +67,8 @@ def _set(models: Models = None, data_dir: DataDir = None, version: Version = Fal
             os.environ[variable] = str(value)
 
 
-def _add(command: Callable[..., None], panel: str) -> None:
-    program.command(rich_help_panel=panel)(command)
+def _add(run: Callable[..., None], panel: str) -> None:
+    program.command(rich_help_panel=panel)(run)
 
 
 def doctor(json: Json = False) -> None:
@@ -86,7 +86,7 @@ def doctor(json: Json = False) -> None:
 
 
 _add(predict.predict, "Photos")
-_add(classify, "Photos")
+_add(command(classify, Classification), "Photos")
 _add(local_model.serve, "Service")
 _add(doctor, "Service")
 _add(backup.backup, "Service")

@@ -7,6 +7,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from types import FrameType
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from catdog.versions.manifest import Manifest
 
 
-def classify(
+@dataclass(frozen=True)
+class Classification:
+    """What to classify, and what to make of it: the arguments of the command."""
+
     sources: Annotated[
         list[str],
         typer.Argument(
@@ -35,81 +39,81 @@ def classify(
             help="Folders, photos, globs in quotes, ZIPs, TARs, CSV or Parquet files with a column of paths, URLs"
             " (s3://, gs://, az://); - for a list on standard input.",
         ),
-    ],
-    to: Annotated[Path, typer.Option(metavar="FILE", help="The result: .csv, .jsonl or .parquet.")],
+    ]
+    to: Annotated[Path, typer.Option(metavar="FILE", help="The result: .csv, .jsonl or .parquet.")]
     threshold: Annotated[
         float, typer.Option(min=0, max=1, help="Probability below which a photo is unknown as well.")
-    ] = 0.0,
-    column: Annotated[str, typer.Option(metavar="NAME", help="The column of tables that list photos.")] = COLUMN,
+    ] = 0.0
+    column: Annotated[str, typer.Option(metavar="NAME", help="The column of tables that list photos.")] = COLUMN
     top_k: Annotated[
         int | None,
         typer.Option(min=1, metavar="K", help="Columns for the K most probable classes instead of every class."),
-    ] = None,
+    ] = None
     explain_to: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Draw there where in each photo its class is seen.")
-    ] = None,
+    ] = None
     sort_into: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Sort the photos into a folder for each class.")
-    ] = None,
-    sort_by: Annotated[How, typer.Option(help="What that does to a photo.")] = How.COPY,
+    ] = None
+    sort_by: Annotated[How, typer.Option(help="What that does to a photo.")] = How.COPY
     ray: Annotated[
         str | None,
         typer.Option(
             metavar="ADDRESS", help="Run on this Ray cluster: host:port, or auto for the one of this machine."
         ),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing result.")] = False,
-    json: Json = False,
-) -> None:
+    ] = None
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing result.")] = False
+    json: Json = False
+
+
+def classify(asked: Classification) -> None:
     """Say what many photos show: catdog classify ~/Pictures --to pets.csv
 
     After Ctrl-C or a kill, the same command continues. A file that can't be read is a row with its error.
     """
-    check(to)
-    path = _journal_of(to, overwrite, ray is not None)
+    check(asked.to)
+    path = _journal_of(asked)
     began = monotonic()
-    found = Sources(tuple(sources), sys.stdin, column)
-    if ray is not None and (sort_into or explain_to) is not None:
+    found = Sources(tuple(asked.sources), sys.stdin, asked.column)
+    if asked.ray is not None and (asked.sort_into or asked.explain_to) is not None:
         raise typer.BadParameter("--sort-into and --explain-to don't work with --ray")
-    table = Table((), 0, threshold, top_k, explain_to)
+    table = Table((), 0, asked.threshold, asked.top_k, asked.explain_to)
     with _resumable(path):
-        if ray is not None:
-            rows, errors, version = _on_cluster(ray, found, to, path, table)
+        if asked.ray is not None:
+            rows, errors, version = _on_cluster(asked.ray, found, asked.to, path, table)
         else:
-            rows, errors, version = _here(found, to, path, table, sort_into, sort_by)
-    summary = {"result": str(to), "rows": rows, "errors": errors, "skipped": found.skipped, "version": version}
-    _report(summary | {"seconds": round(monotonic() - began, 3)}, json)
+            rows, errors, version = _here(asked, found, path, table)
+    summary = {"result": str(asked.to), "rows": rows, "errors": errors, "skipped": found.skipped, "version": version}
+    _report(summary | {"seconds": round(monotonic() - began, 3)}, asked.json)
 
 
-def _journal_of(to: Path, overwrite: bool, on_cluster: bool) -> Path:
+def _journal_of(asked: Classification) -> Path:
     """The journal of a result; ResultError if the result exists, complete, and may not be replaced.
 
     JournalError if it was begun on a cluster and isn't continued there, or the other way round.
     """
-    path = to.with_name(to.name + ENDING)
-    if path.exists() and path.is_dir() != on_cluster:
+    to, path = asked.to, asked.to.with_name(asked.to.name + ENDING)
+    if path.exists() and path.is_dir() != (asked.ray is not None):
         how = "with" if path.is_dir() else "without"
         raise JournalError(f"{path} was begun {how} --ray; continue so, or remove it")
-    if to.exists() and not path.exists() and not overwrite:
+    if to.exists() and not path.exists() and not asked.overwrite:
         raise ResultError(f"{to} exists already; remove it, or replace it with --overwrite")
     return path
 
 
-def _here(
-    sources: Sources, to: Path, path: Path, table: Table, sort_into: Path | None, sort_by: How
-) -> tuple[int, int, int]:
+def _here(asked: Classification, sources: Sources, path: Path, table: Table) -> tuple[int, int, int]:
     """Classify on this machine, and return the numbers of rows and errors and the version."""
-    _refuse_inside(sources, sort_into)
+    _refuse_inside(sources, asked.sort_into)
     if table.explain_to is not None:
         table.explain_to.mkdir(parents=True, exist_ok=True)
     with _interruptible() as stop_if_interrupted, Journal(path) as journal:
         manifest = _fill(journal, sources, table.explain_to, stop_if_interrupted)
         table = table._replace(classes=manifest.classes, version=manifest.version)
         failpoint("classify.answered")
-        write(to, journal.rows(), table)
+        write(asked.to, journal.rows(), table)
         failpoint("classify.written")
-        if sort_into is not None:
-            sort(journal, sort_into, sort_by, table, sources.read)
+        if asked.sort_into is not None:
+            sort(journal, asked.sort_into, asked.sort_by, table, sources.read)
         rows, errors = journal.count()
     remove(path)
     return rows, errors, table.version
