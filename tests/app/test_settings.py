@@ -141,7 +141,7 @@ def test_every_wrong_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_what_only_the_compose_files_read_may_stand_in_the_same_file() -> None:
-    files = "".join(file.read_text() for file in ROOT.glob("docker-compose*.yml"))
+    files = "".join(file.read_text("utf-8") for file in ROOT.glob("docker-compose*.yml"))
     theirs = set(re.findall(r"\$\{(CATDOG_\w+)", files)) - set(variables())
     Path(".env").write_text("".join(f"{name}=any\n" for name in theirs))
 
@@ -260,7 +260,7 @@ def test_every_setting_tells_its_default() -> None:
 
 
 def test_the_readme_explains_every_setting() -> None:
-    explained = README.read_text()
+    explained = README.read_text("utf-8")
 
     assert [variable for variable in variables() if variable not in explained] == []
 

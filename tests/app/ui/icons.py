@@ -14,7 +14,7 @@ PAGE = """<body style="margin:0;display:grid;place-content:center;height:100vh;b
 
 def make() -> None:
     """Write the icons next to the other files of the page."""
-    svg = (FOLDER / "icon.svg").read_text()
+    svg = (FOLDER / "icon.svg").read_text("utf-8")
     with (
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS) as browser,

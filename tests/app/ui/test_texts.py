@@ -44,7 +44,7 @@ VISIBLE = """() => {
 
 
 def texts(language: str) -> Texts:
-    loaded: Texts = json.loads((FOLDER / "texts" / f"{language}.json").read_text())
+    loaded: Texts = json.loads((FOLDER / "texts" / f"{language}.json").read_text("utf-8"))
     return loaded
 
 
@@ -58,11 +58,11 @@ def forms(text: str | dict[str, str]) -> dict[str, str]:
 
 def sources() -> dict[Path, str]:
     """The page's own files that show texts."""
-    return {path: path.read_text() for path in FOLDER.rglob("*.*") if path.suffix in (".js", ".html")}
+    return {path: path.read_text("utf-8") for path in FOLDER.rglob("*.*") if path.suffix in (".js", ".html")}
 
 
 def test_every_language_has_a_file_that_the_page_offers() -> None:
-    offered = re.search(r"LANGUAGES = (\[.*?\])", (FOLDER / "parts" / "texts.js").read_text())
+    offered = re.search(r"LANGUAGES = (\[.*?\])", (FOLDER / "parts" / "texts.js").read_text("utf-8"))
 
     assert offered is not None
     assert json.loads(offered[1]) == list(LANGUAGES)
