@@ -22,7 +22,7 @@ from catdog.network.architecture import (
     Arrays,
     Network,
 )
-from catdog.system import resources
+from catdog.system import resources, signal_stack
 
 logger = logging.getLogger(__name__)
 
@@ -132,13 +132,15 @@ class OpenVINOEngine(head.ReplaceableHead):
             ):  # otherwise the cached network is never found again
                 options["WEIGHTS_PATH"] = str(network.int8.path.with_suffix(".bin"))
         graph = _graph(network, self.precision)
-        alone = ov.Core().compile_model(graph, "CPU", options | {"PERFORMANCE_HINT": "LATENCY"})
+        with signal_stack.kept():
+            alone = ov.Core().compile_model(graph, "CPU", options | {"PERFORMANCE_HINT": "LATENCY"})
         self.was_cached = bool(alone.get_property("LOADED_FROM_CACHE"))
         self._alone = self._shared = _Requests(alone, 1)
         self.streams = 1
         if streams != 1:
             limit: dict[str, str | int] = {} if streams is None else {"NUM_STREAMS": streams}
-            shared = ov.Core().compile_model(graph, "CPU", options | {"PERFORMANCE_HINT": "THROUGHPUT"} | limit)
+            with signal_stack.kept():
+                shared = ov.Core().compile_model(graph, "CPU", options | {"PERFORMANCE_HINT": "THROUGHPUT"} | limit)
             self.streams = int(shared.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
             self._shared = _Requests(shared, self.streams)
         self._head = head.of(network.arrays) if network.architecture.head == "pooled" else None
@@ -172,6 +174,10 @@ class _Requests:
         self._free: SimpleQueue[ov.InferRequest] = SimpleQueue()
         for _ in range(count):
             self._free.put(compiled.create_infer_request())
+
+    def __del__(self) -> None:
+        with signal_stack.kept():
+            self.__dict__.clear()  # the last reference to the graph
 
     def infer(self, pixels: NDArray[np.uint8], outputs: int) -> list[NDArray[np.float32]]:
         """The first `outputs` outputs of the graph."""

@@ -23,7 +23,7 @@ from catdog.engines.openvino import build
 from catdog.errors import CatdogError, DatasetError
 from catdog.features import fingerprint, libraries
 from catdog.network.architecture import Int8Graph, Network
-from catdog.system import durable
+from catdog.system import durable, signal_stack
 from catdog.versions.calibration import Calibration
 from catdog.versions.manifest import Golden, Quantization
 from catdog.versions.measurements import Measured
@@ -186,8 +186,9 @@ def _quantized(network: Network, pixels: NDArray[np.uint8]) -> ov.Model:
 
         nncf.disable_logging()
         with (
-            nullcontext() if sys.stdout.isatty() else redirect_stdout(StringIO())
-        ):  # it prints progress bars, even into a file
+            signal_stack.kept(),
+            nullcontext() if sys.stdout.isatty() else redirect_stdout(StringIO()),
+        ):  # it compiles networks, and prints progress bars, even into a file
             return nncf.quantize(
                 build(network.architecture, network.arrays),
                 nncf.Dataset(pixels[:, np.newaxis]),
