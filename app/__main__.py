@@ -52,14 +52,14 @@ def serve() -> None:
 
 def _prepared() -> "tuple[Server, socket]":
     """The server and its open socket; with several processes, this one becomes their supervisor and never returns."""
-    from app.processes import assembly, launch, shares
+    from app.processes import assembly, launch
     from app.settings import read_settings
     from app.telemetry import logs
 
     given = read_settings()
     logs.begin(given.log_format)
     listener, settings = _opened(given)
-    if (processes := shares.count(settings)) > 1:
+    if (processes := launch.count(settings)) > 1:
         launch.supervise(settings, listener, processes)
     return assembly.assembled(settings), listener
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from app import admission, environment
 from app.errors import MIB, TrainerMissing
-from app.processes import shares
+from app.processes import launch
 from app.retraining.worker_process import check_installed
 from app.serving import engine_selection
 from app.serving.engine_selection import Choice
@@ -104,7 +104,7 @@ def _device(choice: Choice) -> str:
 
 
 def _processes(settings: Settings) -> str:
-    processes = shares.count(settings)
+    processes = launch.count(settings)
     cores = "with every core" if processes == 1 else f"which share {resources.usable_cores()} cores"
     why = "set by CATDOG_PROCESSES" if "processes" in settings.model_fields_set else "by default"
     return f"{processes}, {cores} ({why})"

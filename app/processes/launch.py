@@ -1,4 +1,4 @@
-"""The program of the supervisor, which needs less memory than the service."""
+"""How many processes serve, and the program of their supervisor, which saves memory."""
 
 import sys
 
@@ -10,6 +10,18 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from app.settings import Settings
+
+
+CORES_EACH = 4  # of a process, by `auto`
+
+
+def count(settings: "Settings") -> int:
+    """The number of processes that the settings ask for on this machine."""
+    from catdog.system import resources
+
+    if settings.processes != "auto":
+        return settings.processes
+    return 1 if settings.engine == "keras" else max(1, resources.usable_cores() // CORES_EACH)
 
 
 def supervise(settings: "Settings", listener: "socket", processes: int) -> "NoReturn":

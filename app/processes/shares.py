@@ -1,4 +1,4 @@
-"""Chooses how many processes serve, and divides the cores and the limits of the service among them."""
+"""Divides the cores and the limits of the service among its processes."""
 
 import os
 from math import ceil
@@ -10,16 +10,8 @@ from app.settings import Settings
 from app.web import connections
 from catdog.system import resources
 
-CORES_EACH: Final = 4  # of a process, by `auto`
 DECODING_SHARE: Final = 4  # by default decoding may use a quarter of the memory
 MOST_DECODERS: Final = 16
-
-
-def count(settings: Settings) -> int:
-    """The number of processes that the settings ask for on this machine."""
-    if settings.processes != "auto":
-        return settings.processes
-    return 1 if settings.engine == "keras" else max(1, resources.usable_cores() // CORES_EACH)
 
 
 def cores_of(place: int, processes: int) -> frozenset[int] | None:

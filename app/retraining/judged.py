@@ -39,13 +39,13 @@ class Judged:
     """Answers by picture: 15 bytes for each. Thread-safe."""
 
     def __init__(self) -> None:
-        self._keys: Keys = np.empty(0, np.uint64)  # sorted
-        self._said = Said.nothing()
+        # The keys, sorted, and their answers: replaced together, so that `of` never reads one without the other.
+        self._known: tuple[Keys, Said] = np.empty(0, np.uint64), Said.nothing()
         self._changing = Lock()
 
     def of(self, contents: Sequence[str]) -> tuple[NDArray[np.intp], Said]:
         """The places of those of these contents that were judged, in order, and the answers to them."""
-        keys, known, said = keys_of(contents), self._keys, self._said
+        keys, (known, said) = keys_of(contents), self._known
         if not len(known):
             return np.empty(0, np.intp), said
         found = np.searchsorted(known, keys).clip(max=len(known) - 1)
@@ -55,9 +55,9 @@ class Judged:
     def add(self, contents: Sequence[str], said: Said) -> None:
         """Remember the answers to these contents."""
         with self._changing:
-            keys, first = np.unique(np.concatenate([keys_of(contents), self._keys]), return_index=True)
-            self._said = said.then(self._said).at(first)
-            self._keys = keys
+            known, answers = self._known
+            keys, first = np.unique(np.concatenate([keys_of(contents), known]), return_index=True)
+            self._known = keys, said.then(answers).at(first)
 
 
 def keys_of(contents: Sequence[str]) -> Keys:

@@ -13,6 +13,7 @@ from app.retraining import worker_process
 from app.retraining.jobs import JobService
 from app.shutdown import Shutdown
 from catdog.database import Database
+from catdog.jobs.job import Job
 from catdog.jobs.queue import WAITING
 from catdog.tables import pictures
 from tests import without_libraries
@@ -39,10 +40,8 @@ def with_a_worker(idle: Service) -> JobService:
     return JobService(lambda: jobs(idle), runner, Shutdown())
 
 
-def test_a_worker_that_cannot_start_fails_the_job_with_what_is_known(
-    idle: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "executable", "/bin/false")
+def supervised_to_its_end(idle: Service) -> Job:
+    """A job whose worker is started, and started again, until the job has ended."""
     service = with_a_worker(idle)
     job = jobs(idle).submit(PETS)
 
@@ -51,8 +50,16 @@ def test_a_worker_that_cannot_start_fails_the_job_with_what_is_known(
         return jobs(idle).get(job.id).status.is_final
 
     until(supervised)
+    return jobs(idle).get(job.id)
 
-    assert jobs(idle).get(job.id).reason == (
+
+def test_a_worker_that_cannot_start_fails_the_job_with_what_is_known(
+    idle: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    job = supervised_to_its_end(idle)
+
+    assert job.reason == (
         "it was tried 2 times; the last time its worker ended with exit status 1; see worker.log in the data folder"
     )
 
@@ -64,16 +71,9 @@ def test_a_worker_that_lacks_a_library_fails_the_job_with_what_to_do(
     python.write_text(f'#!/bin/sh\nexec {sys.executable} {without_libraries.__file__} tqdm,threadpoolctl "$@"\n')
     python.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(python))
-    service = with_a_worker(idle)
-    job = jobs(idle).submit(PETS)
+    job = supervised_to_its_end(idle)
 
-    def supervised() -> bool:
-        service._supervise_once()
-        return jobs(idle).get(job.id).status.is_final
-
-    until(supervised)
-
-    assert "run `make trainer`" in (jobs(idle).get(job.id).reason or "")
+    assert "run `make trainer`" in (job.reason or "")
     assert "Traceback" not in (tmp_path / "data" / worker_process.TRAINER.log).read_text()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.processes import shares
+from app.processes import launch, shares
 from app.settings import Settings
 from catdog.system import resources
 
@@ -58,9 +58,9 @@ def test_with_a_quota_threads_are_divided_and_no_core_is_chosen(monkeypatch: pyt
 
 
 def test_auto_is_one_process_for_each_four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert shares.count(Settings()) == 1
-    assert shares.count(Settings(processes=3)) == 3
-    assert shares.count(Settings(processes="auto")) == 1
+    assert launch.count(Settings()) == 1
+    assert launch.count(Settings(processes=3)) == 3
+    assert launch.count(Settings(processes="auto")) == 1
     monkeypatch.setattr(resources, "usable_cores", lambda: 9)
-    assert shares.count(Settings(processes="auto")) == 2
-    assert shares.count(Settings(processes="auto", engine="keras")) == 1, "on a GPU requests share batches"
+    assert launch.count(Settings(processes="auto")) == 2
+    assert launch.count(Settings(processes="auto", engine="keras")) == 1, "on a GPU requests share batches"
