@@ -36,9 +36,12 @@ export async function heardOf(version) {
   if (version !== serving?.version) await refresh();
 }
 
+// Views are only told of a change: one that repaints itself for none would lose what it had just reported.
 export function show(model) {
+  const isSame = JSON.stringify(model) === JSON.stringify(serving);
   serving = model;
   byId("champion").textContent = described(model);
+  if (isSame) return;
   watchers.forEach((tell) => tell(model));
 }
 

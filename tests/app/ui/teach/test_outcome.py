@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from catdog.jobs.job import Status
 from catdog.jobs.queue import Jobs
@@ -147,6 +147,23 @@ def test_a_step_that_fails_says_why_and_leaves_the_others(page: Page, taught: Se
     expect(page.locator(".actions .fault")).to_contain_text("ersion 2")
     assert taught.client.get("/model").json()["version"] == 1
     expect(page.get_by_role("button", name="Discard")).to_be_visible()
+
+
+def test_what_a_step_reported_stays_when_the_page_hears_again_of_the_same_version(page: Page, taught: Service) -> None:
+    trained(taught, KEPT_OUT)
+    (taught.app.state.settings.models_dir / "2" / "model.weights.h5").write_bytes(b"damaged")
+    slow: list[Route] = []
+    page.route("**/model", lambda route: slow.append(route))
+    teach(page)
+    page.get_by_role("button", name="Use it").click()
+    give_key(page)
+    expect(page.locator(".actions .fault")).to_contain_text("ersion 2")
+
+    with page.expect_response("**/model"):
+        slow.pop().continue_()
+    page.evaluate("fetch('models/2')")  # comes back after what the page itself requests on that answer
+
+    expect(page.locator(".actions .fault")).to_contain_text("ersion 2")
 
 
 def test_a_training_that_only_publishes_says_that_its_version_passed(page: Page, taught: Service) -> None:
