@@ -109,6 +109,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     (models_dir / "1" / "report" / "worst-mistakes.png").write_bytes(TRAINING_PHOTO)
     with serving(models_dir, predict_key=SecretStr(PREDICT_KEY), worker="none") as service:
         until(lambda: service.client.get("/health/ready").is_success)
+        until(lambda: "settings changed" in service.client.get("/audit", headers=ADMIN).text)  # by the start
         yield Filled(service, _fill(service))
 
 
