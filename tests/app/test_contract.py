@@ -27,6 +27,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Iterator[schemathesis.
         yield schemathesis.openapi.from_url(f"{service.client.base_url}/openapi.json")
 
 
+@pytest.mark.whole
 def test_every_address_answers_as_the_document_says(
     document: schemathesis.BaseSchema, subtests: pytest.Subtests
 ) -> None:

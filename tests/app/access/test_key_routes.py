@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.app.access.test_matrix import PAGE
 from tests.app.service import ADMIN_KEY, Service
@@ -71,6 +72,7 @@ def test_the_command_prints_the_same_json_as_the_service(keeper: Service, tmp_pa
     assert keeper.client.get("/review", headers=bearer(made["key"])).is_success
 
 
+@pytest.mark.whole
 def test_every_command_of_the_page_works_as_typed(keeper: Service, tmp_path: Path) -> None:
     """With `catdog` as this checkout's, and the service at its own port."""
     (tmp_path / "bin").mkdir()

@@ -154,6 +154,7 @@ def test_a_job_says_as_plainly_what_is_wrong_with_the_weights_that_the_setting_n
             assert str(tmp_path) not in job["reason"]
 
 
+@pytest.mark.whole
 def test_a_worker_that_is_killed_is_followed_by_another(taught: Service) -> None:
     job = taught.client.post("/retrain", json=PETS).json()["id"]
     until(lambda: bool(jobs(taught).running()))
@@ -183,6 +184,7 @@ def test_a_job_can_be_cancelled_while_it_runs_and_the_next_one_runs(taught: Serv
     assert (done["status"], done["attempt"], done["version"]) == ("succeeded", 1, 2)
 
 
+@pytest.mark.whole
 def test_a_service_that_ends_puts_its_job_back(taught: Service, tmp_path: Path) -> None:
     job = taught.client.post("/retrain", json={**PETS, "strategy": "finetune", "epochs": 100}).json()["id"]
     until(lambda: taught.client.get(f"/retrain/{job}").json()["epoch"] is not None)

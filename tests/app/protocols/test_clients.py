@@ -64,6 +64,7 @@ def close(values: list[float]) -> Any:
     return pytest.approx(values, abs=1e-6)
 
 
+@pytest.mark.whole
 def test_tritonclient_speaks_with_the_service(triton_said: dict[str, Any], expected: list[float], label: str) -> None:
     found = triton_said
 
@@ -86,6 +87,7 @@ def test_tritonclient_speaks_with_the_service(triton_said: dict[str, Any], expec
     assert "not an image" in found["no_photo"][1]
 
 
+@pytest.mark.whole
 def test_tritonclient_loads_a_version_in_addition_to_the_champion_and_unloads_it(triton_said: dict[str, Any]) -> None:
     found = triton_said["changed"]
 
@@ -96,6 +98,7 @@ def test_tritonclient_loads_a_version_in_addition_to_the_champion_and_unloads_it
     assert found["champion"][0] == "409"
 
 
+@pytest.mark.whole
 def test_the_kserve_sdk_speaks_with_the_service(
     service: Service, jpeg: bytes, expected: list[float], label: str, tmp_path: Path
 ) -> None:

@@ -29,6 +29,12 @@ ONE_BYTE = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/pn
 NO_IMAGE = b"HTTP/1.1 415 Unsupported Media Type\r\n"
 
 
+@pytest.fixture(autouse=True)
+def linger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused client is waited for for a second, because these read until the connection is closed."""
+    monkeypatch.setattr(http_protocol, "LINGER_SECONDS", 1.0)
+
+
 def first_lines(connection: socket.socket, count: int) -> list[bytes]:
     """The first lines of the next answers."""
     found = []
