@@ -1,7 +1,8 @@
-"""Defers routes that a first answer does not need: they are built later, or on their first request.
+"""Defers routes that predictions do not need: they are built by the first request for one of them.
 
 FastAPI analyses every handler when its route is built, and pydantic compiles every schema. For about a hundred routes
-that takes a tenth of the time to the first answer: docs/decisions/serving/0010-one-photo-alone-or-several-that-share.md
+that takes a tenth of the time to the first answer, and 7 MB:
+docs/decisions/serving/0010-one-photo-alone-or-several-that-share.md
 """
 
 from collections.abc import Sequence
@@ -25,17 +26,13 @@ class DeferredRoutes(BaseRoute):
         return (Match.FULL if scope["type"] == "http" else Match.NONE), {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Build the routes, and route the request once more."""
+        """Replace this by the routes, and route the request once more."""
         router: Router = scope["app"].router
-        await self.build(router)
-        await router(scope, receive, send)
-
-    async def build(self, router: Router) -> None:
-        """Replace this by the routes; does nothing if that has been done."""
         routes = await to_thread.run_sync(self._built)
-        if self in router.routes:
+        if self in router.routes:  # no other request has replaced it meanwhile
             place = router.routes.index(self)
             router.routes[place : place + 1] = routes
+        await router(scope, receive, send)
 
     def _built(self) -> list[BaseRoute]:
         with self._importing:

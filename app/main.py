@@ -41,7 +41,7 @@ from app.web.trusted_origin import CrossOriginSharing, TrustedOrigin
 from app.webhooks.sender import Webhooks
 from catdog import __version__
 
-# Modules with a `router`: those that a first answer needs, and the others.
+# Modules with a `router`: those that a service which only predicts needs, and the others.
 EARLY = ("app.api.predict", "app.ui.routes", "app.api.monitoring")
 LATER = (
     "app.api.jobs.batches",
@@ -62,7 +62,6 @@ LATER = (
     "app.protocols.v2",
     "app.protocols.v1",
 )
-LATER_SECONDS = 1.0  # after the first version serves
 DESCRIPTION = (
     "Tells cats from dogs in photos. Errors are `application/problem+json` (RFC 9457); below `/v1` and `/v2` they have"
     " the form of the inference protocols."
@@ -169,7 +168,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             tasks.start_soon(app.state.shadow.run)
             tasks.start_soon(app.state.canary.run)
             tasks.start_soon(_supervise, app)
-            tasks.start_soon(_build_routes, app)
             yield
             tasks.cancel_scope.cancel()
     app.state.database.close()  # first: threads may still wait for a database that doesn't answer
@@ -193,15 +191,6 @@ async def _load_first(app: FastAPI) -> None:
     while app.state.predictor.serving is None and any(await siblings.ask("serves")):
         await anyio.sleep(POLL_SECONDS)
         await hot_swap.catch_up()
-
-
-async def _build_routes(app: FastAPI) -> None:
-    """Build the deferred routes a moment after the first version serves."""
-    while app.state.predictor.serving is None:
-        await anyio.sleep(POLL_SECONDS)
-    await anyio.sleep(LATER_SECONDS)
-    for route in [route for route in app.router.routes if isinstance(route, DeferredRoutes)]:
-        await route.build(app.router)
 
 
 async def _supervise(app: FastAPI) -> None:

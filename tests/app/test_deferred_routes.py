@@ -1,4 +1,4 @@
-"""Routes that are built after the start, or by the first request for one of them."""
+"""Routes that are built by the first request for one of them."""
 
 import subprocess
 import sys
@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from app import main
 from app.deferred_routes import DeferredRoutes
 from tests.app.service import ADMIN, Service, serving
 from tests.places import ROOT
@@ -25,9 +24,8 @@ print(*[name for name in main.LATER if name in sys.modules])
 
 
 @pytest.fixture
-def deferred(models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    """A ready service whose later routes are built only by requests."""
-    monkeypatch.setattr(main, "LATER_SECONDS", 3600.0)
+def deferred(models_dir: Path, tmp_path: Path) -> Iterator[Service]:
+    """A ready service whose later routes aren't built yet."""
     with serving(models_dir, defers=True, data_dir=tmp_path, worker="none") as service:
         until(lambda: service.client.get("/health/ready").is_success)
         service.client.headers.update(ADMIN)
@@ -88,11 +86,3 @@ def test_many_first_requests_at_once_are_all_answered(deferred: Service) -> None
         statuses = [*pool.map(lambda path: deferred.client.get(path).status_code, paths)]
 
     assert set(statuses) == {200}
-
-
-def test_they_are_built_by_themselves_once_a_version_serves(
-    models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(main, "LATER_SECONDS", 0.0)
-    with serving(models_dir, defers=True, data_dir=tmp_path, worker="none") as service:
-        until(lambda: not waits(service))
