@@ -3,7 +3,7 @@
 It needs httpx, the extra `client`.
 """
 
-from catdog.client.answers import Batch, Job, Picture, Prediction, Row, Uploaded, Version
+from catdog.client.answers import Batch, Comparison, Job, Picture, Prediction, Row, Uploaded, Version
 from catdog.client.asynchronous import AsyncClient
 from catdog.client.blocking import Client
 from catdog.client.errors import (
@@ -24,6 +24,7 @@ __all__ = [
     "Batch",
     "Client",
     "ClientError",
+    "Comparison",
     "Conflict",
     "Job",
     "NotFound",

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from catdog.jobs.job import Status
+from catdog.versions.same_photos import DifferentPhoto, SamePhotos
 
 
 class Prediction(BaseModel, frozen=True):
@@ -91,3 +92,22 @@ class Row(BaseModel, frozen=True):
     def probabilities(self) -> dict[str, float]:
         """The probability of each class, by its column; empty for a row with an error."""
         return {} if self.error is not None else dict(self.model_extra or {})
+
+
+class Comparison(BaseModel, frozen=True):
+    """Two versions on the same photos: the progress from 0 to 1, and the result when it has succeeded.
+
+    `different` holds the photos for which they name different classes, for a key with the role `label`.
+    """
+
+    id: str
+    status: Status
+    reason: str | None
+    versions: tuple[int, int]
+    dataset: str
+    split: str
+    progress: float
+    result: SamePhotos | None
+    different: list[DifferentPhoto]
+    submitted_at: datetime
+    ended_at: datetime | None

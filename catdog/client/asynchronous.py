@@ -14,7 +14,7 @@ from anyio import to_thread
 from pydantic import BaseModel
 
 from catdog.client import calls
-from catdog.client.answers import Batch, Job, Picture, Prediction, Row, Uploaded, Version
+from catdog.client.answers import Batch, Comparison, Job, Picture, Prediction, Row, Uploaded, Version
 from catdog.client.blocking import Photo, content
 from catdog.client.calls import Ask, Call, Pause, Reply
 from catdog.client.errors import ClientError, Problem, Unreachable, error_of
@@ -143,6 +143,27 @@ class AsyncClient:
                     yield Row.model_validate_json(line)
         except httpx.TransportError as error:
             raise calls.unreachable(self._url, error) from error
+
+    async def compare(self, first: int, second: int, dataset: str, split: str = "test") -> Comparison:
+        """Queue a comparison of two versions on the photos of a data set that are new to both."""
+        return await self._run(calls.compare(first, second, dataset, split, self._retry_seconds))
+
+    async def comparison(self, id: str = "latest") -> Comparison:
+        """A comparison, by default the newest."""
+        return await self._run(calls.comparison(id, self._retry_seconds))
+
+    async def cancel_comparison(self, id: str) -> Comparison:
+        """Cancel a comparison."""
+        return await self._run(calls.cancel_comparison(id, self._retry_seconds))
+
+    async def follow_comparison(self, id: str = "latest") -> AsyncIterator[Comparison]:
+        """The comparison, twice a second until it has ended."""
+        found = await self.comparison(id)
+        yield found
+        while not found.status.is_final:
+            await anyio.sleep(calls.POLL_SECONDS)
+            found = await self.comparison(found.id)
+            yield found
 
     async def champion(self) -> Version:
         """The version in service."""

@@ -13,7 +13,7 @@ import httpx
 from pydantic import BaseModel
 
 from catdog.client import calls
-from catdog.client.answers import Batch, Job, Picture, Prediction, Row, Uploaded, Version
+from catdog.client.answers import Batch, Comparison, Job, Picture, Prediction, Row, Uploaded, Version
 from catdog.client.calls import Ask, Call, Pause, Reply
 from catdog.client.errors import ClientError, Problem, Unreachable, error_of
 from catdog.datasets.archive import packed
@@ -139,6 +139,27 @@ class Client:
                     yield Row.model_validate_json(line)
         except httpx.TransportError as error:
             raise calls.unreachable(self._url, error) from error
+
+    def compare(self, first: int, second: int, dataset: str, split: str = "test") -> Comparison:
+        """Queue a comparison of two versions on the photos of a data set that are new to both."""
+        return self._run(calls.compare(first, second, dataset, split, self._retry_seconds))
+
+    def comparison(self, id: str = "latest") -> Comparison:
+        """A comparison, by default the newest."""
+        return self._run(calls.comparison(id, self._retry_seconds))
+
+    def cancel_comparison(self, id: str) -> Comparison:
+        """Cancel a comparison."""
+        return self._run(calls.cancel_comparison(id, self._retry_seconds))
+
+    def follow_comparison(self, id: str = "latest") -> Iterator[Comparison]:
+        """The comparison, twice a second until it has ended."""
+        found = self.comparison(id)
+        yield found
+        while not found.status.is_final:
+            sleep(calls.POLL_SECONDS)
+            found = self.comparison(found.id)
+            yield found
 
     def champion(self) -> Version:
         """The version in service."""

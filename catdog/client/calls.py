@@ -15,7 +15,7 @@ from uuid import uuid4
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from catdog.client.answers import Batch, Job, Picture, Prediction, Uploaded, Version
+from catdog.client.answers import Batch, Comparison, Job, Picture, Prediction, Uploaded, Version
 from catdog.client.errors import ClientError, Problem, Unreachable, error_of
 from catdog.datasets.archive import Packed
 
@@ -23,7 +23,7 @@ URL: Final = "http://127.0.0.1:8000"
 TIMEOUT_SECONDS: Final = 60.0  # without a byte in either direction; longer than CATDOG_DEADLINE_SECONDS
 PARALLEL: Final = 8
 EVENTS: Final = httpx.Timeout(60.0)  # between two lines of a stream, which has a comment every few seconds
-POLL_SECONDS: Final = 0.5  # between two questions about a batch
+POLL_SECONDS: Final = 0.5  # between two questions about a batch or a comparison
 OCTETS: Final = "application/octet-stream"
 ZIP: Final = "application/zip"
 RETRY_SECONDS: Final = 60.0  # in all, by default
@@ -113,6 +113,19 @@ def batch(id: str, retry_seconds: float) -> Call[Batch]:
 
 def cancel_batch(id: str, retry_seconds: float) -> Call[Batch]:
     return _answered(Ask("DELETE", f"/batches/{id}"), Batch, retry_seconds)
+
+
+def compare(first: int, second: int, dataset: str, split: str, retry_seconds: float) -> Call[Comparison]:
+    asked = {"versions": [first, second], "dataset": dataset, "split": split}
+    return _answered(Ask("POST", "/comparisons", json=asked), Comparison, retry_seconds)
+
+
+def comparison(id: str, retry_seconds: float) -> Call[Comparison]:
+    return _answered(Ask("GET", f"/comparisons/{id}"), Comparison, retry_seconds)
+
+
+def cancel_comparison(id: str, retry_seconds: float) -> Call[Comparison]:
+    return _answered(Ask("DELETE", f"/comparisons/{id}"), Comparison, retry_seconds)
 
 
 def champion(retry_seconds: float) -> Call[Version]:
