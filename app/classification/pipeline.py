@@ -103,7 +103,7 @@ def in_order(threads: Executor, make: Callable[[Given], Made], given: Iterable[G
         if waiting[0].done() or len(begun) < room or len(waiting) == LATE * ahead:
             yield waiting.popleft().result()
         else:
-            wait(unmade or begun, return_when=FIRST_COMPLETED)
+            wait(unmade + begun, return_when=FIRST_COMPLETED)
 
 
 def _read_ahead(readers: Executor, photos: Iterable[Photo]) -> Iterator[Photo]:
