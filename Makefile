@@ -118,10 +118,11 @@ lock: $(VENV)/.python
 	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt -o serve.txt
 	cd benchmarks/peers && for peer in $(PEERS); do $(LOCK) --upgrade $$peer/requirements.in -o $$peer/requirements.txt || exit; done
 	cd tests/clients && $(LOCK) ../../pyproject.toml --constraints ../../requirements/dev.txt --extra ray --extra cloud -o ray.txt
+	cd tests/clients && $(LOCK) ../../pyproject.toml clouds.in --constraints ../../requirements/dev.txt --extra cloud -o clouds.txt
 	cd tests/clients && for client in requirements label-studio; do $(LOCK) --upgrade $$client.in -o $$client.txt || exit; done
 
 clean:
-	rm -rf $(VENV) .venv-bench .venv-clients .venv-label-studio .venv-ray
+	rm -rf $(VENV) .venv-bench .venv-clients .venv-clouds .venv-label-studio .venv-ray
 
 # Each stamp file means that the pinned packages of this part are installed. A larger part contains the smaller ones.
 $(VENV)/.python:

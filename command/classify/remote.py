@@ -4,6 +4,7 @@ Credentials and addresses come from where each store's own tools find them, such
 AWS_ENDPOINT_URL.
 """
 
+import logging
 from collections.abc import Iterator
 from functools import partial
 from glob import has_magic
@@ -34,6 +35,8 @@ def check(url: str) -> None:
     if scheme not in LIBRARIES:
         known = ", ".join(f"{each}{SEPARATOR}" for each in LIBRARIES)
         raise StoreUnreadable(f"{url} is in no store that can be read; use {known} or a path")
+    # gcsfs logs each failed request with a trace; the row of the photo says what failed.
+    logging.getLogger(LIBRARIES[scheme]).setLevel(logging.CRITICAL)
     import_module(LIBRARIES[scheme])
 
 
@@ -68,6 +71,8 @@ def read(url: str) -> bytes:
     try:
         check(url)
         store, path = _opened(url)
+        if "/" not in path.strip("/"):
+            raise StoreUnreadable("there is no such bucket, or nothing is in it")
         data: bytes = store.cat_file(path, start=0, end=LIMIT_BYTES + 1)
     except CatdogError:
         raise
@@ -85,4 +90,6 @@ def _opened(url: str) -> "tuple[AbstractFileSystem, str]":
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):  # gcsfs says only at which address it isn't
+        return "there is no such object"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

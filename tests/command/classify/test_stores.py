@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pyarrow as pa
@@ -91,6 +92,17 @@ def test_a_result_is_a_list_for_the_next_command(catdog: Catdog, photos: Path) -
     catdog.run("classify", "first.csv", "--to", "second.csv")
 
     assert rows(catdog.folder / "second.csv") == rows(catdog.folder / "first.csv")
+
+
+@pytest.mark.parametrize(("scheme", "library"), [("gs", "gcsfs"), ("az", "adlfs")])
+def test_a_store_whose_library_is_missing_is_named_with_the_extra(catdog: Catdog, scheme: str, library: str) -> None:
+    if find_spec(library) is not None:
+        pytest.skip(f"{library} is installed")
+
+    done = catdog.run("classify", f"{scheme}://pets", "--to", "result.csv", status=2)
+
+    assert f"this needs {library}, which isn't installed; install catdog with its extra `cloud`" in done.stderr
+    assert not list(catdog.folder.glob("result*"))
 
 
 def test_what_cannot_be_a_source_is_said_before_anything_is_classified(catdog: Catdog) -> None:
