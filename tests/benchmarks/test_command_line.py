@@ -31,6 +31,7 @@ def test_what_can_not_be_measured_is_said_in_one_line(
     assert said in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.whole
 def test_what_was_measured_is_kept_where_the_run_ends_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise BenchmarkError("the disk is full")

@@ -21,6 +21,13 @@ def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path)
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.whole)])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """As elsewhere; trainings take long, so `make test` runs them with one kind."""
+    kind: str = request.param
+    return kind
+
+
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_splits(tmp_path_factory.mktemp("photos"), 48, 6, 30)

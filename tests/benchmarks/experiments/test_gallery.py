@@ -11,7 +11,7 @@ from benchmarks.experiments import gallery
 from tests.app.service import publish, serving
 from tests.waiting import until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.whole]
 
 PICTURES = 300
 

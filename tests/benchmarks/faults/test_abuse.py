@@ -31,6 +31,7 @@ def test_a_file_of_many_parts_is_within_the_limits_and_costs_little(name: str) -
         assert images.decode(data).shape == (224, 224, 3)
 
 
+@pytest.mark.whole
 def test_an_attack_is_measured_from_the_client_that_does_no_harm(tmp_path: Path) -> None:
     publish(tmp_path / "models")
     attacked = Event()

@@ -5,6 +5,7 @@ import pytest
 from benchmarks.faults import kills
 
 
+@pytest.mark.whole
 def test_a_killed_service_loses_nothing_and_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

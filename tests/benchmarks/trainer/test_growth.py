@@ -22,6 +22,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draw_set(tmp_path / "photos" / "validation", 1, first=1000)
 
 
+@pytest.mark.whole
 def test_what_would_take_too_long_by_what_was_measured_is_left_out(tmp_path: Path) -> None:
     version = versions.random(1 / 32, tmp_path / "models")
 

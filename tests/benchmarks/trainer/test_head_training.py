@@ -7,6 +7,7 @@ from benchmarks.trainer import head_training
 from tests.photos import draw_set
 
 
+@pytest.mark.whole
 def test_a_head_is_measured_beside_its_photos_in_the_engine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     version = versions.random(1 / 32, tmp_path / "models")
     draw_set(tmp_path / "photos" / "train", 6)

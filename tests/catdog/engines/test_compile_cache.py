@@ -116,6 +116,7 @@ def test_where_nothing_can_be_written_the_engine_works(tmp_path: Path) -> None:
     assert np.array_equal(engine.infer(PIXELS).logits, expected.logits)
 
 
+@pytest.mark.whole
 def test_several_processes_may_compile_into_one_cache_at_once(tmp_path: Path) -> None:
     command = [sys.executable, "-c", COMPILE, str(tmp_path)]
     processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]

@@ -94,7 +94,7 @@ def test_a_restored_backup_is_what_was_backed_up(home: Home, elsewhere: Home, tm
     assert publish(elsewhere.store.root) == 3
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_a_backup_can_move_to_postgresql(home: Home, tmp_path: Path, empty_postgresql_url: str) -> None:
     home.backup(tmp_path / "backup")
     database = Database(empty_postgresql_url)

@@ -116,6 +116,7 @@ def leftovers(store: Store) -> list[str]:
     return sorted(path.name for path in store.root.glob(".*") if path.name not in {".lock", ".last"})
 
 
+@pytest.mark.whole
 def test_kill_9_before_any_operation_leaves_whole_versions_and_a_champion(serving: Store, manifest: Manifest) -> None:
     for operation in count(1):
         champion = serving.champion()

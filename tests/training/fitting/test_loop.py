@@ -1,6 +1,6 @@
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -13,7 +13,7 @@ from training.data.pixels import Labelled
 from training.fitting import trainable_network
 from training.fitting.augmentation import Augmentation
 from training.fitting.config import Config, Stage
-from training.fitting.loop import MONITOR, TrainingLoop
+from training.fitting.loop import MONITOR, Row, TrainingLoop
 from training.fitting.observer import Observer
 
 TWO_STAGES = Config(
@@ -48,6 +48,36 @@ def fit(
 ) -> TrainingLoop:
     train, validation = red_and_green(64, 0), red_and_green(16, 1)
     return TrainingLoop(trained or model(), train, validation, config, folder, observer or Recorder())
+
+
+class Curious(Recorder):
+    """Counts the epochs that are kept when it is told of one."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        self.kept: list[int] = []
+
+    def epoch(self, row: Mapping[str, float], epochs: int) -> None:
+        self.kept.append(len(json.loads((self._folder / "state.json").read_text())["history"]))
+        super().epoch(row, epochs)
+
+
+@dataclass
+class Finished:
+    """A training of TWO_STAGES that has ended, in its folder."""
+
+    folder: Path
+    model: keras.Model
+    history: list[Row]
+    told: Curious
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    folder, trained = tmp_path_factory.mktemp("finished"), model()
+    told = Curious(folder)
+    return Finished(folder, trained, fit(folder, trained=trained, observer=told).run(), told)
 
 
 class Interrupted(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
@@ -195,27 +225,22 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_been(
         assert after["val_log_loss"] == pytest.approx(before["val_log_loss"], abs=1e-3)
 
 
-def test_a_finished_training_is_resumed_at_its_end(tmp_path: Path) -> None:
-    first, second = model(), model()
-    history = fit(tmp_path, trained=first).run()
+def test_a_finished_training_is_resumed_at_its_end(finished: Finished) -> None:
+    resumed = model()
 
-    assert fit(tmp_path, trained=second).run(resume=True) == history
+    assert fit(finished.folder, trained=resumed).run(resume=True) == finished.history
     pixels = red_and_green(4, 2).at(48)
-    assert np.allclose(second.predict_on_batch(pixels), first.predict_on_batch(pixels))
+    assert np.allclose(resumed.predict_on_batch(pixels), finished.model.predict_on_batch(pixels))
 
 
-@pytest.mark.whole
-def test_what_it_takes_to_resume_is_whole_at_any_moment(tmp_path: Path) -> None:
-    fit(tmp_path).run()
-
-    state = json.loads((tmp_path / "state.json").read_text())
-    assert (tmp_path / state["weights"]).is_file()
-    assert len(list(tmp_path.glob("epoch-*.weights.h5"))) == 1
+def test_what_it_takes_to_resume_is_whole_at_the_end(finished: Finished) -> None:
+    state = json.loads((finished.folder / "state.json").read_text())
+    assert (finished.folder / state["weights"]).is_file()
+    assert len(list(finished.folder.glob("epoch-*.weights.h5"))) == 1
 
 
-def test_an_observer_is_told_of_every_epoch_and_of_how_far_they_are(tmp_path: Path) -> None:
-    told = Recorder()
-    history = fit(tmp_path, observer=told).run()
+def test_an_observer_is_told_of_every_epoch_and_of_how_far_they_are(finished: Finished) -> None:
+    told, history = finished.told, finished.history
 
     assert told.phases == ["fitting"]
     rows = [row for row, epochs in told.epochs if epochs == 4]
@@ -229,16 +254,8 @@ def test_an_observer_is_told_of_every_epoch_and_of_how_far_they_are(tmp_path: Pa
     assert 2 * 32**2 / (2 * 32**2 + 2 * 48**2) in told.shares, "after the first stage, by pixels"
 
 
-def test_an_epoch_is_told_of_once_it_is_kept(tmp_path: Path) -> None:
-    class Curious(Recorder):
-        def epoch(self, row: Mapping[str, float], epochs: int) -> None:
-            assert len(json.loads((tmp_path / "state.json").read_text())["history"]) == row["epoch"]
-            super().epoch(row, epochs)
-
-    told = Curious()
-    fit(tmp_path, observer=told).run()
-
-    assert len(told.epochs) == 4
+def test_an_epoch_is_told_of_once_it_is_kept(finished: Finished) -> None:
+    assert finished.told.kept == [1, 2, 3, 4]
 
 
 @pytest.mark.whole
