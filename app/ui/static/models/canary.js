@@ -2,7 +2,7 @@
 
 import { get, postJSON, remove } from "../parts/api.js";
 import { busy, button, byId, el, fault, say, table } from "../parts/dom.js";
-import { count, loss, percent, points } from "../parts/numbers.js";
+import { count, milliseconds, percent, points } from "../parts/numbers.js";
 import { worded } from "../parts/sentences.js";
 import { t } from "../parts/texts.js";
 
@@ -106,10 +106,15 @@ function described(canary) {
 }
 
 function numbers({ version, champion, candidate, usual }) {
-  const row = (name, shown) => [t(`canary.${name}`), shown(candidate[name]), shown(usual[name])];
-  const milliseconds = (seconds) => t("rules.milliseconds", { ms: loss(1000 * seconds) });
+  const row = (name, value) => [t(`canary.${name}`), value(candidate), value(usual)];
+  const ofPhotos = (name, shown) => row(name, (side) => (side.photos ? shown(side[name]) : "–"));
   const columns = ["", ...[version, champion].map((number) => t("page.version", { version: number }))];
-  const rows = [row("photos", count), row("errors", percent), row("unknown", percent), row("mean_seconds", milliseconds)];
+  const rows = [
+    row("photos", ({ photos }) => count(photos)),
+    ofPhotos("errors", percent),
+    ofPhotos("unknown", percent),
+    ofPhotos("mean_seconds", milliseconds),
+  ];
   return table(t("canary.numbers"), columns, rows);
 }
 

@@ -1,7 +1,7 @@
 // The decision on a version: why it was promoted or not, in one sentence and in numbers.
 
 import { el, table } from "../parts/dom.js";
-import { count, listed, loss, percent } from "../parts/numbers.js";
+import { count, listed, loss, milliseconds, percent } from "../parts/numbers.js";
 import { worded } from "../parts/sentences.js";
 import { known, t } from "../parts/texts.js";
 
@@ -98,7 +98,7 @@ export function measured(rule) {
 
 function number({ name }, value) {
   if (name === TEST_PHOTOS || name === LIVE_PHOTOS) return count(value);
-  if (name === "latency") return t("rules.milliseconds", { ms: loss(1000 * value) });
+  if (name === "latency") return milliseconds(value);
   return name === "log-loss" ? loss(value) : percent(value);
 }
 

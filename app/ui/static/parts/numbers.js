@@ -10,6 +10,7 @@ const wholeShares = new Intl.NumberFormat(language, { style: "percent" });
 const moments = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 export const count = (number) => whole.format(number);
+export const milliseconds = (seconds) => t("rules.milliseconds", { ms: count(Number((1000 * seconds).toPrecision(3))) });
 export const loss = (nats) => decimals.format(nats);
 export const moment = (text) => moments.format(new Date(text));
 
