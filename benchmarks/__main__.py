@@ -9,14 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 
-from benchmarks.harness import photos, versions
+from benchmarks.harness import environments, photos, versions
 from benchmarks.harness.machine import Machine
 from benchmarks.harness.photos import Upload
 from benchmarks.harness.processes import ROOT, BenchmarkError
 from benchmarks.harness.versions import Model
 from benchmarks.report import serving_notes
 from benchmarks.report.results import DEFAULT, Results
-from benchmarks.serving import comparison, systems
+from benchmarks.serving import comparison
 from benchmarks.trainer import growth, retraining, training
 from catdog.errors import CatdogError
 from catdog.versions.version import Version
@@ -50,7 +50,7 @@ def _measure(arguments: Namespace, folder: Path) -> Iterator[Results]:
     slim, full = versions.slim(shipped, folder / "slim"), versions.full_width(shipped, folder / "full-width")
     results = Results(machine, [])
     if "serving" in arguments.parts:
-        plan = comparison.Plan(_uploads(), arguments.rounds, arguments.seconds, folder, systems.our_interpreter())
+        plan = comparison.Plan(_uploads(), arguments.rounds, arguments.seconds, folder, environments.for_serving())
         served, overheads = comparison.compare(comparison.cases(slim, full, machine.has_amx, plan), plan)
         results = replace(results, served=served, overheads=overheads, notes=[*serving_notes.notes(served, plan)])
         yield results

@@ -61,20 +61,20 @@ class Follower(Thread):
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[Process]:
+def server(folder: Path, bucket: str = "models") -> Iterator[Process]:
     """Moto's S3 server with an empty bucket; the environment names it, also for services."""
     folder.mkdir()
     port = free_port()
     os.environ.update(ACCESS | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"})
     with running(python("moto.server", "-H", "127.0.0.1", "-p", str(port)), {}, folder, port) as process:
-        process.seconds_until(lambda: _has_made_the_bucket(port))
+        process.seconds_until(lambda: _has_made(bucket, port))
         yield process
 
 
-def _has_made_the_bucket(port: int) -> bool:
+def _has_made(bucket: str, port: int) -> bool:
     connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
     try:
-        connection.request("PUT", "/models")
+        connection.request("PUT", f"/{bucket}")
         return connection.getresponse().status == 200
     except OSError:
         return False

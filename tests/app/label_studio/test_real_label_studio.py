@@ -13,8 +13,8 @@ import httpx
 import pytest
 from pydantic import HttpUrl, SecretStr
 
+from benchmarks.harness.environments import interpreter
 from benchmarks.harness.processes import BenchmarkError
-from benchmarks.serving.systems import interpreter
 from catdog.versions.store import Store
 from tests.app.api.test_retrain import ended
 from tests.app.label_studio.studio import CONFIGURATION

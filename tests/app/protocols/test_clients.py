@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.serving.systems import interpreter
+from benchmarks.harness.environments import interpreter
 from catdog import images
 from tests.app.api.test_queue import ready
 from tests.app.service import ADMIN_KEY, Service, publish

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.serving.systems import interpreter
+from benchmarks.harness.environments import interpreter
 from tests.app.protocols.test_clients import CLIENTS, ENVIRONMENT
 from tests.app.service import ADMIN_KEY, Service
 from tests.places import ROOT

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness import environments
 from benchmarks.harness.processes import ROOT, BenchmarkError
-from benchmarks.serving import systems
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def requirements(tmp_path: Path) -> Path:
 
 def test_an_environment_holds_what_is_pinned_and_is_kept_until_that_changes(requirements: Path, tmp_path: Path) -> None:
     def made() -> tuple[Path, int]:
-        python = systems.interpreter("small", requirements, tmp_path / "environments")
-        return python, (python.parents[1] / systems.STAMP).stat().st_mtime_ns
+        python = environments.interpreter("small", requirements, tmp_path / "environments")
+        return python, (python.parents[1] / environments.STAMP).stat().st_mtime_ns
 
     python, first = made()
     imported = subprocess.run([python, "-c", "import tiny; print(tiny.SIZE)"], capture_output=True, check=True)
@@ -54,14 +54,14 @@ def test_an_environment_that_can_not_be_made_is_said_and_tried_anew(requirements
 
     for _ in range(2):
         with pytest.raises(BenchmarkError, match=r"(?s)uv pip failed.*tiny"):
-            systems.interpreter("small", requirements, tmp_path / "environments")
+            environments.interpreter("small", requirements, tmp_path / "environments")
     requirements.write_text(sound)
 
-    assert systems.interpreter("small", requirements, tmp_path / "environments").exists()
+    assert environments.interpreter("small", requirements, tmp_path / "environments").exists()
 
 
 def test_environments_are_no_part_of_the_repository() -> None:
-    place = os.path.relpath(systems.FOLDER / "catdog", ROOT)
+    place = os.path.relpath(environments.FOLDER / "catdog", ROOT)
 
     assert subprocess.run(["git", "check-ignore", "-q", place], cwd=ROOT, check=False).returncode == 0
 

@@ -1,51 +1,26 @@
 """`catdog classify --ray` on a Ray cluster of three nodes, which it installs: `make test-ray`."""
 
-import os
-import secrets
 import signal
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.harness import ray_cluster
 from benchmarks.harness.photos import photos as real_photos
-from benchmarks.harness.processes import BenchmarkError
-from benchmarks.serving.systems import interpreter
+from benchmarks.harness.ray_cluster import Cluster
 from tests.app.service import serving
 from tests.command.classify.tables import rows
 from tests.command.running import Catdog
 from tests.object_store import fill, s3
-from tests.places import ROOT
 from tests.waiting import until
 
-CLIENTS = ROOT / "tests" / "clients"
 PHOTOS = 2_000  # eight parts, so that many are open when something is killed
 PATIENCE_SECONDS = 300
 
 pytestmark = [pytest.mark.ray, pytest.mark.whole]
-
-
-@dataclass
-class Cluster:
-    """Three nodes of a core each, and the environment in which programs reach them."""
-
-    python: Path
-    process: subprocess.Popen[str]
-    environment: dict[str, str]
-    address: str = ""
-
-    def read(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
-
-    def kill_a_node(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write("kill\n")
-        self.process.stdin.flush()
-        assert self.read() == "killed"
 
 
 @pytest.fixture(scope="module")
@@ -56,29 +31,15 @@ def store() -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def cluster(store: dict[str, str]) -> Iterator[Cluster]:
-    try:
-        python = interpreter(".venv-ray", CLIENTS / "ray.txt", ROOT)
-    except BenchmarkError as error:
-        pytest.skip(f"Ray can't be installed: {error}")
-    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16), "RAY_USAGE_STATS_ENABLED": "0"}
-    environment = {"PYTHONPATH": str(ROOT), **token, **store}
-    with subprocess.Popen(
-        [python, CLIENTS / "with_ray.py", "1"],
-        env=os.environ | environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        found = Cluster(python, process, environment)
-        found.address = found.read()
-        assert found.address, "the cluster ended"
+    """Three nodes of a core each."""
+    with ray_cluster.cluster(variables=store) as found:
         yield found
 
 
 @pytest.fixture
 def catdog(tmp_path: Path, models_dir: Path, cluster: Cluster) -> Catdog:
     catdog = Catdog(tmp_path, models_dir, (str(cluster.python), "-m", "command"))
-    catdog.environment |= cluster.environment
+    catdog.environment |= cluster.variables
     return catdog
 
 
