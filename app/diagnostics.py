@@ -18,7 +18,8 @@ from app.serving.loaded_model import LoadedModel
 from app.serving.loader import load, read
 from app.settings import Settings, SettingsError
 from app.web.connections import default_limit, raise_open_file_limit
-from catdog import __version__
+from catdog import __version__, cluster
+from catdog.cluster import ClusterError
 from catdog.database import Database
 from catdog.errors import DatabaseUnavailable, StoreError, StoreUnavailable
 from catdog.system import resources
@@ -185,7 +186,14 @@ def _training(settings: Settings) -> str:
         check_installed()
     except TrainerMissing:
         return "not installed; run `make trainer` if this service is to retrain itself"
-    return "installed; this service starts it when a training is requested"
+    started = "installed; this service starts it when a training is requested"
+    if settings.worker != "ray":
+        return started
+    try:
+        cluster.check_there(settings.ray_address)
+    except ClusterError as error:
+        return f"{started}, and would fail: {error}"
+    return f"{started}, on the Ray cluster at {settings.ray_address}"
 
 
 def _database(settings: Settings) -> Finding:

@@ -114,7 +114,7 @@ def _add_services(state: State, settings: Settings, hot_swap: HotSwap | None, wh
     state.datasets = DatasetService(state.database, state.predictor.uploads)
     state.opinions = Opinions(settings, state.database, state.predictor)
     trainer, comparer = (
-        LocalProcess(settings, program) if settings.worker == "process" else None for program in (TRAINER, COMPARER)
+        LocalProcess(settings, program) if settings.worker != "none" else None for program in (TRAINER, COMPARER)
     )
     state.jobs = JobService(lambda: state.database.jobs, trainer, state.shutdown)
     state.comparisons = JobService(lambda: state.database.comparisons, comparer, state.shutdown)

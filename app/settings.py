@@ -20,6 +20,7 @@ from app import environment
 from app.configuration.access import AccessSettings
 from app.configuration.automation import AutomationSettings
 from app.configuration.setting_types import ListeningAddress, ModelsDir, NonNegative, Positive, Processes
+from app.configuration.training import TrainingSettings
 from app.environment import ENV_FILE, PREFIX
 from catdog import faults
 from catdog.engines.engine import Asked
@@ -52,7 +53,7 @@ class SettingsError(Exception):
     """Settings that the service can't start with; the message names each one and what is wrong with it."""
 
 
-class Settings(AccessSettings, AutomationSettings):
+class Settings(AccessSettings, AutomationSettings, TrainingSettings):
     """How the service runs. The field `port` is set by the variable CATDOG_PORT, and so on."""
 
     model_config = SettingsConfigDict(
@@ -185,16 +186,6 @@ class Settings(AccessSettings, AutomationSettings):
     keep_deleted_days: NonNegative = 7
     """Days for which a change to the pictures of a data set can be undone; 7 by default, 0 keeps none. Pictures that
     were deleted stay on the disk for as long."""
-
-    worker: Literal["process", "none"] = "process"
-    """What runs jobs; by default a `process` that starts for a queued job. `none` leaves them to workers elsewhere."""
-
-    train_threads: PositiveInt | None = None
-    """Cores that a training may use; by default half of them."""
-
-    imagenet_weights: Path | None = None
-    """File of ImageNet's VGG16 weights, for trainings to start from; by default it is downloaded into the data folder
-    once."""
 
     keep_alive_seconds: PositiveInt = 75
     """Seconds that an idle connection stays open for the next request; 75 by default, longer than the 60 of load

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from catdog import __version__, exit_status, faults
+from catdog.cluster import AUTOMATIC
 from catdog.errors import RecipeError
 from catdog.system import quiet_import
 from catdog.versions.places import location
@@ -201,6 +202,13 @@ def _add_service_commands(of: Any, settings: Mapping[str, str | None]) -> None:
         help="number of cores to use (default: CATDOG_TRAIN_THREADS, or half of them)",
     )
     worker.add_argument(
+        "--ray",
+        default=_cluster(settings),
+        metavar="ADDRESS",
+        help="compute features of new photos on this Ray cluster: host:port, or auto for the one that this machine is a"
+        " node of (default: CATDOG_RAY_ADDRESS if CATDOG_WORKER is ray, else on this machine)",
+    )
+    worker.add_argument(
         "--keep-versions",
         type=train_arguments.count,
         default=settings.get("CATDOG_KEEP_VERSIONS") or str(KEEP_VERSIONS),
@@ -208,6 +216,10 @@ def _add_service_commands(of: Any, settings: Mapping[str, str | None]) -> None:
         help=f"number of newest versions to keep (default: CATDOG_KEEP_VERSIONS, or {KEEP_VERSIONS})",
     )
     worker.set_defaults(run=service_commands.worker)
+
+
+def _cluster(settings: Mapping[str, str | None]) -> str | None:
+    return (settings.get("CATDOG_RAY_ADDRESS") or AUTOMATIC) if settings.get("CATDOG_WORKER") == "ray" else None
 
 
 if __name__ == "__main__":

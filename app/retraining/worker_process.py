@@ -153,6 +153,8 @@ def _variables(settings: Settings) -> dict[str, str]:
         "CATDOG_MODELS_DIR": absolute(settings.models_dir),
         "CATDOG_DATA_DIR": settings.data_dir.absolute(),
         "CATDOG_DATABASE_URL": settings.database_url,
+        "CATDOG_WORKER": settings.worker,
+        "CATDOG_RAY_ADDRESS": settings.ray_address,
         "CATDOG_TRAIN_THREADS": settings.train_threads,
         "CATDOG_KEEP_VERSIONS": settings.keep_versions,
         "CATDOG_IMAGENET_WEIGHTS": settings.imagenet_weights and settings.imagenet_weights.absolute(),

@@ -1,4 +1,4 @@
-"""Starts a Ray cluster of several nodes on this machine, in an environment of its own, and kills nodes of it."""
+"""Starts a Ray cluster of three nodes on this machine, in its own environment, and kills nodes."""
 
 import os
 import secrets
@@ -38,7 +38,7 @@ class Cluster:
 def cluster(cores: int = 1, variables: Mapping[str, str] | None = None) -> Iterator[Cluster]:
     """Run a cluster of nodes with this many cores each, whose programs also get `variables`; BenchmarkError.
 
-    Installs Ray the first time, about 1 GB.
+    Installs Ray and the trainer the first time, about 2 GB.
     """
     python = interpreter(".venv-ray", REQUIREMENTS, ROOT)
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16), "RAY_USAGE_STATS_ENABLED": "0"}

@@ -1,4 +1,4 @@
-"""Runs a Ray cluster on this machine: `ray_nodes.py CORES NODES`, with the packages of an environment that has Ray.
+"""Runs a Ray cluster on this machine: `ray_nodes.py CORES NODES`, in an environment with Ray.
 
 It prints the cluster's address. For each line on standard input it kills a node, prints so, and adds another; at the
 end of the input it ends the cluster. The first node, without which a cluster ends, is never killed.

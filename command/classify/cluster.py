@@ -4,10 +4,7 @@ Decision 24 has the reasons. Every node needs catdog, and the photos and the res
 """
 
 import json
-import logging
 import os
-import socket
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from hashlib import sha256
@@ -19,7 +16,7 @@ from typing import Any, Final
 import pyarrow as pa
 import ray
 from pyarrow import dataset
-from ray.data import ActorPoolStrategy, DataContext, Datasource, ReadTask
+from ray.data import DataContext, Datasource, ReadTask
 from ray.data.block import BlockMetadata
 from ray.data.checkpoint import CheckpointConfig
 
@@ -28,15 +25,15 @@ from app.classification.journal import JournalOfOthers
 from app.classification.photos import Photo
 from app.classification.results import PARQUET, Table, record_batch
 from app.serving import os_tuning
+from catdog import cluster
+from catdog.cluster import ClusterError
 from catdog.datasets.layout import printable
-from catdog.errors import CatdogError
 from catdog.system import durable
 from catdog.versions.store import Store
 from catdog.versions.version import Version
 from command import local_model
 from command.classify.sources import listed
 
-AUTHENTICATION: Final = "RAY_AUTH_MODE"
 PART: Final = 256  # photos of a task, which is what is repeated after a failure; and rows of a file of the result
 BEGUN, DONE = "begun.json", "rows"  # in the journal
 ANSWERS: Final = {"engine", "precision", "unknown_keep"}  # settings that change answers: nodes have the driver's
@@ -44,25 +41,12 @@ Answers = dict[str, Any]  # their values
 KINDS: Final = {PARQUET: "parquet", ".csv": "csv"}
 
 
-class ClusterError(CatdogError):
-    """A classification that a Ray cluster can't run."""
-
-
 def check(to: Path, address: str) -> None:
-    """Raise ClusterError for another kind of result, without a token, or if nothing is at the address."""
+    """Raise ClusterError for another kind of result, without Ray or a token, or if nothing is at the address."""
     if to.suffix.lower() not in KINDS:
         raise ClusterError(f"{to}: --ray writes a folder of {' or '.join(KINDS)} files; end its name so")
-    if os.environ.get(AUTHENTICATION, "").lower() != "token":
-        raise ClusterError(
-            f"set {AUTHENTICATION}=token for this command and for every `ray start`: without it, whoever reaches a port"
-            " of the cluster runs programs on it"
-        )
-    host, _, port = address.rpartition(":")
-    try:
-        if port.isdigit():  # Ray itself would try for five minutes
-            socket.create_connection((host, int(port)), 10.0).close()
-    except (OSError, OverflowError) as error:
-        raise ClusterError(f"there is no Ray cluster at {address} ({error}); start one, or correct it") from error
+    cluster.check_usable()
+    cluster.check_there(address)
 
 
 def classify(address: str, photos: Iterable[Photo], to: Path, journal: Path, table: Table) -> tuple[int, int, int]:
@@ -75,14 +59,8 @@ def classify(address: str, photos: Iterable[Photo], to: Path, journal: Path, tab
     version, table = _begun(journal, Store(settings.models), table, settings.model_dump(include=ANSWERS))
     if not (inputs := _inputs(photos)):
         raise ClusterError("there is no photo in the sources")
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level="warning")
+    with cluster.connected(address, "the same command continues"):
         _run(version, settings.model_dump(include=ANSWERS), inputs, to, journal, table)
-    except (ray.exceptions.RayError, ConnectionError, ValueError, RuntimeError) as error:
-        said = str(error).strip().rpartition("\n")[2] or type(error).__name__
-        raise ClusterError(f"Ray at {address}: {said}; the same command continues") from error
-    finally:
-        ray.shutdown()
     written = dataset.dataset(to, pa.schema([("probability", pa.float64())]), format=KINDS[to.suffix.lower()])
     rows, errors = written.count_rows(), written.count_rows(filter=dataset.field("probability").is_null())
     if rows != len(inputs):
@@ -119,13 +97,8 @@ def _inputs(photos: Iterable[Photo]) -> dict[str, bytes]:
 
 def _run(version: Version, answers: Answers, inputs: dict[str, bytes], to: Path, journal: Path, table: Table) -> None:
     """Read, classify and write on all nodes, at first with an actor on each."""
-    cores, actors = _shape()
-    context = DataContext.get_current()
-    context.enable_progress_bars = sys.stderr.isatty()
-    for handler in logging.getLogger("ray.data").handlers:
-        if handler.name == "console":  # it prints plans and traces, which are in Ray's log files as well
-            handler.setLevel(logging.CRITICAL)
-    context.checkpoint_config = CheckpointConfig("path", str(journal.absolute() / DONE))
+    cores, actors = cluster.shape()
+    DataContext.get_current().checkpoint_config = CheckpointConfig("path", str(journal.absolute() / DONE))
     files = (file for file in version.path.rglob("*") if file.is_file())
     # Kept until the end, for actors that are started again.
     shipped = ray.put({str(file.relative_to(version.path)): file.read_bytes() for file in files})
@@ -134,21 +107,9 @@ def _run(version: Version, answers: Answers, inputs: dict[str, bytes], to: Path,
     ).map_batches(
         Classifier,
         fn_constructor_args=(shipped, answers, table, cores),
-        batch_size=None,
-        batch_format="pyarrow",
-        num_cpus=cores,
-        compute=ActorPoolStrategy(min_size=1, max_size=actors, initial_size=actors),
+        **cluster.actors(cores, actors),
     )
     getattr(rows, f"write_{KINDS[to.suffix.lower()]}")(str(to.absolute()), ray_remote_args={"num_cpus": 0})
-
-
-def _shape() -> tuple[int, int]:
-    """The cores of an actor, which are those of the smallest node, and how many such actors fit."""
-    nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-    cores = min((count for count in nodes if count), default=0)
-    if not cores:
-        raise ClusterError("no node of the cluster offers a core")
-    return cores, sum(count // cores for count in nodes)
 
 
 class _Inputs(Datasource):  # type: ignore[misc]

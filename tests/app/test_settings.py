@@ -129,6 +129,21 @@ def test_an_engine_that_is_not_installed_says_how_to_install_it(monkeypatch: pyt
         create_app(Settings(engine="keras"))
 
 
+def test_a_cluster_needs_ray_and_a_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CATDOG_WORKER", "ray")
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    with pytest.raises(SettingsError, match=r"CATDOG_WORKER=ray: this needs ray, .*pip install '.\[ray\]'"):
+        read_settings()
+
+    (tmp_path / "ray.py").touch()  # as if it were installed
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SettingsError, match="CATDOG_WORKER=ray: set RAY_AUTH_MODE=token "):
+        read_settings()
+
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    assert (read_settings().worker, read_settings().ray_address) == ("ray", "auto")
+
+
 def test_every_wrong_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_text("CATDOG_PROT=1\n")
     monkeypatch.setenv("CATDOG_THREADS", "many")

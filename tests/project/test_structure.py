@@ -49,7 +49,7 @@ LAYERS = {
         "postgresql splits decoding_cost",
         "images names",
         "network image_formats",
-        "system exit_status",
+        "system exit_status cluster",
         "errors",
         "faults",
     ),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from catdog import exit_status
+from catdog import cluster, exit_status
 from catdog.database import Database
 from catdog.datasets import folders
 from catdog.datasets.datasets import Datasets
@@ -64,6 +64,8 @@ def worker(arguments: Namespace) -> None:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     if arguments.end_with_stdin:
         end_with_stdin()
+    if arguments.ray is not None:
+        cluster.check_usable()
     from catdog.system.resources import default_threads, limit_process
 
     threads = arguments.threads or default_threads()
@@ -86,14 +88,18 @@ def worker(arguments: Namespace) -> None:
 
 def _run(kind: Kind, arguments: Namespace) -> "Run":
     """What runs jobs of this kind; comparisons don't import what only trainings need."""
+    from training.data.cluster_features import Computing
+    from training.data.features import compute_here
+
     store, datasets, data_dir = Store(arguments.models), _datasets(arguments), arguments.data_dir
+    compute = compute_here if arguments.ray is None else Computing(arguments.ray)
     if kind is Kind.COMPARISON:
         from training.worker.comparison_runner import ComparisonRunner
 
-        return ComparisonRunner(store, datasets, data_dir).run
+        return ComparisonRunner(store, datasets, data_dir, compute).run
     from training.worker.job_runner import Runner
 
-    return Runner(store, datasets, data_dir, arguments.keep_versions, arguments.imagenet_weights).run
+    return Runner(store, datasets, data_dir, arguments.keep_versions, arguments.imagenet_weights, compute).run
 
 
 def _to_examine(arguments: Namespace, layout: Layout | None) -> tuple[Sequence[str], Mapping[str, Sequence[Photo]]]:

@@ -137,15 +137,16 @@ def examine(
     cache: Path,
     *,
     progress: features.Progress | None = None,
+    compute: features.Compute = features.compute_here,
 ) -> Findings:
-    """Find problems in the photos, by the network's features. `cache` and `progress`: see `FeatureExtractor`."""
+    """Find problems in the photos, by the network's features. The last three are those of `FeatureExtractor`."""
     placed = [(split, photo) for split, photos in splits.items() for photo in photos]
     reasons: dict[str, str] = {}
 
     def report(photo: Photo, error: CatdogError) -> None:
         reasons[photo.sha256] = str(error)
 
-    seen = features.FeatureExtractor(cache, report, progress).look([photo for _, photo in placed], network)
+    seen = features.FeatureExtractor(cache, report, progress, compute).look([photo for _, photo in placed], network)
     pictures = _pictures(seen)
     found = [
         _found(photo, classes[photo.label], split, pictures.get(photo.sha256), reasons.get(photo.sha256, ""))

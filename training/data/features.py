@@ -1,6 +1,6 @@
 """Computes the features of photos once, and caches them by photo and backbone."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +25,17 @@ ENGINES = 2  # compiled networks kept for the next use: the serving precision, a
 Progress = Callable[[int, int], None]  # called with the number of new photos that are done, and of all new photos
 
 
+class Computed(NamedTuple):
+    """A number of photos, and the entries of those among them that can be read, by sha256."""
+
+    photos: int
+    entries: Mapping[str, Entry]
+
+
+# Computes entries of photos, part by part, in any order; reports photos that can't be read.
+Compute = Callable[[Sequence[Photo], Network, Asked, Report], Iterator[Computed]]
+
+
 class Seen(NamedTuple):
     """The photos that could be read, the network's output, and their thumbnails."""
 
@@ -36,18 +47,31 @@ class Seen(NamedTuple):
 _engines: dict[str, OpenVINOEngine] = {}  # by the fingerprint of what they compute, least recently used first
 
 
+def compute_here(photos: Sequence[Photo], network: Network, precision: Asked, report: Report) -> Iterator[Computed]:
+    """Compute on this machine, on all cores."""
+    engine = _engine(network, precision) if photos else None
+    for start in range(0, len(photos), BATCH):
+        batch = photos[start : start + BATCH]
+        readable, pixels = decode(batch, report)
+        found = compute(engine, network.architecture, readable, pixels) if readable and engine else {}
+        yield Computed(len(batch), found)
+
+
 class FeatureExtractor:
     """Computes networks' outputs for photos: the same numbers as in service.
 
-    Only photos that aren't in the folder `cache` are decoded and computed. `report` is called with each broken photo,
-    which is left out. `progress` is called with the number of each call's new photos that are done and of all of them;
-    without it a progress bar is shown.
+    Only photos that aren't in the folder `cache` are decoded and computed, by `compute`. `report` is called with each
+    broken photo, which is left out. `progress` is called with the number of each call's new photos that are done and of
+    all of them; without it a progress bar is shown.
     """
 
-    def __init__(self, cache: Path, report: Report, progress: Progress | None = None) -> None:
+    def __init__(
+        self, cache: Path, report: Report, progress: Progress | None = None, compute: Compute = compute_here
+    ) -> None:
         self._cache = cache
         self.report = report
         self._progress = progress
+        self._compute = compute
 
     def outputs(self, photos: Sequence[Photo], network: Network, precision: Asked = "auto") -> Seen:
         """Like `look`, but raises DatasetError if none of the photos can be read."""
@@ -61,13 +85,10 @@ class FeatureExtractor:
         file = self._file(network, precision)
         known = file.read(photo.sha256 for photo in photos)
         new = [photo for photo in photos if photo.sha256 not in known]
-        engine = _engine(network, precision) if new else None
-        for batch in _batches(new, self._progress):
-            readable, pixels = decode(batch, self.report)
-            if readable and engine:
-                found = _compute(engine, network.architecture, readable, pixels)
-                file.add(found)
-                known |= found
+        parts = self._compute(new, network, precision, self.report)
+        for entries in _shown(parts, len(new), self._progress):
+            file.add(entries)
+            known |= entries
         return _gather(tuple(photo for photo in photos if photo.sha256 in known), known, network)
 
     def engine(self, network: Network) -> OpenVINOEngine:
@@ -105,18 +126,23 @@ def _engine(network: Network, precision: Asked) -> OpenVINOEngine:
     return engine.with_head(network.arrays) if network.architecture.head == "pooled" else engine
 
 
-def _batches(photos: Sequence[Photo], progress: Progress | None) -> Iterator[Sequence[Photo]]:
-    starts = range(0, len(photos), BATCH)
+def _shown(parts: Iterable[Computed], photos: int, progress: Progress | None) -> Iterator[Mapping[str, Entry]]:
+    """The entries of the parts, whose progress is shown or reported."""
     hidden = None if progress is None and photos else True  # None hides the bar without a terminal
-    for start in tqdm(starts, "features of new photos", disable=hidden, unit_scale=BATCH):
-        yield photos[start : start + BATCH]
-        if progress is not None:
-            progress(min(start + BATCH, len(photos)), len(photos))
+    done = 0
+    with tqdm(total=photos, desc="features of new photos", disable=hidden) as bar:
+        for part in parts:
+            yield part.entries
+            done += part.photos
+            bar.update(part.photos)
+            if progress is not None:
+                progress(done, photos)
 
 
-def _compute(
+def compute(
     engine: OpenVINOEngine, architecture: Architecture, photos: Sequence[Photo], pixels: NDArray[np.uint8]
 ) -> dict[str, Entry]:
+    """The entries of decoded photos, uint8 RGB (n, 224, 224, 3)."""
     parts = [engine.infer(pixels[start : start + TOGETHER]) for start in range(0, len(pixels), TOGETHER)]
     logits, features = (np.concatenate(rows) for rows in zip(*parts, strict=True))
     rows = features if architecture.head == "pooled" else np.hstack([logits, features])

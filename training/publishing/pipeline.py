@@ -13,7 +13,7 @@ from catdog.versions.manifest import Decision
 from catdog.versions.store import Store, Version, Within
 from training.data import dataset
 from training.data.dataset import Dataset, Photo
-from training.data.features import FeatureExtractor, Progress
+from training.data.features import Compute, FeatureExtractor, Progress, compute_here
 from training.evaluation import champion_comparison, ood
 from training.fitting import backbones
 from training.fitting.config import Config
@@ -42,7 +42,7 @@ class Request:
     until the end, by default in one that is the same for the same training on the same photos. Without `quantize` the
     version has no int8 graph. `neither` are photos of none of the classes, or a folder of them, to measure how many the
     version calls unknown. `imagenet_weights` is a file with ImageNet's VGG16, used instead of downloading one. `looked`
-    is called as photos go through the network (see `FeatureExtractor`).
+    is called as photos go through the network, and `compute` computes their features (see `FeatureExtractor`).
     """
 
     config: Config
@@ -58,6 +58,7 @@ class Request:
     neither: Path | Sequence[Photo] = ()
     imagenet_weights: Path | None = None
     looked: Progress | None = None
+    compute: Compute = compute_here
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def _job(request: Request, store: Store, data_dir: Path, observer: Observer) -> 
         config,
         photos,
         backbone,
-        extractor=FeatureExtractor(data_dir / "features", observer.skipped, request.looked),
+        extractor=FeatureExtractor(data_dir / "features", observer.skipped, request.looked, request.compute),
         graphs=data_dir / "graphs",
         folder=folder,
         resume=request.resume,

@@ -11,7 +11,7 @@ from catdog.jobs.job import Status
 from catdog.jobs.queue import Lease
 from catdog.versions.store import Store
 from training.data import service_datasets
-from training.data.features import FeatureExtractor
+from training.data.features import Compute, FeatureExtractor, compute_here
 from training.evaluation import same_photos
 from training.worker.job_observer import JobObserver
 
@@ -21,11 +21,12 @@ SHARES: Final[Mapping[str, tuple[float, float]]] = {"first": (0.0, 0.5), "second
 
 @dataclass(frozen=True)
 class ComparisonRunner:
-    """Runs comparisons with one model store and one data folder."""
+    """Runs comparisons with one model store and one data folder; `compute` computes features of photos."""
 
     store: Store
     datasets: Datasets
     data_dir: Path
+    compute: Compute = compute_here
 
     def run(self, lease: Lease, interruptions: Interruptions) -> None:
         """Run the comparison to its end; an exception means that it failed."""
@@ -38,7 +39,7 @@ class ComparisonRunner:
             classes,
             splits.get(request["split"], ()),
             data,
-            FeatureExtractor(self.data_dir / "features", observer.skipped, observer.looked),
+            FeatureExtractor(self.data_dir / "features", observer.skipped, observer.looked, self.compute),
             lambda place: observer.begin(PHASES[place]),
         )
         found = compared.found

@@ -20,6 +20,7 @@ from catdog.webhooks import champions
 from training.data import checks, service_datasets
 from training.data.checks import Findings, Splits, caution
 from training.data.dataset import Dataset
+from training.data.features import Compute, compute_here
 from training.fitting import backbones
 from training.fitting.config import Config
 from training.fitting.recipes import of_strategy
@@ -61,7 +62,8 @@ SHARES: Final[Mapping[str, Mapping[str, tuple[float, float]]]] = {
 class Runner:
     """Runs jobs with one data folder and one model store; the newest `keep_versions` versions are kept.
 
-    `imagenet_weights` is a file with ImageNet's VGG16, used instead of downloading one.
+    `imagenet_weights` is a file with ImageNet's VGG16, used instead of downloading one. `compute` computes features of
+    photos.
     """
 
     store: Store
@@ -69,6 +71,7 @@ class Runner:
     data_dir: Path
     keep_versions: int
     imagenet_weights: Path | None = None
+    compute: Compute = compute_here
 
     def run(self, lease: Lease, interruptions: Interruptions) -> None:
         """Run the job to its end; an exception means that it failed."""
@@ -143,7 +146,12 @@ class Runner:
         """The photos without unreadable ones and leakage, which the data check finds."""
         champion = self.store.open(self.store.champion())
         findings = checks.examine(
-            classes, splits, champion.network(), self.data_dir / "features", progress=observer.looked
+            classes,
+            splits,
+            champion.network(),
+            self.data_dir / "features",
+            progress=observer.looked,
+            compute=self.compute,
         )
         mended, dropped = checks.mend(splits, findings)
         left_out = [f"{len(dropped):,} of them left out"] if dropped else []
@@ -173,6 +181,7 @@ class Runner:
             neither=service_datasets.photos_of_neither(self.datasets, request["dataset"]),
             imagenet_weights=self.imagenet_weights,
             looked=observer.looked,
+            compute=self.compute,
         )
 
     def _end(self, lease: Lease, outcome: Outcome, said: Mapping[str, Any]) -> None:

@@ -97,6 +97,7 @@ WORDS = [
     "download {text}",
     *(f"worker --threads {value}" for value in ("0", "-1", "x", "''")),
     *(f"worker --keep-versions {value}" for value in ("0", "x")),
+    "worker --ray auto",  # Ray isn't installed
     *(
         f"--models {{nowhere}} {command}"
         for command in ("promote 1", "rollback", "summary", "evaluate --data {photos}")
