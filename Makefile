@@ -117,7 +117,7 @@ lock: $(VENV)/.python
 	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt --extra postgres --extra storage -o storage.txt
 	cd requirements && $(LOCK) ../pyproject.toml --constraints dev.txt -o serve.txt
 	cd benchmarks/peers && for peer in $(PEERS); do $(LOCK) --upgrade $$peer/requirements.in -o $$peer/requirements.txt || exit; done
-	cd tests/clients && $(LOCK) ../../pyproject.toml --constraints ../../requirements/dev.txt --extra ray --extra cloud -o ray.txt
+	cd tests/clients && $(LOCK) ../../pyproject.toml --constraints ../../requirements/dev.txt --extra ray --extra cloud --extra train -o ray.txt
 	cd tests/clients && $(LOCK) ../../pyproject.toml clouds.in --constraints ../../requirements/dev.txt --extra cloud -o clouds.txt
 	cd tests/clients && for client in requirements label-studio; do $(LOCK) --upgrade $$client.in -o $$client.txt || exit; done
 

@@ -177,7 +177,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--photos", type=int, default=3_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--ray", action="store_true", help="on a Ray cluster, which it installs (1 GB)")
+    parser.add_argument("--ray", action="store_true", help="on a Ray cluster, which it installs (2.7 GB)")
     given = parser.parse_args()
     with TemporaryDirectory(prefix="catdog-kills-") as name:
         folder = Path(name)

@@ -38,7 +38,7 @@ class Cluster:
 def cluster(cores: int = 1, variables: Mapping[str, str] | None = None) -> Iterator[Cluster]:
     """Run a cluster of nodes with this many cores each, whose programs also get `variables`; BenchmarkError.
 
-    Installs Ray and the trainer the first time, about 2 GB.
+    Installs Ray and the trainer the first time, 2.7 GB.
     """
     python = interpreter(".venv-ray", REQUIREMENTS, ROOT)
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16), "RAY_USAGE_STATS_ENABLED": "0"}
