@@ -34,7 +34,7 @@ def check_usable() -> None:
         raise ClusterError(faults.missing_library(missing) or "this needs Ray")
     if os.environ.get(AUTHENTICATION, "").lower() != "token":
         raise ClusterError(
-            f"set {AUTHENTICATION}=token here and for every `ray start`: without it, whoever reaches a port of the"
+            f"set {AUTHENTICATION}=token here and for every `ray start`: without it, anyone who reaches a port of the"
             " cluster runs programs on it"
         )
 
