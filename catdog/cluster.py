@@ -88,8 +88,17 @@ def shape() -> tuple[int, int]:
 
 
 def actors(cores: int, count: int) -> dict[str, Any]:
-    """Options of `Dataset.map_batches`: whole blocks for actors, at first `count` of them with that many cores each."""
+    """Options of `Dataset.map_batches`: whole blocks for actors, at first `count` of them with that many cores each.
+
+    An actor has two blocks at a time, so that no core waits for the last photos of one.
+    """
     from ray.data import ActorPoolStrategy
 
-    pool = ActorPoolStrategy(min_size=1, max_size=count, initial_size=count)
+    pool = ActorPoolStrategy(
+        min_size=1,
+        max_size=count,
+        initial_size=count,
+        max_concurrent_calls_per_actor=2,
+        enable_true_multi_threading=True,
+    )
     return {"batch_size": None, "batch_format": "pyarrow", "num_cpus": cores, "compute": pool}

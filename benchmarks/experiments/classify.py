@@ -1,18 +1,21 @@
 """Speed and memory of `catdog classify` against decoding and inference alone.
 
-    python -m benchmarks.experiments.classify [--photos N] [--few N] [--model slim] [--model full]
+    python -m benchmarks.experiments.classify [--photos N] [--few N] [--model slim] [--model full] [--ray]
 
 The limit is 1 / (decoding + inference): the seconds that a photo takes if all cores only decode, and if the engine, in
 its best mode, only infers. The command is timed as a whole, from the start of its process to its end. On a machine that
 does other work, compare the processor time instead. The command's largest resident memory is compared with that for
 fewer photos.
+
+With `--ray` the same command runs on a Ray cluster of three nodes that share the cores of this machine, in turn with
+the command alone, and the rates of both are compared.
 """
 
 import json
 import os
 import subprocess
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,9 +27,10 @@ from typing import NamedTuple
 from pyarrow import parquet
 
 from app.serving import os_tuning
-from benchmarks.harness import photos, versions
+from benchmarks.harness import photos, ray_cluster, versions
 from benchmarks.harness.machine import Machine
 from benchmarks.harness.processes import ROOT
+from benchmarks.harness.ray_cluster import Cluster
 from benchmarks.harness.versions import Model
 from catdog import images
 from catdog.engines.openvino import OpenVINOEngine
@@ -36,6 +40,11 @@ from catdog.versions import golden
 MODELS = {"slim": versions.slim, "full": versions.full_width}
 ROUNDS = 3  # interleaved; the results are medians
 SECONDS = 3.0  # of each measurement of one part
+HEAD = (
+    "| model | limit, photos/s | command | of the limit | ms of a core: decoding + inference | command | share"
+    " | memory | against few |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+)
+HEAD_ON_NODES = "| model | command, photos/s | on three nodes | of the command |\n|---|---:|---:|---:|"
 
 # Runs a command and prints what it used. Linux counts to the largest memory of a program that of the process that
 # started it, so this is a small one: the benchmark itself holds an engine.
@@ -73,17 +82,20 @@ def measure(work: Callable[[int], object], threads: int) -> Speed:
     return Speed((perf_counter() - began) / photos, (process_time() - worked) / photos)
 
 
-def run(folder: Path, model: Model, data: Path) -> Speed:
-    """Classify a folder, in a process of its own."""
-    result = folder.with_suffix(".parquet")
+def run(folder: Path, model: Model, data: Path, cluster: Cluster | None = None) -> Speed:
+    """Classify a folder, in a process of its own; on a cluster without the processor time and memory of its nodes."""
     variables = {"CATDOG_MODELS_DIR": str(model.version.path.parent), "CATDOG_DATA_DIR": str(data)}
+    result = folder.with_suffix(".parquet" if cluster is None else ".ray.parquet")
     command = [sys.executable, "-m", "command", "classify", str(folder), "--to", str(result), "--overwrite", "--json"]
+    if cluster is not None:
+        command = [str(cluster.python), *command[1:], "--ray", cluster.address]
+        variables |= cluster.variables
     measured = [sys.executable, "-c", MEASURED, *command]
     began = perf_counter()
     used = json.loads(subprocess.check_output(measured, cwd=ROOT, env=os.environ | variables, text=True))
     seconds = perf_counter() - began
     count = sum(1 for _ in folder.iterdir())
-    if used["status"] or parquet.read_metadata(result).num_rows != count:
+    if used["status"] or parquet.read_table(result, columns=["path"]).num_rows != count:
         raise RuntimeError(f"the command failed: {command}")
     return Speed(seconds / count, used["core_seconds"] / count, used["resident_bytes"])
 
@@ -128,6 +140,14 @@ def line(model: Model, few: Path, many: Path, data: Path) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def on_nodes(model: Model, many: Path, data: Path, cluster: Cluster) -> str:
+    """The row of the table with `--ray`."""
+    run(many, model, data)  # compiles the graph
+    rounds = [(run(many, model, data), run(many, model, data, cluster)) for _ in range(ROUNDS)]
+    here, there = (median(speed.seconds for speed in speeds) for speeds in zip(*rounds, strict=True))
+    return f"| {model.name} | {1 / here:.1f} | {1 / there:.1f} | {here / there:.2f} |"
+
+
 def _median(speeds: Sequence[Speed]) -> Speed:
     seconds, core_seconds, resident = zip(*speeds, strict=True)
     return Speed(median(seconds), median(core_seconds), max(resident))
@@ -138,29 +158,35 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=20_000, help="photos of the large folder (default: 20,000)")
     parser.add_argument("--few", type=int, default=2_000, help="photos of the small folder (default: 2,000)")
     parser.add_argument("--model", choices=MODELS, action="append", help="by its width (default: both)")
+    parser.add_argument("--ray", action="store_true", help="on a Ray cluster, which it installs (2.7 GB)")
     given = parser.parse_args()
     os_tuning.limit_arenas()  # as the command does
     os_tuning.keep_memory()
-    machine = Machine.this()
-    print(
-        f"{machine.where}, {machine.libraries}; {given.photos:,} {photos.described()}, memory against {given.few:,}\n"
-    )
-    print(
-        "| model | limit, photos/s | command | of the limit | ms of a core: decoding + inference | command | share"
-        " | memory | against few |"
-    )
-    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+    print(f"{Machine.this().where}, {Machine.this().libraries}; {given.photos:,} {photos.described()}", end="")
+    print("" if given.ray else f", memory against {given.few:,}", end="\n\n")
     with TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        originals = []
-        for number, content in enumerate(photos.photos()):
-            originals.append(folder / f"original-{number}.jpg")
-            originals[-1].write_bytes(content)
-        few, many = (linked(folder / str(count), originals, count) for count in (given.few, given.photos))
-        shipped = versions.shipped(ROOT / "models", folder / "shipped")
-        for name in given.model or MODELS:
-            model = MODELS[name](shipped, folder / name)
-            print(line(model, few, many, folder / "data"), flush=True)
+        _compare(given, Path(temporary))
+
+
+def _compare(given: Namespace, folder: Path) -> None:
+    """Print the table."""
+    originals = []
+    for number, content in enumerate(photos.photos()):
+        originals.append(folder / f"original-{number}.jpg")
+        originals[-1].write_bytes(content)
+    many = linked(folder / str(given.photos), originals, given.photos)
+    shipped = versions.shipped(ROOT / "models", folder / "shipped")
+    models = [MODELS[name](shipped, folder / name) for name in given.model or MODELS]
+    if given.ray:
+        print(HEAD_ON_NODES)
+        with ray_cluster.cluster(max(1, resources.usable_cores() // ray_cluster.NODES)) as cluster:
+            for model in models:
+                print(on_nodes(model, many, folder / "data", cluster), flush=True)
+        return
+    few = linked(folder / f"few-{given.few}", originals, given.few)
+    print(HEAD)
+    for model in models:
+        print(line(model, few, many, folder / "data"), flush=True)
 
 
 if __name__ == "__main__":

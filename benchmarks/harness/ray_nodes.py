@@ -4,15 +4,18 @@ It prints the cluster's address. For each line on standard input it kills a node
 end of the input it ends the cluster. The first node, without which a cluster ends, is never killed.
 """
 
+import os
 import sys
 from random import Random
 
 from ray.cluster_utils import Cluster
 
+WORKERS = {"RAY_num_workers_soft_limit": "4"}  # idle processes that a node keeps; docs/10-command-line.md
 STORE_BYTES = 200 * 2**20  # a node's shared memory for objects
 
 
 def main() -> None:
+    os.environ.update(WORKERS)
     cores, nodes = map(int, sys.argv[1:])
     store = {"object_store_memory": STORE_BYTES}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cores, "include_dashboard": False, **store})

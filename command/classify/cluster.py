@@ -96,20 +96,25 @@ def _inputs(photos: Iterable[Photo]) -> dict[str, bytes]:
 
 
 def _run(version: Version, answers: Answers, inputs: dict[str, bytes], to: Path, journal: Path, table: Table) -> None:
-    """Read, classify and write on all nodes, at first with an actor on each."""
+    """Read, classify and write on all nodes, at first with an actor on each.
+
+    Few tasks read and write at a time: as they need no core, Ray would begin all at once, each in a new process, which
+    takes two seconds of a core to start.
+    """
     cores, actors = cluster.shape()
     DataContext.get_current().checkpoint_config = CheckpointConfig("path", str(journal.absolute() / DONE))
     files = (file for file in version.path.rglob("*") if file.is_file())
     # Kept until the end, for actors that are started again.
     shipped = ray.put({str(file.relative_to(version.path)): file.read_bytes() for file in files})
     rows = ray.data.read_datasource(
-        _Inputs(inputs), override_num_blocks=-(-len(inputs) // PART), num_cpus=0
+        _Inputs(inputs), override_num_blocks=-(-len(inputs) // PART), num_cpus=0, concurrency=1
     ).map_batches(
         Classifier,
         fn_constructor_args=(shipped, answers, table, cores),
         **cluster.actors(cores, actors),
     )
-    getattr(rows, f"write_{KINDS[to.suffix.lower()]}")(str(to.absolute()), ray_remote_args={"num_cpus": 0})
+    write = getattr(rows, f"write_{KINDS[to.suffix.lower()]}")
+    write(str(to.absolute()), ray_remote_args={"num_cpus": 0}, concurrency=actors)
 
 
 class _Inputs(Datasource):  # type: ignore[misc]
