@@ -55,11 +55,11 @@ def connected(address: str, after: str) -> Iterator[None]:
 
     This machine must be a node of the cluster. Ray's handler of SIGTERM is replaced by the one before.
     """
+    check_usable()
+    check_there(address)
     import ray
     from ray.data import DataContext
 
-    check_usable()
-    check_there(address)
     handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address, log_to_driver=False, logging_level="warning")

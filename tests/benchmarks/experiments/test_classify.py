@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.experiments import classify
-from benchmarks.harness import photos
+from benchmarks.harness import photos, ray_cluster
 from benchmarks.harness.versions import Model
 from catdog.versions.store import Store
 from tests.app.service import publish
@@ -26,6 +26,25 @@ def test_a_row_compares_the_command_with_its_parts(tmp_path: Path, monkeypatch: 
     assert name.startswith("tiny, ")
     assert float(limit) > float(command) > 0
     assert 0 < float(share) < 1
+
+
+@pytest.mark.ray
+@pytest.mark.whole
+def test_a_row_compares_three_nodes_with_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classify, "ROUNDS", 1)
+    publish(tmp_path / "models")
+    original = tmp_path / "original.jpg"
+    original.write_bytes(photos.generated(1))
+    many = classify.linked(tmp_path / "many", [original], 300)
+    model = Model("tiny", Store(tmp_path / "models").open(1))
+
+    with ray_cluster.cluster() as cluster:
+        cells = classify.on_nodes(model, many, tmp_path / "data", cluster).strip("| ").split(" | ")
+
+    name, here, there, share = cells
+    assert name == "tiny"
+    assert float(there) > 0
+    assert float(share) == pytest.approx(float(there) / float(here), abs=0.02)
 
 
 def test_photos_that_have_no_answer_are_no_result(tmp_path: Path) -> None:

@@ -1,16 +1,19 @@
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from catdog.cluster import ClusterError
 from catdog.errors import DatasetError
 from catdog.features import Entry, FeatureCache
 from catdog.network.architecture import Architecture, Head, Network
 from tests.networks import random_arrays
 from training.data import dataset, features
 from training.data.dataset import Photo
+from training.data.cluster_features import FEW, Computing
 from training.data.features import FeatureExtractor
 from training.data.pixels import decode
 
@@ -24,6 +27,19 @@ def unexpected(photo: Photo, error: Exception) -> None:
 @pytest.fixture
 def photos(split_photos: Path) -> tuple[Photo, ...]:
     return dataset.read(split_photos).splits["validation"]
+
+
+def test_a_few_new_photos_need_no_cluster_but_many_do(photos: tuple[Photo, ...], tmp_path: Path) -> None:
+    network = Network(TINY, random_arrays(TINY))
+    computing = Computing("127.0.0.1:9")
+
+    few = FeatureExtractor(tmp_path / "few", unexpected, compute=computing).outputs(photos, network)
+    here = FeatureExtractor(tmp_path / "here", unexpected).outputs(photos, network)
+    np.testing.assert_array_equal(few.output.features, here.output.features)
+
+    many = [replace(photo, sha256=f"{photo.sha256}{number}") for photo in photos for number in range(FEW)]
+    with pytest.raises(ClusterError, match="this needs ray"):
+        FeatureExtractor(tmp_path / "many", unexpected, compute=computing).outputs(many, network)
 
 
 @pytest.mark.parametrize("head", ["pooled", "classic"])
