@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.harness.environments import interpreter
 from benchmarks.harness.processes import BenchmarkError, free_port
-from benchmarks.serving.systems import interpreter
 from tests.command.classify.tables import rows
 from tests.command.running import Catdog
 from tests.places import ROOT

@@ -12,8 +12,8 @@ from catdog.features import Entry, FeatureCache
 from catdog.network.architecture import Architecture, Head, Network
 from tests.networks import random_arrays
 from training.data import dataset, features
-from training.data.dataset import Photo
 from training.data.cluster_features import FEW, Computing
+from training.data.dataset import Photo
 from training.data.features import FeatureExtractor
 from training.data.pixels import decode
 
