@@ -5,13 +5,15 @@
 ARG PYTHON_IMAGE=python:3.12-slim-bookworm
 ARG DEBIAN_IMAGE=debian:bookworm-slim
 
-FROM ${PYTHON_IMAGE} AS build
+FROM ${PYTHON_IMAGE} AS tools
 WORKDIR /build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends binutils \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
     && python -m venv --without-pip /opt/catdog
+
+FROM tools AS build
 # `storage` adds the library for versions in an object store, 15 MB: docker build --build-arg PACKAGES=storage
 ARG PACKAGES=postgres
 COPY requirements/${PACKAGES}.txt requirements/
@@ -54,7 +56,7 @@ RUN mkdir /imagenet && if [ -n "${IMAGENET_WEIGHTS}" ]; then \
         python -c "from pathlib import Path; from training.data import imagenet; imagenet.weights_file(Path('/imagenet'))"; fi
 
 # Compiled to bytecode here, because the container's file system is read-only.
-FROM build AS code
+FROM tools AS code
 WORKDIR /srv/catdog
 COPY catdog catdog
 COPY app app
@@ -62,7 +64,7 @@ COPY training training
 RUN python -m compileall -q .
 
 # Python without the files that are needed only for building: pip, headers, the static library.
-FROM build AS python
+FROM tools AS python
 RUN rm -rf /usr/local/include /usr/local/bin/pip* /usr/local/lib/python3*/config-* /usr/local/lib/python3*/site-packages/* \
         /usr/local/lib/python3*/ensurepip /usr/local/lib/python3*/idlelib /usr/local/lib/python3*/lib2to3 \
         /usr/local/lib/python3*/test /usr/local/lib/python3*/tkinter /usr/local/lib/python3*/turtledemo \
