@@ -56,6 +56,22 @@ COMBINATIONS = {
     ),
     "no trainer, no network policy": ("trainer.enabled=false", "networkPolicy.enabled=false"),
 }
+WITHOUT_VOLUMES = (
+    "database.existingSecret=catdog-database",
+    "storage.bucket.models=s3://pets/models",
+    "storage.bucket.pictures=s3://pets/pictures",
+    "storage.bucket.existingSecret=bucket",
+    "storage.bucket.dataOfEachReplica=true",
+)
+COMBINATIONS |= {
+    "buckets for versions and pictures": (
+        "storage.bucket.models=gs://pets/models",
+        "storage.bucket.pictures=gs://pets/pictures",
+        "storage.bucket.serviceAccountName=catdog-reader",
+    ),
+    "a bucket for pictures": ("storage.bucket.pictures=az://pets/pictures", "storage.bucket.existingSecret=bucket"),
+    "replicas without shared volumes": ("api.replicas=3", *WITHOUT_VOLUMES),
+}
 OF_OTHERS = {"ServiceMonitor", "ScaledObject"}  # kinds that operators define; Kubernetes has no schema of them
 
 Manifest = dict[str, Any]
@@ -119,7 +135,7 @@ def test_the_chart_has_no_faults_that_helm_finds(helm: Path) -> None:
 def test_what_it_renders_is_valid_for_kubernetes(helm: Path, values: tuple[str, ...], version: str) -> None:
     manifests = rendered(helm, values, version)
 
-    assert {"Deployment", "Service", "PersistentVolumeClaim"} <= {manifest["kind"] for manifest in manifests}
+    assert {"Deployment", "Service"} <= {manifest["kind"] for manifest in manifests}
     for manifest in manifests:
         if manifest["kind"] not in OF_OTHERS:
             kubernetes_validate.validate(manifest, version, strict=True)
@@ -199,6 +215,35 @@ def test_replicas_are_replaced_one_after_another_only_if_they_share_everything(h
     assert strategy() == "Recreate"
     assert strategy("database.existingSecret=catdog-database") == "Recreate"
     assert strategy("api.replicas=3", *SHARED) == "RollingUpdate"
+    assert strategy("api.replicas=3", *WITHOUT_VOLUMES) == "RollingUpdate"
+
+
+def test_buckets_replace_the_volumes(helm: Path) -> None:
+    def claims(manifests: list[Manifest]) -> list[str]:
+        return [manifest["metadata"]["name"] for manifest in of_kind(manifests, "PersistentVolumeClaim")]
+
+    alone = rendered(helm, COMBINATIONS["a bucket for pictures"])
+    both = rendered(helm, COMBINATIONS["buckets for versions and pictures"])
+    without = rendered(helm, COMBINATIONS["replicas without shared volumes"])
+
+    assert sorted(claims(rendered(helm, ()))) == sorted(claims(alone)) == ["catdog-data", "catdog-models"]
+    assert claims(both) == ["catdog-data"]
+    assert claims(without) == []
+    for manifests in (both, without):
+        for deployment in of_kind(manifests, "Deployment"):
+            pod = deployment["spec"]["template"]["spec"]
+            volumes = {volume["name"] for volume in pod["volumes"]}
+            assert volumes == {"data", "tmp"}
+            assert "initContainers" not in pod, "the service itself copies the shipped version into an empty bucket"
+            for container in pod["containers"]:
+                assert {mount["name"] for mount in container["volumeMounts"]} == volumes
+                assert environment(container)["CATDOG_PICTURES"] in ("gs://pets/pictures", "s3://pets/pictures")
+                assert environment(container)["CATDOG_MODELS_DIR"] in ("gs://pets/models", "s3://pets/models")
+    assert [each["envFrom"] for each in containers(without)] == [[{"secretRef": {"name": "bucket"}}]] * 2
+    pods = [deployment["spec"]["template"]["spec"] for deployment in of_kind(both, "Deployment")]
+    assert [pod["serviceAccountName"] for pod in pods] == ["catdog-reader"] * 2
+    (service,) = of_kind(without, "Service")
+    assert service["spec"]["sessionAffinity"] == "ClientIP"
 
 
 def test_the_trainer_is_on_the_node_of_volumes_that_one_node_has(helm: Path) -> None:
@@ -224,6 +269,11 @@ def test_the_keda_trigger_asks_for_a_metric_of_the_service(helm: Path) -> None:
     [
         (("api.replicas=3",), "several replicas need a database"),
         (("autoscaling.enabled=true", "database.url=postgresql://a@b/c"), "set storage.accessMode=ReadWriteMany"),
+        (("api.replicas=3", *WITHOUT_VOLUMES[:-1]), "storage.bucket.dataOfEachReplica=true"),
+        (("storage.bucket.dataOfEachReplica=true", "database.url=postgresql://a@b/c"), "set storage.bucket.models and"),
+        (WITHOUT_VOLUMES[1:], "set database.url or"),
+        (("storage.bucket.models=https://pets/models",), "storage/bucket/models"),
+        (("settings.CATDOG_PICTURES=s3://pets",), "CATDOG_PICTURES"),
         (("api.replica=3",), "'replica' not allowed"),
         (("settings.CATDOG_PORT=80",), "CATDOG_PORT"),
         (("settings.UNKNOWN=1",), "UNKNOWN"),

@@ -42,17 +42,30 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
+{{/* Whether pods on different nodes see the same data: by volumes, or by buckets alone. */}}
+{{- define "catdog.isShared" -}}
+{{ if or (eq .Values.storage.accessMode "ReadWriteMany") .Values.storage.bucket.dataOfEachReplica }}yes{{ end }}
+{{- end }}
+
 {{- define "catdog.mounts" -}}
+{{- if not .Values.storage.bucket.models }}
 - {name: models, mountPath: /srv/catdog/models}
+{{- end }}
 - {name: data, mountPath: /srv/catdog/data}
 - {name: tmp, mountPath: /tmp}
 {{- end }}
 
 {{- define "catdog.volumes" -}}
+{{- if not .Values.storage.bucket.models }}
 - name: models
   persistentVolumeClaim: {claimName: {{ .Values.storage.models.existingClaim | default (printf "%s-models" (include "catdog.name" .)) }}}
+{{- end }}
 - name: data
+  {{- if .Values.storage.bucket.dataOfEachReplica }}
+  emptyDir: {sizeLimit: {{ .Values.storage.data.size }}}
+  {{- else }}
   persistentVolumeClaim: {claimName: {{ .Values.storage.data.existingClaim | default (printf "%s-data" (include "catdog.name" .)) }}}
+  {{- end }}
 - name: tmp
   emptyDir: {sizeLimit: 1Gi}
 {{- end }}
@@ -62,12 +75,25 @@ capabilities: {drop: [ALL]}
 {{- range $name, $value := .Values.settings }}
 - {name: {{ $name }}, value: {{ toJson $value | trimAll "\"" | quote }}}  {{- /* quote alone writes 1e+07 */}}
 {{- end }}
+{{- with .Values.storage.bucket.models }}
+- {name: CATDOG_MODELS_DIR, value: {{ . | quote }}}
+{{- end }}
+{{- with .Values.storage.bucket.pictures }}
+- {name: CATDOG_PICTURES, value: {{ . | quote }}}
+{{- end }}
 {{- if include "catdog.hasDatabase" . }}
 - name: CATDOG_DATABASE_URL
   valueFrom:
     secretKeyRef:
       name: {{ .Values.database.existingSecret | default (printf "%s-database" (include "catdog.name" .)) }}
       key: database-url
+{{- end }}
+{{- end }}
+
+{{/* Keys of the object store, for both containers. */}}
+{{- define "catdog.bucketKeys" -}}
+{{- with .Values.storage.bucket.existingSecret }}
+- secretRef: {name: {{ . }}}
 {{- end }}
 {{- end }}
 
