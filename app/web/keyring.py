@@ -3,6 +3,9 @@
 All keys are read at once, at most every FRESH_SECONDS and only if requests bring named keys. After LIMIT_SECONDS a
 request waits for that. So a key that any process revoked is refused by every other one after LIMIT_SECONDS at most,
 and requests don't wait for the database as long as they keep coming.
+
+While the database doesn't answer, keys are those last read, for AWAY_SECONDS at most: no key can be revoked then,
+unless only this machine doesn't reach the database.
 """
 
 import asyncio
@@ -23,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 FRESH_SECONDS = 2.0
 LIMIT_SECONDS = 5.0
+AWAY_SECONDS = 600.0
+PATIENCE_SECONDS = 1.0  # that a request waits for a database that may not answer
 UNKNOWN_SECONDS = 0.5  # for a key that isn't known: it may be new, but wrong ones must not cost a query each
 USED_SECONDS = 60.0  # between two notes of a key's use
 
@@ -33,7 +38,8 @@ class KeyRing:
     def __init__(self, keys: "Callable[[], Keys]") -> None:
         self._keys = keys
         self._known: Mapping[str, Key] = {}
-        self._read_at = -math.inf
+        self._read_at = self._tried_at = -math.inf
+        self._is_away = False  # the database
         self._reading: asyncio.Task[Exception | None] | None = None
         self._noted: dict[str, float] = {}  # when the use of a key was last noted
         self._noting: set[asyncio.Task[None]] = set()
@@ -48,7 +54,7 @@ class KeyRing:
 
         if (found := id_of(given)) is None:
             return None
-        await self._read_if_older(FRESH_SECONDS, LIMIT_SECONDS)
+        await self._read_if_older(FRESH_SECONDS, LIMIT_SECONDS, must_be_read=False)
         if found not in self._known:
             await self._read_if_older(UNKNOWN_SECONDS, UNKNOWN_SECONDS)
         key = self._known.get(found)
@@ -64,26 +70,40 @@ class KeyRing:
             await asyncio.shield(self._reading)  # it may have begun before the change
         await self._read_if_older(0, 0)
 
-    async def _read_if_older(self, fresh_seconds: float, limit_seconds: float) -> None:
-        """Begin to read keys older than `fresh_seconds`, and wait for that if they are older than `limit_seconds`."""
+    async def _read_if_older(self, fresh_seconds: float, limit_seconds: float, must_be_read: bool = True) -> None:
+        """Begin to read keys older than `fresh_seconds`, and wait for that if they are older than `limit_seconds`.
+
+        DatabaseUnavailable; unless `must_be_read`, only once they are older than AWAY_SECONDS.
+        """
         age = monotonic() - self._read_at
         if age < fresh_seconds:
             return
-        if self._reading is None:
+        may_be_old = not must_be_read and age < AWAY_SECONDS
+        goes_on = may_be_old and self._is_away
+        if self._reading is None and not (goes_on and monotonic() - self._tried_at < FRESH_SECONDS):
             self._reading = asyncio.create_task(self._read())
-        if age >= limit_seconds and (error := await asyncio.shield(self._reading)) is not None:
+        if age < limit_seconds or goes_on or self._reading is None:
+            return
+        reading = self._reading
+        done, _ = await asyncio.wait([reading], timeout=PATIENCE_SECONDS if may_be_old else None)
+        error = reading.result() if done else None
+        self._is_away = self._is_away or not done
+        if error is not None and not (may_be_old and isinstance(error, DatabaseUnavailable)):
             raise error
 
     async def _read(self) -> Exception | None:
         """Read all keys; returns the error, for the requests that wait."""
-        began = monotonic()
+        began = self._tried_at = monotonic()
         try:
             found = await to_thread.run_sync(lambda: self._keys().all(), limiter=self._threads)
         except Exception as error:
+            if isinstance(error, DatabaseUnavailable) and not self._is_away:
+                logger.warning("the database doesn't answer, so named keys are those last read: %s", error.reason)
+                self._is_away = True
             return error
         finally:
             self._reading = None
-        self._known, self._read_at = {key.id: key for key in found}, began
+        self._known, self._read_at, self._is_away = {key.id: key for key in found}, began, False
         return None
 
     def _note_use(self, key: "Key") -> None:

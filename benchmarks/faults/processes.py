@@ -11,7 +11,7 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, IncompleteRead
@@ -19,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
 from time import perf_counter, sleep
+from types import MappingProxyType
 from typing import Final
 
 from benchmarks.harness import versions
@@ -48,13 +49,22 @@ class Failures:
 class Asking(Thread):
     """One client, which asks without a pause."""
 
-    def __init__(self, process: Process, found: Failures, killed: dict[int, float], ended: Event, keeps: bool) -> None:
+    def __init__(
+        self,
+        process: Process,
+        found: Failures,
+        killed: dict[int, float],
+        ended: Event,
+        keeps: bool,
+        headers: Mapping[str, str],
+    ) -> None:
         super().__init__()
         self._process = process
         self._found = found
         self._killed = killed
         self._ended = ended
         self._keeps = keeps
+        self._headers = {"Content-Type": "image/jpeg", **headers}
         self._photo = generated(0)
 
     def run(self) -> None:
@@ -79,7 +89,7 @@ class Asking(Thread):
         return owner(serving(self._process.popen.pid), self._process.port, connection.sock.getsockname()[1])
 
     def _ask(self, connection: HTTPConnection) -> None:
-        connection.request("POST", PREDICT, self._photo, {"Content-Type": "image/jpeg"})
+        connection.request("POST", PREDICT, self._photo, self._headers)
         response = connection.getresponse()
         response.read()
         if response.status != 200:
@@ -98,10 +108,12 @@ class Asking(Thread):
 
 
 @contextmanager
-def asked(process: Process, clients: int, killed: dict[int, float]) -> Iterator[Failures]:
+def asked(
+    process: Process, clients: int, killed: dict[int, float], headers: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Failures]:
     """Apply the load during the block; `killed` may grow."""
     found, ended = Failures(), Event()
-    threads = [Asking(process, found, killed, ended, bool(number % 2)) for number in range(clients)]
+    threads = [Asking(process, found, killed, ended, bool(number % 2), headers) for number in range(clients)]
     for thread in threads:
         thread.start()
     try:

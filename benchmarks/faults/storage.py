@@ -3,7 +3,8 @@
 `python -m benchmarks.faults.storage` runs moto's S3 server, a service with a tiny network under the load of clients,
 and followers that load versions as replicas do, each with its own cache. Publishers race: each must get its own number.
 Promotions follow each other: all must have the last one within LIMIT_SECONDS. Then the server hangs: predictions must
-go on, and changes must be answered 503 with `Retry-After`. It exits with 1 if it finds a problem.
+go on, changes and pictures must be answered 503 with `Retry-After`, and what was acknowledged must be there afterwards.
+It exits with 1 if it finds a problem.
 """
 
 import argparse
@@ -23,20 +24,22 @@ from typing import Final
 
 from app.serving.hot_swap import POLL_SECONDS
 from benchmarks.faults.processes import asked
+from benchmarks.faults.writing import BACK_SECONDS, KEY, WRITE_SECONDS, Writer, Writes, stored
 from benchmarks.harness import versions
 from benchmarks.harness.machine import Machine
 from benchmarks.harness.processes import PATIENCE_SECONDS, Process, free_port, python, running
-from catdog.versions.places.location import Remote
+from catdog.system.location import Remote
 from catdog.versions.store import Store
 
-KEY: Final = "the key of the service with an object store"
 WIDTH: Final = 1 / 32
 BUCKET: Final = "s3://models/catdog"
+PICTURES: Final = "s3://models/pictures"
 ACCESS: Final = {"AWS_ACCESS_KEY_ID": "benchmark", "AWS_SECRET_ACCESS_KEY": "benchmark", "AWS_REGION": "us-east-1"}
 LIMIT_SECONDS: Final = 3.0
 VERSIONS: Final = 8  # that promotions take turns with; a cache has room for them
 CLIENTS: Final = 4
 LOOK_SECONDS: Final = 0.02
+BEFORE_SECONDS: Final = 10.0  # of pictures before the server hangs, so that some are acknowledged
 CHANGE_SECONDS: Final = 2.0  # between two attempts at a change while the server hangs
 
 
@@ -87,6 +90,7 @@ def service(folder: Path) -> Iterator[Process]:
     folder.mkdir()
     settings = {
         "CATDOG_MODELS_DIR": BUCKET,
+        "CATDOG_PICTURES": PICTURES,
         "CATDOG_DATA_DIR": str(folder / "data"),
         "CATDOG_ADMIN_KEY": KEY,
         "CATDOG_WORKER": "none",
@@ -160,12 +164,15 @@ def _until_all_have(version: int, process: Process, followers: Sequence[Follower
 
 
 def away(process: Process, bucket: Process, folder: Path, seconds: float) -> list[str]:
-    """Let the server hang under load, and try to promote; returns what is wrong."""
+    """Let the server hang under load, and try to promote and to add pictures; returns what is wrong."""
     acknowledged = 1 + Store(Remote(BUCKET, folder / "before")).champion() % VERSIONS
     status, _ = _promote(process, acknowledged)
     wrong = [] if status == 200 else [f"a promotion was answered {status}"]
-    refused = 0
+    refused, writes, ended = 0, Writes(), Event()
+    writer = Writer(process, writes, ended, start=1)
     with asked(process, CLIENTS, {}) as found:
+        writer.start()
+        sleep(BEFORE_SECONDS)
         bucket.popen.send_signal(signal.SIGSTOP)
         try:
             until = perf_counter() + seconds
@@ -177,11 +184,24 @@ def away(process: Process, bucket: Process, folder: Path, seconds: float) -> lis
                 sleep(CHANGE_SECONDS)
         finally:
             bucket.popen.send_signal(signal.SIGCONT)
+        back = perf_counter()
+        while writes.last < back and perf_counter() < back + BACK_SECONDS:
+            sleep(WRITE_SECONDS)
+        ended.set()
+        writer.join()
         champion = Store(Remote(BUCKET, folder / "after")).champion()
     print(
         f"{seconds:g} s without the object store: {found.answered:,} requests answered, {len(found.others)} failed;"
         f" {refused} changes refused; the champion is {champion}, {acknowledged} was acknowledged"
     )
+    lost = writes.acknowledged - stored(process)
+    print(
+        f"pictures: {len(writes.acknowledged)} acknowledged, {len(lost)} lost, {writes.refused} refused, the slowest"
+        f" answer after {writes.slowest:.1f} s; adding again after {writes.last - back:.1f} s"
+    )
+    wrong += [*writes.wrong, *(f"picture {one} was acknowledged and is lost" for one in lost)]
+    if not writes.refused or writes.last < back:
+        wrong.append(f"{writes.refused} pictures refused, or no more adding")
     return [*wrong, *found.others, *([] if champion == acknowledged else ["an acknowledged promotion was lost"])]
 
 

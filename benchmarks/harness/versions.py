@@ -14,9 +14,9 @@ from benchmarks.harness import photos
 from catdog.images import FINGERPRINT
 from catdog.network import weights
 from catdog.network.architecture import Architecture, Int8Graph, Network
+from catdog.system.location import Remote
 from catdog.versions import golden
 from catdog.versions.manifest import Dataset, Lineage, Manifest, WeightsFile
-from catdog.versions.places.location import Remote
 from catdog.versions.store import SHIPPED, Store
 from catdog.versions.version import INT8_GRAPH, Version
 from training.data.dataset import Photo

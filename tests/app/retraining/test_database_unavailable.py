@@ -9,7 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from app.web import keyring
 from catdog import postgresql
+from tests.app.api.test_datasets import picture
 from tests.app.service import ADMIN, Service, serving
 from tests.app.web.test_problem_details import check
 from tests.databases import frozen
@@ -80,3 +82,36 @@ def test_a_frozen_server_is_answered_503_and_does_not_hold_the_end_up(
             assert int(unavailable.headers["Retry-After"]) > 0
         assert service.client.get("/health/ready").is_success
     assert waiting.result().status_code == 503
+
+
+def test_predictions_with_a_named_key_go_on_and_what_was_acknowledged_stays_while_the_database_hangs(
+    models_dir: Path, tmp_path: Path, empty_postgresql_url: str, jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("FRESH_SECONDS", 0.0), ("LIMIT_SECONDS", 0.0), ("PATIENCE_SECONDS", 0.1)):
+        monkeypatch.setattr(keyring, name, seconds)
+    monkeypatch.setattr(postgresql, "ANSWER_SECONDS", 0.5)
+    given: dict[str, Any] = {"data_dir": tmp_path / "data", "database_url": empty_postgresql_url, "worker": "none"}
+    with serving(models_dir, **given, key_required=True) as service:
+        until(lambda: service.client.get("/health/ready").is_success)
+        made = service.client.post("/keys", json={"name": "robot", "role": "predict"}, headers=ADMIN).json()["key"]
+        named = {"Authorization": f"Bearer {made}"}
+
+        def add(number: int) -> httpx.Response:
+            photo = {"file": picture(number)}
+            return service.client.post("/datasets/pets/images", data={"label": "cat"}, files=photo, headers=ADMIN)
+
+        def predict() -> httpx.Response:
+            return service.client.post("/predict", files={"file": jpeg}, headers=named)
+
+        assert predict().is_success
+        assert add(1).status_code == 201
+        with frozen(empty_postgresql_url):
+            for _ in range(5):
+                assert predict().status_code == 200
+            refused = add(2)
+            assert predict().status_code == 200
+        check(refused, "database-unavailable", 503)
+        assert int(refused.headers["Retry-After"]) > 0
+
+        until(lambda: add(2).status_code == 201)
+        assert service.client.get("/datasets/pets", headers=ADMIN).json()["pictures"] == 2

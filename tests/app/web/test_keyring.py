@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -130,10 +131,14 @@ def test_the_use_of_a_key_is_written_at_most_once_a_minute(keys: Keys, monkeypat
     run(scenario)
 
 
-def test_a_database_that_does_not_answer_is_reported_once_the_keys_are_old(keys: Keys, clock: Clock) -> None:
+def test_keys_last_read_are_valid_for_a_while_if_the_database_does_not_answer(keys: Keys, clock: Clock) -> None:
     secret = keys.create("robot", Role.PREDICT).secret
+    new = keys.create("new", Role.PREDICT).secret
+    tries = 0
 
     def unreachable() -> Keys:
+        nonlocal tries
+        tries += 1
         raise DatabaseUnavailable("it was unplugged")
 
     async def scenario() -> None:
@@ -141,10 +146,50 @@ def test_a_database_that_does_not_answer_is_reported_once_the_keys_are_old(keys:
         await ring.find(secret)
         await settled(ring)
         ring._keys = unreachable
-        clock.seconds = module.FRESH_SECONDS
-        assert await ring.find(secret) is not None
-        clock.seconds = module.LIMIT_SECONDS
+        for clock.seconds in (
+            module.FRESH_SECONDS,
+            module.LIMIT_SECONDS,
+            module.LIMIT_SECONDS,
+            module.AWAY_SECONDS - 1,
+        ):
+            assert await ring.find(secret) is not None
+            await settled(ring)
+        assert tries == 3, "not one for each request"
+        ring._known = {}
+        with pytest.raises(DatabaseUnavailable):  # it isn't wrong: nobody knows
+            await ring.find(new)
+        clock.seconds = module.AWAY_SECONDS
         with pytest.raises(DatabaseUnavailable):
             await ring.find(secret)
+        ring._keys = lambda: keys
+        assert await ring.find(secret) is not None
+        keys.revoke("robot")
+        clock.seconds += module.LIMIT_SECONDS
+        found = await ring.find(secret)
+        assert found is not None
+        assert found.state is State.REVOKED
+
+    run(scenario)
+
+
+def test_requests_wait_only_briefly_for_a_database_that_hangs(keys: Keys, clock: Clock) -> None:
+    secret, goes_on = keys.create("robot", Role.PREDICT).secret, Event()
+
+    def hanging() -> Keys:
+        goes_on.wait(PATIENCE_SECONDS)
+        return keys
+
+    async def scenario() -> None:
+        ring = KeyRing(lambda: keys)
+        await ring.find(secret)
+        await settled(ring)
+        ring._keys = hanging
+        clock.seconds = module.LIMIT_SECONDS
+        try:
+            for _ in range(3):
+                assert await ring.find(secret) is not None
+            assert ring._reading is not None
+        finally:
+            goes_on.set()
 
     run(scenario)

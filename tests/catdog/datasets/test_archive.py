@@ -230,7 +230,7 @@ def test_a_file_that_is_there_already_is_not_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "1").read_text() == "mine"
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_a_changed_archive_is_refused_or_gives_pictures_that_were_in_it(data: st.DataObject) -> None:
     archive = GOOD

@@ -288,7 +288,7 @@ def test_any_bytes_are_read_or_refused(content: bytes, end: bytes) -> None:
     read_or_refused(content + b"PK\x05\x06" + end)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_a_changed_archive_is_refused_or_gives_what_was_in_it(data: st.DataObject) -> None:
     archive = data.draw(st.sampled_from([GOOD, in_zip64(), streamed(), with_comment()]))

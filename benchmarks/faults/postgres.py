@@ -1,0 +1,94 @@
+"""A PostgreSQL server of a benchmark, which can be ended like a crash, and suspended."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from benchmarks.harness.processes import BenchmarkError
+
+USER: Final = "postgres"  # the server refuses to run as root
+
+
+class Server:
+    """A server on a socket in `folder`, of Debian's package `postgresql`. What it acknowledges is on the disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._user = USER if os.geteuid() == 0 else None
+        self._programs = _programs()
+        folder.mkdir()
+        if self._user is not None:
+            shutil.chown(folder, self._user)
+        self._run("initdb", "-D", "data", "-U", "catdog", "--auth=trust", "--no-instructions")
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://catdog@/postgres?host={self._folder}"
+
+    def start(self) -> None:
+        options = f"-c listen_addresses= -c unix_socket_directories={self._folder}"
+        self._run("pg_ctl", "-D", "data", "-w", "-s", "-l", "log", "-o", options, "start")
+
+    def crash(self) -> None:
+        """End it without letting it finish anything; it refuses connections until it is started."""
+        self._run("pg_ctl", "-D", "data", "-w", "-s", "-m", "immediate", "stop")
+
+    @contextmanager
+    def ended(self) -> Iterator[None]:
+        self.crash()
+        try:
+            yield
+        finally:
+            self.start()
+
+    @contextmanager
+    def hung(self) -> Iterator[None]:
+        """All its processes are suspended: it accepts connections and answers nothing."""
+        pids = self._processes()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+    def _processes(self) -> list[int]:
+        """The server, and its children."""
+        server = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
+        listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout  # noqa: S607
+        pairs = [tuple(map(int, line.split())) for line in listed.splitlines()]
+        return [server, *(pid for pid, parent in pairs if parent == server)]
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [self._programs / program, *arguments],
+            check=True,
+            user=self._user,
+            cwd=self._folder,
+            stdout=subprocess.DEVNULL,
+        )
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[Server]:
+    """A running server with an empty database."""
+    made = Server(folder)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.crash()
+
+
+def _programs() -> Path:
+    """The folder of the newest installed server."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if not found:
+        raise BenchmarkError("there is no PostgreSQL server; install Debian's package postgresql")
+    return found[-1].parent
