@@ -14,7 +14,7 @@ RUN apt-get update -qq \
     && python -m venv --without-pip /opt/catdog
 
 FROM tools AS build
-# `storage` adds the library for versions in an object store, 15 MB: docker build --build-arg PACKAGES=storage
+# `storage` adds the library for versions and pictures in an object store, 15 MB: docker build --build-arg PACKAGES=storage
 ARG PACKAGES=postgres
 COPY requirements/${PACKAGES}.txt requirements/
 # Removes what is never used here: the libraries of the command `catdog`, for containers run `python -m app`; OpenVINO's

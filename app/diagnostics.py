@@ -23,8 +23,8 @@ from catdog.cluster import ClusterError
 from catdog.database import Database
 from catdog.errors import DatabaseUnavailable, StoreError, StoreUnavailable
 from catdog.system import resources
+from catdog.system.location import absolute
 from catdog.versions.manifest import Manifest
-from catdog.versions.places.location import absolute
 from catdog.versions.store import Store
 
 SERVES_ON = ("3.11", "3.14")  # the oldest and the newest Python for which every package has wheels

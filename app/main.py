@@ -129,6 +129,7 @@ def _add_services(state: State, settings: Settings, hot_swap: HotSwap | None, wh
         "comparisons": lambda: state.database.comparisons.prune(settings.keep_jobs_days),
         "the audit log": lambda: state.database.audit.forget(settings.audit_days),
         "events for webhooks": state.webhooks.prune,
+        **({"photos deleted elsewhere": state.erasure.follow} if settings.database_url else {}),
     }
     state.upkeep = Upkeep(settings, state.database, state.predictor.uploads, steps)
 

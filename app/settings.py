@@ -19,13 +19,13 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from app import environment
 from app.configuration.access import AccessSettings
 from app.configuration.automation import AutomationSettings
-from app.configuration.setting_types import ListeningAddress, ModelsDir, NonNegative, Positive, Processes
+from app.configuration.setting_types import ListeningAddress, NonNegative, Positive, Processes
+from app.configuration.storage import StorageSettings
 from app.configuration.training import TrainingSettings
 from app.environment import ENV_FILE, PREFIX
 from catdog import faults
 from catdog.engines.engine import Asked
 from catdog.versions.ood import KEEP, LEAST_KEEP
-from catdog.versions.places.location import Remote, located
 
 OF_COMPOSE = (  # what the compose files read from the same `.env`
     "CATDOG_ADMIN_KEY_FILE",
@@ -53,7 +53,7 @@ class SettingsError(Exception):
     """Settings that the service can't start with; the message names each one and what is wrong with it."""
 
 
-class Settings(AccessSettings, AutomationSettings, TrainingSettings):
+class Settings(AccessSettings, AutomationSettings, StorageSettings, TrainingSettings):
     """How the service runs. The field `port` is set by the variable CATDOG_PORT, and so on."""
 
     model_config = SettingsConfigDict(
@@ -72,16 +72,6 @@ class Settings(AccessSettings, AutomationSettings, TrainingSettings):
 
     port: int = Field(default=8000, ge=0, le=65535, validation_alias=AliasChoices("CATDOG_PORT", "PORT"))
     """Port to listen on; 8000 by default, 0 uses any free one. PORT works too."""
-
-    models_dir: ModelsDir = Path("models")
-    """Folder of the model store; `models` by default. Or its URL in an object store, such as `s3://BUCKET/models`, with
-    the packages of the extra `storage`."""
-
-    data_dir: Path = Path("data")
-    """Folder of pictures, jobs and features, and of the admin key; `data` by default."""
-
-    database_url: str | None = Field(default=None, repr=False)
-    """URL of the database of labels and jobs, in SQLAlchemy's form; by default SQLite in the data folder."""
 
     processes: Processes = 1
     """Processes that serve on the port, each with its share of the cores and of the limits; 1 by default, which has all
@@ -232,11 +222,6 @@ class Settings(AccessSettings, AutomationSettings, TrainingSettings):
         if value is not None and value < info.data.get("max_batch_bytes", 0) + MIB:
             raise PydanticCustomError("bodies", "it must exceed CATDOG_MAX_BATCH_BYTES by 1 MiB or more")
         return value
-
-    @property
-    def models(self) -> Path | Remote:
-        """Where the model store is; of an object store, with its cache in the data folder."""
-        return located(self.models_dir, self.data_dir)
 
     @property
     def address(self) -> str:

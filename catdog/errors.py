@@ -32,7 +32,7 @@
     ├── AccessError              keys: `catdog.access.errors`
     ├── JobError                 jobs and their queue: `catdog.jobs.errors`
     ├── DatabaseUnavailable      the database doesn't answer
-    ├── StoreUnavailable         the object store of the versions doesn't answer
+    ├── StoreUnavailable         the object store doesn't answer
     ├── RecipeError              training options that contradict each other
     └── DownloadError            published photos or weights can't be downloaded
 
@@ -292,7 +292,7 @@ class UrlNotSet(WebhookError):
 
 
 class StoreUnavailable(CatdogError):
-    """The object store of the versions doesn't answer; `reason` may name its address."""
+    """The object store of versions or pictures doesn't answer; `reason` may name its address."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason

@@ -6,6 +6,7 @@ Times are floats: seconds since 1970.
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Float,
     Index,
@@ -80,6 +81,17 @@ former_pictures = Table(
     Column("name", Text, nullable=False),
     Column("added_at", Float, nullable=False),
     Column("drawn", String(10)),
+)
+
+# Pictures whose objects are being removed from a bucket, or were: `catdog.datasets.picture_bucket`.
+removals = Table(
+    "removals",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sha256", String(64), nullable=False, index=True),
+    Column("at", Float, nullable=False),
+    Column("is_done", Boolean, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 # Small facts that the processes of a service share.

@@ -28,7 +28,7 @@ def backup(
 
     local_model.find()
     with _opened() as (settings, database):
-        made = backup(Store(settings.models), database, settings.data_dir, folder)
+        made = backup(Store(settings.models), database, settings.data_dir, folder, settings.pictures)
     _report(made, folder, "is backed up", json)
 
 
@@ -41,7 +41,7 @@ def restore(
     from catdog.versions.store import Store
 
     with _opened() as (settings, database):
-        made = restore(folder, Store(settings.models), database, settings.data_dir)
+        made = restore(folder, Store(settings.models), database, settings.data_dir, settings.pictures)
     _report(made, folder, "is restored", json)
 
 

@@ -29,10 +29,10 @@ WIDTH = 1 / 32
 class Place:
     """Everything is below one folder, except the database."""
 
-    def __init__(self, folder: Path, database: Database) -> None:
+    def __init__(self, folder: Path, database: Database, pictures: str | None = None) -> None:
         self.data_dir = folder / "data"
         self.store = Store(folder / "models")
-        self.datasets = Datasets(database, self.data_dir)
+        self.datasets = Datasets(database, self.data_dir, pictures)
         self.jobs = Jobs(database)
 
     def learn(self, photos: Path) -> None:

@@ -11,8 +11,7 @@ from typing import Any
 from catdog import __version__, exit_status, faults
 from catdog.cluster import AUTOMATIC
 from catdog.errors import RecipeError
-from catdog.system import quiet_import
-from catdog.versions.places import location
+from catdog.system import location, quiet_import
 
 try:
     from dotenv import dotenv_values
@@ -64,16 +63,23 @@ def _parser(program: str) -> ArgumentParser:
     parser.add_argument("--version", action="version", version=f"catdog {__version__}")
     parser.add_argument(
         "--models",
-        type=_models,
+        type=_folder_or_url,
         metavar="DIR",
         help="model store, a folder or URL (default: CATDOG_MODELS_DIR, or models)",
     )
     parser.add_argument(
         "--data-dir", type=Path, metavar="DIR", help="caches, data sets and jobs (default: CATDOG_DATA_DIR, or data)"
     )
+    parser.add_argument(
+        "--pictures",
+        type=_folder_or_url,
+        metavar="DIR",
+        help="pictures of data sets, a folder or URL (default: CATDOG_PICTURES, or a folder in the data folder)",
+    )
     parser.set_defaults(
-        models=settings.get("CATDOG_MODELS_DIR") or "models",  # a string: `_models` is applied to it
+        models=settings.get("CATDOG_MODELS_DIR") or "models",  # strings: the type is applied to them
         data_dir=Path(settings.get("CATDOG_DATA_DIR") or "data"),
+        pictures=settings.get("CATDOG_PICTURES") or None,
         database_url=settings.get("CATDOG_DATABASE_URL") or None,
         imagenet_weights=Path(given) if (given := settings.get("CATDOG_IMAGENET_WEIGHTS")) else None,
     )
@@ -88,7 +94,7 @@ def _parser(program: str) -> ArgumentParser:
     return parser
 
 
-def _models(value: str) -> Path | str:
+def _folder_or_url(value: str) -> Path | str:
     try:
         return location.parsed(value)
     except ValueError as error:

@@ -1,6 +1,7 @@
 """Endpoints that add labelled pictures to data sets and describe data sets."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -24,8 +25,11 @@ from app.web.problem_details import describe, documented
 from catdog.datasets.errors import DatasetExists, DatasetInUse, DatasetNotFound, PictureNotFound
 from catdog.datasets.export import zipped
 from catdog.datasets.picture_files import Added
-from catdog.errors import ArchiveError, DatabaseUnavailable, DatasetError
+from catdog.errors import ArchiveError, DatabaseUnavailable, DatasetError, StoreUnavailable
 from catdog.names import checked_label
+
+if TYPE_CHECKING:
+    from catdog.datasets.datasets import Datasets as StoredDatasets
 
 UPLOAD_ERRORS = (
     *uploads.ERRORS,
@@ -35,7 +39,7 @@ UPLOAD_ERRORS = (
     TooManyFiles,
     DatasetError,
 )
-ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError)
+ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, StoreUnavailable, OSError)
 CHANGE_ERRORS = (DatasetNotFound, DatasetError, DatasetInUse)
 LABEL = {"type": "string"}
 
@@ -106,7 +110,7 @@ async def archive(
     splits: Annotated[bool, Query(description="`split/class/file` instead of `class/file`.")] = False,
 ) -> StreamingResponse:
     """The pictures as a ZIP with a folder for each class, which `POST /datasets/{name}/archive` accepts again."""
-    content = await collecting.ask(lambda datasets: zipped(datasets.pictures(name), datasets.path, splits))
+    content = await collecting.ask(lambda datasets: _packed(datasets, name, splits))
     headers = {"Content-Disposition": f'attachment; filename="{name}.zip"', "Cache-Control": "private, no-store"}
     return StreamingResponse(content, media_type=uploads.ZIPS[0], headers=headers)
 
@@ -170,6 +174,11 @@ async def remove_image(name: Name, sha256: Sha256, collecting: DatasetsDep) -> R
     """Remove a picture from a data set for good; its file is deleted unless another data set has it."""
     await collecting.ask(lambda datasets: datasets.remove(name, sha256))
     return Response(status_code=204)
+
+
+def _packed(datasets: "StoredDatasets", name: str, splits: bool) -> Iterator[bytes]:
+    datasets.place.check()  # later the answer has begun
+    return zipped(datasets.pictures(name), datasets.file, splits)
 
 
 def _item(result: Added | Exception, request: Request) -> AddedPicture:

@@ -14,10 +14,10 @@ from app.web import uploads
 from app.web.auth import labeller
 from app.web.problem_details import documented
 from catdog.audit import change
-from catdog.errors import DatabaseUnavailable, DatasetError, PredictionNotFound, UnknownLabel
+from catdog.errors import DatabaseUnavailable, DatasetError, PredictionNotFound, StoreUnavailable, UnknownLabel
 from catdog.names import NEITHER, same_class
 
-ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError)
+ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, StoreUnavailable, OSError)
 
 ORDERS = (
     "`unsure`: the lowest probabilities first; `unknown`: only photos that are like no class, the least familiar ones"

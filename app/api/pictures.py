@@ -28,9 +28,9 @@ from app.web.auth import labeller
 from app.web.problem_details import documented
 from catdog.datasets.errors import ChangeNotFound, DatasetNotFound, PictureNotFound
 from catdog.datasets.picture_files import Filter
-from catdog.errors import BrokenImage, DatabaseUnavailable, DatasetError, UnsupportedImage
+from catdog.errors import BrokenImage, DatabaseUnavailable, DatasetError, StoreUnavailable, UnsupportedImage
 
-ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError)
+ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, StoreUnavailable, OSError)
 LIST_ERRORS = (*ANY, DatasetNotFound, PictureNotFound, NotReady, Overloaded, Expired, BrokenImage, UnsupportedImage)
 MOST_LISTED = 500
 DIGITS = "[0-9a-f]{64}"

@@ -34,7 +34,7 @@ def main() -> None:
 
     settings = engine_selection.settled(read_settings())
     database = Database.of(settings.data_dir, settings.database_url)
-    runner = Runner(settings, Datasets(database, settings.data_dir))
+    runner = Runner(settings, Datasets(database, settings.data_dir, settings.pictures))
     if Worker(Jobs(database, Kind.BATCH), runner.run, settings.data_dir, name).work(until_idle=True):
         os.execv(sys.executable, [sys.executable, "-m", "app.batches", *sys.argv[1:]])  # noqa: S606  # itself
     os._exit(0)  # without waiting for threads that decode

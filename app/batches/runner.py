@@ -15,15 +15,17 @@ from app.classification.results import Table, write
 from app.serving.loaded_model import LoadedModel
 from app.settings import Settings
 from catdog.datasets.datasets import Datasets
-from catdog.errors import DatabaseUnavailable, StoreError
+from catdog.errors import ArchiveError, DatabaseUnavailable, StoreError, StoreUnavailable
 from catdog.jobs.errors import LeaseLost
 from catdog.jobs.interruptions import Interrupted, Interruptions, Reason
 from catdog.jobs.job import Job, Status
 from catdog.jobs.queue import LEASE_SECONDS, Lease
 from catdog.system.failpoints import failpoint
+from catdog.system.repeating import patiently
 
 REPORT_SECONDS: Final = 1.0  # between two reports of progress
 LOOK_SECONDS: Final = 0.1  # between two attempts to open a journal
+OF_OTHERS: Final = (LeaseLost, DatabaseUnavailable, StoreUnavailable)  # errors after which a worker continues the batch
 
 
 class Runner:
@@ -41,7 +43,7 @@ class Runner:
             self._run(lease, interruptions, folder)
         except BaseException as error:
             is_interrupted = isinstance(error, Interrupted) and error.reason is not Reason.CANCELLED
-            if not is_interrupted and not isinstance(error, (LeaseLost, DatabaseUnavailable)):  # no worker continues it
+            if not is_interrupted and not isinstance(error, OF_OTHERS):  # no worker continues it
                 files.remove_inputs(folder)
             raise
 
@@ -75,12 +77,15 @@ class Runner:
         """The photos of a batch, and their number; DatasetNotFound, ArchiveError."""
         if dataset := job.request.get("dataset"):
             pictures = {f"{one.label}/{one.sha256}/{one.name}": one.sha256 for one in self._datasets.pictures(dataset)}
-            photos = (
-                Photo(path, partial(Path.read_bytes, self._datasets.path(sha256))) for path, sha256 in pictures.items()
-            )
-            return photos, len(pictures)
+            return (self._photo(path, sha256) for path, sha256 in pictures.items()), len(pictures)
+        if not (folder / files.ARCHIVE).exists():
+            raise ArchiveError("it is in the data folder of another machine; machines that run batches must share that")
         archive = Archive(folder / files.ARCHIVE, self._settings.max_upload_bytes)
         return archive.photos(), len(archive.places)
+
+    def _photo(self, path: str, sha256: str) -> Photo:
+        file = self._datasets.file(sha256)
+        return Photo(path, partial(patiently, file.read_bytes), is_remote=self._datasets.place.is_remote)
 
     def _fill(self, lease: Lease, journal: Journal, model: LoadedModel, photos: Iterable[Photo], total: int) -> None:
         """Classify the photos that remain, and report the progress."""

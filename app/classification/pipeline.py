@@ -27,7 +27,7 @@ from app.settings import Settings
 from catdog import images
 from catdog.decoding_cost import demand
 from catdog.engines.engine import Engine, Output
-from catdog.errors import CatdogError
+from catdog.errors import CatdogError, StoreUnavailable
 from catdog.system import resources
 
 # Photos that a thread decodes one after the other before it infers them. A core that changes between the two after each
@@ -127,6 +127,8 @@ def _decode(photo: Photo, memory: Memory) -> Decoded:
         data = photo.read()
         with memory.taken(demand(data).memory_bytes):
             return Decoded(photo, images.decode(data))
+    except StoreUnavailable:  # not the photo's fault
+        raise
     except OSError as error:
         return Decoded(photo, None, error.strerror or str(error))
     except CatdogError as error:

@@ -13,7 +13,7 @@ from catdog.access.roles import Role
 from catdog.errors import DatasetError
 from catdog.names import checked_dataset_name
 from catdog.policy.rules import checked_schedule
-from catdog.versions.places.location import parsed
+from catdog.system.location import parsed
 from catdog.webhooks import message
 
 EVERY = "*"
@@ -184,14 +184,14 @@ def webhook_secrets(value: SecretStr) -> tuple[str, ...]:
     return tuple(one.strip() for one in value.get_secret_value().split(","))
 
 
-def _models_dir(value: object) -> object:
+def _folder_or_url(value: object) -> object:
     return parsed(value) if isinstance(value, str) else value
 
 
 _between_commas = BeforeValidator(_split)
 
 ListeningAddress = Annotated[str, AfterValidator(_address)]
-ModelsDir = Annotated[Path | str, BeforeValidator(_models_dir)]
+FolderOrUrl = Annotated[Path | str, BeforeValidator(_folder_or_url)]
 Processes = Annotated[int | Literal["auto"], BeforeValidator(_processes)]
 Key = Annotated[SecretStr, AfterValidator(_long_enough)]
 WebhookUrls = Annotated[tuple[Annotated[str, AfterValidator(_webhook)], ...], NoDecode, _between_commas]

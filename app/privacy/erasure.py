@@ -1,6 +1,7 @@
 """Deletes everything that is stored of a photo, wherever it is."""
 
 from contextlib import suppress
+from time import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from anyio import to_thread
@@ -14,6 +15,10 @@ from catdog.versions.store import Store
 
 if TYPE_CHECKING:
     from catdog.jobs.history import History
+
+
+ACTIONS = ("DELETE /photos/", "DELETE /predictions/")
+CLOCKS_SECONDS = 300.0  # by which the clocks of two machines may differ
 
 
 class Erased(NamedTuple):
@@ -35,6 +40,7 @@ class Erasure:
         self._settings = settings
         self._records = records
         self._predictor = predictor
+        self._followed = 0.0  # when this machine last followed the others, in seconds since 1970
 
     async def of_prediction(self, prediction_id: str) -> tuple[str, Erased]:
         """Delete the photo of a prediction; also its sha256. PredictionNotFound, DatasetInUse."""
@@ -60,6 +66,25 @@ class Erasure:
             findings=history.forget_photo(sha256),
             versions=self._versions(sha256),
         )
+
+    def follow(self) -> None:
+        """Delete what this machine has of photos that were deleted through others, by the audit log; blocks.
+
+        Machines that share a data folder have nothing left of them.
+        """
+        from catdog.audit.log import Wanted
+
+        began, moments = time(), dict[str, float]()
+        for action in ACTIONS:
+            for page in self._records.audit.pages(Wanted(since=self._followed - CLOCKS_SECONDS, action=action)):
+                for entry in page:
+                    if (sha256 := entry.details.get("sha256")) is not None:
+                        moments[sha256] = max(moments.get(sha256, 0.0), entry.at)
+        self._predictor.uploads.forget_earlier(moments)
+        for sha256 in moments:
+            Thumbnails(self._settings.data_dir).remove(sha256)
+            self._remove_features(sha256)
+        self._followed = began
 
     def _forget_in_trial(self, predictions: list[str]) -> None:
         """Remove what the trial that runs has recorded of these predictions."""

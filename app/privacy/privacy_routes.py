@@ -13,9 +13,9 @@ from app.web.auth import trainer
 from app.web.problem_details import documented
 from catdog.audit import change
 from catdog.datasets.errors import DatasetInUse
-from catdog.errors import DatabaseUnavailable, PredictionNotFound
+from catdog.errors import DatabaseUnavailable, PredictionNotFound, StoreUnavailable
 
-ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, OSError, DatasetInUse)
+ANY = (Unauthorized, RequestValidationError, DatabaseUnavailable, StoreUnavailable, OSError, DatasetInUse)
 
 ErasureDep = Annotated[Erasure, held("erasure")]
 

@@ -13,9 +13,9 @@ from app.serving.hot_swap import HotSwap
 from app.settings import Settings
 from catdog.audit.change import SERVICE, Change
 from catdog.errors import CanaryExists, NoCanary, OtherClasses, StoreError, VersionInService
+from catdog.system.repeating import repeated
 from catdog.versions import canary
 from catdog.versions.canary import Canary, Limits, Side
-from catdog.versions.places.place import repeated
 from catdog.versions.store import Store
 
 logger = logging.getLogger(__name__)

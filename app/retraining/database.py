@@ -42,7 +42,7 @@ class ServiceDatabase:
     def datasets(self) -> "Datasets":
         from catdog.datasets.datasets import Datasets
 
-        return Datasets(self._open(), self._settings.data_dir)
+        return Datasets(self._open(), self._settings.data_dir, self._settings.pictures)
 
     @property
     def jobs(self) -> "Jobs":

@@ -4,6 +4,7 @@ data/thumbnails/
 3f/3f9c...             a JPEG, named by the sha256 of the picture; can be deleted
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -53,15 +54,15 @@ class Thumbnails:
             return False
         return True
 
-    def clean(self, picture: Path) -> int:
-        """Remove thumbnails of pictures that aren't in the folder `picture` any more; returns their number."""
+    def clean(self, kept: Callable[[set[str]], set[str]]) -> int:
+        """Remove thumbnails of pictures that aren't `kept` any more, of which it gets some; returns their number."""
         removed = 0
         for folder in self._root.glob("*/"):
-            kept = {path.name for path in (picture / folder.name).glob("*")}
-            for path in folder.iterdir():
-                if path.name not in kept:
-                    path.unlink(missing_ok=True)
-                    removed += 1
+            if made := {path.name for path in folder.iterdir()}:
+                gone = made - kept(made)
+                for name in gone:
+                    (folder / name).unlink(missing_ok=True)
+                removed += len(gone)
         return removed
 
     def _path(self, sha256: str) -> Path:

@@ -13,7 +13,6 @@ from app.retraining.database import ServiceDatabase
 from app.retraining.thumbnails import Thumbnails
 from app.serving.prediction_log import PredictionLog
 from app.settings import Settings
-from catdog.datasets.picture_files import FOLDER as PICTURES
 from catdog.jobs.job import FOLDER
 from catdog.versions.store import Store
 
@@ -52,7 +51,7 @@ class Upkeep:
             "predicted photos": self._uploads.clean,
             "changes to pictures": lambda: self._records.datasets.changes.forget(self._settings.keep_deleted_days),
             "pictures without a label": lambda: self._records.datasets.sweep(),
-            "thumbnails": lambda: Thumbnails(self._settings.data_dir).clean(self._settings.data_dir / PICTURES),
+            "thumbnails": lambda: Thumbnails(self._settings.data_dir).clean(self._records.datasets.labelled),
             "jobs": self._prune_jobs,
             "drafts of versions": Store(self._settings.models).sweep,
             **self._steps,

@@ -15,7 +15,7 @@ from app.settings import Settings
 from app.telemetry.instruments import METRICS_FOLDER
 from catdog.jobs.job import Kind
 from catdog.system import resources
-from catdog.versions.places.location import absolute
+from catdog.system.location import absolute
 
 STOP_SECONDS = 10.0  # for a worker to end after SIGTERM
 # Import names of what training needs in addition to serving: the extra `fit`.
@@ -152,6 +152,7 @@ def _variables(settings: Settings) -> dict[str, str]:
     shared = {
         "CATDOG_MODELS_DIR": absolute(settings.models_dir),
         "CATDOG_DATA_DIR": settings.data_dir.absolute(),
+        "CATDOG_PICTURES": settings.pictures and absolute(settings.pictures),
         "CATDOG_DATABASE_URL": settings.database_url,
         "CATDOG_WORKER": settings.worker,
         "CATDOG_RAY_ADDRESS": settings.ray_address,

@@ -16,7 +16,7 @@ import math
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -143,7 +143,13 @@ class PredictionLog:
 
     def forget(self, sha256: str) -> list[str]:
         """Remove every photo with this content; returns the ids of its predictions, the newest first."""
-        found = [kept.prediction.prediction_id for kept in self.newest() if kept.sha256 == sha256]
+        return self.forget_earlier({sha256: math.inf})
+
+    def forget_earlier(self, moments: Mapping[str, float]) -> list[str]:
+        """Remove the photos with these contents that were predicted before these moments, in seconds since 1970."""
+        found = [
+            kept.prediction.prediction_id for kept in self.newest() if kept.predicted_at < moments.get(kept.sha256, 0)
+        ]
         for name in found:
             (self._folder / name).unlink(missing_ok=True)
         return found

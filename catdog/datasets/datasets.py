@@ -5,8 +5,9 @@
       .incoming-9c3f.../     pictures being uploaded
       .database              the identity of the database that names the pictures
 
-Acknowledged pictures are on the disk. A file is written before its row and removed after it, so a crash in between
-leaves a file without a row, which `sweep` removes.
+They may lie in a bucket instead: `catdog.datasets.picture_bucket`. Acknowledged pictures are on the disk or in the
+bucket. A file is written before its row and removed after it, so a crash in between leaves a file without a row, which
+`sweep` removes.
 
 A row has the split that a person chose for the picture, or nothing if the content decides. If a class would have no
 training picture, one is stored as if train had been chosen, so it stays there as the class grows.
@@ -27,7 +28,8 @@ from catdog.datasets.changes import Changes
 from catdog.datasets.counts import Counts, counted, of_pictures
 from catdog.datasets.errors import DatasetExists, DatasetNotFound, PictureNotFound
 from catdog.datasets.listing import Listing
-from catdog.datasets.picture_files import FOLDER, Added, New, Picture, PictureFiles, Source
+from catdog.datasets.picture_files import FOLDER, MARK, Added, New, Picture, Source
+from catdog.datasets.picture_place import Stored, place
 from catdog.datasets.rows import (
     in_parts,
     is_content,
@@ -47,59 +49,70 @@ from catdog.splits import SPLITS, Dealt, by_content, deal
 from catdog.system import durable
 from catdog.system.durable import sha256_of
 from catdog.system.failpoints import failpoint
+from catdog.system.repeating import repeated
 from catdog.tables import datasets, former_pictures, pictures
 from catdog.webhooks.outbox import dataset_changed
 
 INCOMING = ".incoming-"
-MARK = ".database"  # the file with the identity of the pictures' database
 
 
 class Datasets:
-    """The data sets of one data folder. Any number of processes may use them at once."""
+    """The data sets of one database and place of pictures, by default a folder in the data folder.
 
-    def __init__(self, database: Database, data_dir: Path) -> None:
+    Any number of processes may use them at once. With a bucket, what needs a picture raises StoreUnavailable if that
+    doesn't answer.
+    """
+
+    def __init__(self, database: Database, data_dir: Path, pictures: Path | str | None = None) -> None:
         self._database = database
-        self._root = data_dir / FOLDER
-        self._files = PictureFiles(self._root)
+        self.place = place(data_dir, pictures)
+        self._incoming = pictures if isinstance(pictures, Path) else data_dir / FOLDER
         self.changes = Changes(database)
         self.listing = Listing(database)
 
     @contextmanager
     def incoming(self) -> Iterator[Path]:
-        """A directory for new pictures, on the same disk as the stored ones; removed at the end."""
-        if not (self._root / MARK).exists():
+        """A directory for new pictures, on the same disk as the ones stored in a folder; removed at the end."""
+        if self.place.owner() is None:
             self._is_ours()
-        with durable.scratch(self._root, INCOMING) as folder:
+        with durable.scratch(self._incoming, INCOMING) as folder:
             yield folder
 
     def add(self, dataset: str, new: Iterable[New], source: Source, correcting: bool = False) -> list[Added]:
-        """Add files in `incoming` to a data set, all or none; they are on the disk on return.
+        """Add files in `incoming` to a data set, all or none; they are stored for good on return.
 
         A picture that already exists with the same label is unchanged, unless a different split is chosen for it. A
         label that differs from an existing one only in case is stored as the existing one. `correcting` replaces
         the labels that the same content had in the data set. Every class keeps a training picture.
         """
         fingerprinted = [(one, sha256_of(one.file)) for one in new]
-        files = {digest: one.file for one, digest in fingerprinted}
         try:
-            self._files.place(files)  # the slow part, outside the transaction
-            failpoint("pictures.placed")
-            with self._database.writing() as connection:
-                self._files.replace_removed(files)
-                corrected = {}
-                if correcting:
-                    corrected = labels_of(connection, dataset, files)
-                    for digest in files:
-                        connection.execute(delete(pictures).where(is_content(dataset, digest)))
-                added = _insert(connection, dataset, fingerprinted, source)
-                labels = {*corrected, *(one.picture.label for one in added)}
-                added = _moved(added, keep_training(connection, dataset, labels))
-                _record(connection, dataset, added, source)
-                if count := sum(one.is_new for one in added):
-                    dataset_changed(connection, dataset, "added", source=source, pictures=count)
+            return self._add(dataset, fingerprinted, source, correcting)
         except BaseException:
-            self._remove_unlabelled(files)
+            if not self.place.is_remote:  # else a sweep does it: the same request may come again at once
+                self._remove_unlabelled({digest for _, digest in fingerprinted})
             raise
+
+    @repeated
+    def _add(
+        self, dataset: str, fingerprinted: Sequence[tuple[New, str]], source: Source, correcting: bool
+    ) -> list[Added]:
+        files = {digest: one.file for one, digest in fingerprinted}
+        placed = self.place.place(files, self._database)  # the slow part, outside the transaction
+        failpoint("pictures.placed")
+        with self._database.writing() as connection:
+            self.place.confirm(connection, files, placed)
+            corrected = {}
+            if correcting:
+                corrected = labels_of(connection, dataset, files)
+                for digest in files:
+                    connection.execute(delete(pictures).where(is_content(dataset, digest)))
+            added = _insert(connection, dataset, fingerprinted, source)
+            labels = {*corrected, *(one.picture.label for one in added)}
+            added = _moved(added, keep_training(connection, dataset, labels))
+            _record(connection, dataset, added, source)
+            if count := sum(one.is_new for one in added):
+                dataset_changed(connection, dataset, "added", source=source, pictures=count)
         failpoint("pictures.added")
         return added
 
@@ -144,9 +157,9 @@ class Datasets:
         with self._database.reading() as connection:
             return set(connection.scalars(select(pictures.c.sha256).where(pictures.c.source == "feedback")))
 
-    def path(self, sha256: str) -> Path:
-        """The path of the picture with this content."""
-        return self._files.path(sha256)
+    def file(self, sha256: str) -> Stored:
+        """The picture with this content."""
+        return self.place.file(sha256)
 
     def refuse_missing(self, dataset: str, sha256: str) -> None:
         """PictureNotFound if the picture isn't in the data set."""
@@ -158,7 +171,7 @@ class Datasets:
         """The bytes of a picture; PictureNotFound if it isn't in the data set."""
         self.refuse_missing(dataset, sha256)
         try:
-            return self.path(sha256).read_bytes()
+            return self.file(sha256).read_bytes()
         except FileNotFoundError as error:  # it was removed since the query
             raise PictureNotFound(dataset, sha256) from error
 
@@ -168,6 +181,7 @@ class Datasets:
         The file is removed too, unless another data set has it; this can't be undone. If it was the last training
         picture of its class, the picture whose content draws closest to train replaces it.
         """
+        self.place.check()
         with self._database.writing() as connection:
             labels = labels_of(connection, dataset, [sha256])
             if not connection.execute(delete(pictures).where(is_content(dataset, sha256))).rowcount:
@@ -185,6 +199,7 @@ class Datasets:
 
         DatasetInUse if a training on one of them is queued or running.
         """
+        self.place.check()
         with self._database.writing() as connection:
             found = labels_by_dataset(connection, sha256)
             for dataset, labels in found.items():
@@ -203,54 +218,37 @@ class Datasets:
 
         DatasetError if the pictures belong to another database: all of them would seem to have no row.
         """
-        if not self._root.is_dir():
+        if not self._incoming.is_dir() and not any(self.place.by_folder()):
             return 0
         if not self._is_ours():
             raise DatasetError(
-                f"the pictures in {self._root} are of another database than the one in use: set CATDOG_DATABASE_URL to"
+                f"the pictures in {self.place} are of another database than the one in use: set CATDOG_DATABASE_URL to"
                 f" theirs; if that database is lost, remove {MARK} there, and the pictures that no data set refers to"
             )
-        durable.sweep(self._root, INCOMING)
-        return sum(self._remove_unlabelled(found - self._labelled(found)) for found in self._files.by_folder())
+        durable.sweep(self._incoming, INCOMING)
+        return sum(self._remove_unlabelled(found - self.labelled(found)) for found in self.place.by_folder())
 
     def _is_ours(self) -> bool:
-        """Whether the files belong to this database; marks the folder as its own if it has no mark yet."""
-        mark = self._root / MARK
-        if not mark.exists():
-            if not any(self._files.by_folder()) or any(map(self._labelled, self._files.by_folder())):
-                self._root.mkdir(parents=True, exist_ok=True)
-                with durable.locked(self._root / durable.LOCK):
-                    durable.replace_text(mark, f"{self._database.identity()}\n")
-                return True
-            return False
-        return mark.read_text().strip() == self._database.identity()
+        """Whether the files belong to this database; marks the place as its own if it has no mark yet."""
+        if self.place.owner() is None:
+            if any(self.place.by_folder()) and not any(map(self.labelled, self.place.by_folder())):
+                return False
+            self.place.own(self._database.identity())
+        return self.place.owner() == self._database.identity()
 
-    def _labelled(self, found: Collection[str]) -> set[str]:
-        """Those of these sha256 that a picture, or a change that can be undone, refers to."""
+    def labelled(self, found: Collection[str]) -> set[str]:
+        """Those of these sha256, at least one, that a picture, or a change that can be undone, refers to."""
         first, last = min(found), max(found)
         with self._database.reading() as connection:
             return referred_to(connection, lambda sha256: sha256.between(first, last))
 
     def _remove_unlabelled(self, digests: Collection[str]) -> int:
-        """Remove files that nothing refers to; returns their number. `sweep` does it later without a database.
-
-        Runs in its own transaction, so no row that refers to one of them can be written in the meantime.
-        """
+        """Remove files that nothing refers to; returns their number. `sweep` does it later without a database."""
         removed = 0
         with suppress(DatabaseUnavailable):
             for some in in_parts(sorted(digests)):
-                with self._database.writing() as connection:
-                    removed += self._remove_all(_unreferenced(connection, some))
+                removed += self.place.remove(some, self._database)
         return removed
-
-    def _remove_all(self, digests: Collection[str]) -> int:
-        for digest in digests:
-            self._files.remove(digest)
-        return len(digests)
-
-
-def _unreferenced(connection: Connection, digests: Collection[str]) -> set[str]:
-    return set(digests) - referred_to(connection, lambda sha256: sha256.in_(digests))
 
 
 def _insert(

@@ -1,14 +1,14 @@
 """Streams a data set as a ZIP with a folder for each class, which can be uploaded again."""
 
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from time import gmtime
 from typing import IO, Final, cast
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from catdog.datasets.picture_files import Picture
+from catdog.datasets.picture_place import Stored
 
-READ_BYTES: Final = 256 * 1024
+PIECE_BYTES: Final = 256 * 1024
 SHOWN_DIGITS: Final = 8  # of the sha256 in a file's name, if another file of the class has the same name
 LIMIT_CHARACTERS: Final = 100  # of a file's name, from its end
 FILE_MODE: Final = 0o100644
@@ -36,7 +36,7 @@ class _Pieces:
         return content
 
 
-def zipped(found: Iterable[Picture], path: Callable[[str], Path], splits: bool = False) -> Iterator[bytes]:
+def zipped(found: Iterable[Picture], file: Callable[[str], Stored], splits: bool = False) -> Iterator[bytes]:
     """The pieces of a ZIP of `class/file`, or of `split/class/file`; pictures that are removed during it are left out.
 
     Pictures are stored without compression, because their formats compress already.
@@ -48,12 +48,12 @@ def zipped(found: Iterable[Picture], path: Callable[[str], Path], splits: bool =
             folder = f"{picture.split}/{picture.label}" if splits else picture.label
             name = _free(folder, picture, used)
             try:
-                opened = path(picture.sha256).open("rb")
+                content = memoryview(file(picture.sha256).read_bytes())
             except FileNotFoundError:
                 continue
-            with opened as file, archive.open(_info(name, picture), "w") as member:
-                while content := file.read(READ_BYTES):
-                    member.write(content)
+            with archive.open(_info(name, picture), "w") as member:
+                for start in range(0, len(content), PIECE_BYTES):
+                    member.write(content[start : start + PIECE_BYTES])
                     yield pieces.fetched()
     yield pieces.fetched()
 

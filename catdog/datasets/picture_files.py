@@ -1,4 +1,4 @@
-"""Stores picture files, one per content, named by their sha256.
+"""Pictures in a folder, one file for each content, named by its sha256.
 
 A file is placed before its row is written, and may be removed in between, because no row refers to it yet. So the code
 that adds it keeps a second link to the file, in the upload folder, until the row is written.
@@ -7,14 +7,20 @@ that adds it keeps a second link to the file, in the upload folder, until the ro
 import errno
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from catdog.system import durable
 
+if TYPE_CHECKING:  # imports slowly
+    from sqlalchemy import Connection
+
+    from catdog.database import Database
+
 FOLDER: Final = "pictures"  # in the data folder
+MARK: Final = ".database"  # the file with the identity of the pictures' database
 Source = Literal["upload", "archive", "import", "feedback"]
 Kind = Literal["label", "split", "dataset", "delete"]  # of a change
 
@@ -88,42 +94,64 @@ class Change:
 class PictureFiles:
     """The files below one folder. Any number of processes may use it at once."""
 
+    is_remote = False
+
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def path(self, sha256: str) -> Path:
-        """The path of the picture with this content."""
+    def __str__(self) -> str:
+        return str(self._root)
+
+    def file(self, sha256: str) -> Path:
         return self._root / sha256[:2] / sha256
 
-    def place(self, files: Mapping[str, Path]) -> None:
-        """Link files, given by the sha256 of their content, to their final places and sync them; old names remain.
+    def check(self) -> None:
+        """Nothing to check: the folder is there."""
+
+    def place(self, files: Mapping[str, Path], database: "Database | None" = None) -> int:
+        """Link files to their final places and sync them; old names remain.
 
         Needs an fsync for each file: too slow for a transaction.
         """
         for sha256, file in files.items():
             self._place(sha256, file)
         for folder in {
-            self.path(sha256).parent for sha256 in files
+            self.file(sha256).parent for sha256 in files
         }:  # existing files too: the other process may not have synced them yet
             durable.sync(folder)
         durable.sync(self._root)
+        return 0
 
-    def replace_removed(self, files: Mapping[str, Path]) -> None:
-        """Place files again that were removed since, because no row referred to them; within the row's transaction."""
-        if removed := {sha256: file for sha256, file in files.items() if not self.path(sha256).exists()}:
+    def confirm(self, connection: "Connection", files: Mapping[str, Path], placed: int) -> None:
+        if removed := {sha256: file for sha256, file in files.items() if not self.file(sha256).exists()}:
             self.place(removed)
 
-    def remove(self, sha256: str) -> None:
-        self.path(sha256).unlink(missing_ok=True)
+    def remove(self, digests: Collection[str], database: "Database") -> int:
+        """In a transaction, so that no row that refers to one of them can be written in the meantime."""
+        from catdog.datasets.rows import unreferenced
+
+        with database.writing() as connection:
+            found = unreferenced(connection, digests)
+            for sha256 in found:
+                self.file(sha256).unlink(missing_ok=True)
+        return len(found)
 
     def by_folder(self) -> Iterator[set[str]]:
-        """The sha256 of every file, one folder at a time."""
         for folder in sorted(self._root.glob("[0-9a-f][0-9a-f]")):
             if names := {path.name for path in folder.iterdir()}:
                 yield names
 
+    def owner(self) -> str | None:
+        mark = self._root / MARK
+        return mark.read_text().strip() if mark.exists() else None
+
+    def own(self, identity: str) -> None:
+        self._root.mkdir(parents=True, exist_ok=True)
+        with durable.locked(self._root / durable.LOCK):
+            durable.replace_text(self._root / MARK, f"{identity}\n")
+
     def _place(self, sha256: str, file: Path) -> None:
-        path = self.path(sha256)
+        path = self.file(sha256)
         if path.exists():
             return
         durable.sync(file)

@@ -107,6 +107,11 @@ def referred_to(connection: Connection, is_meant: Callable[[ColumnElement[str]],
     return {digest for column in columns for digest in connection.scalars(select(column).where(is_meant(column)))}
 
 
+def unreferenced(connection: Connection, digests: Collection[str]) -> set[str]:
+    """Those of these sha256, few enough for one statement, that nothing refers to."""
+    return set(digests) - referred_to(connection, lambda sha256: sha256.in_(digests))
+
+
 def refuse_in_use(connection: Connection, dataset: str) -> None:
     """DatasetInUse if a training on the data set is queued or running."""
     for job, request, status in connection.execute(

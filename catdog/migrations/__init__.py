@@ -13,7 +13,7 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, insert, insp
 from catdog.errors import DatabaseUnavailable
 from catdog.tables import metadata
 
-HEAD: Final = "0014"  # the newest revision
+HEAD: Final = "0015"  # the newest revision
 
 _revision: Final = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 

@@ -14,6 +14,7 @@ copied too. So all that the service acknowledged before is in the backup, and al
 import json
 import shutil
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from catdog import __version__
 from catdog.database import Database, copy_rows, count_rows
 from catdog.datasets.picture_files import FOLDER as PICTURES
 from catdog.datasets.picture_files import PictureFiles
+from catdog.datasets.picture_place import PicturePlace, place
 from catdog.datasets.rows import referred_to
 from catdog.errors import CatdogError, VersionNotFound
 from catdog.jobs.job import FOLDER as JOBS
@@ -36,6 +38,7 @@ from catdog.versions import shared_files
 from catdog.versions.store import Store
 
 DESCRIPTION: Final = "backup.json"
+TOGETHER: Final = 8  # pictures of a bucket that are copied at a time
 MODELS: Final = "models"
 POINTERS: Final = ("champion", ".last", "trials.json", "canary.json")  # files of the store that aren't a version's
 
@@ -60,10 +63,13 @@ class Contents:
     missing: tuple[str, ...]
 
 
-def backup(store: Store, database: Database, data_dir: Path, target: Path) -> Contents:
+def backup(
+    store: Store, database: Database, data_dir: Path, target: Path, pictures: Path | str | None = None
+) -> Contents:
     """Write a backup into `target`, which must not exist yet; it appears when it is complete.
 
-    BackupError, DatabaseUnavailable, OSError if the disk is full.
+    `pictures` is a place of them outside of the data folder. BackupError, DatabaseUnavailable, StoreUnavailable,
+    OSError if the disk is full.
     """
     if target.exists():
         raise BackupError(f"{target} exists already; choose another folder, or remove it")
@@ -71,13 +77,14 @@ def backup(store: Store, database: Database, data_dir: Path, target: Path) -> Co
     with TemporaryDirectory(prefix=".catdog-backup-", dir=target.parent) as folder:
         made = Path(folder) / "content"
         made.mkdir()
+        kept = place(data_dir, pictures)
         with database.reading() as connection:
             found = _pictures(connection)
-        _copy_pictures(data_dir, made, found)
+        _copy_pictures(kept, made, found)
         _copy_versions(store, made)
         _copy_files_of_rows(data_dir, made)
         failpoint("backup.copied")
-        contents = _finish(store, database, data_dir, made)
+        contents = _finish(store, database, data_dir, made, kept)
         (made / DESCRIPTION).write_text(json.dumps(asdict(contents), indent=2), "utf-8")
         durable.sync_tree(made)
         made.rename(target)
@@ -85,7 +92,7 @@ def backup(store: Store, database: Database, data_dir: Path, target: Path) -> Co
     return contents
 
 
-def _finish(store: Store, database: Database, data_dir: Path, made: Path) -> Contents:
+def _finish(store: Store, database: Database, data_dir: Path, made: Path, kept: PicturePlace) -> Contents:
     """Copy the database, and the files that are new since, while nothing can change."""
     copy = Database.of(made)
     try:
@@ -95,7 +102,7 @@ def _finish(store: Store, database: Database, data_dir: Path, made: Path) -> Con
                 copy_rows(source, target)
             counts = count_rows(source)
             found = _pictures(source)
-            missing = _copy_pictures(data_dir, made, found)
+            missing = _copy_pictures(kept, made, found)
             _copy_versions(store, made)
             for name in POINTERS:
                 if (content := store.place.read(name)) is not None:
@@ -115,18 +122,22 @@ def _pictures(connection: Connection) -> set[str]:
     return referred_to(connection, lambda _: true())
 
 
-def _copy_pictures(data_dir: Path, made: Path, digests: Iterable[str]) -> set[str]:
+def _copy_pictures(kept: PicturePlace, made: Path, digests: Iterable[str]) -> set[str]:
     """Copy the pictures that aren't copied yet; returns the ones without a file."""
-    files, copies, missing = PictureFiles(data_dir / PICTURES), PictureFiles(made / PICTURES), set()
-    for digest in digests:
-        path = copies.path(digest)
+    copies, missing = PictureFiles(made / PICTURES), set()
+
+    def copy(digest: str) -> None:
+        path = copies.file(digest)
         if path.exists():
-            continue
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            shutil.copyfile(files.path(digest), path)
+            path.write_bytes(kept.file(digest).read_bytes())
         except FileNotFoundError:  # removed since, if the service is running
             missing.add(digest)
+
+    with ThreadPoolExecutor(TOGETHER if kept.is_remote else 1) as threads:
+        list(threads.map(copy, digests))
     return missing
 
 
@@ -166,7 +177,7 @@ def _remove_others(made: Path, pictures: set[str], versions: Iterable[int]) -> N
     files = PictureFiles(made / PICTURES)
     for names in files.by_folder():
         for digest in names - pictures:
-            files.remove(digest)
+            files.file(digest).unlink()
     for folder in (made / MODELS).iterdir():
         if folder.is_dir() and folder.name not in set(map(str, versions)):
             shutil.rmtree(folder)

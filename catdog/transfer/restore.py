@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from catdog.database import FILE, Database, copy_rows, count_rows
-from catdog.datasets.datasets import INCOMING, MARK
+from catdog.datasets.datasets import Datasets
 from catdog.datasets.picture_files import FOLDER as PICTURES
 from catdog.datasets.picture_files import PictureFiles
 from catdog.errors import DatabaseUnavailable, StoreError
@@ -20,12 +20,16 @@ from catdog.versions.store import DRAFT, Store
 from catdog.versions.version import MANIFEST
 
 
-def restore(source: Path, store: Store, database: Database, data_dir: Path) -> Contents:
+def restore(
+    source: Path, store: Store, database: Database, data_dir: Path, pictures: Path | str | None = None
+) -> Contents:
     """Copy a backup's versions, pictures, labels and jobs to where a service expects them; it must not be running.
 
     Everything is checked first. The database is filled last, in one transaction: after an interruption the same
-    restore can be repeated. BackupError, DatabaseUnavailable, OSError if the disk is full.
+    restore can be repeated. `pictures` is a place for them outside of the data folder. BackupError,
+    DatabaseUnavailable, StoreUnavailable, OSError if the disk is full.
     """
+    datasets = Datasets(database, data_dir, pictures)
     contents = read(source)
     _check(source, contents)
     _check_database(source, contents)
@@ -36,13 +40,14 @@ def restore(source: Path, store: Store, database: Database, data_dir: Path) -> C
                 f"the database of {data_dir} has data sets or jobs already; restore into another folder:"
                 " --data-dir DIR, or an empty CATDOG_DATABASE_URL"
             )
+    _refuse_place_of_others(source, database, datasets)
     _place_versions(source, contents, store)
-    _place_pictures(source, data_dir)
+    _place_pictures(source, database, datasets)
     for folder in OF_ROWS:
         if (source / folder).is_dir():
             shutil.copytree(source / folder, data_dir / folder, dirs_exist_ok=True)
     failpoint("restore.placed")
-    _fill(source, database, data_dir)
+    _fill(source, database, datasets)
     with store.unchanged():
         for name in POINTERS:
             if (source / MODELS / name).exists():
@@ -74,7 +79,7 @@ def _check(source: Path, contents: Contents) -> None:
     if len(digests) != contents.pictures:
         raise BackupError(f"{source} is damaged: it has {len(digests):,} of {contents.pictures:,} pictures")
     for digest in digests:
-        if durable.sha256_of(pictures.path(digest)) != digest:
+        if durable.sha256_of(pictures.file(digest)) != digest:
             raise BackupError(f"{source} is damaged: the picture {digest} has other bytes")
 
 
@@ -99,22 +104,32 @@ def _place_versions(source: Path, contents: Contents, store: Store) -> None:
                     store.place.add(aside, number)
 
 
-def _place_pictures(source: Path, data_dir: Path) -> None:
-    root = data_dir / PICTURES
-    root.mkdir(parents=True, exist_ok=True)
-    for names in PictureFiles(source / PICTURES).by_folder():
-        with durable.scratch(root, INCOMING) as folder:
+def _refuse_place_of_others(source: Path, database: Database, datasets: Datasets) -> None:
+    """Raise BackupError if the bucket has the pictures of a third database, whose service may be running."""
+    owner = datasets.place.owner() if datasets.place.is_remote else None
+    with _database(source) as copy:
+        if owner not in (None, copy.identity(), database.identity()):
+            raise BackupError(
+                f"the pictures in {datasets.place} are of another service; restore into another place:"
+                " CATDOG_PICTURES=URL"
+            )
+
+
+def _place_pictures(source: Path, database: Database, datasets: Datasets) -> None:
+    files = PictureFiles(source / PICTURES)
+    for names in files.by_folder():
+        with datasets.incoming() as folder:
             copies = {digest: folder / digest for digest in names}
             for digest, copy in copies.items():
-                shutil.copyfile(PictureFiles(source / PICTURES).path(digest), copy)
-            PictureFiles(root).place(copies)
+                shutil.copyfile(files.file(digest), copy)
+            datasets.place.place(copies, database)
 
 
-def _fill(source: Path, database: Database, data_dir: Path) -> None:
+def _fill(source: Path, database: Database, datasets: Datasets) -> None:
     """Copy the rows, and mark the pictures as this database's."""
     with _database(source) as copy, copy.reading() as rows_of_backup, database.writing() as connection:
         copy_rows(rows_of_backup, connection)
-        durable.replace_text(data_dir / PICTURES / MARK, f"{copy.identity()}\n")
+        datasets.place.own(copy.identity())
 
 
 def _check_database(source: Path, contents: Contents) -> None:

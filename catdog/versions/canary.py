@@ -11,9 +11,10 @@ from typing import Annotated, Final, NamedTuple, Self
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
 
 from catdog.errors import StoreError
+from catdog.system.repeating import repeated
 from catdog.versions.manifest import Rule
 from catdog.versions.measurements import Record
-from catdog.versions.places.place import Place, repeated
+from catdog.versions.places.place import Place
 
 FILE: Final = "canary.json"
 CHANCE: Final = 0.01  # significance level: the numbers are judged again and again while they grow

@@ -33,12 +33,13 @@ from catdog.errors import (
 )
 from catdog.system import durable
 from catdog.system.failpoints import failpoint
+from catdog.system.location import Remote
+from catdog.system.repeating import repeated
 from catdog.versions import shared_files
 from catdog.versions.canary import Canaries
 from catdog.versions.manifest import Manifest
 from catdog.versions.places.folder import LAST, NUMBER
-from catdog.versions.places.location import Remote
-from catdog.versions.places.place import place, repeated
+from catdog.versions.places.place import place
 from catdog.versions.trials import Trials
 from catdog.versions.version import MANIFEST, WEIGHTS, Version
 

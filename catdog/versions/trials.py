@@ -16,7 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from catdog.errors import StoreError
 from catdog.system.failpoints import failpoint
-from catdog.versions.places.place import Place, repeated
+from catdog.system.repeating import repeated
+from catdog.versions.places.place import Place
 from catdog.versions.trial import Trial
 
 FILE: Final = "trials.json"

@@ -28,9 +28,9 @@ from catdog import images
 from catdog.engines.engine import Engine, Explained, Output, Precision
 from catdog.network import weights
 from catdog.network.architecture import Architecture, Arrays
+from catdog.system.location import Remote
 from catdog.versions.manifest import Dataset, Lineage, Manifest, WeightsFile
 from catdog.versions.measurements import Metrics
-from catdog.versions.places.location import Remote
 from catdog.versions.store import Store
 from tests.waiting import PATIENCE_SECONDS
 

@@ -12,9 +12,9 @@ from catdog.database import Database
 from catdog.datasets.datasets import Datasets
 from catdog.datasets.listing import Listing
 from catdog.images import FINGERPRINT
+from catdog.system.location import Remote
 from catdog.versions.manifest import Dataset, Decision, Golden, Lineage, Manifest, Rule, WeightsFile
 from catdog.versions.measurements import Histogram, Metrics, Neither, Unknown
-from catdog.versions.places.location import Remote
 from catdog.versions.store import Store, Version
 
 METRICS = Metrics(

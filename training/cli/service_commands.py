@@ -115,4 +115,4 @@ def _database(arguments: Namespace) -> Database:
 
 
 def _datasets(arguments: Namespace) -> Datasets:
-    return Datasets(_database(arguments), Path(arguments.data_dir))
+    return Datasets(_database(arguments), Path(arguments.data_dir), arguments.pictures)

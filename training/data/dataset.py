@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from catdog.datasets import folders
 from catdog.datasets.layout import Layout, first_left_out, printable
+from catdog.datasets.picture_place import Stored
 from catdog.errors import CatdogError, DatasetError, FileLeftOut
 from catdog.names import folded, refuse_reserved
 from catdog.splits import SPLITS, Dealt, deal, spared
@@ -29,9 +30,9 @@ from catdog.versions.manifest import Lineage, Manifest
 
 @dataclass(frozen=True)
 class Photo:
-    """A file; `label` is the index of its class in `Dataset.classes`, `name` the file name to show."""
+    """A file or an object; `label` is the index of its class in `Dataset.classes`, `name` the file name to show."""
 
-    path: Path
+    path: Stored
     label: int
     sha256: str
     name: str

@@ -14,6 +14,7 @@ from PIL import Image
 from catdog import images
 from catdog.errors import ImageError
 from catdog.network.architecture import INPUT_PIXELS
+from catdog.system.repeating import patiently
 from training.data.dataset import Photo, Report
 
 
@@ -72,6 +73,6 @@ def _mapped(file: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
 def _decode(photo: Photo) -> NDArray[np.uint8] | ImageError:
     try:
-        return images.decode(photo.path.read_bytes())
+        return images.decode(patiently(photo.path.read_bytes))
     except ImageError as error:
         return error

@@ -11,6 +11,7 @@ from catdog.datasets import folders
 from catdog.datasets.datasets import Datasets
 from catdog.datasets.layout import Layout, printable, split_of
 from catdog.datasets.picture_files import Added, New
+from catdog.datasets.picture_place import Stored
 from catdog.errors import DatasetError, UnsupportedImage
 from catdog.names import NEITHER, checked_dataset_name
 from catdog.splits import SPLITS, Dealt, deal
@@ -34,7 +35,7 @@ class Imported(NamedTuple):
 def photos(datasets: Datasets, name: str) -> tuple[tuple[str, ...], Splits]:
     """The classes of a stored data set, sorted, and its photos by split, without those of no class; DatasetNotFound."""
     return _in_splits(
-        (one.label, one.split, datasets.path(one.sha256), one.sha256, one.name or one.sha256[:12])
+        (one.label, one.split, datasets.file(one.sha256), one.sha256, one.name or one.sha256[:12])
         for one in datasets.pictures(name)
         if one.label != NEITHER
     )
@@ -43,7 +44,7 @@ def photos(datasets: Datasets, name: str) -> tuple[tuple[str, ...], Splits]:
 def photos_of_neither(datasets: Datasets, name: str) -> tuple[Photo, ...]:
     """The photos of a stored data set that users called none of its classes; DatasetNotFound."""
     return tuple(
-        Photo(datasets.path(one.sha256), -1, one.sha256, one.name or one.sha256[:12])
+        Photo(datasets.file(one.sha256), -1, one.sha256, one.name or one.sha256[:12])
         for one in datasets.pictures(name)
         if one.label == NEITHER
     )
@@ -65,7 +66,7 @@ def of_folder(root: Path, layout: Layout) -> tuple[tuple[str, ...], Splits]:
 
 
 def _in_splits(
-    rows: Iterable[tuple[str, str, Path, str, str]], empty: Iterable[str] = ()
+    rows: Iterable[tuple[str, str, Stored, str, str]], empty: Iterable[str] = ()
 ) -> tuple[tuple[str, ...], Splits]:
     """Group rows of (label, split, path, sha256, name); `empty` are further classes. An empty test split is omitted."""
     rows = list(rows)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 from catdog import images
+from catdog.system.repeating import patiently
 from catdog.versions.measurements import Metrics
 from training.data.dataset import Photo
 from training.evaluation import plots
@@ -86,7 +87,7 @@ def _worst_mistakes(
     worst = []
     for place in wrong[:MISTAKES]:
         photo, said = photos[place], probabilities[place].argmax()
-        picture = images.decode(photo.path.read_bytes())
+        picture = images.decode(patiently(photo.path.read_bytes))
         probability = float(probabilities[place, said])
         worst.append(plots.Mistake(picture, photo.name, classes[labels[place]], classes[said], probability))
     return plots.worst_mistakes(

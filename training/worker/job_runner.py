@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from catdog.datasets.datasets import Datasets
-from catdog.errors import DatasetError, StoreError
+from catdog.errors import DatabaseUnavailable, DatasetError, StoreError, StoreUnavailable
 from catdog.jobs.errors import LeaseLost
 from catdog.jobs.interruptions import Interrupted, Interruptions, Reason
 from catdog.jobs.job import Status
@@ -110,7 +110,7 @@ class Runner:
         try:
             yield folder
         except BaseException as error:
-            goes_on = isinstance(error, LeaseLost) or (
+            goes_on = isinstance(error, (LeaseLost, DatabaseUnavailable, StoreUnavailable)) or (
                 isinstance(error, Interrupted) and error.reason is not Reason.CANCELLED
             )
             if not goes_on:

@@ -10,7 +10,6 @@ repeated. So a number goes to one of several publishers, and a version is listed
 versions used last, and `state.json` as last seen (`catdog.versions.places.bucket_mirror`).
 """
 
-import logging
 import os
 import secrets
 import shutil
@@ -19,22 +18,18 @@ from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Final
 
 from catdog.errors import BrokenVersion, StoreError, StoreUnavailable, VersionNotFound
 from catdog.system import durable
+from catdog.system.location import Remote
 from catdog.system.object_store import Conflict, Objects
-from catdog.versions.places.bucket_mirror import AWAY_SECONDS, Mirror
+from catdog.system.repeating import patiently, repeated
+from catdog.versions.places.bucket_mirror import Mirror
 from catdog.versions.places.bucket_state import State, StoredFile
 from catdog.versions.places.folder import LAST, NUMBER
-from catdog.versions.places.location import Remote
-from catdog.versions.places.place import repeated
 from catdog.versions.version import MANIFEST, Version
 
-logger = logging.getLogger(__name__)
-
-PATIENCE_SECONDS: Final = 300.0  # for which an upload is repeated
 CACHED: Final = 10  # versions, the last used
 DOWNLOAD: Final = ".download-"  # prefix of hidden files
 ABANDONED: Final = timedelta(days=1)  # age of objects of no version
@@ -93,17 +88,9 @@ class Bucket:
 
     def prepare(self, draft: Path) -> int:
         durable.sync_tree(draft)
-        number, until = None, monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                number = number or self._take_number()
-                self._upload(draft, number)
-                return number
-            except StoreUnavailable as error:  # repeated, because a whole training would be lost
-                if monotonic() > until:
-                    raise
-                logger.warning("a version can't be uploaded yet: %s", error.reason)
-            sleep(AWAY_SECONDS)
+        number = patiently(self._take_number)  # else a whole training would be lost
+        patiently(lambda: self._upload(draft, number))
+        return number
 
     def add(self, draft: Path, number: int) -> None:
         self._upload(draft, number)  # what isn't yet: the manifest

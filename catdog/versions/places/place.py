@@ -1,30 +1,19 @@
 """What a store needs of the place that keeps its versions, a folder or a bucket."""
 
-import random
-from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import cache, wraps
+from functools import cache
 from pathlib import Path
-from time import monotonic, sleep
-from typing import Final, ParamSpec, Protocol, TypeVar
+from typing import Protocol
 
-from catdog.errors import StoreUnavailable
-from catdog.system.object_store import Conflict
-from catdog.versions.places.location import Remote
+from catdog.system.location import Remote
 from catdog.versions.version import Version
-
-CONTENDED_SECONDS: Final = 120.0  # for which a step is repeated while other machines are faster
-PAUSES: Final = 0.02, 4.0  # seconds before a repetition: up to the first, doubled each time up to the second
-
-P = ParamSpec("P")
-Result = TypeVar("Result")
 
 
 class Place(Protocol):
     """Keeps the versions, and the few files beside them, such as `champion`.
 
     Changes are made inside `changing`, except `prepare`. In a bucket everything but `read`, `versions` and versions
-    that were used before may raise StoreUnavailable, and changes may raise Conflict: see `repeated`.
+    that were used before may raise StoreUnavailable, and changes may raise Conflict: see `catdog.system.repeating`.
     """
 
     root: Path
@@ -56,24 +45,6 @@ class Place(Protocol):
 
     def sweep(self) -> None:
         """Remove what interrupted steps left behind, outside of `changing`."""
-
-
-def repeated(step: Callable[P, Result]) -> Callable[P, Result]:
-    """Let a step repeat itself if another machine changes the versions in the meantime; StoreUnavailable."""
-
-    @wraps(step)
-    def run(*args: P.args, **kwargs: P.kwargs) -> Result:
-        until, (pause, longest) = monotonic() + CONTENDED_SECONDS, PAUSES
-        while True:
-            try:
-                return step(*args, **kwargs)
-            except Conflict as error:
-                if monotonic() > until:
-                    raise StoreUnavailable("other machines change its state all the time") from error
-            sleep(random.uniform(0, pause))  # noqa: S311, no secret
-            pause = min(2 * pause, longest)
-
-    return run
 
 
 def place(root: Path | Remote) -> Place:

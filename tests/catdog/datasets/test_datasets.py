@@ -33,6 +33,13 @@ def correct(datasets: Datasets, content: bytes, label: str) -> None:
         datasets.add("pets", [New(folder / "photo", "photo", label)], "feedback", correcting=True)
 
 
+def path(datasets: Datasets, sha256: str) -> Path:
+    """The file of a picture in a folder."""
+    file = datasets.file(sha256)
+    assert isinstance(file, Path)
+    return file
+
+
 def files(root: Path) -> list[str]:
     """The files in the pictures' folder, except its lock and its mark."""
     return sorted(path.name for path in root.rglob("*") if path.is_file() and path.name not in (".lock", ".database"))
@@ -43,7 +50,7 @@ def test_a_picture_is_kept_as_it_came(datasets: Datasets) -> None:
 
     assert is_new
     assert picture.sha256 == sha256(b"a cat").hexdigest()
-    assert datasets.path(picture.sha256).read_bytes() == b"a cat"
+    assert path(datasets, picture.sha256).read_bytes() == b"a cat"
     assert datasets.pictures("pets") == [picture]
     assert (picture.name, picture.label, picture.source) == ("0.jpg", "cat", "upload")
     assert datasets.names() == ("pets",)
@@ -125,12 +132,12 @@ def test_a_removed_picture_is_gone_unless_another_set_has_it(datasets: Datasets)
     add(datasets, b"a cat", to="others")
 
     datasets.remove("pets", picture.sha256)
-    assert datasets.path(picture.sha256).exists()
+    assert path(datasets, picture.sha256).exists()
     with pytest.raises(DatasetNotFound, match=r"there is no data set pets \(there are: others\)"):
         datasets.pictures("pets")
 
     datasets.remove("others", picture.sha256)
-    assert not datasets.path(picture.sha256).exists()
+    assert not path(datasets, picture.sha256).exists()
     with pytest.raises(PictureNotFound):
         datasets.remove("others", picture.sha256)
 
@@ -144,7 +151,7 @@ def test_what_many_add_and_remove_at_once_is_there_or_not_but_never_half(
     def add_and_remove(number: int) -> None:
         mine = others[number % 3]
         add(mine, b"a cat", to=f"set-{number}")
-        assert mine.path(digest).read_bytes() == b"a cat"
+        assert path(mine, digest).read_bytes() == b"a cat"
         mine.remove(f"set-{number}", digest)
 
     with ThreadPoolExecutor(6) as pool:

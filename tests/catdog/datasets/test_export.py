@@ -6,9 +6,10 @@ from zipfile import ZipFile
 
 from catdog.datasets.archive import unpack
 from catdog.datasets.datasets import Datasets
-from catdog.datasets.export import READ_BYTES, zipped
+from catdog.datasets.export import PIECE_BYTES, zipped
 from catdog.datasets.picture_files import New
 from tests.app.api.test_datasets import picture
+from tests.catdog.datasets.test_datasets import path
 
 
 def store(datasets: Datasets, *pictures: tuple[bytes, str, str]) -> None:
@@ -23,7 +24,7 @@ def store(datasets: Datasets, *pictures: tuple[bytes, str, str]) -> None:
 
 def test_what_is_exported_can_be_uploaded_again(datasets: Datasets, tmp_path: Path) -> None:
     store(datasets, *((picture(n), f"{n}.png", "cat" if n % 2 else "dog") for n in range(30)))
-    (tmp_path / "set.zip").write_bytes(b"".join(zipped(datasets.pictures("pets"), datasets.path, splits=True)))
+    (tmp_path / "set.zip").write_bytes(b"".join(zipped(datasets.pictures("pets"), datasets.file, splits=True)))
     (tmp_path / "unpacked").mkdir()
 
     found = unpack(tmp_path / "set.zip", tmp_path / "unpacked")
@@ -42,7 +43,7 @@ def test_names_stay_apart_and_in_their_folder(datasets: Datasets) -> None:
         (picture(4), "...", "dog"),
     )
 
-    with ZipFile(BytesIO(b"".join(zipped(datasets.pictures("pets"), datasets.path)))) as archive:
+    with ZipFile(BytesIO(b"".join(zipped(datasets.pictures("pets"), datasets.file)))) as archive:
         names = archive.namelist()
         assert archive.testzip() is None
 
@@ -52,14 +53,14 @@ def test_names_stay_apart_and_in_their_folder(datasets: Datasets) -> None:
 
 
 def test_it_is_made_piece_by_piece_and_without_a_file_that_is_gone(datasets: Datasets) -> None:
-    large = picture(1) + bytes(4 * READ_BYTES)
+    large = picture(1) + bytes(4 * PIECE_BYTES)
     store(datasets, (large, "large.png", "cat"), (picture(2), "2.png", "cat"))
     gone = datasets.pictures("pets")[1]
-    datasets.path(gone.sha256).unlink()
+    path(datasets, gone.sha256).unlink()
 
-    pieces = list(zipped(datasets.pictures("pets"), datasets.path))
+    pieces = list(zipped(datasets.pictures("pets"), datasets.file))
 
-    assert max(map(len, pieces)) < 2 * READ_BYTES
+    assert max(map(len, pieces)) < 2 * PIECE_BYTES
     with ZipFile(BytesIO(b"".join(pieces))) as archive:
         assert archive.namelist() == ["cat/large.png"]
         assert archive.read("cat/large.png") == large

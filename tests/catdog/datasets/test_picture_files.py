@@ -16,7 +16,7 @@ from catdog.database import Database
 from catdog.datasets.datasets import Datasets
 from catdog.errors import DatasetError
 from catdog.system import failpoints
-from tests.catdog.datasets.test_datasets import add, files
+from tests.catdog.datasets.test_datasets import add, files, path
 from tests.waiting import until
 
 
@@ -24,7 +24,7 @@ def test_files_are_on_the_disk_before_the_transaction_that_names_them(
     datasets: Datasets, database: Database, tmp_path: Path
 ) -> None:
     """So other processes can write while the disk is slow."""
-    placed = datasets.path(sha256(b"a cat").hexdigest())
+    placed = path(datasets, sha256(b"a cat").hexdigest())
     with ThreadPoolExecutor(1) as pool:
         with database.writing():
             adding = pool.submit(add, datasets, b"a cat")
@@ -37,7 +37,7 @@ def test_files_are_on_the_disk_before_the_transaction_that_names_them(
 
 def test_a_file_that_is_removed_before_its_row_is_written_comes_back(datasets: Datasets, database: Database) -> None:
     """This happens if the same content is removed from another data set, or a sweep finds it without a row."""
-    placed = datasets.path(sha256(b"a cat").hexdigest())
+    placed = path(datasets, sha256(b"a cat").hexdigest())
     with ThreadPoolExecutor(1) as pool:
         with database.writing():
             adding = pool.submit(add, datasets, b"a cat")
@@ -88,7 +88,7 @@ def test_a_process_killed_between_a_row_and_its_file_leaves_both_or_neither_afte
     killed = subprocess.run(command, env=os.environ | {failpoints.VARIABLE: place}, check=False)
     assert killed.returncode == -signal.SIGKILL
     digest = sha256(b"a cat").hexdigest()
-    assert datasets.path(digest).exists()
+    assert path(datasets, digest).exists()
 
     datasets.sweep()
 
@@ -102,8 +102,8 @@ def test_a_sweep_removes_files_without_a_row_and_nothing_else(datasets: Datasets
     add(datasets, *contents)
     left = {sha256(b"left %d" % number).hexdigest() for number in range(20)}
     for digest in left:
-        datasets.path(digest).parent.mkdir(exist_ok=True)
-        datasets.path(digest).write_bytes(b"")
+        path(datasets, digest).parent.mkdir(exist_ok=True)
+        path(datasets, digest).write_bytes(b"")
 
     with datasets.incoming() as mine:
         assert datasets.sweep() == 20

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
@@ -20,6 +21,8 @@ from catdog.transfer.backup import BackupError, backup
 from catdog.transfer.restore import restore
 from catdog.versions.store import Store
 from tests.app.service import ADMIN, publish, serving
+from tests.catdog.datasets.test_datasets import add
+from tests.object_store import Bucket
 from tests.photos import draw_set
 from tests.waiting import until
 from training.data import service_datasets
@@ -28,15 +31,16 @@ from training.data import service_datasets
 class Home:
     """A model store, a data folder and a database."""
 
-    def __init__(self, folder: Path, database: Database) -> None:
+    def __init__(self, folder: Path, database: Database, pictures: str | None = None) -> None:
+        self.pictures = pictures
         self.data_dir, self.database, self.store = folder / "data", database, Store(folder / "models")
-        self.datasets, self.jobs = Datasets(database, self.data_dir), Jobs(database)
+        self.datasets, self.jobs = Datasets(database, self.data_dir, pictures), Jobs(database)
 
     def backup(self, target: Path) -> Any:
-        return backup(self.store, self.database, self.data_dir, target)
+        return backup(self.store, self.database, self.data_dir, target, self.pictures)
 
     def restore(self, source: Path) -> Any:
-        return restore(source, self.store, self.database, self.data_dir)
+        return restore(source, self.store, self.database, self.data_dir, self.pictures)
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
         with self.database.reading() as connection:
@@ -95,6 +99,42 @@ def test_a_restored_backup_is_what_was_backed_up(home: Home, elsewhere: Home, tm
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_pictures_move_between_a_folder_and_a_bucket_by_a_backup(home: Home, tmp_path: Path, bucket: Bucket) -> None:
+    url = f"{bucket.url}/{tmp_path.name}/pictures"
+    made = home.backup(tmp_path / "backup")
+    with closing(Database.of(tmp_path / "other" / "data")) as database:
+        other = Home(tmp_path / "other", database, url)
+        assert other.restore(tmp_path / "backup") == made
+        assert not list((tmp_path / "other" / "data" / "pictures").glob("??/*"))
+        assert other.datasets.sweep() == 0
+        assert other.backup(tmp_path / "again").pictures == made.pictures
+
+    with closing(Database.of(tmp_path / "third" / "data")) as database:
+        third = Home(tmp_path / "third", database)
+        third.restore(tmp_path / "again")
+        pictures = third.datasets.pictures("pets")
+        assert pictures == home.datasets.pictures("pets")
+        assert [third.datasets.read("pets", one.sha256) for one in pictures] == [
+            home.datasets.read("pets", one.sha256) for one in pictures
+        ]
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+def test_a_bucket_of_another_service_is_not_restored_into(home: Home, tmp_path: Path, bucket: Bucket) -> None:
+    url = f"{bucket.url}/{tmp_path.name}/pictures"
+    home.backup(tmp_path / "backup")
+    with closing(Database.of(tmp_path / "others" / "data")) as database:
+        add(Datasets(database, tmp_path / "others" / "data", url), b"a cat")
+    with closing(Database.of(tmp_path / "other" / "data")) as database:
+        other = Home(tmp_path / "other", database, url)
+
+        with pytest.raises(BackupError, match=r"the pictures in s3://\S+ are of another service; restore into another"):
+            other.restore(tmp_path / "backup")
+
+        assert other.store.versions() == ()
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 def test_a_backup_can_move_to_postgresql(home: Home, tmp_path: Path, empty_postgresql_url: str) -> None:
     home.backup(tmp_path / "backup")
     database = Database(empty_postgresql_url)
@@ -145,7 +185,7 @@ def test_nothing_that_was_acknowledged_before_a_backup_is_missing(tmp_path: Path
             other.restore(tmp_path / f"backup-{part}")
             pictures = other.datasets.pictures("pets")
             assert set(before) <= {picture.sha256 for picture in pictures}
-            assert all(other.datasets.path(picture.sha256).is_file() for picture in pictures)
+            assert all(other.datasets.file(picture.sha256).read_bytes() for picture in pictures)
             assert other.store.champion() == made.champion
             other.store.open(other.store.champion()).verify()
             other.database.close()

@@ -12,10 +12,10 @@ import pytest
 
 from catdog import exit_status
 from catdog.errors import BrokenVersion, StoreUnavailable
+from catdog.system.location import Remote
 from catdog.system.object_store import Conflict, Objects
 from catdog.versions.manifest import Manifest, WeightsFile
 from catdog.versions.places import bucket_mirror
-from catdog.versions.places.location import Remote
 from catdog.versions.store import Store, Version
 from catdog.versions.trial import Pair, Seen
 from tests.object_store import Bucket

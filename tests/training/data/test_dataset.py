@@ -15,7 +15,7 @@ from training.data.pixels import Labelled, decode
 
 
 def names(photos: Sequence[Photo]) -> set[str]:
-    return {photo.path.name for photo in photos}
+    return {photo.name for photo in photos}
 
 
 def unexpected(photo: Photo, error: CatdogError) -> None:
@@ -260,7 +260,7 @@ def test_broken_photos_are_reported_and_left_out(tmp_path: Path) -> None:
     photos = [Photo(path, 0, path.name, path.name) for path in sorted((tmp_path / "cat").iterdir())]
     reported: dict[str, Exception] = {}
 
-    kept, pixels = decode(photos, lambda photo, error: reported.update({photo.path.name: error}))
+    kept, pixels = decode(photos, lambda photo, error: reported.update({photo.name: error}))
 
     assert names(kept) == {"whole.png"}
     assert set(reported) == {"broken.png", "text.txt"}

@@ -159,7 +159,7 @@ def test_nothing_readable_is_an_error(tmp_path: Path) -> None:
     reported = []
 
     with pytest.raises(DatasetError, match="none of the 1 photos"):
-        FeatureExtractor(tmp_path, lambda photo, error: reported.append(photo.path.name)).outputs(
+        FeatureExtractor(tmp_path, lambda photo, error: reported.append(photo.name)).outputs(
             [Photo(tmp_path / "text.jpg", 0, "0" * 64, "text.jpg")], Network(TINY, random_arrays(TINY))
         )
     assert reported == ["text.jpg"]

@@ -4,6 +4,7 @@ import shutil
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -185,9 +186,9 @@ def test_copies_of_photos_that_the_champion_was_trained_on_do_not_count_either(
     judge: Judge, champion: Contender, photos: Dataset, tmp_path: Path
 ) -> None:
     for photo in photos.splits["train"]:
-        copy = tmp_path / photos.classes[photo.label] / f"{photo.path.stem}.jpg"
+        copy = tmp_path / photos.classes[photo.label] / Path(photo.name).with_suffix(".jpg")
         copy.parent.mkdir(exist_ok=True)
-        with Image.open(photo.path) as image:
+        with Image.open(BytesIO(photo.path.read_bytes())) as image:
             image.save(copy, quality=90)
 
     decision = judge(champion, photos.with_only({"test": dataset.read_split(tmp_path, photos.classes)}))

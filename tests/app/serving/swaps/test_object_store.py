@@ -11,8 +11,8 @@ import pytest
 from app.serving import hot_swap
 from app.serving.hot_swap import HotSwap
 from app.settings import Settings
+from catdog.system.location import Remote
 from catdog.versions.places import bucket_mirror
-from catdog.versions.places.location import Remote
 from catdog.versions.store import Store
 from tests.app.process import running, start
 from tests.app.service import ADMIN, Service, publish, serving

@@ -1,4 +1,4 @@
-"""Says where a model store is: in a folder, or in a bucket with a folder as its cache."""
+"""Says where versions and pictures are: in a folder, or in a bucket."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -28,14 +28,15 @@ def parsed(value: str | Path) -> Path | str:
     parts = urlsplit(value)
     if parts.scheme not in SCHEMES or not parts.netloc or parts.query or parts.fragment:
         raise ValueError(
-            "write a folder, or a URL such as s3://BUCKET/models, gs://BUCKET/models or az://BUCKET/models"
+            "write a folder, or a URL such as s3://BUCKET/models, gs://BUCKET/models or az://BUCKET/models (of pictures"
+            " s3://BUCKET/pictures)"
         )
     return value.rstrip("/")
 
 
-def absolute(models: Path | str) -> str:
+def absolute(setting: Path | str) -> str:
     """The setting for a process that may run in another folder."""
-    return str(models.absolute()) if isinstance(models, Path) else models
+    return str(setting.absolute()) if isinstance(setting, Path) else setting
 
 
 def located(models: Path | str, data_dir: Path) -> Path | Remote:
