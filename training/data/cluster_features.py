@@ -69,7 +69,8 @@ class Computing:
     def __call__(
         self, photos: Sequence[Photo], network: Network, precision: Asked, report: Report
     ) -> Iterator[Computed]:
-        if len(photos) < FEW:
+        is_in_bucket = any(not isinstance(photo.path, Path) for photo in photos)  # its keys aren't sent to the cluster
+        if len(photos) < FEW or is_in_bucket:
             yield from compute_here(photos, network, precision, report)
             return
         same = defaultdict(list)  # a data set may have a photo in two splits
@@ -93,7 +94,7 @@ def _found(photos: Mapping[str, Photo], shipped: Shipped) -> Iterator[list[dict[
     cores, actors = cluster.shape()
     parts = -(-len(photos) // PART)
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    items = [{"sha256": digest, "path": str(photo.path.absolute())} for digest, photo in photos.items()]
+    items = [{"sha256": digest, "path": str(Path(str(photo.path)).absolute())} for digest, photo in photos.items()]
     found = (
         ray.data.from_items(items, override_num_blocks=parts)
         .map_batches(

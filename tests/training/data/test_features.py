@@ -11,7 +11,7 @@ from catdog.errors import DatasetError
 from catdog.features import Entry, FeatureCache
 from catdog.network.architecture import Architecture, Head, Network
 from tests.networks import random_arrays
-from training.data import dataset, features
+from training.data import cluster_features, dataset, features
 from training.data.cluster_features import FEW, Computing
 from training.data.dataset import Photo
 from training.data.features import FeatureExtractor
@@ -40,6 +40,28 @@ def test_a_few_new_photos_need_no_cluster_but_many_do(photos: tuple[Photo, ...],
     many = [replace(photo, sha256=f"{photo.sha256}{number}") for photo in photos for number in range(FEW)]
     with pytest.raises(ClusterError, match="this needs ray"):
         FeatureExtractor(tmp_path / "many", unexpected, compute=computing).outputs(many, network)
+
+
+class InMemory:
+    """A photo that is no file on this machine, like one in a bucket."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def read_bytes(self) -> bytes:
+        return self._content
+
+
+def test_photos_in_a_bucket_are_not_read_by_a_cluster(
+    photos: tuple[Photo, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_features, "FEW", 2)
+    network = Network(TINY, random_arrays(TINY))
+    stored = [replace(photo, path=InMemory(photo.path.read_bytes())) for photo in photos]
+
+    found = FeatureExtractor(tmp_path, unexpected, compute=Computing("127.0.0.1:9")).outputs(stored, network)
+
+    assert len(found.photos) == len(photos)
 
 
 @pytest.mark.parametrize("head", ["pooled", "classic"])
