@@ -20,6 +20,7 @@ from catdog.errors import CatdogError
 AUTHENTICATION: Final = "RAY_AUTH_MODE"
 AUTOMATIC: Final = "auto"  # the address of the cluster that this machine is a node of
 LOOK_SECONDS: Final = 10.0
+CAUSED: Final = "\n\nThe above exception was the direct cause"  # as Python's traces have it
 
 
 class ClusterError(CatdogError):
@@ -70,10 +71,15 @@ def connected(address: str, after: str) -> Iterator[None]:
                 place.setLevel(logging.CRITICAL)
         yield
     except (ray.exceptions.RayError, ConnectionError, ValueError, RuntimeError) as error:
-        said = str(error).strip().rpartition("\n")[2] or type(error).__name__
-        raise ClusterError(f"Ray at {address}: {said}; {after}") from error
+        raise ClusterError(f"Ray at {address}: {_reason(str(error)) or type(error).__name__}; {after}") from error
     finally:
         ray.shutdown()
+
+
+def _reason(text: str) -> str:
+    """The last line of an error of Ray; of one in a task of ours, which has its trace first, that of the trace."""
+    last = text.partition(CAUSED)[0].strip().rpartition("\n")[2]
+    return last.removeprefix(f"{ClusterError.__module__}.{ClusterError.__name__}: ")
 
 
 def shape() -> tuple[int, int]:

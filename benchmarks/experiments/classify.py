@@ -140,9 +140,9 @@ def line(model: Model, few: Path, many: Path, data: Path) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def on_nodes(model: Model, many: Path, data: Path, cluster: Cluster) -> str:
+def on_nodes(model: Model, few: Path, many: Path, data: Path, cluster: Cluster) -> str:
     """The row of the table with `--ray`."""
-    run(many, model, data)  # compiles the graph
+    run(few, model, data)  # compiles the graph
     rounds = [(run(many, model, data), run(many, model, data, cluster)) for _ in range(ROUNDS)]
     here, there = (median(speed.seconds for speed in speeds) for speeds in zip(*rounds, strict=True))
     return f"| {model.name} | {1 / here:.1f} | {1 / there:.1f} | {here / there:.2f} |"
@@ -175,15 +175,15 @@ def _compare(given: Namespace, folder: Path) -> None:
         originals.append(folder / f"original-{number}.jpg")
         originals[-1].write_bytes(content)
     many = linked(folder / str(given.photos), originals, given.photos)
+    few = linked(folder / f"few-{given.few}", originals, given.few)
     shipped = versions.shipped(ROOT / "models", folder / "shipped")
     models = [MODELS[name](shipped, folder / name) for name in given.model or MODELS]
     if given.ray:
         print(HEAD_ON_NODES)
         with ray_cluster.cluster(max(1, resources.usable_cores() // ray_cluster.NODES)) as cluster:
             for model in models:
-                print(on_nodes(model, many, folder / "data", cluster), flush=True)
+                print(on_nodes(model, few, many, folder / "data", cluster), flush=True)
         return
-    few = linked(folder / f"few-{given.few}", originals, given.few)
     print(HEAD)
     for model in models:
         print(line(model, few, many, folder / "data"), flush=True)

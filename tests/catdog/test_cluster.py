@@ -25,6 +25,18 @@ def test_an_open_cluster_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     cluster.check_usable()
 
 
+def test_an_error_in_a_task_is_named_by_its_cause() -> None:
+    trace = "ray::MapBatches()\n  File ...\nFileNotFoundError: no such file\n"
+    ours = f"{ClusterError.__module__}.ClusterError: the node a computes other features"
+
+    assert cluster._reason("the actor died\nout of memory\n") == "out of memory"
+    assert (
+        cluster._reason(f"{trace}{cluster.CAUSED} of:\n\nray.UserCodeException: retry")
+        == "FileNotFoundError: no such file"
+    )
+    assert cluster._reason(f"the actor died\n{ours}") == "the node a computes other features"
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "127.0.0.1:99999999"])
 def test_an_address_without_a_cluster_is_named_at_once(address: str) -> None:
     with pytest.raises(ClusterError, match=f"there is no Ray cluster at {address} .*; start one, or correct it"):

@@ -35,11 +35,11 @@ def test_a_row_compares_three_nodes_with_the_command(tmp_path: Path, monkeypatch
     publish(tmp_path / "models")
     original = tmp_path / "original.jpg"
     original.write_bytes(photos.generated(1))
-    many = classify.linked(tmp_path / "many", [original], 300)
+    few, many = (classify.linked(tmp_path / str(count), [original], count) for count in (2, 300))
     model = Model("tiny", Store(tmp_path / "models").open(1))
 
     with ray_cluster.cluster() as cluster:
-        cells = classify.on_nodes(model, many, tmp_path / "data", cluster).strip("| ").split(" | ")
+        cells = classify.on_nodes(model, few, many, tmp_path / "data", cluster).strip("| ").split(" | ")
 
     name, here, there, share = cells
     assert name == "tiny"
