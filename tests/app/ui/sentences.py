@@ -32,7 +32,8 @@ SOURCES = (
     "training/worker",
 )
 WORDS = re.compile(r"[a-z']{2,}[:,]? .*[a-z']{2,}")  # a text with fewer words is a name
-NOT_SHOWN = {  # by the page: texts of the command line, of settings and of the audit log, and types
+NOT_SHOWN = {  # by the page: texts of the command line, of settings and of the audit log, of traces, and types
+    "\n\nThe above exception was the direct cause",
     "--backbone {} is not a file, nor auto, champion, a version number, random, imagenet",
     "Lease | None",
     "and {} more",
