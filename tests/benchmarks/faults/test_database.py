@@ -11,7 +11,7 @@ def test_a_database_that_crashes_or_hangs_fails_no_prediction_and_loses_nothing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["database", "--away", "9"])  # longer than a statement may take
+    monkeypatch.setattr(sys, "argv", ["database", "--away", "20"])  # longer than an answer may take
 
     status = database.main()
 

@@ -11,7 +11,7 @@ def test_publishers_race_replicas_follow_and_an_object_store_that_hangs_fails_no
 ) -> None:
     for name in (*storage.ACCESS, "AWS_ENDPOINT_URL"):
         monkeypatch.setenv(name, "")  # and as before afterwards
-    given = ["--publishers", "8", "--replicas", "3", "--promotions", "10", "--away", "4"]
+    given = ["--publishers", "8", "--replicas", "3", "--promotions", "10", "--late", "60", "--away", "8"]
     monkeypatch.setattr(sys, "argv", ["storage", *given])
 
     status = storage.main()
