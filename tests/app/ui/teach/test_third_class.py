@@ -17,7 +17,7 @@ CLASSES = ("cat", "dog", "hamster")
 MOST_CLICKS = 8
 COUNTED = """() => {
     window.clicks = 0;
-    addEventListener("pointerdown", () => { window.clicks += 1; }, { capture: true });
+    document.addEventListener("pointerdown", () => { window.clicks += 1; }, { capture: true });
 }"""
 
 
