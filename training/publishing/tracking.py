@@ -22,7 +22,11 @@ logger = logging.getLogger(__name__)
 SERVER: Final = "MLFLOW_TRACKING_URI"
 EXPERIMENT: Final = "MLFLOW_EXPERIMENT_NAME"
 DEFAULT_EXPERIMENT: Final = "catdog"
-PATIENCE: Final = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}  # unless they are set
+UNLESS_SET: Final = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # the standard output of `--json` is JSON alone
+}
 LIMIT_CHARACTERS: Final = 5000  # of a tag
 MEASURES: Final = ("photos", "accuracy", "accuracy_low", "accuracy_high", "log_loss", "calibration_error")
 
@@ -33,7 +37,7 @@ def log(outcome: "Outcome") -> None:
     """Log a version, if a server is set; a failure is logged as a warning, because the version is published already."""
     if not os.environ.get(SERVER):
         return
-    for name, value in PATIENCE.items():
+    for name, value in UNLESS_SET.items():
         os.environ.setdefault(name, value)
     number = outcome.version.number
     try:
