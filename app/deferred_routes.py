@@ -1,7 +1,7 @@
 """Defers routes that predictions do not need: they are built by the first request for one of them.
 
 FastAPI analyses every handler when its route is built, and pydantic compiles every schema. For about a hundred routes
-that takes a tenth of the time to the first answer, and 7 MB:
+that takes a tenth of the time to the first answer, and 4% of the memory:
 docs/decisions/serving/0010-one-photo-alone-or-several-that-share.md
 """
 

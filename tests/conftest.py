@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import create_engine, text
 
+from benchmarks.faults import postgres
+from benchmarks.harness.processes import BenchmarkError
 from catdog.database import Database
-from tests.databases import postgresql
 from tests.photos import draw_splits
 from tests.places import ROOT
 
@@ -64,8 +66,16 @@ def split_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgresql_url() -> Iterator[str]:
-    with postgresql() as url:
-        yield url
+    """A server on a socket in a temporary folder; skips if none is installed."""
+    try:
+        postgres.programs()
+    except BenchmarkError as error:
+        pytest.skip(str(error))
+    with TemporaryDirectory(prefix="catdog-postgresql-") as name:  # pytest's own is closed to the server's user
+        folder = Path(name)
+        folder.chmod(0o755)
+        with postgres.server(folder / "server", is_durable=False) as server:
+            yield server.url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

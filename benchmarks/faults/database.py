@@ -17,7 +17,8 @@ from threading import Event
 from time import perf_counter
 from typing import Final
 
-from benchmarks.faults.postgres import Server, server
+from benchmarks.faults.kills import is_ready
+from benchmarks.faults.postgres import Server, hung, server
 from benchmarks.faults.processes import asked
 from benchmarks.faults.writing import BACK_SECONDS, KEY, WRITE_SECONDS, Writer, Writes, request, stored
 from benchmarks.harness import versions
@@ -42,15 +43,8 @@ def service(folder: Path, database: Server) -> Iterator[Process]:
         "CATDOG_WORKER": "none",
     }
     with running(python("app"), settings, folder) as process:
-        process.seconds_until(lambda: _is_ready(process))
+        process.seconds_until(lambda: is_ready(process))
         yield process
-
-
-def _is_ready(process: Process) -> bool:
-    try:
-        return request(process, "GET", "/health/ready")[0].status == 200
-    except OSError:
-        return False
 
 
 def named_key(process: Process) -> str:
@@ -96,7 +90,7 @@ def main() -> int:
         with server(folder / "postgresql") as database, service(folder, database) as process:
             key = named_key(process)
             wrong = away(process, key, database.ended(), given.away, "refuses connections")
-            wrong += away(process, key, database.hung(), given.away, "hangs")
+            wrong += away(process, key, hung(database.url), given.away, "hangs")
     for problem in wrong[:10]:
         print(problem)
     return 1 if wrong else 0

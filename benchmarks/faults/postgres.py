@@ -15,23 +15,29 @@ USER: Final = "postgres"  # the server refuses to run as root
 
 
 class Server:
-    """A server on a socket in `folder`, of Debian's package `postgresql`. What it acknowledges is on the disk."""
+    """A server on a socket in `folder`, of Debian's package `postgresql`.
 
-    def __init__(self, folder: Path) -> None:
+    What it acknowledges is on the disk, unless `is_durable` is false, which is faster.
+    """
+
+    def __init__(self, folder: Path, is_durable: bool = True) -> None:
         self._folder = folder
+        self._is_durable = is_durable
         self._user = USER if os.geteuid() == 0 else None
-        self._programs = _programs()
+        self._programs = programs()
         folder.mkdir()
         if self._user is not None:
             shutil.chown(folder, self._user)
-        self._run("initdb", "-D", "data", "-U", "catdog", "--auth=trust", "--no-instructions")
+        sync = [] if is_durable else ["--no-sync"]
+        self._run("initdb", "-D", "data", "-U", "catdog", "--auth=trust", "--no-instructions", *sync)
 
     @property
     def url(self) -> str:
         return f"postgresql://catdog@/postgres?host={self._folder}"
 
     def start(self) -> None:
-        options = f"-c listen_addresses= -c unix_socket_directories={self._folder}"
+        sync = "on" if self._is_durable else "off"
+        options = f"-c listen_addresses= -c unix_socket_directories={self._folder} -c fsync={sync}"
         self._run("pg_ctl", "-D", "data", "-w", "-s", "-l", "log", "-o", options, "start")
 
     def crash(self) -> None:
@@ -46,25 +52,6 @@ class Server:
         finally:
             self.start()
 
-    @contextmanager
-    def hung(self) -> Iterator[None]:
-        """All its processes are suspended: it accepts connections and answers nothing."""
-        pids = self._processes()
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            for pid in pids:
-                os.kill(pid, signal.SIGCONT)
-
-    def _processes(self) -> list[int]:
-        """The server, and its children."""
-        server = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
-        listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout  # noqa: S607
-        pairs = [tuple(map(int, line.split())) for line in listed.splitlines()]
-        return [server, *(pid for pid, parent in pairs if parent == server)]
-
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(
             [self._programs / program, *arguments],
@@ -76,9 +63,9 @@ class Server:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[Server]:
+def server(folder: Path, is_durable: bool = True) -> Iterator[Server]:
     """A running server with an empty database."""
-    made = Server(folder)
+    made = Server(folder, is_durable)
     made.start()
     try:
         yield made
@@ -86,9 +73,32 @@ def server(folder: Path) -> Iterator[Server]:
         made.crash()
 
 
-def _programs() -> Path:
-    """The folder of the newest installed server."""
+@contextmanager
+def hung(url: str) -> Iterator[None]:
+    """All processes of the server are suspended: it accepts connections and answers nothing."""
+    pids = _processes(Path(url.partition("host=")[2]) / "data" / "postmaster.pid")
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def _processes(pid_file: Path) -> list[int]:
+    """The server, and its children."""
+    server = int(pid_file.read_text().split()[0])
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout  # noqa: S607
+    pairs = [tuple(map(int, line.split())) for line in listed.splitlines()]
+    return [server, *(pid for pid, parent in pairs if parent == server)]
+
+
+def programs() -> Path:
+    """The folder of the newest installed server; BenchmarkError if there is none."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    if not found:
-        raise BenchmarkError("there is no PostgreSQL server; install Debian's package postgresql")
-    return found[-1].parent
+    if found:
+        return found[-1].parent
+    if path := shutil.which("initdb"):
+        return Path(path).parent
+    raise BenchmarkError("there is no PostgreSQL server; install Debian's package postgresql")

@@ -183,7 +183,7 @@ class _Requests:
         """The first `outputs` outputs of the graph.
 
         The request keeps its input, and is asked for its outputs one by one. With arguments, `infer` would make a new
-        input, to which the graph is bound again, and a dictionary of all outputs: some 3% of a narrow network's time.
+        input, to which the graph is bound again, and a dictionary of all outputs.
         """
         request = self._free.get()
         try:

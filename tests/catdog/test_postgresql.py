@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select, text
 
+from benchmarks.faults.postgres import hung
 from catdog import database as database_module
 from catdog import postgresql
 from catdog.database import Database
 from catdog.errors import DatabaseUnavailable
 from catdog.jobs.queue import Jobs
 from catdog.tables import identity
-from tests.databases import frozen
 from tests.waiting import PATIENCE_SECONDS, until
 
 
@@ -39,7 +39,7 @@ def test_a_frozen_server_is_unavailable_and_then_there_again(
 ) -> None:
     monkeypatch.setattr(postgresql, "ANSWER_SECONDS", 0.1)
     monkeypatch.setattr(database_module, "SPARED_SECONDS", 0.0)
-    with frozen(database_url):
+    with hung(database_url):
         for _ in range(2):
             with pytest.raises(DatabaseUnavailable):
                 version(used)
@@ -52,7 +52,7 @@ def test_a_statement_in_the_middle_of_a_transaction_is_given_up_as_well(
     used: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def ask() -> None:
-        with used.writing() as connection, frozen(database_url):
+        with used.writing() as connection, hung(database_url):
             monkeypatch.setattr(postgresql, "ANSWER_SECONDS", 0.1)
             connection.scalar(select(identity.c.id))
 
@@ -66,7 +66,7 @@ def test_others_do_not_wait_as_long_for_a_server_that_has_just_not_answered(
 ) -> None:
     monkeypatch.setattr(postgresql, "ANSWER_SECONDS", 0.1)
     monkeypatch.setattr(database_module, "SPARED_SECONDS", PATIENCE_SECONDS)
-    with frozen(database_url), pytest.raises(DatabaseUnavailable) as first:
+    with hung(database_url), pytest.raises(DatabaseUnavailable) as first:
         version(used)
 
     with pytest.raises(DatabaseUnavailable) as second:

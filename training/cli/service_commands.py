@@ -88,11 +88,14 @@ def worker(arguments: Namespace) -> None:
 
 def _run(kind: Kind, arguments: Namespace) -> "Run":
     """What runs jobs of this kind; comparisons don't import what only trainings need."""
-    from training.data.cluster_features import Computing
-    from training.data.features import compute_here
+    from training.data.features import Compute, compute_here
 
     store, datasets, data_dir = Store(arguments.models), _datasets(arguments), arguments.data_dir
-    compute = compute_here if arguments.ray is None else Computing(arguments.ray)
+    compute: Compute = compute_here
+    if arguments.ray is not None:
+        from training.data.cluster_features import Computing
+
+        compute = Computing(arguments.ray)
     if kind is Kind.COMPARISON:
         from training.worker.comparison_runner import ComparisonRunner
 

@@ -10,11 +10,11 @@ import httpx
 import pytest
 
 from app.web import keyring
+from benchmarks.faults.postgres import hung
 from catdog import postgresql
 from tests.app.api.test_datasets import picture
 from tests.app.service import ADMIN, Service, serving
 from tests.app.web.test_problem_details import check
-from tests.databases import frozen
 from tests.waiting import PATIENCE_SECONDS, until
 
 SHA256 = "0" * 64
@@ -71,7 +71,7 @@ def test_a_frozen_server_is_answered_503_and_does_not_hold_the_end_up(
         until(lambda: service.client.get("/health/ready").is_success)
         assert service.client.get("/datasets").is_success
 
-        until_the_end.enter_context(frozen(url))
+        until_the_end.enter_context(hung(url))
         monkeypatch.setattr(postgresql, "ANSWER_SECONDS", 10 * PATIENCE_SECONDS)
         waiting = elsewhere.submit(httpx.get, f"{service.client.base_url}/datasets", timeout=10 * PATIENCE_SECONDS)
         until(lambda: service.app.state.datasets._threads.borrowed_tokens == 1)
@@ -105,7 +105,7 @@ def test_predictions_with_a_named_key_go_on_and_what_was_acknowledged_stays_whil
 
         assert predict().is_success
         assert add(1).status_code == 201
-        with frozen(empty_postgresql_url):
+        with hung(empty_postgresql_url):
             for _ in range(5):
                 assert predict().status_code == 200
             refused = add(2)

@@ -11,14 +11,19 @@ from catdog.versions.store import Store
 from tests.app.service import publish
 
 
+def given(folder: Path, count: int) -> tuple[Model, Path, Path]:
+    """A tiny version, and folders with two photos and with `count` photos."""
+    publish(folder / "models")
+    original = folder / "original.jpg"
+    original.write_bytes(photos.generated(1))
+    few, many = (classify.linked(folder / str(number), [original], number) for number in (2, count))
+    return Model("tiny", Store(folder / "models").open(1)), few, many
+
+
 def test_a_row_compares_the_command_with_its_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(classify, "ROUNDS", 1)
     monkeypatch.setattr(classify, "SECONDS", 0.05)
-    publish(tmp_path / "models")
-    original = tmp_path / "original.jpg"
-    original.write_bytes(photos.generated(1))
-    few, many = (classify.linked(tmp_path / str(count), [original], count) for count in (2, 6))
-    model = Model("tiny", Store(tmp_path / "models").open(1))
+    model, few, many = given(tmp_path, 6)
 
     cells = classify.line(model, few, many, tmp_path / "data").strip("| ").split(" | ")
 
@@ -32,11 +37,7 @@ def test_a_row_compares_the_command_with_its_parts(tmp_path: Path, monkeypatch: 
 @pytest.mark.whole
 def test_a_row_compares_three_nodes_with_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(classify, "ROUNDS", 1)
-    publish(tmp_path / "models")
-    original = tmp_path / "original.jpg"
-    original.write_bytes(photos.generated(1))
-    few, many = (classify.linked(tmp_path / str(count), [original], count) for count in (2, 300))
-    model = Model("tiny", Store(tmp_path / "models").open(1))
+    model, few, many = given(tmp_path, 300)
 
     with ray_cluster.cluster() as cluster:
         cells = classify.on_nodes(model, few, many, tmp_path / "data", cluster).strip("| ").split(" | ")

@@ -126,11 +126,8 @@ def test_what_may_still_be_removed_cannot_be_added_yet(
     here = machine("a")
     add(here, b"a cat")
 
-    def hang(objects: Objects, names: object) -> None:
-        raise StoreUnavailable("it hangs")
-
     with monkeypatch.context() as patch:
-        patch.setattr(Objects, "delete", hang)
+        patch.setattr(Objects, "delete", _hang)
         with pytest.raises(StoreUnavailable):
             here.remove("pets", CAT)
     with pytest.raises(StoreUnavailable) as caught:
@@ -175,11 +172,8 @@ def test_a_request_to_remove_that_failed_half_way_can_be_repeated(
     here = machine("a")
     add(here, b"a cat")
 
-    def hang(objects: Objects, names: object) -> None:
-        raise StoreUnavailable("it hangs")
-
     with monkeypatch.context() as patch:
-        patch.setattr(Objects, "delete", hang)
+        patch.setattr(Objects, "delete", _hang)
         with pytest.raises(StoreUnavailable):
             here.remove_everywhere(CAT)
 
@@ -262,3 +256,7 @@ def test_an_export_has_the_pictures_of_the_bucket(machine: Machine) -> None:
 
     with ZipFile(BytesIO(b"".join(zipped(here.pictures("pets"), here.file)))) as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == {"cat/1.jpg": b"another"}
+
+
+def _hang(objects: Objects, names: object) -> None:
+    raise StoreUnavailable("it hangs")

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.faults.postgres import hung
 from catdog import database as database_module
 from catdog import postgresql
 from catdog.database import FILE, Database
 from catdog.jobs import queue as jobs_module
 from catdog.jobs import worker as module
 from catdog.jobs.queue import Jobs
-from tests.databases import frozen
 
 HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
@@ -60,4 +60,4 @@ def away(
     monkeypatch.setattr(jobs_module, "RETRY_SECONDS", 0.01)
     if database_url.startswith("sqlite"):
         return lambda: locked(tmp_path / FILE)
-    return lambda: frozen(database_url)
+    return lambda: hung(database_url)
