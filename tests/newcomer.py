@@ -42,7 +42,12 @@ class Newcomer:
             return self.serve()
         mine = command.replace(ADDRESS, f"127.0.0.1:{self.port}")
         done = subprocess.run(
-            ["bash", "-c", mine], cwd=self.checkout, env=self.environment, capture_output=True, text=True, check=False
+            ["bash", "-c", mine],
+            cwd=self.checkout,
+            env=self.environment,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
         )
         expected = (0, 1) if "check-data" in command else (0,)  # 1 if it found something
         assert done.returncode in expected, f"{command}\n{done.stdout}\n{done.stderr}"
@@ -77,7 +82,7 @@ def tracked_files() -> list[str]:
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     )
     return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]

@@ -92,7 +92,7 @@ def run(folder: Path, model: Model, data: Path, cluster: Cluster | None = None) 
         variables |= cluster.variables
     measured = [sys.executable, "-c", MEASURED, *command]
     began = perf_counter()
-    used = json.loads(subprocess.check_output(measured, cwd=ROOT, env=os.environ | variables, text=True))
+    used = json.loads(subprocess.check_output(measured, cwd=ROOT, env=os.environ | variables, encoding="utf-8"))
     seconds = perf_counter() - began
     count = sum(1 for _ in folder.iterdir())
     if used["status"] or parquet.read_table(result, columns=["path"]).num_rows != count:

@@ -95,7 +95,7 @@ def measure(part: Part, processes: int, clients: int, seconds: float) -> Round:
 
 def _sockets(process: Process) -> int:
     """The number of processes that serve and have been ready for others."""
-    words = [Path(f"/proc/{pid}/cmdline").read_text().split("\0") for pid in serving(process.popen.pid)]
+    words = [Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0") for pid in serving(process.popen.pid)]
     folders = {each[each.index("--folder") + 1] for each in words}
     return sum(len(list(Path(folder).glob("*.sock"))) for folder in folders)
 

@@ -83,7 +83,7 @@ async def measure(app: Callable[[Scope, Receive, Send], object]) -> float:
 
 def logged(formatter: logging.Formatter) -> float:
     """Microseconds per request with every request logged."""
-    with open(os.devnull, "w") as nothing:  # noqa: PTH123
+    with open(os.devnull, "w", encoding="utf-8") as nothing:  # noqa: PTH123
         handler = logging.StreamHandler(nothing)
         handler.setFormatter(formatter)
         logging.getLogger("app").addHandler(handler)

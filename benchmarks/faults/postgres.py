@@ -88,8 +88,8 @@ def hung(url: str) -> Iterator[None]:
 
 def _processes(pid_file: Path) -> list[int]:
     """The server, and its children."""
-    server = int(pid_file.read_text().split()[0])
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout  # noqa: S607
+    server = int(pid_file.read_text(encoding="utf-8").split()[0])
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, encoding="utf-8", check=True).stdout  # noqa: S607
     pairs = [tuple(map(int, line.split())) for line in listed.splitlines()]
     return [server, *(pid for pid, parent in pairs if parent == server)]
 

@@ -182,7 +182,7 @@ def machine() -> tuple[str, str]:
     processor = f"{here.cores} cores of {here.processor}"
     with suppress(OSError, subprocess.CalledProcessError):
         command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-        said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+        said = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=True).stdout.splitlines()
         return said[0].strip(), processor
     return here.processor, processor
 

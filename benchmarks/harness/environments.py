@@ -36,7 +36,7 @@ def for_serving() -> Path:
 
 def _uv(*arguments: str | Path) -> None:
     command = [sys.executable, "-m", "uv", "--quiet", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
         said = "\n".join(done.stderr.splitlines()[-SAID_LINES:])
         raise BenchmarkError(f"uv {arguments[0]} failed: {said}")

@@ -48,7 +48,7 @@ def cluster(cores: int = 1, variables: Mapping[str, str] | None = None) -> Itera
         env=os.environ | environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     ) as process:  # its end closes the input, which ends the cluster
         address = _line(process)
         if not address:

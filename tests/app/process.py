@@ -56,7 +56,7 @@ def start(folder: Path, **settings: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "app"]
     variables = {**environment, "PYTHONPATH": str(ROOT), **settings}
     return subprocess.Popen(
-        command, cwd=folder, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command, cwd=folder, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8"
     )
 
 

@@ -42,7 +42,7 @@ def addresses(app: FastAPI) -> list[str]:
 
 
 def test_a_service_starts_without_the_modules_of_later_routes() -> None:
-    ran = subprocess.run([sys.executable, "-c", IMPORTED], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    ran = subprocess.run([sys.executable, "-c", IMPORTED], cwd=ROOT, capture_output=True, encoding="utf-8", timeout=120)
 
     assert (ran.returncode, ran.stdout) == (0, "\n"), ran.stderr
 

@@ -97,7 +97,7 @@ def test_the_command_ends_with_a_status_that_tells(
 ) -> None:
     settings = {"CATDOG_MODELS_DIR": str(models_dir), "CATDOG_DATA_DIR": str(tmp_path), "CATDOG_DATABASE_URL": database}
     done = subprocess.run(
-        [sys.executable, "-m", "app", "doctor"], env=settings, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "app", "doctor"], env=settings, capture_output=True, encoding="utf-8", check=False
     )
 
     assert done.returncode == status

@@ -67,7 +67,7 @@ def test_a_form_sent_by_curl_is_answered(process: Process, jpeg: bytes, tmp_path
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(jpeg)
 
-    answer = subprocess.check_output(["curl", "-sS", "-F", f"file=@{photo}", f"{process.url}/predict"], text=True)
+    answer = subprocess.check_output(["curl", "-sS", "-F", f"file=@{photo}", f"{process.url}/predict"]).decode()
 
     assert answer.startswith('{"label":')
 
@@ -78,7 +78,7 @@ def test_curl_sees_why_a_large_file_is_refused(process: Process, tmp_path: Path,
     large.write_bytes(bytes(20 * MIB))
     command = ["curl", "-sS", "-w", " %{http_code}", *options, "-F", f"file=@{large}", f"{process.url}/predict"]
 
-    answer = subprocess.check_output(command, text=True)
+    answer = subprocess.check_output(command, encoding="utf-8")
 
     assert "urn:catdog:problem:too-large" in answer
     assert answer.endswith(" 413")
@@ -138,7 +138,7 @@ def test_serving_takes_little_memory(process: Process, jpeg: bytes) -> None:
     for _ in range(3):
         httpx.post(f"{process.url}/predict", files={"file": jpeg})
 
-    resident = re.search(r"VmRSS:\s+(\d+) kB", status.read_text())
+    resident = re.search(r"VmRSS:\s+(\d+) kB", status.read_text(encoding="utf-8"))
 
     assert resident
     assert int(resident[1]) * 1024 < 400 * 10**6
@@ -147,7 +147,7 @@ def test_serving_takes_little_memory(process: Process, jpeg: bytes) -> None:
 def test_serving_imports_nothing_of_training() -> None:
     script = "import sys, app.main, catdog.engines.openvino; print(*{name.split('.')[0] for name in sys.modules})"
 
-    imported = subprocess.check_output([sys.executable, "-c", script], cwd=ROOT, text=True).split()
+    imported = subprocess.check_output([sys.executable, "-c", script], cwd=ROOT, encoding="utf-8").split()
 
     assert not set(HEAVY) & set(imported)
     assert {"app", "openvino"} <= set(imported)

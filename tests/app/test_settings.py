@@ -67,7 +67,7 @@ def test_host_and_port_work_bare_and_the_longer_names_win(monkeypatch: pytest.Mo
 
 
 def test_a_dotenv_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
-    Path(".env").write_text("CATDOG_THREADS=2\nPORT=9000\nOF_SOMEONE_ELSE=1\n")
+    Path(".env").write_text("CATDOG_THREADS=2\nPORT=9000\nOF_SOMEONE_ELSE=1\n", encoding="utf-8")
     assert (read_settings().threads, read_settings().port) == (2, 9000)
 
     monkeypatch.setenv("CATDOG_THREADS", "4")
@@ -145,7 +145,7 @@ def test_a_cluster_needs_ray_and_a_token(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 def test_every_wrong_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    Path(".env").write_text("CATDOG_PROT=1\n")
+    Path(".env").write_text("CATDOG_PROT=1\n", encoding="utf-8")
     monkeypatch.setenv("CATDOG_THREADS", "many")
 
     with pytest.raises(SettingsError) as caught:
@@ -158,7 +158,7 @@ def test_every_wrong_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -
 def test_what_only_the_compose_files_read_may_stand_in_the_same_file() -> None:
     files = "".join(file.read_text("utf-8") for file in ROOT.glob("docker-compose*.yml"))
     theirs = set(re.findall(r"\$\{(CATDOG_\w+)", files)) - set(variables())
-    Path(".env").write_text("".join(f"{name}=any\n" for name in theirs))
+    Path(".env").write_text("".join(f"{name}=any\n" for name in theirs), encoding="utf-8")
 
     read_settings()
 

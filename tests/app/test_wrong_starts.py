@@ -67,7 +67,7 @@ def test_a_service_with_a_wrong_setting_does_not_start_and_says_which(name: str,
     environment = {**os.environ, "PYTHONPATH": str(ROOT), f"CATDOG_{name}": value}
 
     done = subprocess.run(
-        [sys.executable, "-m", "app"], env=environment, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-m", "app"], env=environment, capture_output=True, encoding="utf-8", check=False, timeout=60
     )
 
     assert done.returncode in (1, 2)

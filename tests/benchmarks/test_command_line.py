@@ -25,7 +25,7 @@ def test_what_can_not_be_measured_is_said_in_one_line(
 ) -> None:
     command = python("benchmarks", *arguments, "--models", tmp_path)
 
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
 
     assert done.returncode == status
     assert said in done.stderr.splitlines()[-1]

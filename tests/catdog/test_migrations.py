@@ -152,6 +152,8 @@ def test_alembic_is_not_imported_where_there_is_nothing_to_change(tmp_path: Path
     )
     command = [sys.executable, "-c", script, str(tmp_path)]
 
-    said = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout for _ in range(2)]
+    said = [
+        subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=True).stdout for _ in range(2)
+    ]
 
     assert said == ["False\n", "False\n"]

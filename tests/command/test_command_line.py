@@ -94,7 +94,12 @@ def test_a_command_that_needs_the_trainer_says_how_to_install_it(catdog: Catdog)
     line = [sys.executable, without_libraries.__file__, ",".join(without_libraries.TRAINER), "-m", "command"]
 
     said = subprocess.run(
-        [*line, "train", "--data", "."], cwd=ROOT, env=catdog.environment, capture_output=True, text=True, check=False
+        [*line, "train", "--data", "."],
+        cwd=ROOT,
+        env=catdog.environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
 
     assert (said.returncode, said.stdout) == (2, "")
@@ -122,7 +127,12 @@ def test_the_service_starts_without_the_libraries_of_the_command_line(catdog: Ca
         "__main__.main()"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, env=catdog.environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env=catdog.environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     )
 
     assert {"typer", "click", "rich", "numpy"} & set(done.stdout.split()) == set()

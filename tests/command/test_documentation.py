@@ -37,7 +37,7 @@ def test_every_line_of_the_page_works_as_typed(installed: Path, tmp_path: Path) 
                 cwd=tmp_path,
                 env=catdog.environment | server,
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
                 check=False,
             )
             assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"

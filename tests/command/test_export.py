@@ -47,7 +47,7 @@ def test_a_missing_library_of_a_format_is_named(catdog: Catdog) -> None:
             cwd=ROOT,
             env=catdog.environment,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=False,
         )
         assert done.returncode == 2

@@ -129,7 +129,9 @@ def test_the_admin_key_comes_from_a_file_where_the_secrets_say_so(shell: dict[st
     environment = shell | files | alone
 
     def compose(*arguments: str) -> str:
-        return subprocess.check_output(["docker", "compose", *arguments], cwd=shell["PWD"], env=environment, text=True)
+        return subprocess.check_output(
+            ["docker", "compose", *arguments], cwd=shell["PWD"], env=environment, encoding="utf-8"
+        )
 
     try:
         compose("up", "--detach", "--wait", "--no-build", "--no-deps", "api")

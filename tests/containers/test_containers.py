@@ -43,7 +43,7 @@ def verify(profile: str) -> None:
             "AWS_ENDPOINT_URL": "http://s3:5000",
         }
         environment |= {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_REGION": "us-east-1"}
-    done = subprocess.run(["bash", str(VERIFY)], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(["bash", str(VERIFY)], env=environment, capture_output=True, encoding="utf-8", check=False)
     for line in done.stdout.splitlines():
         if SKIPPED in line:
             pytest.skip(line.partition(SKIPPED)[2])

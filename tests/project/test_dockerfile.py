@@ -39,7 +39,7 @@ def test_the_image_downloads_imagenets_weights_where_that_is_asked_for(tmp_path:
         cwd=tmp_path,
         env={**os.environ, "IMAGENET_WEIGHTS": asked},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
 

@@ -71,7 +71,7 @@ def test_make_refuses_where_there_are_no_wheels(tmp_path: Path, version: str, sy
     python = python_of(tmp_path, version, system)
     command = ["make", "serve", f"PYTHON={python}", f"VENV={tmp_path / 'venv'}"]
 
-    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
 
     assert made.returncode != 0
     assert refusal in made.stderr
@@ -85,7 +85,7 @@ def test_make_refuses_to_install_the_trainer_on_a_python_that_only_serves(tmp_pa
     (tmp_path / "venv" / ".python").touch()
 
     made = subprocess.run(
-        ["make", "trainer", f"VENV={tmp_path / 'venv'}"], cwd=ROOT, capture_output=True, text=True, check=False
+        ["make", "trainer", f"VENV={tmp_path / 'venv'}"], cwd=ROOT, capture_output=True, encoding="utf-8", check=False
     )
 
     assert "training needs Python 3.11 to 3.13, and this is 3.14.1" in made.stderr

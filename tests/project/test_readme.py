@@ -185,7 +185,12 @@ def test_the_download_that_the_readme_names_works_or_says_what_to_do_without_it(
     (command,) = re.findall(r"`(\S+ -m training download \S+)`", README)
 
     done = subprocess.run(
-        command.split(), cwd=newcomer.checkout, env=newcomer.environment, capture_output=True, text=True, check=False
+        command.split(),
+        cwd=newcomer.checkout,
+        env=newcomer.environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
 
     assert done.returncode == 0 or "--data" in done.stderr

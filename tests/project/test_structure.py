@@ -152,3 +152,17 @@ def test_every_module_begins_with_a_sentence_of_at_most_100_characters(package: 
         if tree.body and not (line.endswith((".", "?")) and line[:1] in {line[:1].upper(), "`"} and len(line) <= 100):
             wrong.append(f"{path.relative_to(ROOT)}: {line}")
     assert wrong == []
+
+
+@pytest.mark.parametrize("package", ["app", "benchmarks", "catdog", "command", "tests", "training"])
+def test_text_of_other_processes_is_read_in_a_named_encoding(package: str) -> None:
+    """OpenVINO sets the locale C while it reads a network; what it interrupts there would decode as ASCII."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.value.lineno}"
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.keyword) and node.arg in {"text", "universal_newlines"}
+        if isinstance(node.value, ast.Constant) and node.value.value is True
+    ]
+
+    assert wrong == [], 'use encoding="utf-8"'

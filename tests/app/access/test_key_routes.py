@@ -93,6 +93,6 @@ def test_every_command_of_the_page_works_as_typed(keeper: Service, tmp_path: Pat
         command = line.replace(ADDRESS, httpx.URL(keeper.client.base_url).netloc.decode())
         command = command.replace("curl ", "curl -sS --fail-with-body ")
         done = subprocess.run(
-            ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", check=False
         )
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"

@@ -33,7 +33,7 @@ class Pair:
     @property
     def folder(self) -> Path:
         """The folder that they share."""
-        words = Path(f"/proc/{min(self.pids)}/cmdline").read_text().split("\0")
+        words = Path(f"/proc/{min(self.pids)}/cmdline").read_text(encoding="utf-8").split("\0")
         return Path(words[words.index("--folder") + 1])
 
     @contextmanager

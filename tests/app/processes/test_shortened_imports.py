@@ -11,7 +11,7 @@ from tests.places import ROOT
 
 def printed_by(script: str, **variables: str) -> list[str]:
     command = [sys.executable, "-c", script]
-    return subprocess.check_output(command, cwd=ROOT, env=os.environ | variables, text=True).splitlines()
+    return subprocess.check_output(command, cwd=ROOT, env=os.environ | variables, encoding="utf-8").splitlines()
 
 
 def test_what_is_never_used_is_not_imported_and_garbage_is_collected_again() -> None:

@@ -49,7 +49,7 @@ def said(client: str, service: Service, jpeg: bytes, folder: Path) -> dict[str, 
     np.save(folder / "pixels.npy", images.decode(jpeg))
     python = interpreter(ENVIRONMENT, CLIENTS / "requirements.txt", ROOT)
     command: list[str | Path] = [python, CLIENTS / client, str(service.client.base_url), folder, ADMIN_KEY]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

@@ -35,7 +35,7 @@ def folder(tmp_path: Path, jpeg: bytes) -> Path:
 def typed(service: Service, folder: Path, *command: str | Path) -> str:
     url = service.client.base_url
     mine = [str(part).replace(ADDRESS, f"{url.host}:{url.port}") for part in command]
-    done = subprocess.run(mine, cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(mine, cwd=folder, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

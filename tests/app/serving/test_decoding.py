@@ -143,7 +143,7 @@ def test_a_decoder_that_never_ends_does_not_hold_up_the_exit(models_dir: Path, j
         "CATDOG_DEADLINE_SECONDS": str(PATIENCE_SECONDS),
     }
     popen = subprocess.Popen(
-        [sys.executable, "-c", STUCK], cwd=tmp_path, env=settings, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", STUCK], cwd=tmp_path, env=settings, stderr=subprocess.PIPE, encoding="utf-8"
     )
     assert popen.stderr is not None
     try:

@@ -49,7 +49,7 @@ print(take())
 def resident(file: Path) -> int:
     """Bytes of the file's mappings that are in memory."""
     found, inside = 0, False
-    for line in Path("/proc/self/smaps").read_text().splitlines():
+    for line in Path("/proc/self/smaps").read_text(encoding="utf-8").splitlines():
         if "-" in line.split(" ", 1)[0]:
             inside = line.endswith(str(file))
         elif inside and line.startswith("Rss:"):
@@ -79,7 +79,7 @@ def test_what_was_mapped_and_read_once_is_let_go_and_can_be_read_again(tmp_path:
 
 def heaps(share: str) -> int:
     script = THREADS_THAT_ALLOCATE.format(share=share)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True)
     return done.stdout.count("<heap nr=")
 
 
@@ -90,7 +90,9 @@ def test_threads_share_their_heaps() -> None:
 
 def test_a_process_for_many_photos_keeps_the_memory_of_one_for_the_next() -> None:
     def pages(keep: str) -> int:
-        return int(subprocess.check_output([sys.executable, "-c", PAGES_TAKEN_AGAIN.format(keep=keep)], text=True))
+        return int(
+            subprocess.check_output([sys.executable, "-c", PAGES_TAKEN_AGAIN.format(keep=keep)], encoding="utf-8")
+        )
 
     assert pages("") > 1_000
     assert pages("os_tuning.keep_memory()") < 100

@@ -125,7 +125,7 @@ def test_without_the_variable_nothing_of_it_is_imported() -> None:
         "print(*[name for name in sys.modules if name.startswith(('opentelemetry.sdk', 'opentelemetry.exporter'))])"
     )
 
-    imported = subprocess.check_output([sys.executable, "-c", script], cwd=ROOT, text=True).split()
+    imported = subprocess.check_output([sys.executable, "-c", script], cwd=ROOT, encoding="utf-8").split()
 
     assert imported == []
 

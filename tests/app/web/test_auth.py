@@ -104,7 +104,9 @@ def test_a_key_of_the_settings_is_written_nowhere(tmp_path: Path) -> None:
 def test_several_services_that_start_at_once_have_one_key_and_one_says_where(tmp_path: Path) -> None:
     command = [sys.executable, "-c", MAKE_A_KEY, str(tmp_path / "data")]
     processes = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+        )
         for _ in range(6)
     ]
     for process in processes:

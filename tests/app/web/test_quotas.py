@@ -118,7 +118,7 @@ def test_several_processes_have_one_count(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", script, str(tmp_path)]
 
-    processes = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    processes = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, encoding="utf-8") for _ in range(3)]
     admitted = [int(process.communicate()[0]) for process in processes]
 
     assert sum(admitted) == 500, admitted

@@ -41,7 +41,7 @@ def receiving(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        text=True,
+        encoding="utf-8",
     )
     try:
         until(lambda: is_open(port), every=0.05)

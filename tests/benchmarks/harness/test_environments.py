@@ -39,7 +39,7 @@ def test_an_environment_holds_what_is_pinned_and_is_kept_until_that_changes(requ
     python, first = made()
     imported = subprocess.run([python, "-c", "import tiny; print(tiny.SIZE)"], capture_output=True, check=True)
     _, again = made()
-    requirements.write_text("--no-index\n")
+    requirements.write_text("--no-index\n", encoding="utf-8")
     _, changed = made()
 
     assert imported.stdout == b"1\n"
@@ -49,13 +49,13 @@ def test_an_environment_holds_what_is_pinned_and_is_kept_until_that_changes(requ
 
 
 def test_an_environment_that_can_not_be_made_is_said_and_tried_anew(requirements: Path, tmp_path: Path) -> None:
-    sound = requirements.read_text()
-    requirements.write_text(sound.replace("tiny==1.0", "tiny==2.0"))
+    sound = requirements.read_text(encoding="utf-8")
+    requirements.write_text(sound.replace("tiny==1.0", "tiny==2.0"), encoding="utf-8")
 
     for _ in range(2):
         with pytest.raises(BenchmarkError, match=r"(?s)uv pip failed.*tiny"):
             environments.interpreter("small", requirements, tmp_path / "environments")
-    requirements.write_text(sound)
+    requirements.write_text(sound, encoding="utf-8")
 
     assert environments.interpreter("small", requirements, tmp_path / "environments").exists()
 

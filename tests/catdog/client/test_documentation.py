@@ -39,7 +39,7 @@ def test_the_lines_in_the_page_work_as_they_stand(tmp_path: Path) -> None:
             cwd=tmp_path,
             env={"PYTHONPATH": str(ROOT)},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=False,
         )
 

@@ -128,7 +128,7 @@ def test_files_and_folders_without_permission_are_skipped_and_named(root: Path) 
     root.chmod(0o755)
     command = [sys.executable, "-c", READ_AS_NOBODY]
 
-    done = subprocess.run(command, cwd=root, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=root, env=ENVIRONMENT, capture_output=True, encoding="utf-8", check=True)
 
     assert sorted(done.stdout.splitlines()) == [
         "cat/0.png it can't be read (Permission denied)",

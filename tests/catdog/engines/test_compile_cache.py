@@ -119,7 +119,9 @@ def test_where_nothing_can_be_written_the_engine_works(tmp_path: Path) -> None:
 @pytest.mark.whole
 def test_several_processes_may_compile_into_one_cache_at_once(tmp_path: Path) -> None:
     command = [sys.executable, "-c", COMPILE, str(tmp_path)]
-    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    processes = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") for _ in range(2)
+    ]
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "waits\n"

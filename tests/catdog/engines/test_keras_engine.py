@@ -201,7 +201,7 @@ def test_all_of_this_holds_on_jax() -> None:
         cwd=ROOT,
         env=os.environ | {"KERAS_BACKEND": "jax"},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
 

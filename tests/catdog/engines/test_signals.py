@@ -29,6 +29,6 @@ for streams in (1, 2, 2):
 def test_a_signal_is_handled_while_there_is_an_engine_and_after_it_was_freed(number: signal.Signals) -> None:
     command = [sys.executable, "-c", HANDLED_WHILE_AND_AFTER, str(int(number))]
 
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
 
     assert (done.returncode, done.stdout) == (0, "handled\n" * 6)

@@ -245,5 +245,5 @@ try:
 except errors.UnsupportedImage as error:
     print(error.format, *error.accepted)
 """
-    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True)
     assert answer.stdout.split() == ["HEIC", "JPEG", "PNG", "WebP", "GIF", "BMP", "AVIF"]

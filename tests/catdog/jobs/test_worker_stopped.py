@@ -140,11 +140,15 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_worker_ends_with_the_service_that_started_it_however_that_ends(tmp_path: Path) -> None:
-    launched = subprocess.run([sys.executable, "-c", LAUNCHING, tmp_path], capture_output=True, text=True, check=False)
+    launched = subprocess.run(
+        [sys.executable, "-c", LAUNCHING, tmp_path], capture_output=True, encoding="utf-8", check=False
+    )
     assert launched.returncode == -signal.SIGKILL
     worker = launched.stdout.strip()
 
     def state() -> str:
-        return subprocess.run(["ps", "-o", "stat=", "-p", worker], capture_output=True, text=True, check=False).stdout
+        return subprocess.run(
+            ["ps", "-o", "stat=", "-p", worker], capture_output=True, encoding="utf-8", check=False
+        ).stdout
 
     until(lambda: state()[:1] in ("", "Z"))

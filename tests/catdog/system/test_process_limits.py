@@ -24,7 +24,7 @@ print(*seen, max(pool["num_threads"] for pool in threadpoolctl.threadpool_info()
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux, where a thread can be kept to cores")
 def test_a_worker_takes_as_many_cores_as_it_may_and_lets_everybody_else_go_first() -> None:
-    shown = subprocess.check_output([sys.executable, "-c", SHOW, "1"], text=True).splitlines()
+    shown = subprocess.check_output([sys.executable, "-c", SHOW, "1"], encoding="utf-8").splitlines()
 
     assert shown == ["(1, 19)", "(1, 19)", "1"]
 

@@ -20,7 +20,7 @@ def printed(folder: Path, library: str, program: str) -> tuple[int, str]:
     """The exit status and stderr of a program that has a library called `chatty`."""
     (folder / "chatty.py").write_text(f"import os, sys\n{library}")
     ran = subprocess.run(
-        [sys.executable, "-c", IMPORTING + program], cwd=folder, stderr=subprocess.PIPE, text=True, timeout=60
+        [sys.executable, "-c", IMPORTING + program], cwd=folder, stderr=subprocess.PIPE, encoding="utf-8", timeout=60
     )
     return ran.returncode, ran.stderr
 
@@ -64,6 +64,8 @@ def test_without_grep_everything_is_printed(tmp_path: Path, monkeypatch: pytest.
 
 def test_tensorflow_is_imported_without_remarks_on_how_it_was_built() -> None:
     program = "import training.__main__, tensorflow"
-    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.PIPE, text=True, timeout=300)
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.PIPE, encoding="utf-8", timeout=300
+    )
 
     assert (ran.returncode, ran.stderr) == (0, "")

@@ -172,7 +172,7 @@ def test_where_there_is_no_affinity_every_core_counts(kernel: Kernel, monkeypatc
 
 def counted(*prefix: str | Path) -> tuple[int, int]:
     """The cores and OpenVINO's threads in a process that is started with this command prefix."""
-    done = subprocess.run([*prefix, sys.executable, "-c", COUNT], capture_output=True, text=True, check=True)
+    done = subprocess.run([*prefix, sys.executable, "-c", COUNT], capture_output=True, encoding="utf-8", check=True)
     found, threads = done.stdout.split()
     return int(found), int(threads)
 
@@ -185,7 +185,7 @@ def test_a_process_kept_to_one_core_finds_one() -> None:
 
 def test_a_process_that_keeps_itself_to_one_core_finds_one() -> None:
     kept = f"import os\nos.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}})\n"
-    done = subprocess.run([sys.executable, "-c", kept + COUNT], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", kept + COUNT], capture_output=True, encoding="utf-8", check=True)
 
     assert done.stdout == "1 1\n"
 

@@ -132,7 +132,9 @@ main()
 
 def test_ctrl_c_is_noticed_even_if_a_library_swallows_it(catdog: Catdog, photos: Path) -> None:
     words = [sys.executable, "-c", SWALLOWED, "classify", str(photos / "cat"), "--to", "result.csv"]
-    done = subprocess.run(words, cwd=catdog.folder, env=catdog.environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        words, cwd=catdog.folder, env=catdog.environment, capture_output=True, encoding="utf-8", check=False
+    )
 
     assert done.returncode == 130, done.stderr
     assert "stopped; the same command continues" in done.stderr

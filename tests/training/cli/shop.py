@@ -40,7 +40,7 @@ class Shop:
             | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             preexec_fn=hear_ctrl_c,
         )
 

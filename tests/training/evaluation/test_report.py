@@ -122,7 +122,7 @@ def test_measuring_and_reporting_bring_neither_a_training_framework_nor_shared_p
         "import sys, training.evaluation.report, training.evaluation.temperature_scaling, training.data.download;"
         "print({'tensorflow', 'keras', 'torch', 'jax', 'matplotlib.pyplot'} & set(sys.modules))"
     )
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert answer.stdout.strip() == "set()"
 
 

@@ -107,7 +107,7 @@ print(type(wrapper.telemetry).__name__)
     environment = {name: value for name, value in os.environ.items() if name != "NNCF_CI"}
 
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment, cwd=ROOT
+        [sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True, env=environment, cwd=ROOT
     )
 
     assert done.stdout == "MagicMock\n"

@@ -82,7 +82,7 @@ def narrow(path: Path) -> None:
 
 
 def web_page(path: Path) -> None:
-    path.write_text("<!DOCTYPE html><html>log in to this network</html>")
+    path.write_text("<!DOCTYPE html><html>log in to this network</html>", encoding="utf-8")
 
 
 # What is said of each: what it is, and what to do.

@@ -16,7 +16,9 @@ from tests.places import ROOT
 def run_without(libraries: tuple[str, ...], *command: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
     """`python -m training` with an empty data folder and the shipped models, in a process of its own."""
     line = [sys.executable, without_libraries.__file__, ",".join(libraries), "-m", "training", "--data-dir", folder]
-    return subprocess.run([*map(str, line), *map(str, command)], cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [*map(str, line), *map(str, command)], cwd=ROOT, capture_output=True, encoding="utf-8", check=False
+    )
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "doctor", "quantize", "remember", "familiarize"])
@@ -53,7 +55,7 @@ def test_an_environment_with_nothing_in_it_is_named_too(library: str, tmp_path: 
 def test_a_service_without_its_libraries_says_make_serve() -> None:
     line = [sys.executable, without_libraries.__file__, "uvicorn,fastapi", "-m", "app"]
 
-    said = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, env={"CATDOG_PORT": "0"})
+    said = subprocess.run(line, cwd=ROOT, capture_output=True, encoding="utf-8", check=False, env={"CATDOG_PORT": "0"})
 
     assert said.returncode == 2
     assert said.stderr.startswith("catdog: serving needs ")

@@ -117,7 +117,7 @@ def test_a_folder_needs_no_library_of_object_stores() -> None:
         "print({'obstore', 'catdog.versions.places.bucket'} & sys.modules.keys())"
     )
 
-    said = subprocess.check_output([sys.executable, "-c", program], cwd=ROOT, text=True)
+    said = subprocess.check_output([sys.executable, "-c", program], cwd=ROOT, encoding="utf-8")
 
     assert said == "set()\n"
 
