@@ -13,9 +13,12 @@ from benchmarks.harness.processes import BenchmarkError
 from catdog.database import Database
 from tests.photos import draw_splits
 from tests.places import ROOT
+from tests.waiting import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from tests.object_store import Bucket
+
+OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +101,8 @@ def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: P
 def empty_postgresql_url(postgresql_url: str) -> str:
     engine = create_engine(postgresql_url.replace("postgresql:", "postgresql+psycopg:"))
     with engine.begin() as connection:
+        # What a service that has ended still asked a hung server for would hold locks.
+        connection.execute(text(f"SELECT pg_terminate_backend(pid, {1000 * PATIENCE_SECONDS:.0f}) {OTHERS}"))
         connection.execute(text("DROP SCHEMA public CASCADE"))
         connection.execute(text("CREATE SCHEMA public"))
     engine.dispose()

@@ -9,17 +9,15 @@ from catdog.jobs.interruptions import end_with_stdin
 
 
 def main() -> None:
-    """Run the queued batches, on half of the cores at the lowest priority, until there are no more or stdin ends."""
+    """Run the queued batches, on idle cores, until there are no more or stdin ends."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # until the worker handles it, after these imports
     parser = ArgumentParser("python -m app.batches", description="Run the queued batches; the service starts this.")
     parser.add_argument("--name", required=True, help="name of the worker")
     name = parser.parse_args().name
     end_with_stdin()
-    from catdog.system.resources import default_threads, yield_to_others
+    from catdog.system.resources import run_when_idle
 
-    yield_to_others(default_threads())  # before anything starts threads of its own: they inherit it
-    if sys.platform == "linux":  # a nice value alone leaves requests waiting
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    run_when_idle()  # before anything starts threads of its own: they inherit it
     from app.serving import engine_selection, os_tuning
 
     os_tuning.limit_arenas()

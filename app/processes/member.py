@@ -45,7 +45,7 @@ class Member:
                 [sys.executable, "-m", "app.processes.serving", *words],
                 stdin=subprocess.DEVNULL,
                 pass_fds=(listener.fileno(), theirs.fileno()),
-                start_new_session=True,  # a terminal's Ctrl-C reaches the supervisor alone, which passes it on
+                process_group=0,  # a terminal's Ctrl-C reaches the supervisor alone, which passes it on
             )
 
     @property

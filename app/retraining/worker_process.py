@@ -64,8 +64,10 @@ class Runner(Protocol):
 
 
 class LocalProcess:
-    """Runs workers as local processes, each in its own session, so that Ctrl-C doesn't reach them.
+    """Runs workers as local processes, each in a process group of its own, so that Ctrl-C doesn't reach them.
 
+    It isn't a session of its own: where Linux shares the cores evenly between sessions (`sched_autogroup_enabled`), the
+    low priority of a worker wouldn't count against the service.
     A worker ends when its standard input does. This process holds the other end, so that no worker outlives it, however
     it ends.
     """
@@ -91,7 +93,7 @@ class LocalProcess:
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
+                process_group=0,
             )
         return worker
 

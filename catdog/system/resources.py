@@ -5,6 +5,7 @@ On a shared machine or in a container this is less than the machine has.
 
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from math import ceil
@@ -120,6 +121,21 @@ def yield_to_others(threads: int) -> None:
     os.nice(NICE)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
+
+
+def run_when_idle() -> None:
+    """Let this thread, and the ones that it starts later, run only where nothing else wants to; call it early.
+
+    On Linux a nice value alone leaves others waiting, SCHED_IDLE doesn't. It takes all cores: if some had no such work,
+    Linux would wake all threads of an inference there, to wait for each other. Of a quota, which it uses up like any
+    other work, and on other systems it takes half of the cores.
+    """
+    if sys.platform != "linux":
+        yield_to_others(default_threads())
+        return
+    cores = len(os.sched_getaffinity(0))
+    yield_to_others(cores if min(_quotas(), default=cores) >= cores else default_threads())
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def limit_process(threads: int) -> None:

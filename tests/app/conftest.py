@@ -8,12 +8,15 @@ import pytest
 from PIL import Image
 
 from app.retraining import shadow
+from app.serving import os_tuning
 from catdog.engines.engine import Engine
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.network.architecture import Network
 from tests.app.service import ADMIN, TINY, Service, encoded, publish, random_arrays, serving
 from tests.app.watching import WatchedDecoding
 from tests.waiting import until
+
+os_tuning.limit_arenas()  # as the service does, for the memory of the hundreds that the tests start
 
 
 @pytest.fixture(scope="session")

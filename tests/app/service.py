@@ -1,5 +1,6 @@
 """A real service on a tiny network."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ from tests.waiting import PATIENCE_SECONDS
 TINY = Architecture(classes=2, width=1 / 32)
 TEMPERATURE = 40.0  # random weights give large logits
 ADMIN_KEY = "the key of the tests"
+CERTIFICATES = ssl.create_default_context()  # each client would read them anew, in 16 ms
 ADMIN = {"Authorization": f"Bearer {ADMIN_KEY}"}
 
 
@@ -197,7 +199,7 @@ def serving(
     thread = threading.Thread(target=running.run, args=([listener],))
     thread.start()
     try:
-        with httpx.Client(base_url=settings.address, timeout=PATIENCE_SECONDS) as client:
+        with httpx.Client(base_url=settings.address, timeout=PATIENCE_SECONDS, verify=CERTIFICATES) as client:
             yield Service(app, client)
     finally:
         running.should_exit = True

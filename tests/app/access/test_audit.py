@@ -221,6 +221,7 @@ def test_settings_that_differ_are_noted_at_the_start_and_secrets_stay_secret(aud
     assert b"secret@" not in (state.settings.data_dir / "catdog.sqlite").read_bytes()
 
 
+@pytest.mark.whole
 def test_trainings_and_commands_leave_entries_too(keeper: Service, tmp_path: Path) -> None:
     settle(keeper)
     jobs = keeper.app.state.database.jobs

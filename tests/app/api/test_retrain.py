@@ -93,6 +93,7 @@ def test_a_retraining_goes_live_and_can_be_rolled_back(taught: Service, jpeg: by
     assert taught.client.post("/predict", files={"file": jpeg}).json()["model_version"] == 1
 
 
+@pytest.mark.whole
 def test_a_training_starts_from_the_backbone_that_is_asked_for_and_says_so(
     tmp_path: Path, taught: Service, split_photos: Path
 ) -> None:
@@ -138,6 +139,7 @@ def test_other_classes_need_imagenets_backbone_and_are_trained_on_another_only_i
     assert taught.client.get("/models/2").json()["classes"] == ["cat", "fish"]
 
 
+@pytest.mark.whole
 def test_a_job_says_as_plainly_what_is_wrong_with_the_weights_that_the_setting_names(
     tmp_path: Path, models_dir: Path, split_photos: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import random
 import signal
 import subprocess
@@ -164,6 +165,21 @@ def test_a_batch_that_waits_and_one_that_runs_can_be_cancelled(service: Service)
     assert (refused.status_code, refused.json()["type"]) == (409, "urn:catdog:problem:no-result")
     service.app.state.batches.clean()
     assert not list(files.folder_of(service.app.state.settings.data_dir, waiting.rpartition("/")[2]).iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="needs Linux, whose scheduler has a class for idle cores")
+def test_a_batch_leaves_the_cores_to_the_service(service: Service) -> None:
+    """In the service's session: Linux may share the cores evenly between sessions, whatever their priorities."""
+    batch = begin(service, photos(3000))
+    until(lambda: service.client.get(batch).json()["done"] > 0)
+    jobs = service.app.state.batches.jobs
+    worker = jobs._runner._processes[jobs._worker].pid
+
+    assert os.sched_getscheduler(worker) == os.SCHED_IDLE
+    assert os.getsid(worker) == os.getsid(0)
+
+    service.client.delete(batch)
+    ended(service, batch)
 
 
 def test_more_batches_than_may_wait_are_refused_before_their_upload(service: Service) -> None:

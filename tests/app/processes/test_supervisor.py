@@ -86,6 +86,14 @@ def test_a_killed_process_is_restarted_its_counts_stay_and_another_one_leads(ser
     assert after.find("catdog_ready") == 1
 
 
+def test_a_signal_of_the_terminal_reaches_the_supervisor_alone_and_their_session_is_one(service: Pair) -> None:
+    """Between sessions Linux may share the cores evenly, also with the workers of one of the processes."""
+    supervisor = service.process.popen.pid
+
+    assert {os.getpgid(pid) for pid in service.pids} == service.pids
+    assert {os.getsid(pid) for pid in service.pids} == {os.getsid(supervisor)}
+
+
 def test_sighup_restarts_one_process_after_another_without_a_failed_request(service: Pair, jpeg: bytes) -> None:
     before = service.pids
 

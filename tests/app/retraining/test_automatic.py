@@ -87,6 +87,7 @@ def give_feedback(service: Service, kind: str, seed: int, folder: Path) -> None:
     service.client.post("/feedback", json=said).raise_for_status()
 
 
+@pytest.mark.whole
 def test_the_fifth_label_starts_a_training_whose_version_goes_live(taught: Service, tmp_path: Path) -> None:
     until(lambda: bool(newest(taught)))
     first = ended(taught, newest(taught)[0].id)

@@ -1,5 +1,6 @@
 """A real browser on the page, with checks for what the page must never do."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,16 +26,21 @@ ARGUMENTS = [
     "--use-fake-ui-for-media-stream",
 ]
 EXPECTED = ("Failed to load resource", "blocked by CORS policy")  # what the page tells its user
-SCREENSHOTS = ROOT / ".screenshots"
+SCREENSHOTS = ROOT / ".screenshots" if os.environ.get("SCREENSHOTS") else None
 
 expect.set_options(timeout=1000 * PATIENCE_SECONDS)
 
 
 @contextmanager
 def visiting(
-    browser: Browser, address: str, locale: str = "en-GB", elsewhere: str | None = None, **options: Any
+    browser: Browser,
+    address: str,
+    locale: str = "en-GB",
+    elsewhere: str | None = None,
+    path: str = "/",
+    **options: Any,
 ) -> Iterator[Page]:
-    """A new tab with the service's page.
+    """A new tab with a page of the service.
 
     Afterwards, checks that it requested no other server than `elsewhere` and threw no error.
 
@@ -59,7 +65,7 @@ def visiting(
         page.on("request", watch_request)
         page.on("console", watch_console)
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.goto("/")
+        page.goto(path)
         yield page
     assert not faults, faults
 
@@ -81,6 +87,7 @@ def file(name: str, content: bytes, media_type: str = "image/jpeg") -> Any:
 
 
 def shot(page: Page, name: str) -> None:
-    """Save a screenshot for people to look at."""
-    SCREENSHOTS.mkdir(exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+    """Save a screenshot for people to look at, if the variable SCREENSHOTS is set."""
+    if SCREENSHOTS:
+        SCREENSHOTS.mkdir(exist_ok=True)
+        page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)

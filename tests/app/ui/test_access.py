@@ -25,7 +25,7 @@ NAME_OF_FOCUSED = """(() => {
 SERIOUS = ("serious", "critical")
 
 
-@pytest.fixture(params=LOOKS)
+@pytest.fixture(params=[pytest.param("light", marks=pytest.mark.whole), "dark", "phone"])
 def look(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name

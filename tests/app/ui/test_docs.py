@@ -19,8 +19,7 @@ POSTED = ["POST /predict", "POST /predict/batch", "POST /datasets/{name}/images"
 
 @pytest.fixture
 def page(browser: Browser, keeper: Service) -> Iterator[Page]:
-    with visiting(browser, keeper.app.state.settings.address) as page:
-        page.goto("/docs")
+    with visiting(browser, keeper.app.state.settings.address, path="/docs") as page:
         yield page
 
 
@@ -46,13 +45,16 @@ def test_an_address_says_what_it_takes_and_answers(page: Page) -> None:
     expect(page.get_by_role("region", name="As a command")).to_contain_text('curl "http://127.0.0.1:')
 
 
+@pytest.mark.whole
 def test_the_examples_work_as_shown(browser: Browser, tmp_path: Path) -> None:
     (tmp_path / "app").symlink_to(ROOT / "app")
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "admin.key").write_text(ADMIN_KEY)
-    with filled_service(tmp_path / "service") as service, visiting(browser, service.app.state.settings.address) as page:
+    with (
+        filled_service(tmp_path / "service") as service,
+        visiting(browser, service.app.state.settings.address, path="/docs") as page,
+    ):
         (tmp_path / "service" / "models" / "1" / "report" / "evaluation.json").write_text("{}")  # of a real training
-        page.goto("/docs")
         expect(page.locator("summary").first).to_be_visible()
         names = page.locator("summary > code").all_inner_texts()
         names = [name for name in names if name.startswith("GET ") and "ids" not in name] + POSTED

@@ -254,6 +254,7 @@ def test_the_secret_is_made_once_and_a_damaged_one_is_refused(tmp_path: Path) ->
         create_app(settings)
 
 
+@pytest.mark.whole
 def test_a_service_killed_between_a_change_and_its_delivery_sends_the_event_after_the_next_start(
     receiver: Receiver, tmp_path: Path
 ) -> None:

@@ -113,18 +113,20 @@ def test_the_backbone_is_that_of_keras_applications() -> None:
 
 
 def test_the_classic_network_is_that_of_keras_applications() -> None:
-    """Names and shapes of all layers, and the outputs; four classes don't change the layers before the last."""
-    theirs = keras.applications.VGG16(weights=None, classes=4, classifier_activation=None)
-    ours = reference.build(Architecture(4, head="classic"))
+    """Names and shapes of all layers, and the outputs; on small pictures, whose first hidden layer is small too."""
+    theirs = keras.applications.VGG16(weights=None, input_shape=(32, 32, 3), classes=4, classifier_activation=None)
+    ours = reference.build(Architecture(4, head="classic"), side=32)
 
     named = {layer.name: [w.shape for w in layer.weights] for layer in theirs.layers if layer.weights}
     assert {layer.name: [w.shape for w in layer.weights] for layer in ours.layers if layer.weights} == named
     for name in named:
         ours.get_layer(name).set_weights(theirs.get_layer(name).get_weights())
-    expected = theirs(keras.applications.vgg16.preprocess_input(PIXELS[:1].astype(np.float32)))
-    logits, _ = ours(PIXELS[:1])
+    small = PIXELS[:1, :32, :32]
+    expected = theirs(keras.applications.vgg16.preprocess_input(small.astype(np.float32)))
+    logits, _ = ours(small)
 
     assert np.abs(np.asarray(logits) - np.asarray(expected)).max() < 1e-4
+    assert Architecture(1000, head="classic").parameters == 138_357_544  # of the pictures of 224 pixels: Keras's docs
 
 
 def test_arrays_put_into_keras_come_out_again() -> None:

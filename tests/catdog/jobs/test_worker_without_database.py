@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Connection
 
 from catdog.database import Database
@@ -33,6 +34,7 @@ class Refusing(Database):
             raise
 
 
+@pytest.mark.whole
 def test_a_database_that_is_away_for_a_while_costs_a_job_no_attempt(
     database_url: str, away: Callable[[], AbstractContextManager[None]], tmp_path: Path
 ) -> None:

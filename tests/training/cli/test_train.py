@@ -11,6 +11,7 @@ from tests.training.cli.shop import FEW_EPOCHS, RANDOM, SOONER, Shop
 from tests.waiting import until
 
 
+@pytest.mark.whole
 def test_evaluate_on_the_folder_that_was_trained_on_takes_what_was_kept_from_it(shop: Shop, tmp_path: Path) -> None:
     photos = draw_set(tmp_path / "photos", 60)
     shop.run("train", "--data", photos, *RANDOM, SOONER)
@@ -25,6 +26,7 @@ def test_evaluate_on_the_folder_that_was_trained_on_takes_what_was_kept_from_it(
     assert other["photos"] == 122
 
 
+@pytest.mark.whole
 def test_a_version_without_an_int8_graph_is_published_once_more_with_one(shop: Shop, split_photos: Path) -> None:
     without = shop.run("train", "--data", split_photos, *RANDOM, SOONER)
     said = shop.run("quantize", "--data", split_photos)

@@ -108,6 +108,7 @@ def test_summary_shows_the_layers_and_counts(trained: Shop) -> None:
     assert f"{trained.store.open(1).manifest.architecture.parameters:,} parameters" in shown
 
 
+@pytest.mark.whole
 def test_fine_tuning_changes_the_last_block_and_no_other(trained: Shop, split_photos: Path) -> None:
     options = ("--strategy", "finetune", "--unfreeze", "1", "--promote", "never", SOONER)
     trained.run("train", "--data", split_photos, *FEW_EPOCHS, *options)

@@ -271,6 +271,7 @@ def test_a_file_with_a_wild_name_can_be_shown(photos: Path, examine: Callable[[]
 
 
 @pytest.mark.data
+@pytest.mark.whole
 def test_photos_of_cats_and_dogs_hold_one_pair_that_is_nearly_the_same(shared_data: Path, cache: Path) -> None:
     folder = shared_data / "cats_and_dogs"
     both = {

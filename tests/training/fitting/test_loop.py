@@ -188,6 +188,7 @@ def test_a_training_that_patience_ended_is_not_trained_on_when_resumed(tmp_path:
     assert fit(tmp_path, stuck).run(resume=True) == history
 
 
+@pytest.mark.whole
 def test_the_start_stays_the_best_where_every_epoch_made_it_worse(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,6 +269,7 @@ def test_processes_beside_an_accelerator_make_the_same_batches(tmp_path: Path, m
     assert [row["loss"] for row in again] == pytest.approx([row["loss"] for row in made], rel=1e-3)
 
 
+@pytest.mark.whole
 def test_a_stage_may_have_an_augmentation_of_its_own(tmp_path: Path) -> None:
     """Nothing is learned from pictures hidden under grey, which shows which stage had them."""
     hidden = Augmentation(contrast=(0, 0), brightness=(0, 0), erase_chance=0)

@@ -103,7 +103,7 @@ def test_a_single_photo_of_a_class_leaves_the_temperature_to_the_validation_phot
     assert version.manifest.temperature != 1.0
 
 
-@pytest.mark.parametrize("strategy", ["full", "finetune"])
+@pytest.mark.parametrize("strategy", [pytest.param("full", marks=pytest.mark.whole), "finetune"])
 def test_what_is_trained_and_a_head_on_it_are_stored_in_half_the_bytes(
     strategy: Strategy, split_photos: Path, tmp_path: Path
 ) -> None:
@@ -132,6 +132,7 @@ def test_an_observer_is_told_of_the_phases_and_epochs(split_photos: Path, tmp_pa
     assert np.isfinite(finetune.epochs[0][0]["val_log_loss"])
 
 
+@pytest.mark.whole
 def test_the_last_blocks_are_trained_at_several_picture_sizes(split_photos: Path, tmp_path: Path) -> None:
     stages = (Stage(32, 1, 8), Stage(64, 1, 8))
     config = replace(TINY, strategy="finetune", unfreeze=2, stages=stages, learning_rate=1e-2, policy="float32")

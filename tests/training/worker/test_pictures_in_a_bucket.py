@@ -27,7 +27,7 @@ def place(tmp_path: Path, database: Database, learned: Path, photos: Path, bucke
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("strategy", ["head", "finetune"])
+@pytest.mark.parametrize("strategy", ["head", pytest.param("finetune", marks=pytest.mark.whole)])
 def test_a_training_waits_for_pictures_while_the_bucket_is_away(
     place: Place, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:

@@ -185,6 +185,7 @@ def test_a_training_that_cannot_be_is_refused_with_the_reason(page: Page) -> Non
     expect(page.locator("#training .fault")).to_contain_text("nothing")
 
 
+@pytest.mark.whole
 def test_offline_training_of_other_classes_shows_which_backbone_is_missing_and_why(
     browser: Browser, tmp_path: Path, models_dir: Path
 ) -> None:
