@@ -12,7 +12,7 @@ from tests.app.service import ADMIN_KEY, Service
 from tests.app.ui.browsing import file, shot, visiting
 from tests.app.ui.filled import LONG, filled_service
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.whole]  # 2 to 12 s a look: every view at every width
 
 WIDTHS = (360, 390, 480, 600, 768, 952, 1024, 1280, 1600, 1920)
 SHOTS = (390, 952, 1280)
@@ -65,12 +65,7 @@ class Look:
         return f"{self.theme}-{self.language}"
 
 
-LOOKS = (
-    Look("light", "en"),
-    pytest.param(Look("dark", "de"), marks=pytest.mark.whole),
-    pytest.param(Look("dark", "en"), marks=pytest.mark.whole),
-    pytest.param(Look("light", "de"), marks=pytest.mark.whole),
-)
+LOOKS = (Look("light", "en"), Look("dark", "de"), Look("dark", "en"), Look("light", "de"))
 
 
 @pytest.fixture(params=LOOKS, ids=str)

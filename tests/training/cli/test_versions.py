@@ -48,6 +48,7 @@ def test_training_measures_the_probabilities_that_the_engine_serves(trained: Sho
     assert version.manifest.metrics["test"].log_loss == pytest.approx(np.mean(losses), abs=1e-6)
 
 
+@pytest.mark.whole
 def test_a_second_training_computes_no_feature_again(trained: Shop, split_photos: Path) -> None:
     first = trained.run("train", "--data", split_photos, "--promote", "never")
     again = trained.run("train", "--data", split_photos, "--promote", "never", "--backbone", "champion")

@@ -233,6 +233,7 @@ def test_two_versions_are_compared_on_the_photos_that_both_were_measured_on(page
     shot(page, "compared")
 
 
+@pytest.mark.whole
 def test_two_versions_look_at_the_same_photos_of_a_data_set(browser: Browser, tmp_path: Path) -> None:
     with (
         with_two_versions(tmp_path, "process") as service,
