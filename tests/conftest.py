@@ -18,7 +18,10 @@ from tests.waiting import PATIENCE_SECONDS
 if TYPE_CHECKING:
     from tests.object_store import Bucket
 
-OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+END_OTHERS = text(
+    "SELECT pg_terminate_backend(pid, :milliseconds) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +105,7 @@ def empty_postgresql_url(postgresql_url: str) -> str:
     engine = create_engine(postgresql_url.replace("postgresql:", "postgresql+psycopg:"))
     with engine.begin() as connection:
         # What a service that has ended still asked a hung server for would hold locks.
-        connection.execute(text(f"SELECT pg_terminate_backend(pid, {1000 * PATIENCE_SECONDS:.0f}) {OTHERS}"))
+        connection.execute(END_OTHERS, {"milliseconds": round(1000 * PATIENCE_SECONDS)})
         connection.execute(text("DROP SCHEMA public CASCADE"))
         connection.execute(text("CREATE SCHEMA public"))
     engine.dispose()

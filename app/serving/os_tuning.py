@@ -54,7 +54,7 @@ def return_memory(read_once: Path) -> None:
     madvise = getattr(_libc, "madvise", None)
     if madvise is None or not MAPS.exists():
         return
-    for line in MAPS.read_text(encoding="utf-8").splitlines():
+    for line in os.fsdecode(MAPS.read_bytes()).splitlines():
         if (found := MAPPING.fullmatch(line)) and Path(found[3]).is_relative_to(read_once):
             begin, end = int(found[1], 16), int(found[2], 16)
             madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), MADV_DONTNEED)

@@ -126,9 +126,9 @@ def yield_to_others(threads: int) -> None:
 def run_when_idle() -> None:
     """Let this thread, and the ones that it starts later, run only where nothing else wants to; call it early.
 
-    On Linux a nice value alone leaves others waiting, SCHED_IDLE doesn't. It takes all cores: if some had no such work,
-    Linux would wake all threads of an inference there, to wait for each other. Of a quota, which it uses up like any
-    other work, and on other systems it takes half of the cores.
+    On Linux a nice value alone leaves others waiting, SCHED_IDLE doesn't. It takes all cores: with such work on some of
+    them alone, predictions took longer. Of a quota, which it uses up like any other work, and on other systems it takes
+    half of the cores.
     """
     if sys.platform != "linux":
         yield_to_others(default_threads())

@@ -38,7 +38,7 @@ from tests.waiting import PATIENCE_SECONDS
 TINY = Architecture(classes=2, width=1 / 32)
 TEMPERATURE = 40.0  # random weights give large logits
 ADMIN_KEY = "the key of the tests"
-CERTIFICATES = ssl.create_default_context()  # each client would read them anew, in 16 ms
+CERTIFICATES = ssl.create_default_context()  # each client would read them anew
 ADMIN = {"Authorization": f"Bearer {ADMIN_KEY}"}
 
 

@@ -1,6 +1,7 @@
 """Returned memory, measured by the kernel's numbers."""
 
 import mmap
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -49,7 +50,7 @@ print(take())
 def resident(file: Path) -> int:
     """Bytes of the file's mappings that are in memory."""
     found, inside = 0, False
-    for line in Path("/proc/self/smaps").read_text(encoding="utf-8").splitlines():
+    for line in os.fsdecode(Path("/proc/self/smaps").read_bytes()).splitlines():
         if "-" in line.split(" ", 1)[0]:
             inside = line.endswith(str(file))
         elif inside and line.startswith("Rss:"):
@@ -58,7 +59,7 @@ def resident(file: Path) -> int:
 
 
 def test_what_was_mapped_and_read_once_is_let_go_and_can_be_read_again(tmp_path: Path) -> None:
-    ours, other = tmp_path / "models" / "int8.bin", tmp_path / "other.bin"
+    ours, other = tmp_path / "models" / "int8.bin", tmp_path / os.fsdecode(b"no UTF-8: \xff.bin")
     ours.parent.mkdir()
     for file in (ours, other):
         file.write_bytes(b"7" * SIZE)
