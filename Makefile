@@ -55,14 +55,13 @@ trainer: $(VENV)/.train
 train: $(VENV)/.train
 	$(BIN)/python -m training train --data "$(DATA)" $(OPTIONS)
 
-# One run after another: TensorFlow must not affect the tests of the service, and the threads and engines that hundreds of
-# ended services leave behind in tests/app would crash OpenVINO in the other tests. A file's tests stay in one process, and
-# those of the page follow each other, because they share a browser. Tests of the service often wait: two cores run three.
+# The service first, by itself: threads and engines that hundreds of ended services leave behind would crash OpenVINO in the
+# other tests. A file's tests stay in one process, and those of the page follow each other, because they share a browser. Tests
+# of the service often wait: two cores run three.
 WORKERS ?= 2
 SERVICE_WORKERS ?= 3
 PYTEST = $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder -m "$(1)" --numprocesses
-RUN_TESTS = $(PYTEST) $(SERVICE_WORKERS) tests/app && $(PYTEST) $(WORKERS) tests --ignore tests/app --ignore tests/training \
-	&& $(PYTEST) $(WORKERS) tests/training
+RUN_TESTS = $(PYTEST) $(SERVICE_WORKERS) tests/app && $(PYTEST) $(WORKERS) tests --ignore tests/app
 
 test: $(VENV)/.dev
 	$(call RUN_TESTS,not containers and not label_studio and not ray and not whole)

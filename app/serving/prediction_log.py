@@ -1,32 +1,29 @@
 """Keeps the last predicted photos, so that users can give feedback on them.
 
     data/uploads/
-      019a3c...           one prediction: a line of JSON, then the photo as it was sent
-      019a3b....free      a file whose photo was removed, emptied for the next one
+      019a3c...           some predictions, at most a tenth of those that are kept, as in `photo_files`
 
-A file is named by the prediction's id, and ids sort in the order of the predictions. So there is no index, and any
-number of processes may share the folder. The line contains the length of the photo, so that an incomplete file is
-recognized. Files aren't synced to the disk: a crash may cost the last few.
+A file is named by the id of its first prediction, and ids sort in the order of the predictions. So there is no index,
+and any number of processes may share the folder. Files aren't synced to the disk: a crash may cost the last few.
 """
 
-import fcntl
-import json
 import logging
 import math
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 from time import time, time_ns
-from typing import BinaryIO, Self
+from typing import NamedTuple, Self
 
+from app.serving import photo_files
+from app.serving.photo_files import PhotoWriter, Record
 from app.serving.prediction import Prediction
-from app.serving.spare_files import SUFFIX, SpareFiles
 from catdog.errors import PredictionNotFound
 
 TIME_DIGITS = 16  # first part of an id: nanoseconds since 1970, in hexadecimal
@@ -63,9 +60,9 @@ def is_id(text: str) -> bool:
 logger = logging.getLogger(__name__)
 
 FOLDER = "uploads"  # in the data folder
+EMPTIED = ".free"  # suffix of files that earlier versions of the service emptied, to use them again
 DAY_SECONDS = 86_400.0
-SWEEP_EVERY = 100  # photos added between two sweeps: listing the folder costs more than writing a photo
-SWEEP_SHARE = 20  # or bytes added: a twentieth of the limit
+FILES = 10  # that contain the photos to keep: they are removed file by file, and for each the folder is listed
 
 
 @dataclass(frozen=True)
@@ -77,20 +74,38 @@ class LoggedPrediction:
     predicted_at: float  # seconds since 1970
 
     @classmethod
-    def read(cls, line: bytes, photo_bytes: int) -> Self:
-        """Parse the first line of a file whose photo has `photo_bytes`; ValueError if the file is incomplete."""
-        said = json.loads(line)
-        if said.get("bytes") != photo_bytes:
-            raise ValueError("the photo is cut short")
-        prediction = Prediction.model_validate(said["prediction"])
-        return cls(prediction, said["sha256"], said.get("at", _predicted_at(prediction.prediction_id)))
+    def of(cls, record: Record) -> Self:
+        """Parse the line of a record that isn't erased."""
+        prediction = Prediction.model_validate(record.about["prediction"])
+        at = record.about.get("at", _predicted_at(prediction.prediction_id))
+        return cls(prediction, record.about["sha256"], at)
+
+
+class Place(NamedTuple):
+    """Where a kept prediction is."""
+
+    path: Path
+    record: Record
+    kept: LoggedPrediction
+
+    @property
+    def id(self) -> str:
+        return self.kept.prediction.prediction_id
+
+
+class Content(NamedTuple):
+    """What a file contains: bytes, the number of photos, and the newest prediction's id."""
+
+    size: int
+    photos: int
+    newest: str
 
 
 class PredictionLog:
-    """The last predictions of all processes that share a data folder: at most `keep`, 0 for none, and `keep_bytes`.
+    """The last predictions of all processes that share a data folder: `keep`, 0 for none, in at most `keep_bytes`.
 
-    None is kept for longer than `keep_days` and the time until the next sweep. Between two sweeps there may be
-    SWEEP_EVERY more photos, or 1/SWEEP_SHARE more bytes.
+    The oldest are removed together, so there may be a tenth more. None is kept for longer than `keep_days` and the time
+    until the next sweep.
     """
 
     def __init__(self, data_dir: Path, keep: int, keep_bytes: int, keep_days: float | None = None) -> None:
@@ -99,12 +114,11 @@ class PredictionLog:
         self._keep = keep
         self._keep_bytes = keep_bytes
         self._ids = PredictionIds()
-        self._added = self._added_bytes = 0  # since the last sweep
-        self._spare = SpareFiles(SWEEP_EVERY)
-        self._sizes: dict[str, int] = {}  # of the photos that the last sweep kept, in bytes: files don't change
+        self._writer = PhotoWriter(max(1, keep // FILES), keep_bytes // (2 * FILES))
+        self._contents: dict[str, Content] = {}  # of files, by name, when they were last looked at
         self._sweeping = Lock()
         for last in self._names()[:1]:
-            self._ids.follow(last)
+            self._ids.follow(self._content(last).newest)
 
     def new_id(self) -> str:
         """An id for a prediction that sorts after those of all kept ones."""
@@ -114,32 +128,30 @@ class PredictionLog:
         """Keep a photo; if it can't be written, that is logged, and only feedback on it is impossible."""
         if not self._keep:
             return
-        about = {"sha256": sha256(photo).hexdigest(), "bytes": len(photo), "at": time()}
-        head = json.dumps({**about, "prediction": prediction.model_dump()}).encode() + b"\n"
+        newest = prediction.prediction_id
+        about = {"sha256": sha256(photo).hexdigest(), "at": time(), "prediction": prediction.model_dump()}
         try:
-            self._write(prediction.prediction_id, head + photo)
-            self._added, self._added_bytes = self._added + 1, self._added_bytes + len(photo)
-            if self._added >= SWEEP_EVERY or self._added_bytes * SWEEP_SHARE > self._keep_bytes:
-                self._sweep(self._spare.discard)
+            if (full := self._writer.add(self._folder / newest, about, photo)) is not None:
+                self._contents[full.path.name] = Content(full.size, full.photos, newest)
+                self.sweep()
         except OSError as error:
             logger.warning("a predicted photo can't be kept for feedback: %s", error)
 
     def get(self, prediction_id: str) -> tuple[LoggedPrediction, bytes]:
         """A prediction and its photo; PredictionNotFound if it isn't kept."""
-        try:
-            head, _, photo = (self._folder / _checked(prediction_id)).read_bytes().partition(b"\n")
-            return LoggedPrediction.read(head, len(photo)), photo
-        except (FileNotFoundError, ValueError) as error:
-            raise PredictionNotFound(prediction_id) from error
+        if not is_id(prediction_id):
+            raise PredictionNotFound(prediction_id)
+        names = self._names()
+        earlier = [name for name in names if name <= prediction_id]  # nearly always in the first of them
+        for name in [*earlier, *reversed(names[: len(names) - len(earlier)])]:
+            for place in self._places(name):
+                if place.id == prediction_id and (photo := _photo(place)) is not None:
+                    return place.kept, photo
+        raise PredictionNotFound(prediction_id)
 
     def newest(self) -> Iterator[LoggedPrediction]:
         """The kept predictions, the newest first."""
-        for name in self._names():
-            try:
-                with (self._folder / name).open("rb") as file:
-                    yield _read(file)
-            except (FileNotFoundError, ValueError):  # swept in the meantime, or emptied by a power cut
-                continue
+        return (place.kept for place in self._all())
 
     def forget(self, sha256: str) -> list[str]:
         """Remove every photo with this content; returns the ids of its predictions, the newest first."""
@@ -147,67 +159,79 @@ class PredictionLog:
 
     def forget_earlier(self, moments: Mapping[str, float]) -> list[str]:
         """Remove the photos with these contents that were predicted before these moments, in seconds since 1970."""
-        found = [
-            kept.prediction.prediction_id for kept in self.newest() if kept.predicted_at < moments.get(kept.sha256, 0)
-        ]
-        for name in found:
-            (self._folder / name).unlink(missing_ok=True)
-        return found
+        found = [place for place in self._all() if place.kept.predicted_at < moments.get(place.kept.sha256, 0)]
+        for place in found:
+            photo_files.erase(place.path, place.record)
+        return [place.id for place in found]
 
     def sweep(self) -> None:
         """Remove the oldest photos beyond the limits; a failure is logged."""
-        self._sweep(Path.unlink)
-        self._spare.clear()
-
-    def _sweep(self, remove: Callable[[Path], None]) -> None:
         if not self._sweeping.acquire(blocking=False):
             return
         try:
-            self._added = self._added_bytes = 0
-            names = self._names()
-            for newest in names[:1]:
-                self._ids.follow(newest)
-            self._sizes = self._swept(names, remove)
+            self._contents = {name: self._content(name) for name in self._names()}
+            self._sweep()
         except OSError as error:
             logger.warning("predicted photos can't be removed: %s", error)
         finally:
             self._sweeping.release()
 
-    def _swept(self, names: Sequence[str], remove: Callable[[Path], None]) -> dict[str, int]:
-        """Remove the files beyond the limits; returns the sizes of the others. `names` begin with the newest."""
-        sizes: dict[str, int] = {}
-        kept_bytes, oldest = 0, time() - self._keep_seconds
-        for place, name in enumerate(names):
-            size = self._sizes.get(name) or self._size(name)
-            kept_bytes += size
-            if place < self._keep and kept_bytes <= self._keep_bytes and _predicted_at(name) >= oldest:
-                sizes[name] = size
-                continue
-            with suppress(FileNotFoundError):  # another process removed it
-                remove(self._folder / name)
-        return sizes
-
-    def _size(self, name: str) -> int:
-        """Bytes of a file; 0 if another process has removed it."""
-        try:
-            return (self._folder / name).stat().st_size
-        except FileNotFoundError:
-            return 0
-
     def clean(self) -> None:
-        """At start-up: sweep, and remove what killed processes left: incomplete files, and emptied ones."""
+        """At start-up: sweep, and remove what killed processes left."""
         self.sweep()
-        for spare in self._folder.glob(f"*{SUFFIX}"):
-            spare.unlink(missing_ok=True)
-        for name in self._names():
-            try:
-                with (self._folder / name).open("rb") as file:
-                    if not _is_whole(file) and _is_left(file):
-                        (self._folder / name).unlink()
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                logger.warning("an incomplete predicted photo can't be removed: %s", error)
+        try:
+            for left in self._folder.glob(f"*{EMPTIED}"):
+                left.unlink(missing_ok=True)
+            for name in self._names():
+                photo_files.trim(self._folder / name)
+        except OSError as error:
+            logger.warning("an incomplete predicted photo can't be removed: %s", error)
+
+    def close(self) -> None:
+        """Close the file that is being written."""
+        self._writer.close()
+
+    def _sweep(self) -> None:
+        photos = size = 0
+        oldest = time() - self._keep_seconds
+        for name, content in sorted(self._contents.items(), key=lambda item: item[1].newest, reverse=True):
+            self._ids.follow(content.newest)
+            size += content.size
+            if photos >= self._keep or size > self._keep_bytes:
+                photo_files.remove(self._folder / name)
+            elif _predicted_at(name) < oldest:
+                self._erase_before(name, oldest)
+            photos += content.photos
+
+    def _erase_before(self, name: str, oldest: float) -> None:
+        """Erase the photos of a file that were predicted before a moment, in seconds since 1970."""
+        for place in self._places(name):
+            if _predicted_at(place.id) < oldest:
+                photo_files.erase(place.path, place.record)
+        photo_files.trim(self._folder / name)
+
+    def _all(self) -> Sequence[Place]:
+        places = [place for name in self._names() for place in self._places(name)]
+        return sorted(places, key=lambda place: place.id, reverse=True)
+
+    def _places(self, name: str) -> Iterator[Place]:
+        """The predictions of a file; none if it is deleted meanwhile."""
+        path = self._folder / name
+        with suppress(FileNotFoundError):
+            for record in photo_files.records(path):
+                if not record.is_erased:
+                    yield Place(path, record, LoggedPrediction.of(record))
+
+    def _content(self, name: str) -> Content:
+        """What a file contains, which is only looked up if it has grown."""
+        try:
+            size = (self._folder / name).stat().st_size
+        except FileNotFoundError:  # another process has removed it
+            size = 0
+        if (known := self._contents.get(name)) is not None and known.size == size:
+            return known
+        ids = [place.id for place in self._places(name)]
+        return Content(size, len(ids), max([name, *ids]))
 
     def _names(self) -> list[str]:
         """Names of the files, the newest first."""
@@ -217,55 +241,16 @@ class PredictionLog:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
-    def _write(self, name: str, content: bytes) -> None:
-        path = self._folder / name
-        try:
-            with self._created(path) as file:
-                fcntl.flock(file, fcntl.LOCK_EX)  # marks it as being written, for `_is_left`
-                file.write(content)
-        except OSError:
-            path.unlink(missing_ok=True)
-            raise
-
-    def _created(self, path: Path) -> BinaryIO:
-        try:
-            return self._spare.create(path)
-        except FileNotFoundError:  # looking for the folder each time would take longer
-            self._folder.mkdir(parents=True, exist_ok=True)
-            return self._spare.create(path)
-
 
 def _predicted_at(prediction_id: str) -> float:
-    """Seconds since 1970, by the id: older files have no other time."""
+    """Seconds since 1970, by the id: older records have no other time."""
     return int(prediction_id[:TIME_DIGITS], 16) / 1e9
 
 
-def _read(file: BinaryIO) -> LoggedPrediction:
-    """Parse a file; ValueError if it is incomplete."""
-    line = file.readline()
-    return LoggedPrediction.read(line, os.fstat(file.fileno()).st_size - len(line))
-
-
-def _is_whole(file: BinaryIO) -> bool:
-    file.seek(0)
+def _photo(place: Place) -> bytes | None:
+    """The photo; None if it was removed meanwhile, or a crash has damaged it."""
     try:
-        _read(file)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_left(file: BinaryIO) -> bool:
-    """Whether the file is incomplete and no process is writing it."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return not _is_whole(file)  # it may have been completed just before
-
-
-def _checked(prediction_id: str) -> str:
-    """The id, or PredictionNotFound if it isn't one: it is used as the name of a file."""
-    if not is_id(prediction_id):
-        raise PredictionNotFound(prediction_id)
-    return prediction_id
+        photo = photo_files.photo(place.path, place.record)
+    except FileNotFoundError:
+        return None
+    return photo if sha256(photo).hexdigest() == place.kept.sha256 else None

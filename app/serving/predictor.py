@@ -137,8 +137,9 @@ class Predictor:
         return serving.drift.counts(hours) if serving is not None and serving.manifest.version == version else {}
 
     def close(self) -> None:
-        """End the threads."""
+        """End the threads, and close the file of kept photos."""
         self._batcher.close()
+        self.uploads.close()
 
     async def predict(self, photo: bytes, keep: float | None = None, asked: LoadedModel | None = None) -> Prediction:
         """The answer for an encoded photo; raises ImageError, NotReady, Overloaded, Expired.

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
+from app.serving import photo_files
 from app.serving.prediction_log import FOLDER as UPLOADS
-from app.serving.prediction_log import PredictionLog
 from catdog.database import Database
 from catdog.datasets.datasets import Datasets
 from catdog.datasets.picture_files import FOLDER as PICTURES
@@ -101,10 +101,14 @@ def _is_whole(picture: Path) -> bool:
 
 def _left(folder: Path, rows: set[str], files: dict[str, Path]) -> list[str]:
     """Pictures without a row, drafts, and hidden or unfinished files."""
-    uploads = folder / "data" / UPLOADS
-    whole = {kept.prediction.prediction_id for kept in PredictionLog(folder / "data", 1, 1).newest()}
-    half = [path.name for path in uploads.glob("*") if path.name not in whole]
+    half = [path.name for path in (folder / "data" / UPLOADS).glob("*") if not _is_complete(path)]
     return [*sorted(set(files) - rows), *half, *_hidden(folder)]
+
+
+def _is_complete(photos: Path) -> bool:
+    """Whether a file of kept photos has at least one, and ends with one."""
+    *_, last = (0, *(record.end for record in photo_files.records(photos)))
+    return 0 < last == photos.stat().st_size
 
 
 def _hidden(folder: Path) -> list[str]:

@@ -1,10 +1,10 @@
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from app.serving import prediction_log
 from tests.app.service import ADMIN, Service, encoded, serving
 from tests.app.serving.test_prediction_log import keeping, made_by
 from tests.app.web.test_problem_details import check
@@ -101,8 +101,7 @@ def test_a_photo_to_review_can_be_looked_at_and_does_nothing_else(keeper: Servic
     assert "sandbox" in shown.headers["Content-Security-Policy"]
 
 
-def test_only_the_last_photos_are_kept(models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prediction_log, "SWEEP_EVERY", 1)
+def test_only_the_last_photos_are_kept(models_dir: Path, tmp_path: Path) -> None:
     with serving(models_dir, data_dir=tmp_path / "data", worker="none", keep_uploads=3) as service:
         until(lambda: service.client.get("/health/ready").is_success)
         ids = [str(predict(service, shade)["prediction_id"]) for shade in range(6)]
@@ -168,16 +167,18 @@ def test_a_photo_that_was_not_kept_to_its_end_is_no_prediction(keeper: Service, 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
 @pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("keep", [9, 90])  # with 90 a file has several photos
 def test_a_photo_that_does_not_fit_on_the_disk_leaves_nothing(
-    tmp_path: Path, is_first: bool, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, is_first: bool, keep: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     import resource
 
-    uploads = keeping(tmp_path)
+    uploads = keeping(tmp_path, keep)
     prediction = made_by(uploads)
     if not is_first:
         uploads.add(made_by(uploads), photo(1))
-    before = [kept.prediction.prediction_id for kept in uploads.newest()]
+    (tmp_path / "uploads").mkdir(exist_ok=True)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "uploads").iterdir()}
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
@@ -185,8 +186,11 @@ def test_a_photo_that_does_not_fit_on_the_disk_leaves_nothing(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
-    assert [path.name for path in (tmp_path / "uploads").iterdir()] == before
+    assert {path.name: path.read_bytes() for path in (tmp_path / "uploads").iterdir()} == before
     assert "can't be kept for feedback" in caplog.text
+    uploads.add(made_by(uploads), photo(2))
+    assert next(uploads.newest()).sha256 == sha256(photo(2)).hexdigest()
+    uploads.close()
 
 
 @pytest.mark.parametrize("prediction_id", ["", "../admin.key", "0" * 32, "g" * 32, "0" * 31 + "\x00"])

@@ -36,6 +36,7 @@ def uploads(tmp_path: Path) -> PredictionLog:
             prediction_id=uploads.new_id(),
         )
         uploads.add(prediction, bytes([place]))
+    uploads.close()
     return uploads
 
 

@@ -1,6 +1,9 @@
 """Kept photos: their order, number and bytes, and incomplete files of killed processes."""
 
 import fcntl
+import shutil
+from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ import pytest
 from app.serving import prediction_log
 from app.serving.prediction import Prediction
 from app.serving.prediction_log import PredictionLog
+from catdog.errors import PredictionNotFound
 
 HOUR_NANOSECONDS = 3600 * 10**9
 YEAR_NANOSECONDS = 365 * 24 * HOUR_NANOSECONDS
@@ -47,15 +51,15 @@ def ids(uploads: PredictionLog) -> list[str]:
 def test_a_clock_that_is_set_does_not_change_which_photos_are_the_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, set_by: int, with_a_restart: bool
 ) -> None:
-    uploads = keeping(tmp_path, keep=4)
+    uploads = keeping(tmp_path)
     added = []
     for clock in (NOW, NOW + set_by, NOW):  # and back again
         monkeypatch.setattr(prediction_log, "time_ns", lambda clock=clock: clock)
-        uploads = keeping(tmp_path, keep=4) if with_a_restart else uploads
+        uploads = keeping(tmp_path) if with_a_restart else uploads
         added += [add(uploads) for _ in range(3)]
 
     assert ids(uploads) == added[::-1]
-    uploads.sweep()
+    keeping(tmp_path, keep=4).sweep()
     assert ids(uploads) == added[:-5:-1]
 
 
@@ -114,52 +118,126 @@ def test_photos_are_kept_for_as_many_bytes_as_they_may_take(tmp_path: Path) -> N
 
 
 @pytest.fixture
-def reusing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PredictionLog:
-    """A log of one photo that has removed another."""
-    monkeypatch.setattr(prediction_log, "SWEEP_EVERY", 1)
-    uploads = keeping(tmp_path, keep=1)
-    uploads.add(made_by(uploads), b"removed")
-    uploads.add(made_by(uploads), b"kept")
-    return uploads
+def filling(tmp_path: Path) -> Iterator[PredictionLog]:
+    """A log that writes ten photos into a file."""
+    uploads = keeping(tmp_path, keep=100)
+    yield uploads
+    uploads.close()
 
 
-def test_a_photo_that_was_removed_is_in_no_file_and_its_file_is_used_again(
-    reusing: PredictionLog, tmp_path: Path
+def content(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in (folder / "uploads").iterdir())
+
+
+def test_the_oldest_photos_are_removed_together(filling: PredictionLog, tmp_path: Path) -> None:
+    added = [add(filling) for _ in range(109)]
+    assert ids(filling) == added[::-1]
+
+    added.append(add(filling))
+
+    assert ids(filling) == added[:9:-1]
+    assert len(list((tmp_path / "uploads").iterdir())) == 10
+
+
+def test_every_photo_of_a_file_is_found(filling: PredictionLog, tmp_path: Path) -> None:
+    predictions = [made_by(filling) for _ in range(13)]
+    for place in (3, *range(13)):  # ids are made before photos are added
+        filling.add(predictions[place], bytes([place]))
+
+    assert len(list((tmp_path / "uploads").iterdir())) == 2
+    for place, prediction in enumerate(predictions):
+        kept, photo = filling.get(prediction.prediction_id)
+        assert (kept.prediction, photo) == (prediction, bytes([place]))
+
+
+def test_a_photo_that_is_to_be_forgotten_is_overwritten_and_its_neighbours_stay(
+    filling: PredictionLog, tmp_path: Path
 ) -> None:
-    files = {path.stat().st_ino: path.read_bytes() for path in (tmp_path / "uploads").iterdir()}
-    last = add(reusing)
+    predictions = [made_by(filling) for _ in range(3)]
+    for prediction, photo in zip(predictions, (b"first photo", b"second photo", b"third photo"), strict=True):
+        filling.add(prediction, photo)
+    first, second, third = (prediction.prediction_id for prediction in predictions)
 
-    assert [b"removed" in content for content in files.values()] == [False, False]
-    assert {path.stat().st_ino for path in (tmp_path / "uploads").iterdir()} == set(files)
-    assert reusing.get(last)[1] == bytes(10)
+    assert filling.forget(sha256(b"second photo").hexdigest()) == [second]
+
+    left = content(tmp_path)
+    assert b"second photo" not in left
+    assert second.encode() not in left
+    assert ids(filling) == [third, first]
+    assert filling.get(third)[1] == b"third photo"
+    with pytest.raises(PredictionNotFound):
+        filling.get(second)
+    last = add(filling)
+    assert ids(filling) == [last, third, first]
 
 
-def test_a_file_to_be_used_again_may_have_been_deleted_by_another_process(
-    reusing: PredictionLog, tmp_path: Path
+def test_a_photo_that_is_too_old_goes_from_a_file_with_newer_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    uploads = PredictionLog(tmp_path, 100, 10**6, keep_days=2)
+    monkeypatch.setattr(prediction_log, "time_ns", lambda: NOW - 49 * HOUR_NANOSECONDS)
+    add(uploads)
+    monkeypatch.setattr(prediction_log, "time_ns", lambda: NOW)
+    newer = add(uploads)
+    monkeypatch.setattr(prediction_log, "time", lambda: NOW / 1e9)
+
+    keeping(tmp_path).sweep()
+    assert len(ids(uploads)) == 2
+    uploads.sweep()
+
+    assert ids(uploads) == [newer]
+    uploads.close()
+
+
+def test_a_file_that_a_process_is_writing_is_not_removed_by_another(filling: PredictionLog, tmp_path: Path) -> None:
+    first = add(filling)
+    other = keeping(tmp_path, keep=1)
+
+    newer = [add(other) for _ in range(3)]
+    assert ids(filling) == [newer[-1], first]
+
+    filling.close()
+    other.sweep()
+    assert ids(filling) == [newer[-1]]
+
+
+@pytest.mark.parametrize("with_its_folder", [True, False])
+def test_a_file_that_somebody_deleted_is_begun_anew(
+    filling: PredictionLog, tmp_path: Path, with_its_folder: bool
+) -> None:
+    file = tmp_path / "uploads" / add(filling)
+    shutil.rmtree(file.parent) if with_its_folder else file.unlink()
+
+    last = add(filling)
+
+    assert ids(filling) == [last]
+    assert filling.get(last)[1] == bytes(10)
+
+
+def test_damaged_bytes_are_no_photo(filling: PredictionLog, tmp_path: Path) -> None:
+    file = tmp_path / "uploads" / add(filling)
+    file.write_bytes(file.read_bytes()[:-1] + b"?")
+
+    with pytest.raises(PredictionNotFound):
+        filling.get(file.name)
+
+
+def test_what_a_killed_process_was_writing_goes_at_the_next_start(tmp_path: Path, filling: PredictionLog) -> None:
+    whole = add(filling)
+    filling.close()
+    file = tmp_path / "uploads" / whole
+    record = file.read_bytes()
+    for left in (b"", record[:20], record[:-1]):
+        (file.parent / filling.new_id()).write_bytes(left)
+        (file.parent / filling.new_id()).write_bytes(record + left)
+    (file.parent / "README").write_text("not ours")
+    (file.parent / f"{filling.new_id()}.free").write_bytes(b"{")  # of an earlier version of the service
+
     keeping(tmp_path).clean()
 
-    assert reusing.get(add(reusing))[1] == bytes(10)
-
-
-def test_a_sweep_of_all_limits_leaves_no_file_to_be_used_again(reusing: PredictionLog, tmp_path: Path) -> None:
-    reusing.sweep()
-
-    assert [path.name for path in (tmp_path / "uploads").iterdir()] == ids(reusing)
-
-
-def test_what_a_killed_process_was_writing_goes_at_the_next_start(tmp_path: Path) -> None:
-    uploads = keeping(tmp_path)
-    whole = add(uploads)
-    content = (tmp_path / "uploads" / whole).read_bytes()
-    for left in (b"", content[:20], content[:-1]):
-        (tmp_path / "uploads" / uploads.new_id()).write_bytes(left)
-    (tmp_path / "uploads" / "README").write_text("not ours")
-    (tmp_path / "uploads" / f"{uploads.new_id()}.free").write_bytes(b"{")
-
-    keeping(tmp_path).clean()
-
-    assert {path.name for path in (tmp_path / "uploads").iterdir()} == {whole, "README"}
+    contents = [path.read_bytes() for path in file.parent.iterdir() if path.name != "README"]
+    assert contents == [record] * 4
+    assert (file.parent / "README").exists()
 
 
 def test_what_another_process_writes_just_now_stays_at_a_start(tmp_path: Path) -> None:

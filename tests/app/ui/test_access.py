@@ -66,13 +66,13 @@ def test_every_section_is_fit_for_everybody(page: Page, keeper: Service, look: s
         shot(page, f"{section.lower()}-{look}")
 
 
-def test_the_addresses_are_fit_for_everybody(page: Page, look: str) -> None:
-    page.goto("/docs")
-    for name in ("POST /feedback", "POST /predict/batch", "GET /retrain/{job}/events"):
-        seen(page, name).click()
+def test_the_addresses_are_fit_for_everybody(browser: Browser, service: Service, look: str) -> None:
+    with visiting(browser, service.app.state.settings.address, path="/docs", **LOOKS[look]) as page:
+        for name in ("POST /feedback", "POST /predict/batch", "GET /retrain/{job}/events"):
+            seen(page, name).click()
 
-    check(page)
-    shot(page, f"docs-{look}")
+        check(page)
+        shot(page, f"docs-{look}")
 
 
 def test_it_can_be_used_by_the_keyboard_alone(browser: Browser, keeper: Service, jpeg: bytes) -> None:

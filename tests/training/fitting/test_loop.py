@@ -105,7 +105,8 @@ def test_a_training_learns_and_gives_a_row_an_epoch(tmp_path: Path) -> None:
     assert history[-1]["val_accuracy"] > 0.9
 
 
-@pytest.mark.parametrize("averaged_steps", [pytest.param(None, marks=pytest.mark.whole), 4])
+@pytest.mark.whole
+@pytest.mark.parametrize("averaged_steps", [None, 4])
 def test_the_model_ends_with_the_weights_of_the_last_stages_best_epoch(
     tmp_path: Path, averaged_steps: int | None
 ) -> None:

@@ -233,7 +233,8 @@ def test_a_picture_that_cannot_be_read_and_an_empty_data_set_say_so(browser: Bro
         expect(page.locator("#gallery-report")).to_contain_text("There is no data set none")
 
 
-@pytest.mark.parametrize("theme", [pytest.param("light", marks=pytest.mark.whole), "dark"])
+@pytest.mark.whole
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_fits_every_width_and_is_fit_for_everybody(browser: Browser, pets: Service, theme: Any) -> None:
     with visiting(browser, pets.app.state.settings.address, color_scheme=theme) as page:
         look(page)
