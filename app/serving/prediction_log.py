@@ -62,7 +62,7 @@ logger = logging.getLogger(__name__)
 FOLDER = "uploads"  # in the data folder
 EMPTIED = ".free"  # suffix of files that earlier versions of the service emptied, to use them again
 DAY_SECONDS = 86_400.0
-FILES = 10  # that contain the photos to keep: they are removed file by file, and for each the folder is listed
+FILES = 10  # for the photos to keep: with more the limits are checked more often, with fewer more photos go at once
 
 
 @dataclass(frozen=True)
@@ -160,8 +160,7 @@ class PredictionLog:
     def forget_earlier(self, moments: Mapping[str, float]) -> list[str]:
         """Remove the photos with these contents that were predicted before these moments, in seconds since 1970."""
         found = [place for place in self._all() if place.kept.predicted_at < moments.get(place.kept.sha256, 0)]
-        for place in found:
-            photo_files.erase(place.path, place.record)
+        _erase(found)
         return [place.id for place in found]
 
     def sweep(self) -> None:
@@ -200,15 +199,8 @@ class PredictionLog:
             if photos >= self._keep or size > self._keep_bytes:
                 photo_files.remove(self._folder / name)
             elif _predicted_at(name) < oldest:
-                self._erase_before(name, oldest)
+                _erase([place for place in self._places(name) if _predicted_at(place.id) < oldest])
             photos += content.photos
-
-    def _erase_before(self, name: str, oldest: float) -> None:
-        """Erase the photos of a file that were predicted before a moment, in seconds since 1970."""
-        for place in self._places(name):
-            if _predicted_at(place.id) < oldest:
-                photo_files.erase(place.path, place.record)
-        photo_files.trim(self._folder / name)
 
     def _all(self) -> Sequence[Place]:
         places = [place for name in self._names() for place in self._places(name)]
@@ -245,6 +237,14 @@ class PredictionLog:
 def _predicted_at(prediction_id: str) -> float:
     """Seconds since 1970, by the id: older records have no other time."""
     return int(prediction_id[:TIME_DIGITS], 16) / 1e9
+
+
+def _erase(places: Sequence[Place]) -> None:
+    """Overwrite photos, and delete the files in which no other is left."""
+    for place in places:
+        photo_files.erase(place.path, place.record)
+    for path in {place.path for place in places}:
+        photo_files.trim(path)
 
 
 def _photo(place: Place) -> bytes | None:

@@ -169,6 +169,10 @@ def test_a_photo_that_is_to_be_forgotten_is_overwritten_and_its_neighbours_stay(
         filling.get(second)
     last = add(filling)
     assert ids(filling) == [last, third, first]
+    filling.close()
+    for photo in (b"first photo", b"third photo", bytes(10)):
+        filling.forget(sha256(photo).hexdigest())
+    assert not list((tmp_path / "uploads").iterdir())
 
 
 def test_a_photo_that_is_too_old_goes_from_a_file_with_newer_ones(
