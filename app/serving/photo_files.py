@@ -141,10 +141,10 @@ class PhotoWriter:
     def _append(self, now: PhotoFile, head: bytes, content: bytes) -> None:
         whole = len(head) + len(content)
         try:
-            if os.pwritev(now.file.fileno(), [head, content], now.size) < whole:
+            if os.writev(now.file.fileno(), [head, content]) < whole:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(now.path))
         except OSError:
-            now.file.truncate(now.size)
+            now.file.truncate(now.file.seek(now.size))
             if not now.size:
                 now.path.unlink(missing_ok=True)
                 self._end()
