@@ -10,7 +10,6 @@ import keras
 import numpy as np
 from keras import ops
 from keras.callbacks import Callback, EarlyStopping, SwapEMAWeights
-from numpy.typing import NDArray
 
 from catdog.engines.keras import has_accelerator
 from catdog.system import resources
@@ -52,7 +51,6 @@ MONITOR = "val_calibrated_log_loss"
 REPORT_SECONDS = 0.5  # between two progress reports of an epoch
 Row = Mapping[str, float]
 MakeBatches = Callable[..., Batches]  # with the arguments of Batches
-Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
 
 
 class Checkpoint(Callback):  # type: ignore[misc]  # Keras ships no types
@@ -64,7 +62,7 @@ class Checkpoint(Callback):  # type: ignore[misc]  # Keras ships no types
         self._state = folder / "state.json"
         self.candidate = folder / "candidate.weights.h5"  # the best epoch, until it is complete
         self.best = folder / "best.weights.h5"
-        self.start: float | None = None  # MONITOR for the initial weights of the last stage
+        self.start: float | None = None  # MONITOR for the better of the initial weights and those of the last stage
         self.history: list[Row] = []
 
     def restore(self, model: keras.Model) -> None:
@@ -232,18 +230,23 @@ class TrainingLoop:
         )
         optimizer.build(self._model.trainable_variables)  # so that every weights file has its state
 
-    def _keepers(self, stage: Stage, first: int, validation: Batch) -> list[Callback]:
-        """The callbacks of the last stage: with the smaller pictures of earlier stages losses aren't comparable.
-
-        The stage's initial weights count as its epoch 0.
-        """
-        if stage is not self._config.stages[-1]:
-            return []
+    def _consider_start(self, batch_size: int) -> None:
+        """Keep the present weights if they are better at the serving size than the initial ones, or are these."""
         keeper = self._checkpoint
-        if keeper.start is None:
-            found = self._model.evaluate(*validation, stage.batch_size, verbose=0, return_dict=True)
+        photos = self._validation
+        found = self._model.evaluate(photos.photos, photos.one_hot, batch_size, verbose=0, return_dict=True)
+        if keeper.start is None or found[MONITOR.removeprefix("val_")] < keeper.start:
             keeper.start = found[MONITOR.removeprefix("val_")]
             self._model.save_weights(keeper.best)
+
+    def _keepers(self, stage: Stage, first: int) -> list[Callback]:
+        """The callbacks of the last stage: with the smaller pictures of earlier stages losses aren't comparable.
+
+        The best weights before it count as its epoch 0.
+        """
+        keeper = self._checkpoint
+        if stage is not self._config.stages[-1] or keeper.start is None:
+            return []
         losses = [keeper.start, *(row[MONITOR] for row in keeper.history[first:])]
         best = Best(keeper.candidate, min(losses))
         patience = self._config.patience
@@ -262,14 +265,15 @@ class TrainingLoop:
         # larger (Touvron et al., "Fixing the train-test resolution discrepancy", 2019).
         last = stage is self._config.stages[-1]
         photos = self._validation.photos if last else self._validation.at(stage.pixels)
-        validation = photos, self._validation.one_hot
-        keepers = self._keepers(stage, first, validation)
+        if begin == first and (last or not first):
+            self._consider_start(stage.batch_size)
+        keepers = self._keepers(stage, first)
         if any(isinstance(keeper, Patience) and keeper.is_exhausted for keeper in keepers):
             return
         averaging = [SwapEMAWeights()] if self._config.averaged_steps else []
         self._model.fit(
             batches,
-            validation_data=validation,
+            validation_data=(photos, self._validation.one_hot),
             validation_batch_size=stage.batch_size,
             initial_epoch=begin,
             epochs=first + stage.epochs,

@@ -117,19 +117,22 @@ def anneal() -> Config:
 
 
 def finetune() -> Config:
-    """The configuration of `--strategy finetune`: fits a head, then trains the last two blocks with it.
+    """The configuration of `--strategy finetune`: fits a head, then trains the last three blocks with it.
 
-        python -m training train --strategy finetune --backbone imagenet --data ../shared/data/cat_breeds
+        python -m training train --strategy finetune --backbone imagenet --data photos
 
-    Its final accuracy has not been measured; docs/decisions/training/0016 has the experiments behind it.
+    With the 2,000 photos of `../shared/data/cats_and_dogs/train`: 98.5% of the test photos (95%: 97.5% to 99.1%, n =
+    1,000, one run), where the head alone has 97.5%. 15 minutes on 2 cores of an AMD EPYC (Zen 5).
     """
     return Config(
         strategy="finetune",
-        unfreeze=2,
-        stages=(Stage(160, 10, 32),),
-        steps=500,
+        unfreeze=3,
+        stages=(Stage(128, 6, 32), Stage(192, 3, 32, GENTLE)),
+        steps=560,
+        learning_rate=5e-5,
+        weight_decay=0.05,
         averaged_steps=33,
-        mixup=0.4,
+        patience=None,
     )
 
 

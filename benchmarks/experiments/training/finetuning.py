@@ -1,4 +1,4 @@
-"""Accuracy of fine-tuning variants through the real trainer: the table of decision 16.
+"""Accuracy of fine-tuning variants through the real trainer.
 
 `python -m benchmarks.experiments.training.finetuning --imagenet FILE [--data DIR] [VARIANT...]` trains each variant on
 the photos of DIR/train, by default ../shared/data/cat_breeds, from ImageNet's VGG16 in FILE, and prints what the
@@ -20,15 +20,16 @@ from training.fitting.config import Config, Stage
 from training.fitting.observer import Terminal
 from training.publishing.pipeline import Request, train
 
-PLAIN = replace(recipes.finetune(), mixup=0.0, averaged_steps=None)
 SMALL = (Stage(160, 10, 32),)
 LARGE = (Stage(224, 10, 16),)
+PLAIN = Config(strategy="finetune", steps=500)
 
 VARIANTS: dict[str, Config] = {
     "head": Config(),
     "finetune": recipes.finetune(),
     "160 px, 2 blocks": replace(PLAIN, unfreeze=2, stages=SMALL),
     "160 px, 2 blocks, mixup": replace(PLAIN, unfreeze=2, stages=SMALL, mixup=0.4),
+    "160 px, 2 blocks, mixup, averaged": replace(PLAIN, unfreeze=2, stages=SMALL, mixup=0.4, averaged_steps=33),
     "224 px, 1 block": replace(PLAIN, unfreeze=1, stages=LARGE),
     "224 px, 2 blocks": replace(PLAIN, unfreeze=2, stages=LARGE),
     "224 px, 3 blocks": replace(PLAIN, unfreeze=3, stages=LARGE),

@@ -190,11 +190,12 @@ def test_a_training_that_patience_ended_is_not_trained_on_when_resumed(tmp_path:
 
 
 @pytest.mark.whole
+@pytest.mark.parametrize("stages", [(Stage(32, 3, 16),), (Stage(32, 1, 16), Stage(48, 2, 16))], ids=["one", "two"])
 def test_the_start_stays_the_best_where_every_epoch_made_it_worse(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stages: tuple[Stage, ...]
 ) -> None:
     """Also if the training was interrupted in between."""
-    started, wild = model(), replace(TWO_STAGES, stages=(Stage(32, 3, 16),), learning_rate=20.0, warmup_steps=0)
+    started, wild = model(), replace(TWO_STAGES, stages=stages, learning_rate=20.0, warmup_steps=0)
     before = started.get_weights()[0].copy()
     with monkeypatch.context() as patched:
         patched.setattr("training.fitting.loop.Progress", lambda *_: Interrupted(epoch=1))

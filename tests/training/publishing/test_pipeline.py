@@ -134,14 +134,15 @@ def test_an_observer_is_told_of_the_phases_and_epochs(split_photos: Path, tmp_pa
 
 @pytest.mark.whole
 def test_the_last_blocks_are_trained_at_several_picture_sizes(split_photos: Path, tmp_path: Path) -> None:
-    stages = (Stage(32, 1, 8), Stage(64, 1, 8))
-    config = replace(TINY, strategy="finetune", unfreeze=2, stages=stages, learning_rate=1e-2, policy="float32")
+    stages = (Stage(32, 1, 8), Stage(64, 10, 8))
+    config = replace(TINY, strategy="finetune", unfreeze=2, stages=stages, learning_rate=3e-4, policy="float32")
+    config = replace(config, patience=None)  # until it is better than the head
     recorder = Recorder()
 
     version = run(tmp_path, Request(config, split_photos, "test", quantize=False), recorder).version
 
     start, trained = weights.halved(backbones.random(TINY.width, TINY.seed)), version.network("f32").arrays
-    assert [row["pixels"] for row, _ in recorder.epochs] == [32, 64]
+    assert [row["pixels"] for row, _ in recorder.epochs] == [32] + [64] * 10
     assert np.array_equal(trained["block3_conv3/kernel"], start["block3_conv3/kernel"])
     assert not np.array_equal(trained["block4_conv1/kernel"], start["block4_conv1/kernel"])
 
