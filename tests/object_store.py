@@ -1,5 +1,6 @@
 """An S3 server on loopback, by moto."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,12 +39,16 @@ class Bucket:
     @contextmanager
     def away(self) -> Iterator[None]:
         """Let the server refuse connections."""
+        port = urlsplit(self.variables["AWS_ENDPOINT_URL"]).port or 0
         self.close()
-        try:
-            yield
-        finally:
-            self._running = s3(urlsplit(self.variables["AWS_ENDPOINT_URL"]).port or 0)
-            self._running.__enter__()
+        with socket.socket() as held:  # so that no connection gets this port, and the server would wait for it forever
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.bind(("127.0.0.1", port))
+            try:
+                yield
+            finally:
+                self._running = s3(port)
+                self._running.__enter__()
 
 
 def fill(variables: dict[str, str], bucket: str, folder: Path) -> None:
