@@ -36,8 +36,9 @@ def line(about: Mapping[str, Any], photo_bytes: int) -> bytes:
     return json.dumps({**about, "bytes": photo_bytes}).encode() + b"\n"
 
 
-def records(path: Path, start: int = 0) -> Iterator[Record]:
-    """The complete records from a position on; FileNotFoundError if another process has deleted the file."""
+def records(path: Path) -> Iterator[Record]:
+    """The complete records of a file; FileNotFoundError if another process has deleted it."""
+    start = 0
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         while True:
@@ -70,17 +71,11 @@ def erase(path: Path, record: Record) -> None:
         os.pwrite(file.fileno(), erased[:-1].ljust(record.photo - record.start - 1) + b"\n", record.start)
 
 
-def remove(path: Path) -> bool:
-    """Delete a file; False if a process writes it just now."""
-    try:
-        with path.open("r+b") as file:  # NFS has no such lock for reading
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
-    except BlockingIOError:
-        return False
-    except FileNotFoundError:  # another process was faster
-        pass
-    return True
+def remove(path: Path) -> None:
+    """Delete a file, unless a process writes it just now or has deleted it."""
+    with suppress(BlockingIOError, FileNotFoundError), path.open("r+b") as file:  # NFS has no such lock for reading
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
 
 
 def trim(path: Path) -> None:

@@ -234,9 +234,10 @@ class TrainingLoop:
         """Keep the present weights if they are better at the serving size than the initial ones, or are these."""
         keeper = self._checkpoint
         photos = self._validation
-        found = self._model.evaluate(photos.photos, photos.one_hot, batch_size, verbose=0, return_dict=True)
-        if keeper.start is None or found[MONITOR.removeprefix("val_")] < keeper.start:
-            keeper.start = found[MONITOR.removeprefix("val_")]
+        measured = self._model.evaluate(photos.photos, photos.one_hot, batch_size, verbose=0, return_dict=True)
+        found = measured[MONITOR.removeprefix("val_")]
+        if keeper.start is None or found < keeper.start:
+            keeper.start = found
             self._model.save_weights(keeper.best)
 
     def _keepers(self, stage: Stage, first: int) -> list[Callback]:
