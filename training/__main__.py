@@ -174,7 +174,12 @@ def _add_measuring_commands(of: Any) -> tuple[ArgumentParser, ...]:
 
 def _add_store_commands(of: Any) -> None:
     promote = of.add_parser("promote", help="put a version into service")
-    promote.add_argument("version", type=train_arguments.version, metavar="N")
+    promote.add_argument(
+        "version",
+        type=train_arguments.version_or_archive,
+        metavar="N",
+        help="its number; or a file of `catdog export --format archive`, which is published as the next version first",
+    )
     promote.set_defaults(run=commands.promote)
     of.add_parser("rollback", help="put the previous champion back into service").set_defaults(run=commands.rollback)
     versions = of.add_parser("versions", help="list the versions")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from catdog.datasets.layout import printable
 from catdog.errors import CatdogError, RecipeError
 from catdog.network.architecture import BLOCKS, INPUT_PIXELS, POOL_PIXELS, Architecture
+from catdog.transfer import archive
 from catdog.versions import listing
 from catdog.versions.measurements import Neither
 from catdog.versions.store import SHIPPED, Store, Version
@@ -138,8 +139,10 @@ def summary(arguments: Namespace) -> None:
 
 
 def promote(arguments: Namespace) -> None:
-    Store(arguments.models).promote(arguments.version)
-    print(f"version {arguments.version} is in service")
+    store, asked = Store(arguments.models), arguments.version
+    number = asked if isinstance(asked, int) else archive.publish(asked, store).number
+    store.promote(number)
+    print(f"version {number} is in service")
 
 
 def rollback(arguments: Namespace) -> None:

@@ -164,6 +164,15 @@ def version(text: str) -> int:
     return _whole(text, 1, LARGEST_VERSION)
 
 
+def version_or_archive(text: str) -> int | Path:
+    """The type of an argument that is a version number, or the file of a version."""
+    if text.isdecimal():
+        return version(text)
+    if (file := Path(text)).is_file():
+        return file
+    raise ArgumentTypeError(f"{shown(text)!r} is neither the number of a version nor a file")
+
+
 def renamed(text: str) -> tuple[str, str]:
     """The type of an option that maps a folder name to a class."""
     folder, _, label = text.partition("=")

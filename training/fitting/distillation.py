@@ -16,7 +16,6 @@ import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
-from PIL import Image
 
 from catdog.engines.engine import Engine
 from catdog.network.architecture import INPUT_PIXELS
@@ -31,7 +30,7 @@ TOGETHER = 32  # views that the teacher looks at before the next progress report
 
 
 class Views:
-    """Augmented views of the photos, the same ones each time, RGB (224, 224, 3).
+    """Augmented views of the photos, the same ones each time.
 
     With mixup, a view is blended with the same view of another photo.
     """
@@ -41,15 +40,15 @@ class Views:
         self.number = config.views
         self._augmentation, self._mixup, self._seed = config.augmentation, config.mixup, config.seed
 
-    def picture(self, row: int, view: int) -> NDArray[np.uint8]:
-        """One view of the photo in that row."""
+    def picture(self, row: int, view: int, pixels: int = INPUT_PIXELS) -> NDArray[np.uint8]:
+        """One view of the photo in that row, RGB (pixels, pixels, 3): the same one at every size."""
         random = self._random(row, view)
-        picture = self._augmentation.apply(self.train.photos[row], INPUT_PIXELS, random)
+        picture = self._augmentation.apply(self.train.photos[row], pixels, random)
         if not self._mixup:
             return picture
         share = random.beta(self._mixup, self._mixup)
         other = int(random.integers(len(self.train.photos)))
-        blended = self._augmentation.apply(self.train.photos[other], INPUT_PIXELS, random)
+        blended = self._augmentation.apply(self.train.photos[other], pixels, random)
         return np.rint((1 - share) * picture + share * blended).astype(np.uint8)
 
     def _random(self, row: int, view: int) -> np.random.Generator:
@@ -91,10 +90,9 @@ class Answers:
 
 
 class TaughtBatches(Batches):
-    """Batches of views with the teacher's answers: RGB (b, pixels, pixels, 3), and (labels, answers).
+    """Batches of views, RGB (b, pixels, pixels, 3), with the teacher's answers, float32 (b, classes + features).
 
-    Labels are one-hot (b, classes), answers float32 (b, classes + features). Each epoch has the next view of every
-    photo.
+    Each epoch has the next view of every photo, mirrored or not: the teacher has nearly the same answer for both.
     """
 
     def __init__(
@@ -115,17 +113,18 @@ class TaughtBatches(Batches):
     def __getitem__(self, index: int) -> Any:
         start, view = index * self._batch_size, self._epoch % self._views.number
         rows = self._order[start : start + self._batch_size]
-        pictures = [Image.fromarray(self._views.picture(int(row), view)) for row in rows]
-        size = (self._pixels, self._pixels)
-        pixels = np.stack([np.asarray(picture.resize(size, Image.Resampling.BICUBIC)) for picture in pictures])
-        return pixels, (self._labels[rows], self._answers[view][rows].astype(np.float32))
+        pixels = np.stack([self._views.picture(int(row), view, self._pixels) for row in rows])
+        mirrored = np.random.default_rng((self._seed, self._epoch, index)).random(len(rows)) < 0.5
+        pixels[mirrored] = pixels[mirrored, :, ::-1]
+        return pixels, self._answers[view][rows].astype(np.float32)
 
 
 @keras.saving.register_keras_serializable(package="catdog")
 class Student(keras.Model):  # type: ignore[misc]  # Keras ships no types
     """A network with logits (n, classes) and features (n, features) that learns from `TaughtBatches`.
 
-    Its metrics are those of the logits. On plain labels, as in a validation, its loss is their cross-entropy.
+    Its metrics in training say how well it agrees with the teacher. With plain labels, (n, classes), as in a
+    validation, they and its loss are about these.
     """
 
     def learn_from(self, answers: Sequence[NDArray[np.float16]]) -> None:
@@ -138,15 +137,17 @@ class Student(keras.Model):  # type: ignore[misc]  # Keras ships no types
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
         logits, features = y_pred
-        if not isinstance(y, tuple | list):
-            return ops.mean(keras.losses.categorical_crossentropy(y, logits, from_logits=True))
         classes = logits.shape[-1]
-        wanted, wanted_features = y[1][:, :classes], y[1][:, classes:]
+        if y.shape[-1] == classes:
+            return ops.mean(keras.losses.categorical_crossentropy(y, logits, from_logits=True))
+        wanted, wanted_features = y[:, :classes], y[:, classes:]
         soft = ops.softmax(wanted / SOFTNESS)
         divergence = ops.sum(soft * (ops.log_softmax(wanted / SOFTNESS) - ops.log_softmax(logits / SOFTNESS)), axis=-1)
         apart = ops.square((ops.cast(features, "float32") - wanted_features) * self._scale)
         return SOFTNESS**2 * ops.mean(divergence) + FEATURES_WEIGHT * ops.mean(apart)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        labels = y[0] if isinstance(y, tuple | list) else y
-        return super().compute_metrics(x, labels, y_pred[0], sample_weight)
+        logits = y_pred[0]
+        classes = logits.shape[-1]
+        labels = y if y.shape[-1] == classes else ops.softmax(y[:, :classes])
+        return super().compute_metrics(x, labels, logits, sample_weight)

@@ -13,6 +13,7 @@ from catdog.database import Database
 from catdog.engines.openvino import OpenVINOEngine
 from catdog.jobs.queue import Jobs
 from catdog.network import weights
+from catdog.transfer import archive
 from tests.photos import draw_set
 from tests.training.cli.shop import FEW_EPOCHS, RANDOM, SOONER, Shop
 from tests.waiting import until
@@ -79,6 +80,29 @@ def test_promote_and_rollback_move_the_champion(trained: Shop, split_photos: Pat
     assert "version 1 is in service again" in trained.run("rollback").stdout
     assert "* " in trained.run("versions").stdout
     assert "there is no version 99" in trained.run("promote", "99", fails=True).stderr
+
+
+def test_promote_publishes_the_file_of_a_version_and_puts_it_into_service(trained: Shop, tmp_path: Path) -> None:
+    archive.write(trained.store.open(1), tmp_path / "carried.zip")
+
+    said = trained.run("promote", tmp_path / "carried.zip").stdout
+
+    number = trained.store.versions()[-1]
+    assert said == f"version {number} is in service\n"
+    assert trained.store.champion() == number > 1
+    assert trained.store.open(number).manifest.weights == trained.store.open(1).manifest.weights
+
+
+def test_promote_says_what_a_file_isn_t_and_changes_nothing(trained: Shop, tmp_path: Path) -> None:
+    (tmp_path / "photo.zip").write_bytes(b"no ZIP")
+    before = trained.store.champions(), trained.store.versions()
+
+    broken = trained.run("promote", tmp_path / "photo.zip", fails=True).stderr
+    missing = trained.run("promote", tmp_path / "missing.zip", fails=True).stderr
+
+    assert "the archive is refused: it is not a ZIP file" in broken
+    assert "missing.zip' is neither the number of a version nor a file" in missing
+    assert (trained.store.champions(), trained.store.versions()) == before
 
 
 def test_with_promote_auto_the_rule_decides_and_says_why(trained: Shop, split_photos: Path) -> None:
