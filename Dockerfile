@@ -106,6 +106,7 @@ ENV CATDOG_IMAGENET_WEIGHTS=${IMAGENET_WEIGHTS:+/srv/catdog/imagenet/vgg16_weigh
 COPY --from=imagenet /imagenet imagenet
 COPY --from=build-train /opt/catdog /opt/catdog
 COPY --from=code /srv/catdog .
+COPY models/slim.zip .
 
 FROM base AS gpu
 ENV CATDOG_ENGINE=auto
@@ -114,3 +115,4 @@ ENV CATDOG_IMAGENET_WEIGHTS=${IMAGENET_WEIGHTS:+/srv/catdog/imagenet/vgg16_weigh
 COPY --from=imagenet /imagenet imagenet
 COPY --from=build-gpu /opt/catdog /opt/catdog
 COPY --from=code /srv/catdog .
+COPY models/slim.zip .

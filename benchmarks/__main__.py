@@ -47,11 +47,11 @@ def _measure(arguments: Namespace, folder: Path) -> Iterator[Results]:
     until = monotonic() + 60 * arguments.minutes
     machine = Machine.this()
     shipped = versions.shipped(arguments.models, folder / "shipped")
-    slim, full = versions.slim(shipped, folder / "slim"), versions.full_width(shipped, folder / "full-width")
+    slim = versions.slim(folder / "slim")
     results = Results(machine, [])
     if "serving" in arguments.parts:
         plan = comparison.Plan(_uploads(), arguments.rounds, arguments.seconds, folder, environments.for_serving())
-        served, overheads = comparison.compare(comparison.cases(slim, full, machine.has_amx, plan), plan)
+        served, overheads = comparison.compare(comparison.cases(slim, shipped, machine.has_amx, plan), plan)
         results = replace(results, served=served, overheads=overheads, notes=[*serving_notes.notes(served, plan)])
         yield results
     if "training" in arguments.parts:
@@ -61,7 +61,7 @@ def _measure(arguments: Namespace, folder: Path) -> Iterator[Results]:
             results = _growth(results, results.trained, shipped.version, until, folder)
             yield results
     if "retraining" in arguments.parts:
-        yield _retraining(results, [slim, full], folder)
+        yield _retraining(results, [slim, shipped], folder)
 
 
 def _training(results: Results, shipped: Version, epochs: int, folder: Path) -> Results:

@@ -26,7 +26,7 @@ import numpy as np
 from benchmarks.harness import photos, versions
 from benchmarks.harness.machine import Machine
 from benchmarks.harness.photos import Upload
-from benchmarks.harness.processes import PATIENCE_SECONDS, ROOT, BenchmarkError, python, running
+from benchmarks.harness.processes import PATIENCE_SECONDS, BenchmarkError, python, running
 from benchmarks.harness.versions import Model
 from benchmarks.load.client import Client
 from benchmarks.load.exchanges import Answered
@@ -35,7 +35,6 @@ from catdog.client import Batch, Conflict
 from catdog.client import Client as Service
 
 KEY: Final = "the key of the benchmarks"
-MODELS: Final = {"slim": versions.slim, "full": versions.full_width}
 CAPACITY_SECONDS: Final = 4.0
 SPARE: Final = 3  # times what the service answers in a round are the photos of a batch: it must not end before
 LOOK_SECONDS: Final = 0.05
@@ -142,7 +141,7 @@ def main() -> None:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="rounds, each without and with a batch (default: 5)")
     parser.add_argument("--seconds", type=float, default=10.0, help="of predictions in each half (default: 10)")
-    parser.add_argument("--model", choices=MODELS, action="append", help="by its width (default: both)")
+    parser.add_argument("--model", choices=versions.MODELS, action="append", help="by its width (default: both)")
     given = parser.parse_args()
     machine = Machine.this()
     print(f"{machine.where}, {machine.libraries}; {given.rounds} x {given.seconds:g} s, {photos.described()}\n")
@@ -150,9 +149,8 @@ def main() -> None:
     print("|---|---:|---:|---:|---:|---:|---:|")
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        shipped = versions.shipped(ROOT / "models", folder / "shipped")
-        for name in given.model or MODELS:
-            model = MODELS[name](shipped, folder / name)
+        for name in given.model or versions.MODELS:
+            model = versions.MODELS[name](folder / name)
             found = measure(model, folder / f"service-{name}", given.rounds, given.seconds)
             print(row(model, found), flush=True)
 

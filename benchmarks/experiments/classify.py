@@ -37,7 +37,6 @@ from catdog.engines.openvino import OpenVINOEngine
 from catdog.system import resources
 from catdog.versions import golden
 
-MODELS = {"slim": versions.slim, "full": versions.full_width}
 ROUNDS = 3  # interleaved; the results are medians
 SECONDS = 3.0  # of each measurement of one part
 HEAD = (
@@ -157,7 +156,7 @@ def main() -> None:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=int, default=20_000, help="photos of the large folder (default: 20,000)")
     parser.add_argument("--few", type=int, default=2_000, help="photos of the small folder (default: 2,000)")
-    parser.add_argument("--model", choices=MODELS, action="append", help="by its width (default: both)")
+    parser.add_argument("--model", choices=versions.MODELS, action="append", help="by its width (default: both)")
     parser.add_argument("--ray", action="store_true", help="on a Ray cluster, which it installs (2.7 GB)")
     given = parser.parse_args()
     os_tuning.limit_arenas()  # as the command does
@@ -176,8 +175,7 @@ def _compare(given: Namespace, folder: Path) -> None:
         originals[-1].write_bytes(content)
     many = linked(folder / str(given.photos), originals, given.photos)
     few = linked(folder / f"few-{given.few}", originals, given.few)
-    shipped = versions.shipped(ROOT / "models", folder / "shipped")
-    models = [MODELS[name](shipped, folder / name) for name in given.model or MODELS]
+    models = [versions.MODELS[name](folder / name) for name in given.model or versions.MODELS]
     if given.ray:
         print(HEAD_ON_NODES)
         with ray_cluster.cluster(max(1, resources.usable_cores() // ray_cluster.NODES)) as cluster:

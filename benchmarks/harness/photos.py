@@ -6,7 +6,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Self
 
-import httpx
 import numpy as np
 from PIL import Image
 
@@ -46,6 +45,8 @@ class Upload:
 
     @classmethod
     def of(cls, photo: bytes) -> Self:
+        import httpx  # which only clients have
+
         form = httpx.Request("POST", "http://localhost", files={"file": ("photo.jpg", photo, "image/jpeg")})
         return cls(form.read(), {"Content-Type": form.headers["Content-Type"]})
 

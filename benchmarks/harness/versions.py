@@ -1,8 +1,10 @@
 """Prepares the measured model versions in temporary stores."""
 
 import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness import photos
+from benchmarks.harness.processes import ROOT
 from catdog.images import FINGERPRINT
 from catdog.network import weights
 from catdog.network.architecture import Architecture, Int8Graph, Network
 from catdog.system.location import Remote
+from catdog.transfer import archive
 from catdog.versions import golden
 from catdog.versions.manifest import Dataset, Lineage, Manifest, WeightsFile
 from catdog.versions.store import SHIPPED, Store
@@ -26,7 +30,7 @@ CLASSES = ("cat", "dog")
 SEED = 0
 CALIBRATING = 20  # photos
 TEMPERATURE = 30.0  # the logits of random arrays are large; this moves the probabilities away from 0 and 1
-SLIM = 0.25  # of VGG16's width, for a network that is fast compared with the rest of the service
+SLIM = ROOT / "models" / "slim.zip"  # version 1, compressed: fast compared with the rest of the service
 
 
 @dataclass(frozen=True)
@@ -49,16 +53,14 @@ def shipped(models: Path, folder: Path) -> Model:
     return Model(f"version {SHIPPED}, width {version.manifest.width:g}", Store(folder).open(SHIPPED), is_shipped=True)
 
 
-def full_width(shipped: Model, folder: Path) -> Model:
-    """The shipped version if it has VGG16's full width, else an equivalent network at that width."""
-    return shipped if shipped.is_full_width else Model("widened to full width", widened(shipped.version, folder))
+def slim(folder: Path) -> Model:
+    """The compressed version of the repository, published in a store of its own."""
+    version = archive.publish(SLIM, Store(folder))
+    return Model(f"slim version, width {version.manifest.width:g}", version, is_shipped=True)
 
 
-def slim(shipped: Model, folder: Path) -> Model:
-    """The shipped version if it is narrower than VGG16, else random arrays of SLIM width."""
-    if not shipped.is_full_width:
-        return shipped
-    return Model(f"random arrays, width {SLIM:g}", random_like(shipped.version, folder))
+# The shipped versions by name.
+MODELS: Mapping[str, Callable[[Path], Model]] = {"slim": slim, "full": partial(shipped, ROOT / "models")}
 
 
 def random(width: float, folder: Path | Remote) -> Version:
@@ -68,34 +70,6 @@ def random(width: float, folder: Path | Remote) -> Version:
         weights.write(draft.weights_path, architecture, _arrays(architecture))
         file = WeightsFile.of(draft.weights_path, "float32")
         return draft.publish(lambda number: _manifest(number, width, file))
-
-
-def widened(version: Version, folder: Path) -> Version:
-    """An equivalent network at full width: the same output at the cost of VGG16.
-
-    Every channel is duplicated, with smaller weights in the next layer (Chen, Goodfellow & Shlens,
-    "Net2Net", 2016).
-    """
-    narrow = version.manifest.architecture
-    times = round(1 / narrow.width)
-    arrays = {}
-    for name, array in version.load().items():
-        is_first, is_last = name.startswith("block1_conv1/"), name.startswith("predictions/")
-        wide = array if is_last else np.repeat(array, times, axis=-1)
-        if name.endswith("/kernel") and not is_first:
-            wide = np.repeat(wide, times, axis=-2) / np.float32(times)
-        arrays[name] = np.ascontiguousarray(wide, np.float32)
-    return _publish(version.manifest, Network(Architecture(narrow.classes, 1.0), arrays), folder)
-
-
-def random_like(version: Version, folder: Path) -> Version:
-    """Random arrays of SLIM width with the classes of a version, and with an int8 graph if it has one."""
-    architecture = Architecture(len(version.manifest.classes), SLIM)
-    # The version's measurements on photos don't apply to random arrays, and the lengths of features differ.
-    like = version.manifest.model_copy(
-        update={"temperature": TEMPERATURE, "metrics": {}, "unknown": None, "histograms": {}}
-    )
-    return _publish(like, Network(architecture, _arrays(architecture)), folder)
 
 
 def with_another_backbone(version: Version) -> Version:

@@ -1,11 +1,12 @@
 """Plots requests per second by the number of clients."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from benchmarks.report.serving_pages import accuracy
 from benchmarks.serving.comparison import Comparison
 from benchmarks.serving.rounds import CLIENTS
 from benchmarks.serving.systems import OURS
@@ -49,8 +50,16 @@ def _draw(axes: Axes, comparison: Comparison) -> None:
                 )
     axes.axvline(median(each.inference for each in comparison.limits), color="black", linestyle="--", linewidth=1)
     axes.set_yticks(range(len(summaries)), list(summaries))
-    axes.set_title(comparison.model, fontsize=TEXT_POINTS, loc="left")
+    axes.set_title(", ".join(_described(comparison)), fontsize=TEXT_POINTS, loc="left")
     axes.invert_yaxis()
     axes.tick_params("x", labelsize=SMALL_POINTS)
     axes.tick_params("y", labelsize=TEXT_POINTS, length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _described(comparison: Comparison) -> Iterator[str]:
+    yield comparison.model
+    if right := accuracy(comparison):
+        yield f"right on {right}"
+    if resident := comparison.summaries[OURS].resident_bytes:
+        yield f"{resident / 1e6:.0f} MB"

@@ -83,6 +83,8 @@ def _raw_serving(comparison: comparison.Comparison) -> dict[str, Any]:
         "kind": comparison.kind,
         "model": comparison.model,
         "is_shipped": comparison.is_shipped,
+        "multiply_adds": comparison.multiply_adds,
+        "tested": comparison.tested and comparison.tested.model_dump(),
         "precision": comparison.precision,
         "first_start_seconds": comparison.first_start_seconds,
         "summaries": {name: asdict(summary) for name, summary in comparison.summaries.items()},

@@ -14,6 +14,7 @@ AT = [f"at {count}" for count in CLIENTS]
 
 def served(comparisons: Sequence[Comparison], overheads: Sequence[Overhead]) -> Iterator[str]:
     """Medians over the rounds, except for counts."""
+    yield from _versions(comparisons)
     yield from ("Requests a second, by the number of clients:", "")
     yield from table(["model", "system", *AT], 2, _each(comparisons, _speeds))
     yield from ("", "Milliseconds, p50 / p99; the last column at 70% of the most requests a second, open loop:", "")
@@ -28,6 +29,31 @@ def served(comparisons: Sequence[Comparison], overheads: Sequence[Overhead]) -> 
     yield from table(["model", *limits], 1, map(_limits, comparisons))
     if overheads:
         yield from ("", _overhead(overheads))
+
+
+def _versions(comparisons: Iterable[Comparison]) -> Iterator[str]:
+    """What each shipped version gains and costs."""
+    head = ("right", "multiply-adds", f"requests a second, {MANY} clients", "p50 of one client (ms)", "resident (MB)")
+    rows = [_gains(comparison) for comparison in comparisons if comparison.is_shipped]
+    yield from (*table(["version", *head], 1, rows), "")
+
+
+def _gains(shipped: Comparison) -> list[str]:
+    ours, work = shipped.summaries[OURS], shipped.multiply_adds
+    return [
+        shipped.model,
+        accuracy(shipped) or NONE,
+        NONE if work is None else f"{work / 1e9:.3g} G",
+        number(ours.requests_a_second[MANY]),
+        number(ours.latencies[1].p50_seconds, 1e3),
+        number(ours.resident_bytes, 1e-6),
+    ]
+
+
+def accuracy(shipped: Comparison) -> str | None:
+    """The share of the test photos that the version is right on, as text; None if it wasn't measured."""
+    tested = shipped.tested
+    return None if tested is None else f"{tested.accuracy:.1%} of {tested.photos:,} test photos"
 
 
 def _each(comparisons: Iterable[Comparison], cells: Callable[[Summary], list[str]]) -> Iterator[list[str]]:

@@ -14,8 +14,9 @@ from benchmarks.harness.versions import Model
 from benchmarks.serving import limits, systems
 from benchmarks.serving.limits import WITHOUT_AMX, Alone, Graph, Limit, Overhead
 from benchmarks.serving.rounds import CLIENTS, MANY, MANY_TIMES, Round, Summary, measure, start
-from benchmarks.serving.systems import OURS, PEERS, TUTORIAL, System
+from benchmarks.serving.systems import OURS, PEERS, System
 from catdog.engines.engine import Precision
+from catdog.versions.measurements import Metrics
 from catdog.versions.version import Version
 
 STUB_WIDTH = 1 / 32  # width of the network for measuring the service without inference
@@ -50,6 +51,8 @@ class Comparison:
     missing: dict[str, str] = field(default_factory=dict)
     limits: list[Limit] = field(default_factory=list)
     is_shipped: bool = False
+    multiply_adds: int | None = None  # of one photo
+    tested: Metrics | None = None  # on the version's test photos
 
     @property
     def summaries(self) -> dict[str, Summary]:
@@ -75,11 +78,7 @@ class Plan:
 
 
 def cases(slim: Model, full: Model, has_amx: bool, plan: Plan) -> list[Case]:
-    """The cases; other systems serve only trained weights, so that answers can be compared."""
-    found = [
-        _case("slim", slim, (TUTORIAL,) if slim.is_shipped else (), plan),
-        _case("full width", full, PEERS, plan),
-    ]
+    found = [_case("slim", slim, PEERS, plan), _case("full width", full, PEERS, plan)]
     return [*found, _without_amx(found[1], plan)] if has_amx else found
 
 
@@ -126,7 +125,16 @@ def _started(case: Case, plan: Plan) -> Comparison:
     system = case.systems[-1]
     with running(system.command, system.settings, plan.folder) as process:
         _, first = start(system, process, plan.uploads[0])
-    found = Comparison(case.kind, case.model, case.graph.precision, first, is_shipped=case.is_shipped)
+    manifest = case.version.manifest
+    found = Comparison(
+        case.kind,
+        case.model,
+        case.graph.precision,
+        first,
+        is_shipped=case.is_shipped,
+        multiply_adds=manifest.architecture.multiply_adds,
+        tested=manifest.metrics.get("test"),
+    )
     found.missing.update(case.missing)
     return found
 

@@ -82,8 +82,7 @@ def main() -> None:
     print("|---|---|---|---:|---:|---:|---:|")
     with TemporaryDirectory() as folder:
         shipped = versions.shipped(ROOT / "models", Path(folder) / "shipped")
-        slim = versions.slim(shipped, Path(folder) / "slim")
-        for model in (slim, versions.full_width(shipped, Path(folder) / "full")):
+        for model in (versions.slim(Path(folder) / "slim"), shipped):
             for without in (False, True) if machine.has_amx else (False,):
                 _print(model.version, without)
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from benchmarks.harness import photos, versions
 from benchmarks.harness.machine import Machine
 from benchmarks.harness.photos import PREDICT, Upload
-from benchmarks.harness.processes import ROOT, Process, running
+from benchmarks.harness.processes import Process, running
 from benchmarks.load import closed_loop
 from benchmarks.load.client import Client
 from benchmarks.load.closed_loop import percentile
@@ -123,8 +123,7 @@ def run(ways: Sequence[str], is_full: bool, rounds: int, seconds: float, share: 
     uploads = [Upload.of(photo) for photo in photos.photos()]
     with TemporaryDirectory() as temporary, ExitStack() as stack:
         folder = Path(temporary)
-        shipped = versions.shipped(ROOT / "models", folder / "shipped")
-        version = (shipped if is_full else versions.slim(shipped, folder / "slim")).version
+        version = versions.MODELS["full" if is_full else "slim"](folder / "models").version
         Store(version.path.parent).promote(version.number)
         services = {}
         for number, way in enumerate(ways):

@@ -7,9 +7,23 @@ from benchmarks.serving.comparison import Comparison, Kind
 from benchmarks.serving.limits import Limit
 from benchmarks.serving.rounds import CLIENTS, Open, Round
 from benchmarks.serving.systems import OURS, TUTORIAL
+from catdog.versions.measurements import Metrics
 
 ANSWER = b'{"label": "cat", "probabilities": {"cat": 0.9, "dog": 0.1}}'
 A_LITTLE_OTHER = b'[{"label": "cat", "probabilities": {"cat": 0.75, "dog": 0.25}}]'
+
+
+TESTED = Metrics(
+    photos=1000,
+    accuracy=0.985,
+    accuracy_low=0.975,
+    accuracy_high=0.991,
+    log_loss=0.05,
+    calibration_error=0.01,
+    precision={},
+    recall={},
+    data="photos",
+)
 
 
 def measured(
@@ -31,7 +45,7 @@ def measured(
 def comparison(
     kind: Kind, rounds: Mapping[str, Round], inference: float = 100.0, decoding: float = 1e6, is_shipped: bool = False
 ) -> Comparison:
-    found = Comparison(kind, kind, "f32", 2.0, is_shipped=is_shipped)
+    found = Comparison(kind, kind, "f32", 2.0, is_shipped=is_shipped, multiply_adds=970_000_000, tested=TESTED)
     found.rounds.update({name: [one] for name, one in rounds.items()})
     found.limits.append(Limit({"latency": inference / 2, "throughput": inference}, decoding))
     return found
@@ -42,8 +56,9 @@ def good() -> list[Comparison]:
     tutorial = measured(speed=19, p50=0.051, first=4.1, resident=610e6)
     batching = {"LitServe": measured(speed=20), "BentoML": measured(speed=24, answer=A_LITTLE_OTHER)}
     full = {TUTORIAL: tutorial, **batching, "Ray Serve": measured(speed=18), OURS: measured(speed=97)}
+    slim = {"LitServe": measured(speed=230), OURS: measured(speed=1150, first=0.4, resident=170e6)}
     return [
-        comparison("slim", {TUTORIAL: tutorial, OURS: measured(speed=205)}, inference=500, decoding=500),
+        comparison("slim", slim, inference=2600, decoding=2600, is_shipped=True),
         comparison("full width", full, is_shipped=True),
         comparison("without AMX", {OURS: measured(speed=96)}),
     ]

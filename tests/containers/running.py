@@ -177,6 +177,17 @@ def test_a_restart_keeps_versions_jobs_and_pictures(service: Service) -> None:
     assert [service.client.get(place).json() for place in places] == before
 
 
+def test_the_small_version_in_the_trainer_s_image_goes_into_service_and_back(service: Service) -> None:
+    before = service.client.get("/model").json()["version"]
+
+    said = inside("trainer", "python", "-m", "training", "promote", "slim.zip")
+
+    number = int(said.removeprefix("version ").removesuffix(" is in service"))
+    until(lambda: service.client.get("/model").json()["version"] == number)
+    inside("trainer", "python", "-m", "training", "rollback")
+    until(lambda: service.client.get("/model").json()["version"] == before)
+
+
 def test_a_job_whose_trainer_is_killed_is_run_again_and_ends(service: Service, tmp_path: Path) -> None:
     service.upload("strays", draw_set(tmp_path, 60, first=500))  # unknown photos, which take seconds
     job = service.retrain("strays", promote="never")

@@ -68,7 +68,7 @@ def test_every_command_of_the_readme_works_in_its_order(newcomer: Newcomer) -> N
             versions.append(answer["model_version"])
 
     assert versions == [1, 1], "the photos are drawn, and what learnt from them knows less of cats and dogs"
-    assert Store(newcomer.checkout / "models").versions() == (1, 2, 3, 4)
+    assert Store(newcomer.checkout / "models").versions() == (1, 2, 3, 4, 5)
 
 
 def answered_by(load: OpenLoop, version: int) -> None:
@@ -149,6 +149,19 @@ def test_the_peers_in_the_readme_have_the_numbers_of_the_results_which_it_links_
         ]
 
 
+@pytest.mark.parametrize(("name", "kind"), [("version 1", "full width"), ("`models/slim.zip`", "slim")])
+def test_both_versions_in_the_readme_have_the_numbers_of_the_results_which_it_links_to(name: str, kind: str) -> None:
+    (found,) = (comparison for comparison in results()["serving"] if comparison["kind"] == kind)
+    ours = found["summaries"]["catdog"]
+
+    assert (
+        f"| {name} | {found['tested']['accuracy']:.1%} | {found['multiply_adds'] / 1e9:.3g} G"
+        f" | {ours['requests_a_second']['8']:.{0 if kind == 'slim' else 1}f}"
+        f" | {1000 * ours['latencies']['1']['p50_seconds']:.{1 if kind == 'slim' else 0}f} ms"
+        f" | {ours['first_answer_seconds']:.2f} s | {ours['resident_bytes'] / 1e6:.0f} MB |"
+    ) in README
+
+
 def test_the_speed_with_amx_in_the_readme_is_that_of_the_results_which_it_links_to() -> None:
     many = served("full width", 1)["catdog"]["requests_a_second"]["8"]
 
@@ -174,7 +187,7 @@ def served(kind: str, place: int = 0) -> dict[str, Any]:
     return dict(found)
 
 
-def results(place: int) -> dict[str, Any]:
+def results(place: int = 0) -> dict[str, Any]:
     """The results that the README links to, in order."""
     links = re.findall(r"benchmarks/results/\S+(?=\.md)", README)
     found: dict[str, Any] = json.loads((ROOT / f"{links[place]}.json").read_text("utf-8"))

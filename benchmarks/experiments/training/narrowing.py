@@ -22,7 +22,7 @@ from training.fitting import narrowing
 from training.fitting.observer import Terminal
 
 MOST = 500  # photos: one half to fit to, the other to test with
-RIDGES = {"channels cut": 1e9, "channels cut, rest refitted": narrowing.RIDGE}
+NOT_REFITTED = 1e9  # a ridge that leaves the weights as they are
 
 
 def answers(network: Network, pixels: np.ndarray) -> Any:
@@ -45,9 +45,18 @@ def main() -> None:
     fitted, tested = pixels[::2], pixels[1::2]
     network = version.network("f32")
     deviations, expected = narrowing.deviations(network, fitted), answers(network, tested)
-    smaller = Architecture(len(version.manifest.classes), given.width)
+    even = Architecture(len(version.manifest.classes), given.width)
+    share = even.multiply_adds / network.architecture.multiply_adds
+    starts = {
+        "the same share of every layer's channels": (even, NOT_REFITTED),
+        "the same, the rest refitted": (even, narrowing.RIDGE),
+        "as much work, but more channels where they matter more, refitted": (
+            narrowing.smaller(network, deviations, share),
+            narrowing.RIDGE,
+        ),
+    }
     print(f"{Machine.this().where}; width {given.width:g}, {len(tested)} photos\n\n| start | same answer |\n|---|---|")
-    for name, ridge in RIDGES.items():
+    for name, (smaller, ridge) in starts.items():
         narrowed = narrowing.narrow(network, deviations, smaller, fitted, ridge).network
         print(f"| {name} | {np.mean(answers(narrowed, tested) == expected):.1%} |", flush=True)
 

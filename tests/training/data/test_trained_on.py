@@ -46,6 +46,19 @@ def test_what_is_written_is_read_again(learned: TrainedOn, tmp_path: Path) -> No
     assert found.is_complete
 
 
+def test_a_photo_is_recorded_once_and_stays_one_of_the_backbone(learned: TrainedOn, folder: Path) -> None:
+    photos = photos_of(folder)
+
+    head_too = learned.and_on(photos, pictures_of(photos), of_backbone=False)
+    convolutions_later = TrainedOn.nothing().and_on(photos[:4], pictures_of(photos[:4]), of_backbone=False)
+    convolutions_later = convolutions_later.and_on(photos, pictures_of(photos), of_backbone=True)
+
+    for record in (head_too, convolutions_later):
+        assert sorted(record.contents) == sorted(contents(photos))
+        assert sorted(record.pictures) == sorted(learned.pictures)
+        assert record.of_backbone.all()
+
+
 def test_a_version_without_a_record_knows_nothing_and_says_so(tmp_path: Path) -> None:
     found = trained_on.read(tmp_path)
 
