@@ -162,7 +162,7 @@ def test_a_high_accuracy_on_few_photos_never_stands_above_one_on_many_without_sa
 
         expect(second).to_contain_text("So few photos say little: it may be right on only 56.6%")
         expect(second).to_contain_text(
-            "These photos are not those of version 1, so the two accuracies can’t be compared"
+            "These photos may be others than those of version 1, so the two accuracies can’t be compared"
         )
         service.client.post("/models/2/promote", headers=ADMIN).raise_for_status()
         page.get_by_label("Sort by").select_option("accuracy that it surely has")
