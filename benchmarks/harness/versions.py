@@ -39,7 +39,6 @@ class Model:
 
     name: str
     version: Version
-    is_shipped: bool = False
 
     @property
     def is_full_width(self) -> bool:
@@ -50,13 +49,13 @@ def shipped(models: Path, folder: Path) -> Model:
     """A copy of the shipped version; VersionNotFound if the store has none."""
     version = Store(models).open(SHIPPED)
     shutil.copytree(version.path, folder / str(SHIPPED))
-    return Model(f"version {SHIPPED}, width {version.manifest.width:g}", Store(folder).open(SHIPPED), is_shipped=True)
+    return Model(f"version {SHIPPED}, width {version.manifest.width:g}", Store(folder).open(SHIPPED))
 
 
 def slim(folder: Path) -> Model:
     """The compressed version of the repository, published in a store of its own."""
     version = archive.publish(SLIM, Store(folder))
-    return Model(f"slim version, width {version.manifest.width:g}", version, is_shipped=True)
+    return Model(f"slim version, width {version.manifest.width:g}", version)
 
 
 # The shipped versions by name.
@@ -76,16 +75,15 @@ def with_another_backbone(version: Version) -> Version:
     """Publish a nearly identical network into a version's store that isn't a head on the same backbone."""
     manifest, arrays = version.manifest, version.load()
     arrays["block1_conv1/bias"] = arrays["block1_conv1/bias"] + np.float32(0.01)
-    return _publish(manifest, Network(manifest.architecture, arrays), version.path.parent)
+    return _publish(manifest, Network(manifest.architecture, arrays), Store(version.path.parent))
 
 
-def _publish(like: Manifest, network: Network, folder: Path) -> Version:
+def _publish(like: Manifest, network: Network, store: Store) -> Version:
     """Publish a network that is like the version of a manifest, with its own int8 graph."""
-    with Store(folder).draft() as draft, TemporaryDirectory() as aside:
+    with store.draft() as draft, TemporaryDirectory() as aside:
         weights.write(draft.weights_path, network.architecture, network.arrays)
         file = WeightsFile.of(draft.weights_path, "float32")
         changed: dict[str, object] = {
-            "width": network.architecture.width,
             "weights": file,
             "golden": golden.record(network, like.temperature),
             "unknown": None,  # it has no features of training photos

@@ -48,15 +48,16 @@ class TrainedOn:
         return cls(np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty(0, np.bool_), is_complete)
 
     def and_on(self, photos: Sequence[Photo], pictures: Numbers, of_backbone: bool) -> Self:
-        """A copy with these photos and their hashes added; a photo that is in it already isn't added again."""
+        """A copy with these photos and their hashes added; each photo is in it once."""
         numbers = contents(photos)
-        new = ~np.isin(numbers, self.contents)
+        _, first = np.unique(numbers, return_index=True)
+        new = first[~np.isin(numbers[first], self.contents)]
         again = np.isin(self.contents, numbers) & of_backbone
         return replace(
             self,
             contents=np.concatenate([self.contents, numbers[new]]),
             pictures=np.concatenate([self.pictures, pictures[new]]),
-            of_backbone=np.concatenate([self.of_backbone | again, np.full(np.count_nonzero(new), of_backbone)]),
+            of_backbone=np.concatenate([self.of_backbone | again, np.full(len(new), of_backbone)]),
         )
 
     def by_backbone(self) -> Self:

@@ -50,10 +50,11 @@ def test_a_photo_is_recorded_once_and_stays_one_of_the_backbone(learned: Trained
     photos = photos_of(folder)
 
     head_too = learned.and_on(photos, pictures_of(photos), of_backbone=False)
+    twice = TrainedOn.nothing().and_on((*photos, *photos), pictures_of((*photos, *photos)), of_backbone=True)
     convolutions_later = TrainedOn.nothing().and_on(photos[:4], pictures_of(photos[:4]), of_backbone=False)
     convolutions_later = convolutions_later.and_on(photos, pictures_of(photos), of_backbone=True)
 
-    for record in (head_too, convolutions_later):
+    for record in (head_too, twice, convolutions_later):
         assert sorted(record.contents) == sorted(contents(photos))
         assert sorted(record.pictures) == sorted(learned.pictures)
         assert record.of_backbone.all()
